@@ -1,0 +1,1 @@
+//! Nibble's pages and server functions: Leptos views, rendered on the server only.

@@ -1,0 +1,25 @@
+//! What the server needs of an engine, so that its routes can be tested without a model.
+
+use nibble_engine::{Answer, Engine, Error, ModelInfo, Request};
+
+/// A source of answers.
+pub trait Generator: Send + Sync {
+    /// What is loaded.
+    fn info(&self) -> &ModelInfo;
+
+    /// Puts a request into the queue.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    fn submit(&self, request: Request) -> Result<Answer, Error>;
+}
+
+impl Generator for Engine {
+    fn info(&self) -> &ModelInfo {
+        self.info()
+    }
+
+    fn submit(&self, request: Request) -> Result<Answer, Error> {
+        self.submit(request)
+    }
+}

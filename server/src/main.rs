@@ -1,0 +1,5 @@
+//! The `nibble` program.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
