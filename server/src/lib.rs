@@ -3,3 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod generator;
+mod openai;
+mod router;
+#[cfg(test)]
+mod scripted;
+pub mod state;
+
+pub use router::router;
