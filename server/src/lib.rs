@@ -2,16 +2,23 @@
 
 #![forbid(unsafe_code)]
 
+mod assets;
+mod chat;
 mod error;
+mod events;
 pub mod generator;
 #[cfg(test)]
 mod held;
 mod openai;
+mod pages;
 mod router;
+mod runs;
 #[cfg(test)]
 mod scripted;
+mod security;
 mod serve;
 pub mod state;
+mod store;
 
 pub use router::router;
 pub use serve::serve;

@@ -13,7 +13,8 @@ use crate::state::AppState;
 /// Open answers get this long to end after `shutdown`; container runtimes kill after ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Answers requests until `shutdown` is ready, then lets those under way end, for [`GRACE`] at most.
+/// Answers requests until `shutdown` is ready, then stops the page's answers and lets API clients have theirs, all
+/// for [`GRACE`] at most.
 ///
 /// # Errors
 /// What keeps the listener from accepting.
@@ -29,8 +30,10 @@ pub async fn serve(
         }
     });
     let (began, ending) = oneshot::channel();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+    let routes = router(state.clone());
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
         shutdown.await;
+        state.stop_answers();
         let _ = began.send(());
     });
     let out_of_time = async {
@@ -70,10 +73,7 @@ mod tests {
             usd_per_hour: 1.0,
             allowed_hosts: Vec::new(),
         };
-        let state = AppState {
-            generator: generator.clone(),
-            settings: Arc::new(settings),
-        };
+        let state = AppState::new(generator.clone(), settings);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, asked) = oneshot::channel();

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, FinishReason};
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::error::ApiError;
 
@@ -93,7 +92,7 @@ struct PromptTokensDetails {
 impl Reply {
     pub(super) fn new(model: &str) -> Self {
         Self {
-            id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
+            id: format!("chatcmpl-{:032x}", rand::random::<u128>()),
             created: unix_time(),
             model: model.to_owned(),
         }

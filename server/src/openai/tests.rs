@@ -43,10 +43,7 @@ async fn send(generator: Arc<dyn Generator>, request: Request<Body>) -> Response
         usd_per_hour: 0.94256,
         allowed_hosts: Vec::new(),
     };
-    let state = AppState {
-        generator,
-        settings: Arc::new(settings),
-    };
+    let state = AppState::new(generator, settings);
     routes().with_state(state).oneshot(request).await.unwrap()
 }
 
