@@ -60,7 +60,10 @@ pub(crate) fn ended(answer: &Answer) -> AnyView {
         None => (None, None),
         Some(End::Complete(figures)) => (None, Some(figures)),
         Some(End::Length(figures)) => (
-            Some("Cut off: the most response tokens, or the end of the model's context, were reached.".to_owned()),
+            Some(
+                "Cut off: the answer reached its most tokens or the end of the model’s context."
+                    .to_owned(),
+            ),
             Some(figures),
         ),
         Some(End::Stopped(figures)) => (Some("Stopped by you.".to_owned()), Some(figures)),

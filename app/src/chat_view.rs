@@ -29,6 +29,7 @@ pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl Int
         .unwrap_or_default();
     let model = chat.model();
     let name = model.name.clone();
+    let autofocus = turns.is_empty();
     let latest = turns.len().saturating_sub(1);
     let turns: Vec<_> = turns
         .into_iter()
@@ -46,7 +47,7 @@ pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl Int
         <Header settings=true/>
         <Sidebar model form=form.clone() complaint=complaint.clone()/>
         <main>
-            <Composer form complaint running/>
+            <Composer form complaint running autofocus/>
             <div id="log">
                 <article class="greeting" aria-label="Greeting">
                     <p>

@@ -15,6 +15,8 @@ pub(crate) fn Composer(
     complaint: Option<Complaint>,
     /// The run that writes an answer now; empty for none.
     running: String,
+    /// Whether typing is what the person most likely wants to do first.
+    autofocus: bool,
 ) -> impl IntoView {
     let invalid = complaint
         .as_ref()
@@ -45,6 +47,7 @@ pub(crate) fn Composer(
                     name="message"
                     rows="1"
                     required
+                    autofocus=autofocus
                     maxlength=MESSAGE_BYTES.to_string()
                     placeholder="Ask something"
                     aria-describedby="hint complaint"
@@ -56,7 +59,8 @@ pub(crate) fn Composer(
                 <button type="submit" class="stop" form="stop">"Stop"</button>
             </ActionForm>
             <p id="hint">
-                "Enter sends, Shift+Enter breaks the line. A small model is often wrong: check what matters."
+                <span class="keys">"Enter sends, Shift+Enter breaks the line. "</span>
+                "Models make mistakes: check what matters."
             </p>
         </div>
     }
