@@ -22,7 +22,7 @@ e2e:
 	end2end/prepare
 	cargo build --release --locked
 	end2end/openai_client/check
-	cd end2end && npx playwright test
+	cd end2end && npx tsc -p jsconfig.json && npx playwright test
 
 # One decode and prefill measurement of the default model on this machine.
 bench:
