@@ -1,5 +1,5 @@
 // @ts-check
-// The release build with the default model, in Debian's Chromium.
+// The release build with the default model, or the program that NIBBLE_BINARY names, in Debian's Chromium.
 import { createServer } from "node:net";
 import { defineConfig } from "@playwright/test";
 
@@ -12,8 +12,8 @@ export default defineConfig({
   // Answers take turns on one model: more workers would only wait.
   workers: 1,
   forbidOnly: Boolean(process.env.CI),
-  timeout: 90_000,
-  expect: { timeout: 30_000 },
+  timeout: 120_000,
+  expect: { timeout: 60_000 },
   reporter: "list",
   use: {
     baseURL: url,

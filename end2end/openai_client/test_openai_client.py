@@ -6,7 +6,7 @@ import threading
 import openai
 import pytest
 
-QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+QUESTION = [{"role": "user", "content": "What is 2 + 2?"}]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_an_answer_comes_in_one_piece(client, model):
         model=model, messages=QUESTION, temperature=0, max_tokens=40
     )
     (choice,) = reply.choices
-    assert "Paris" in choice.message.content
+    assert "4" in choice.message.content
     assert choice.finish_reason == "stop"
     usage = reply.usage
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
@@ -48,7 +48,7 @@ def test_a_streamed_answer_has_the_same_text_and_its_usage(client, model):
     assert chunks[0].choices[0].delta.role == "assistant"
     pieces = [c.choices[0].delta.content for c in chunks if c.choices]
     assert "".join(piece or "" for piece in pieces) == whole.choices[0].message.content
-    assert len([piece for piece in pieces if piece]) > 3
+    assert len([piece for piece in pieces if piece]) > 2
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].choices == []
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
@@ -61,10 +61,10 @@ def test_max_tokens_and_stop_texts_end_an_answer(client, model):
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage.completion_tokens == 3
     reply = client.chat.completions.create(
-        model=model, messages=QUESTION, temperature=0, stop=["Paris"]
+        model=model, messages=QUESTION, temperature=0, max_tokens=40, stop=["4"]
     )
     assert reply.choices[0].finish_reason == "stop"
-    assert "Paris" not in reply.choices[0].message.content
+    assert "4" not in reply.choices[0].message.content
 
 
 def test_the_same_seed_gives_the_same_answer(client, model):
