@@ -68,7 +68,7 @@ export function follow(article, news) {
       news.announce("The connection is lost, trying again.");
     } else {
       clock.stop();
-      news.announce("The connection is lost.");
+      news.announce("The connection to this answer is lost.");
       tail.append(retry(() => follow(article, news)));
     }
   });
@@ -146,13 +146,14 @@ function box(className) {
 }
 
 /**
+ * Counts as an end until it is pressed, so that the next message can be sent.
  * @param {() => void} again
  * @returns {HTMLElement}
  */
 function retry(again) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "retry";
+  button.className = "retry final";
   button.textContent = "Try again";
   button.addEventListener("click", again, { once: true });
   return button;

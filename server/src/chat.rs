@@ -17,7 +17,7 @@ use crate::runs::{Run, RunId, Runs};
 use crate::store::{Store, is_running};
 
 /// What one conversation may hold.
-const CONVERSATION_BYTES: usize = 1024 * 1024;
+const CONVERSATION_BYTES: usize = 256 * 1024;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 

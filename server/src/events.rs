@@ -131,3 +131,6 @@ fn done(state: &AppState, run: &str) -> Event {
 fn event(name: &str, data: &serde_json::Value) -> Event {
     Event::default().event(name).data(data.to_string())
 }
+
+#[cfg(test)]
+mod tests;

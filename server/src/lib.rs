@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+#[cfg(test)]
+mod browser;
 mod chat;
 mod error;
 mod events;

@@ -58,3 +58,6 @@ async fn page(context: impl Fn() + Clone + Send + 'static, request: Request<Body
     headers.insert(unbuffered, HeaderValue::from_static("no"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,7 +221,7 @@ mod tests {
             turn: 7,
         };
         assert_eq!(RunId::parse(&id.to_string()), Some(id));
-        for text in ["", "ab", "ab-", "ab-x", "ab--1"] {
+        for text in ["", "ab", "ab-", "ab-x", "ab-1.0"] {
             assert_eq!(RunId::parse(text), None, "{text}");
         }
     }

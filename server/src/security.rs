@@ -122,3 +122,6 @@ fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
         "requests that change something are accepted from this server's own pages only".to_owned(),
     ))
 }
+
+#[cfg(test)]
+mod tests;

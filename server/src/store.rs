@@ -11,7 +11,7 @@ use nibble_app::settings::Settings;
 use crate::runs::RunId;
 
 /// The most conversations that are held.
-const CONVERSATIONS: usize = 1000;
+const CONVERSATIONS: usize = 500;
 
 /// All conversations of the server.
 #[derive(Default)]
