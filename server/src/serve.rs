@@ -14,7 +14,7 @@ use crate::state::AppState;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Answers requests until `shutdown` is ready, then stops the page's answers and lets API clients have theirs, all
-/// for [`GRACE`] at most.
+/// for five seconds at most.
 ///
 /// # Errors
 /// What keeps the listener from accepting.
