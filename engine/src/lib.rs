@@ -6,6 +6,10 @@
 //!
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod checkpoint;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod config;
 mod error;
 mod request;
 mod schedule;
