@@ -11,9 +11,14 @@ mod checkpoint;
 #[allow(dead_code, reason = "the forward pass reads it")]
 mod config;
 mod error;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod prompt;
 mod request;
 mod schedule;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod tokenizer;
 
+pub mod hub;
 pub mod metrics;
 
 pub use error::Error;
