@@ -2,6 +2,10 @@ use super::Gguf;
 use super::header::Header;
 use super::written::{Written, array_head, text_bytes};
 use crate::checkpoint::TensorType;
+use crate::config::ModelConfig;
+use crate::prompt::ChatTemplate;
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Message, Role};
 
 fn refusal(file: &Written) -> String {
     file.open().unwrap_err().to_string()
@@ -189,4 +193,61 @@ fn a_file_that_is_cut_off_anywhere_in_its_header_is_an_error() {
     for length in 0..file.len() - 32 {
         assert!(Gguf::from_bytes(&file[..length]).is_err(), "{length} bytes");
     }
+}
+
+/// Everything that is read from a model file, one thing after the other.
+fn read_all(file: &[u8]) -> Result<(), Error> {
+    let gguf = Gguf::from_bytes(file)?;
+    for tensor in gguf.tensors() {
+        tensor.to_f32();
+    }
+    ModelConfig::from_gguf(&gguf)?;
+    if let Some(tokenizer) = Tokenizer::from_gguf(&gguf)? {
+        let mut decoder = tokenizer.decoder();
+        for id in tokenizer.encode_raw("the <think> dog, 12 <|im_end|>") {
+            decoder.push(id);
+        }
+        let message = Message {
+            role: Role::User,
+            content: "hi <|im_end|>".into(),
+        };
+        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
+        tokenizer.encode_prompt(&template.render(&[message], &tokenizer)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_cut_off_or_altered_anywhere_is_read_or_refused_but_never_panics() {
+    let sound = include_bytes!("../../../tests/fixtures/tiny.gguf");
+    read_all(sound).unwrap();
+    let header = Header::parse(sound).unwrap();
+    let data = header
+        .tensors
+        .iter()
+        .map(|tensor| tensor.bytes.start)
+        .min()
+        .unwrap();
+    for length in 0..data {
+        assert!(Header::parse(&sound[..length]).is_err(), "{length} bytes");
+    }
+    assert!(Header::parse(&sound[..sound.len() - 1]).is_err());
+
+    let mut file = sound.to_vec();
+    let mut refused = 0;
+    // A fixed sequence of positions and bytes, so that a failure can be repeated.
+    let mut random: u64 = 20;
+    for _ in 0..1000 {
+        let mut next = |below: usize| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) as usize % below
+        };
+        let (position, byte) = (next(data), next(256) as u8);
+        file[position] = byte;
+        refused += usize::from(read_all(&file).is_err());
+        file[position] = sound[position];
+    }
+    assert!(refused > 100, "{refused} of 1000 refused");
 }
