@@ -6,10 +6,19 @@
 //!
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod checkpoint;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod config;
 mod error;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod prompt;
 mod request;
 mod schedule;
+#[allow(dead_code, reason = "the forward pass reads it")]
+mod tokenizer;
 
+pub mod hub;
 pub mod metrics;
 
 pub use error::Error;

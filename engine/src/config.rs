@@ -1,0 +1,284 @@
+//! The shape of a Llama model, checked once, so that nothing behind it meets a size that does not fit.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::RangeInclusive;
+
+use crate::Error;
+use crate::checkpoint::Gguf;
+
+/// Four-bit blocks are 32 numbers long, so every row that is multiplied is a multiple of this.
+const BLOCK: usize = 32;
+/// Keys and values are read in vectors of this many numbers.
+const HEAD_DIM_STEP: usize = 8;
+
+/// Far above every published Llama, far below what could overflow a product of them.
+const LAYERS: RangeInclusive<usize> = 1..=1024;
+const WIDTHS: RangeInclusive<usize> = 1..=1 << 20;
+const HEADS: RangeInclusive<usize> = 1..=1024;
+const CONTEXTS: RangeInclusive<usize> = 1..=1 << 24;
+const VOCABULARIES: RangeInclusive<usize> = 1..=1 << 22;
+
+/// The tensors of one layer, without `blk.N.` and `.weight`.
+const LAYER_TENSORS: [&str; 9] = [
+    "attn_norm",
+    "attn_q",
+    "attn_k",
+    "attn_v",
+    "attn_output",
+    "ffn_norm",
+    "ffn_gate",
+    "ffn_up",
+    "ffn_down",
+];
+const OTHER_TENSORS: [&str; 4] = [
+    "token_embd.weight",
+    "output_norm.weight",
+    "output.weight",
+    "rope_freqs.weight",
+];
+
+/// The numbers that decide every shape of the forward pass.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ModelConfig {
+    /// For people, such as "SmolLM2 135M Instruct".
+    pub(crate) name: String,
+    pub(crate) layers: usize,
+    pub(crate) hidden: usize,
+    /// Width of the feed-forward network.
+    pub(crate) ffn: usize,
+    pub(crate) heads: usize,
+    /// Divides `heads`: so many query heads share one key and value head.
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) vocabulary: usize,
+    /// The longest sequence that the model was trained for, in tokens.
+    pub(crate) context: usize,
+    pub(crate) rope_theta: f32,
+    /// Divisors of the `head_dim / 2` rotation frequencies, where the file has them (Llama 3.1 and later).
+    pub(crate) rope_factors: Option<Vec<f32>>,
+    pub(crate) rms_norm_epsilon: f32,
+}
+
+impl ModelConfig {
+    /// Reads and checks the configuration.
+    pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Self, Error> {
+        let architecture = gguf.required_text("general.architecture")?;
+        if architecture != "llama" {
+            return Err(gguf.error(format!(
+                "`general.architecture` must be `llama`, found `{architecture}`"
+            )));
+        }
+        refuse_other_maths(gguf)?;
+
+        let hidden = size(gguf, "llama.embedding_length", WIDTHS)?;
+        let heads = size(gguf, "llama.attention.head_count", HEADS)?;
+        let kv_heads = size_or(gguf, "llama.attention.head_count_kv", HEADS, heads)?;
+        let head_dim = size_or(gguf, "llama.attention.key_length", WIDTHS, hidden / heads)?;
+        let config = Self {
+            name: name(gguf)?,
+            layers: size(gguf, "llama.block_count", LAYERS)?,
+            hidden,
+            ffn: size(gguf, "llama.feed_forward_length", WIDTHS)?,
+            heads,
+            kv_heads,
+            head_dim,
+            vocabulary: vocabulary(gguf, hidden)?,
+            context: size(gguf, "llama.context_length", CONTEXTS)?,
+            rope_theta: positive(gguf, "llama.rope.freq_base", Some(10_000.0))?,
+            rope_factors: rope_factors(gguf, head_dim)?,
+            rms_norm_epsilon: positive(gguf, "llama.attention.layer_norm_rms_epsilon", None)?,
+        };
+        config.check_widths(gguf)?;
+        config.check_tensor_names(gguf)?;
+        Ok(config)
+    }
+
+    fn check_widths(&self, gguf: &Gguf) -> Result<(), Error> {
+        let multiple = |what: &str, value: usize, step: usize| {
+            if value > 0 && value.is_multiple_of(step) {
+                Ok(())
+            } else {
+                Err(gguf.error(format!(
+                    "{what} must be a multiple of {step}, found {value}"
+                )))
+            }
+        };
+        multiple("`llama.embedding_length`", self.hidden, BLOCK)?;
+        multiple("`llama.feed_forward_length`", self.ffn, BLOCK)?;
+        multiple("the head dimension", self.head_dim, HEAD_DIM_STEP)?;
+        multiple(
+            "the width of all heads together",
+            self.heads * self.head_dim,
+            BLOCK,
+        )?;
+        multiple(
+            "`llama.attention.head_count`, shared by the key and value heads,",
+            self.heads,
+            self.kv_heads,
+        )?;
+        for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
+            let found = size_or(gguf, key, WIDTHS, self.head_dim)?;
+            if found != self.head_dim {
+                return Err(gguf.error(format!(
+                    "`{key}` must equal the head dimension {}, found {found}",
+                    self.head_dim
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// A tensor that the forward pass does not know, such as a bias, means other maths: better refused than ignored.
+    fn check_tensor_names(&self, gguf: &Gguf) -> Result<(), Error> {
+        let known = |name: &str| {
+            if OTHER_TENSORS.contains(&name) {
+                return true;
+            }
+            let layer = name
+                .strip_prefix("blk.")
+                .and_then(|n| n.strip_suffix(".weight"));
+            let Some((layer, tensor)) = layer.and_then(|layer| layer.split_once('.')) else {
+                return false;
+            };
+            layer.parse().is_ok_and(|layer: usize| layer < self.layers)
+                && LAYER_TENSORS.contains(&tensor)
+        };
+        match gguf.tensors().find(|tensor| !known(tensor.name)) {
+            None => Ok(()),
+            Some(tensor) => Err(gguf.error(format!(
+                "the tensor `{}` is not part of a Llama model of {} layers as this engine computes it",
+                tensor.name, self.layers
+            ))),
+        }
+    }
+}
+
+/// Keys by which a file asks for what this engine does not compute.
+fn refuse_other_maths(gguf: &Gguf) -> Result<(), Error> {
+    let experts = gguf.integer("llama.expert_count")?.unwrap_or(0);
+    if experts > 0 {
+        return Err(gguf.error(format!(
+            "`llama.expert_count` must be absent or 0, found {experts}"
+        )));
+    }
+    match gguf.text("llama.rope.scaling.type")? {
+        None | Some("none") => {}
+        Some(other) => {
+            return Err(gguf.error(format!(
+                "`llama.rope.scaling.type` must be absent or `none`, found `{other}`"
+            )));
+        }
+    }
+    match gguf.float("llama.rope.scale_linear")? {
+        None | Some(1.0) => Ok(()),
+        Some(other) => Err(gguf.error(format!(
+            "`llama.rope.scale_linear` must be absent or 1, found {other}"
+        ))),
+    }
+}
+
+fn name(gguf: &Gguf) -> Result<String, Error> {
+    let name = gguf.text("general.name")?.map(str::trim);
+    Ok(name
+        .filter(|name| !name.is_empty())
+        .unwrap_or("Llama")
+        .to_owned())
+}
+
+fn size(gguf: &Gguf, key: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
+    within(gguf, key, gguf.required_integer(key)?, range)
+}
+
+fn size_or(
+    gguf: &Gguf,
+    key: &str,
+    range: RangeInclusive<usize>,
+    default: usize,
+) -> Result<usize, Error> {
+    match gguf.integer(key)? {
+        Some(found) => within(gguf, key, found, range),
+        None => Ok(default),
+    }
+}
+
+fn within(
+    gguf: &Gguf,
+    key: &str,
+    found: u64,
+    range: RangeInclusive<usize>,
+) -> Result<usize, Error> {
+    usize::try_from(found)
+        .ok()
+        .filter(|found| range.contains(found))
+        .ok_or_else(|| {
+            let (low, high) = (range.start(), range.end());
+            gguf.error(format!(
+                "`{key}` must be from {low} to {high}, found {found}"
+            ))
+        })
+}
+
+fn positive(gguf: &Gguf, key: &str, default: Option<f64>) -> Result<f32, Error> {
+    let found = match (gguf.float(key)?, default) {
+        (Some(found), _) => found,
+        (None, Some(default)) => default,
+        (None, None) => gguf.required_float(key)?,
+    };
+    let narrow = found as f32;
+    if narrow.is_normal() && narrow > 0.0 {
+        Ok(narrow)
+    } else {
+        Err(gguf.error(format!(
+            "`{key}` must be positive and finite, found {found}"
+        )))
+    }
+}
+
+/// The rows of the embedding, which every file has; the token list is left out by some.
+fn vocabulary(gguf: &Gguf, hidden: usize) -> Result<usize, Error> {
+    let embedding = gguf.tensor("token_embd.weight")?;
+    let &[rows, cols] = embedding.shape.as_slice() else {
+        return Err(gguf.error(format!(
+            "`token_embd.weight` must have 2 dimensions, found {:?}",
+            embedding.shape
+        )));
+    };
+    if cols != hidden {
+        return Err(gguf.error(format!(
+            "the rows of `token_embd.weight` must have `llama.embedding_length` = {hidden} numbers, found {cols}"
+        )));
+    }
+    let tokens = gguf.array_len("tokenizer.ggml.tokens");
+    if tokens.is_some_and(|tokens| tokens != rows) {
+        return Err(gguf.error(format!(
+            "`tokenizer.ggml.tokens` must have the {rows} entries of `token_embd.weight`, found {}",
+            tokens.unwrap_or(0)
+        )));
+    }
+    within(gguf, "rows of token_embd.weight", rows as u64, VOCABULARIES)
+}
+
+fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f32>>, Error> {
+    let Some(tensor) = gguf.find_tensor("rope_freqs.weight") else {
+        return Ok(None);
+    };
+    if tensor.shape != [head_dim / 2] {
+        return Err(gguf.error(format!(
+            "`rope_freqs.weight` must have the shape [{}], found {:?}",
+            head_dim / 2,
+            tensor.shape
+        )));
+    }
+    let factors = tensor.to_f32();
+    match factors
+        .iter()
+        .find(|factor| !(factor.is_normal() && **factor > 0.0))
+    {
+        None => Ok(Some(factors)),
+        Some(factor) => Err(gguf.error(format!(
+            "`rope_freqs.weight` must hold positive numbers, found {factor}"
+        ))),
+    }
+}

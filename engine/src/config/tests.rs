@@ -1,0 +1,142 @@
+use super::ModelConfig;
+use crate::checkpoint::Written;
+
+/// A model of one layer whose numbers a test can replace.
+fn written(changes: &[(&str, u32)]) -> Written {
+    let numbers = [
+        ("llama.block_count", 1),
+        ("llama.embedding_length", 64),
+        ("llama.feed_forward_length", 96),
+        ("llama.attention.head_count", 4),
+        ("llama.attention.head_count_kv", 2),
+        ("llama.context_length", 128),
+    ];
+    let mut file = Written::default()
+        .text("general.architecture", "llama")
+        .float("llama.attention.layer_norm_rms_epsilon", 1e-5)
+        .zeros("token_embd.weight", &[10, 64], 1, 10 * 64 * 2);
+    for (key, number) in numbers {
+        if !changes.iter().any(|(changed, _)| *changed == key) {
+            file = file.integer(key, number);
+        }
+    }
+    changes
+        .iter()
+        .fold(file, |file, (key, number)| file.integer(key, *number))
+}
+
+fn read(file: &Written) -> Result<ModelConfig, String> {
+    ModelConfig::from_gguf(&file.open().unwrap()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_sound_file_gives_its_numbers_and_the_format_its_defaults() {
+    let config = read(&written(&[])).unwrap();
+    assert_eq!((config.layers, config.hidden, config.ffn), (1, 64, 96));
+    assert_eq!((config.heads, config.kv_heads, config.head_dim), (4, 2, 16));
+    assert_eq!((config.vocabulary, config.context), (10, 128));
+    assert_eq!(config.rope_theta, 10_000.0);
+    assert_eq!(config.rope_factors, None);
+    assert_eq!(config.name, "Llama");
+}
+
+#[test]
+fn rope_factors_are_read_where_a_file_has_them() {
+    let factors = |length: u64| written(&[]).zeros("rope_freqs.weight", &[length], 0, 64);
+    assert!(
+        read(&factors(8))
+            .unwrap_err()
+            .contains("positive numbers, found 0")
+    );
+    assert!(
+        read(&factors(9))
+            .unwrap_err()
+            .contains("shape [8], found [9]")
+    );
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused_by_name() {
+    let cases: [(&str, u32, &[&str]); 11] = [
+        ("llama.block_count", 0, &["from 1 to 1024, found 0"]),
+        ("llama.block_count", u32::MAX, &["found 4294967295"]),
+        (
+            "llama.embedding_length",
+            32,
+            &["token_embd.weight", "= 32", "found 64"],
+        ),
+        (
+            "llama.feed_forward_length",
+            100,
+            &["multiple of 32, found 100"],
+        ),
+        ("llama.attention.head_count", 0, &["from 1", "found 0"]),
+        (
+            "llama.attention.head_count",
+            5,
+            &["multiple of 8, found 12"],
+        ),
+        (
+            "llama.attention.head_count_kv",
+            3,
+            &["multiple of 3, found 4"],
+        ),
+        (
+            "llama.rope.dimension_count",
+            8,
+            &["head dimension 16, found 8"],
+        ),
+        ("llama.attention.value_length", 8, &["value_length"]),
+        (
+            "llama.attention.key_length",
+            12,
+            &["multiple of 8, found 12"],
+        ),
+        ("llama.expert_count", 8, &["expert_count", "found 8"]),
+    ];
+    for (key, number, words) in cases {
+        let message = read(&written(&[(key, number)])).unwrap_err();
+        for word in words {
+            assert!(message.contains(word), "no `{word}` in: {message}");
+        }
+    }
+}
+
+#[test]
+fn other_architectures_and_other_maths_are_refused() {
+    let cases = [
+        (
+            Written::default().text("general.architecture", "qwen2"),
+            "found `qwen2`",
+        ),
+        (Written::default(), "general.architecture"),
+        (
+            written(&[]).text("llama.rope.scaling.type", "yarn"),
+            "found `yarn`",
+        ),
+        (
+            written(&[]).float("llama.rope.scale_linear", 2.0),
+            "found 2",
+        ),
+        (
+            written(&[]).float("llama.rope.freq_base", f32::NAN),
+            "found NaN",
+        ),
+        (
+            written(&[]).zeros("blk.0.attn_q.bias", &[8], 0, 32),
+            "`blk.0.attn_q.bias`",
+        ),
+        (
+            written(&[]).zeros("blk.1.attn_q.weight", &[8], 0, 32),
+            "of 1 layers",
+        ),
+        (
+            written(&[]).texts("tokenizer.ggml.tokens", &["a"]),
+            "10 entries",
+        ),
+    ];
+    for (file, words) in cases {
+        let message = read(&file).unwrap_err();
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+}

@@ -1,0 +1,183 @@
+//! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and three functions of their own.
+
+use std::io;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Value};
+use minijinja::{Environment, Error, ErrorKind, State};
+use minijinja_contrib::pycompat;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+
+/// Bounds a rendering to this many steps, and what it builds to 64 times as many bytes: 32 MB, a few copies of the
+/// longest conversation that a context holds.
+const FUEL: u64 = 500_000;
+/// Lists in lists are freed by recursion: the deepest that [`FUEL`] pays for needs a tenth of this. Untouched stack
+/// costs nothing.
+const STACK_BYTES: usize = 256 << 20;
+/// What is written at once may be long although its parts are few, because a list may hold another one twice, and so on.
+const MAX_WRITTEN_BYTES: usize = 4 << 20;
+/// The most spaces that `tojson` indents by; more is no layout but an attack.
+const MAX_INDENT: usize = 16;
+
+/// An environment that holds one compiled template.
+pub(super) fn environment(
+    name: &'static str,
+    source: String,
+) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    // Or an error describes every value in reach, however large.
+    environment.set_debug(false);
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
+    environment.set_syntax(syntax);
+    environment.set_unknown_method_callback(python_method);
+    environment.add_filter("tojson", to_json);
+    environment.add_function("raise_exception", raise_exception);
+    environment.add_function("strftime_now", strftime_now);
+    environment.add_template_owned(name, source)?;
+    Ok(environment)
+}
+
+/// Renders the template under all limits, or says why not. `values` makes what it is given.
+pub(super) fn render(
+    environment: &Environment<'static>,
+    name: &str,
+    values: impl FnOnce() -> Value + Send,
+) -> Result<String, String> {
+    let rendering = || {
+        let mut text = BoundedWriter::default();
+        let rendered = environment
+            .get_template(name)
+            .and_then(|template| template.render_captured_to(values(), &mut text).map(drop));
+        // Not the error itself: it may hold the template's values, and they have to be freed on this thread.
+        rendered.map_err(|error| reason(&error))?;
+        String::from_utf8(text.0).map_err(|why| why.to_string())
+    };
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("template".into())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, rendering)
+            .map_err(|why| format!("no thread to render it on: {why}"))?
+            .join()
+            .map_err(|_| "the template engine failed".to_owned())?
+    })
+}
+
+/// What the template says itself where it raised the error, else what the engine says.
+fn reason(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let detail = error.detail().map(str::to_owned);
+    source.or(detail).unwrap_or_else(|| error.to_string())
+}
+
+/// Python's methods; fuel is charged for their results, too late for one that multiplies.
+fn python_method(
+    state: &mut State,
+    value: &Value,
+    method: &str,
+    arguments: &[Value],
+) -> Result<Value, Error> {
+    if let ("replace", Some(text), [old, new, ..]) = (method, value.as_str(), arguments) {
+        bound_replacement(text, old, new)?;
+    }
+    pycompat::unknown_method_callback(state, value, method, arguments)
+}
+
+fn bound_replacement(text: &str, old: &Value, new: &Value) -> Result<(), Error> {
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    let places = text.len() / length(old).max(1) + 1;
+    if places.saturating_mul(length(new)) <= MAX_WRITTEN_BYTES {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidOperation,
+        format!("`replace` writes at most {MAX_WRITTEN_BYTES} bytes"),
+    ))
+}
+
+fn raise_exception(message: String) -> Result<Value, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, message))
+}
+
+fn strftime_now(format: &str) -> Result<String, Error> {
+    jiff::fmt::strtime::format(format, &jiff::Zoned::now())
+        .map_err(|why| Error::new(ErrorKind::InvalidOperation, why.to_string()))
+}
+
+/// Python's `json.dumps`, without the escapes for HTML of the filter that it replaces.
+fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    // As in Python's own call, where it is always false; nothing is escaped here either.
+    let _: Option<bool> = options.get("ensure_ascii")?;
+    options.assert_all_used()?;
+    match indent {
+        None => written(value, PythonFormatter),
+        Some(indent) if indent <= MAX_INDENT => {
+            let spaces = " ".repeat(indent);
+            written(value, PrettyFormatter::with_indent(spaces.as_bytes()))
+        }
+        Some(indent) => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("`indent` must be at most {MAX_INDENT}, found {indent}"),
+        )),
+    }
+}
+
+fn written(value: &Value, formatter: impl Formatter) -> Result<String, Error> {
+    let failed = |why: String| Error::new(ErrorKind::BadSerialization, why);
+    let mut json = BoundedWriter::default();
+    value
+        .serialize(&mut Serializer::with_formatter(&mut json, formatter))
+        .map_err(|why| failed(why.to_string()))?;
+    String::from_utf8(json.0).map_err(|why| failed(why.to_string()))
+}
+
+/// Text of at most [`MAX_WRITTEN_BYTES`].
+#[derive(Default)]
+struct BoundedWriter(Vec<u8>);
+
+impl io::Write for BoundedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_WRITTEN_BYTES {
+            return Err(io::Error::other(format!(
+                "a template writes at most {MAX_WRITTEN_BYTES} bytes"
+            )));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One line, with a space behind each comma and colon.
+struct PythonFormatter;
+
+impl Formatter for PythonFormatter {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}

@@ -1,0 +1,230 @@
+//! Text to token ids and back, as the model file describes it.
+//!
+//! Words are split and merged by the `tokenizers` crate. Control tokens are found here instead, because who may write
+//! one depends on where a text comes from: a chat template may, a message may not ([`RenderedPrompt`]).
+
+mod decoder;
+mod literals;
+mod splitting;
+mod vocabulary;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
+
+pub(crate) use self::decoder::TokenDecoder;
+pub(crate) use self::literals::Literals;
+use self::literals::Piece;
+use self::splitting::Splitting;
+use self::vocabulary::{TokenKind, Vocabulary};
+use crate::Error;
+use crate::checkpoint::Gguf;
+use crate::prompt::RenderedPrompt;
+
+/// Control tokens that end an answer whatever the file's own end token is. Files name one such token at most twice,
+/// but models are trained to end a turn with one and a document with another. llama.cpp stops at the same texts.
+const END_TEXTS: [&str; 13] = [
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|eot|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "<|return|>",
+    "<EOT>",
+    "</s>",
+    "<eos>",
+];
+
+/// Byte-level BPE with the vocabulary of one model.
+#[derive(Debug)]
+pub(crate) struct Tokenizer {
+    words: tokenizers::Tokenizer,
+    vocabulary: Arc<Vocabulary>,
+    control: Literals,
+    user_defined: Literals,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    /// Whether a prompt starts with `bos`.
+    adds_bos: bool,
+    ends: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// The tokenizer of a file; none when the file says that it has no vocabulary.
+    pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Option<Self>, Error> {
+        match gguf.text("tokenizer.ggml.model")? {
+            None | Some("no_vocab") => return Ok(None),
+            Some("gpt2") => {}
+            Some(other) => {
+                return Err(gguf.error(format!(
+                    "`tokenizer.ggml.model` must be `gpt2` (byte-level BPE), found `{other}`"
+                )));
+            }
+        }
+        let splitting = Splitting::from_gguf(gguf)?;
+        let vocabulary = Arc::new(Vocabulary::from_gguf(gguf)?);
+        let mut words = tokenizers::Tokenizer::new(bpe(gguf, &vocabulary, splitting)?);
+        words.with_pre_tokenizer(Some(
+            splitting.pre_tokenizer().map_err(|why| gguf.error(why))?,
+        ));
+
+        let id = |key| special_id(gguf, key, vocabulary.len());
+        let bos = id("tokenizer.ggml.bos_token_id")?;
+        let eos = id("tokenizer.ggml.eos_token_id")?;
+        let named_ends = [
+            eos,
+            id("tokenizer.ggml.eot_token_id")?,
+            id("tokenizer.ggml.eom_token_id")?,
+        ];
+        let adds_bos = gguf.flag("tokenizer.ggml.add_bos_token")?;
+        Ok(Some(Self {
+            words,
+            control: vocabulary
+                .literals(TokenKind::Control)
+                .map_err(|why| gguf.error(why))?,
+            user_defined: vocabulary
+                .literals(TokenKind::UserDefined)
+                .map_err(|why| gguf.error(why))?,
+            bos,
+            eos,
+            adds_bos: adds_bos.unwrap_or(splitting.adds_bos()),
+            ends: ends(&vocabulary, named_ends),
+            vocabulary,
+        }))
+    }
+
+    /// The ids of a text in which control tokens are plain text.
+    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.encode_plain(text, &mut ids);
+        ids
+    }
+
+    /// The ids of a text that is continued without a template: [`Self::encode`] behind the model's first token.
+    pub(crate) fn encode_raw(&self, text: &str) -> Vec<u32> {
+        self.with_bos(self.encode(text))
+    }
+
+    /// The ids of a rendered conversation, in which the template's control tokens are control tokens.
+    pub(crate) fn encode_prompt(&self, prompt: &RenderedPrompt) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for piece in self.control.pieces(prompt.guarded_text()) {
+            match piece {
+                Piece::Token(id) => ids.push(id),
+                Piece::Text(text) => self.encode_plain(&prompt.unguarded(text), &mut ids),
+            }
+        }
+        self.with_bos(ids)
+    }
+
+    fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
+        if let Some(bos) = self.bos
+            && self.adds_bos
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
+        }
+        ids
+    }
+
+    fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
+        for piece in self.user_defined.pieces(text) {
+            match piece {
+                Piece::Token(id) => ids.push(id),
+                Piece::Text("") => {}
+                Piece::Text(text) => {
+                    let encoding = self.words.encode_fast(text, false);
+                    let encoding =
+                        encoding.expect("BPE without an unknown token has no way to fail");
+                    ids.extend_from_slice(encoding.get_ids());
+                }
+            }
+        }
+    }
+
+    /// A decoder for the tokens of one answer.
+    pub(crate) fn decoder(&self) -> TokenDecoder {
+        TokenDecoder::new(Arc::clone(&self.vocabulary))
+    }
+
+    /// Whether this token ends an answer.
+    pub(crate) fn is_end(&self, id: u32) -> bool {
+        self.ends.contains(&id)
+    }
+
+    /// Number of tokens.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.vocabulary.len()
+    }
+
+    /// The token that starts a sequence.
+    pub(crate) fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The file's own end token.
+    pub(crate) fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// A token as the vocabulary spells it: bytes as printable characters, control tokens as they are.
+    pub(crate) fn token_text(&self, id: u32) -> Option<&str> {
+        self.vocabulary.text(id)
+    }
+
+    /// The control tokens, for templates to guard messages against.
+    pub(crate) fn control(&self) -> &Literals {
+        &self.control
+    }
+}
+
+fn bpe(gguf: &Gguf, vocabulary: &Vocabulary, splitting: Splitting) -> Result<BPE, Error> {
+    // Without the control tokens, so that no merge and no whole word can end up as one.
+    let tokens: Vocab = vocabulary
+        .iter()
+        .filter(|(_, kind, _)| *kind != TokenKind::Control)
+        .map(|(id, _, text)| (text.to_owned(), id))
+        .collect();
+    let mut merges: Merges = Vec::new();
+    for merge in gguf.required_texts("tokenizer.ggml.merges")? {
+        let (left, right) = merge.split_once(' ').ok_or_else(|| {
+            gguf.error(format!(
+                "`tokenizer.ggml.merges` must hold pairs with a space between, found `{merge}`"
+            ))
+        })?;
+        merges.push((left.to_owned(), right.to_owned()));
+    }
+    BPE::builder()
+        .vocab_and_merges(tokens, merges)
+        .ignore_merges(splitting.ignores_merges())
+        .build()
+        .map_err(|why| gguf.error(format!("`tokenizer.ggml.merges`: {why}")))
+}
+
+fn special_id(gguf: &Gguf, key: &str, tokens: usize) -> Result<Option<u32>, Error> {
+    let Some(found) = gguf.integer(key)? else {
+        return Ok(None);
+    };
+    match u32::try_from(found) {
+        Ok(id) if (id as usize) < tokens => Ok(Some(id)),
+        _ => Err(gguf.error(format!("`{key}` must be below {tokens}, found {found}"))),
+    }
+}
+
+fn ends(vocabulary: &Vocabulary, named: [Option<u32>; 3]) -> Vec<u32> {
+    let by_text = vocabulary
+        .iter()
+        .filter(|(_, kind, text)| *kind == TokenKind::Control && END_TEXTS.contains(text))
+        .map(|(id, ..)| id);
+    let mut ends: Vec<u32> = named.into_iter().flatten().chain(by_text).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}

@@ -1,0 +1,64 @@
+//! Token ids back to text, as a stream.
+
+use std::sync::Arc;
+
+use super::vocabulary::Vocabulary;
+
+/// Turns the tokens of one answer into text. A token may end in the middle of a character: such bytes wait for the
+/// next token. Bytes that can no longer become a character turn into U+FFFD at once.
+#[derive(Debug)]
+pub(crate) struct TokenDecoder {
+    vocabulary: Arc<Vocabulary>,
+    /// Bytes that are not decoded yet: after each call the start of one character, three bytes at most.
+    pending: Vec<u8>,
+    text: String,
+}
+
+impl TokenDecoder {
+    pub(super) fn new(vocabulary: Arc<Vocabulary>) -> Self {
+        Self {
+            vocabulary,
+            pending: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The characters that this token completes; nothing for a control token.
+    pub(crate) fn push(&mut self, id: u32) -> &str {
+        self.vocabulary.append_bytes(id, &mut self.pending);
+        self.text.clear();
+        let mut done = 0;
+        loop {
+            let rest = &self.pending[done..];
+            match std::str::from_utf8(rest) {
+                Ok(valid) => {
+                    self.text.push_str(valid);
+                    done = self.pending.len();
+                    break;
+                }
+                Err(error) => {
+                    let valid = &rest[..error.valid_up_to()];
+                    self.text.push_str(&String::from_utf8_lossy(valid));
+                    done += valid.len();
+                    let Some(invalid) = error.error_len() else {
+                        break;
+                    };
+                    self.text.push(char::REPLACEMENT_CHARACTER);
+                    done += invalid;
+                }
+            }
+        }
+        self.pending.drain(..done);
+        &self.text
+    }
+
+    /// What is left at the end of the answer: U+FFFD for an unfinished character.
+    pub(crate) fn finish(&mut self) -> &str {
+        self.text.clear();
+        if !self.pending.is_empty() {
+            self.pending.clear();
+            self.text.push(char::REPLACEMENT_CHARACTER);
+        }
+        &self.text
+    }
+}
