@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the chat page and the OpenAI-compatible API [default]
+    /// Serve the chat page and the OpenAI-compatible API; `nibble` alone does this too
     Serve(ServeArgs),
     /// Chat in the terminal
     Chat(ChatArgs),
