@@ -52,6 +52,14 @@ impl TensorType {
         }
     }
 
+    /// The numbers of whole blocks.
+    pub(crate) fn dequantize(self, bytes: &[u8], out: &mut [f32]) {
+        let blocks = bytes.chunks_exact(self.block_bytes());
+        for (block, numbers) in blocks.zip(out.chunks_exact_mut(self.block_len())) {
+            self.block_to_f32(block, numbers);
+        }
+    }
+
     /// Numbers of one block; `block` and `out` have the lengths above.
     fn block_to_f32(self, block: &[u8], out: &mut [f32]) {
         match self {
@@ -99,34 +107,12 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl Tensor<'_> {
-    /// Numbers of one row, the innermost dimension.
-    pub(crate) fn cols(&self) -> usize {
-        self.shape.last().copied().unwrap_or(1)
-    }
-
     /// Every number, row after row.
     pub(crate) fn to_f32(&self) -> Vec<f32> {
         let blocks = self.bytes.len() / self.kind.block_bytes();
         let mut numbers = vec![0.0; blocks * self.kind.block_len()];
-        self.blocks_to_f32(self.bytes, &mut numbers);
+        self.kind.dequantize(self.bytes, &mut numbers);
         numbers
-    }
-
-    /// The numbers of one row.
-    ///
-    /// # Panics
-    /// When there is no such row or `out` does not hold exactly one row.
-    pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
-        assert_eq!(out.len(), self.cols(), "a row of `{}`", self.name);
-        let row_bytes = self.cols() / self.kind.block_len() * self.kind.block_bytes();
-        self.blocks_to_f32(&self.bytes[row * row_bytes..][..row_bytes], out);
-    }
-
-    fn blocks_to_f32(&self, bytes: &[u8], out: &mut [f32]) {
-        let blocks = bytes.chunks_exact(self.kind.block_bytes());
-        for (block, numbers) in blocks.zip(out.chunks_exact_mut(self.kind.block_len())) {
-            self.kind.block_to_f32(block, numbers);
-        }
     }
 }
 
@@ -142,10 +128,7 @@ mod tests {
             kind,
             bytes,
         };
-        let mut row = vec![0.0; cols];
-        tensor.row_to_f32(0, &mut row);
-        assert_eq!(row, tensor.to_f32());
-        row
+        tensor.to_f32()
     }
 
     #[test]

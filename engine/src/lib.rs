@@ -7,23 +7,33 @@
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
 #[allow(dead_code, reason = "the forward pass reads it")]
+mod attention;
 mod checkpoint;
-#[allow(dead_code, reason = "the forward pass reads it")]
 mod config;
 mod error;
-#[allow(dead_code, reason = "the forward pass reads it")]
+mod generate;
+
+mod int4;
+mod kernel;
+mod kv;
+mod matrix;
+mod model;
 mod prompt;
 mod request;
+mod rope;
+mod sample;
 mod schedule;
-#[allow(dead_code, reason = "the forward pass reads it")]
+mod stop;
+mod threads;
 mod tokenizer;
+mod weights;
 
 pub mod hub;
 pub mod metrics;
 
 pub use error::Error;
 pub use request::{
-    Answer, AnswerSender, Completion, Event, FinishReason, Message, ModelInfo, Prompt, Request,
-    Role, Sampling, Stopper,
+    Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
+    Request, Role, Sampling, Stopper,
 };
-pub use schedule::{Engine, LoadOptions};
+pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};

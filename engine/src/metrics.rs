@@ -1,5 +1,7 @@
 //! The clock of one answer and the formulas of its figures, nothing else.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 /// What one answer took and cost. A figure that could not be measured is absent, never zero.
@@ -22,7 +24,7 @@ pub struct Metrics {
     /// 1000 / decode speed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_per_output_token_ms: Option<f64>,
-    /// Last token out - request accepted.
+    /// Last token out - request accepted; without any token, end - accepted.
     pub total_s: f64,
     /// Price per hour / 3600 / decode speed * 1e6.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,4 +37,158 @@ pub struct Metrics {
     pub kernel: String,
     /// Threads that computed it.
     pub threads: usize,
+}
+
+/// The times of one answer; whoever computes it says what has just happened and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    accepted: Instant,
+    began: Option<Instant>,
+    prefill: Option<(usize, Duration)>,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+    tokens: usize,
+}
+
+impl Clock {
+    /// The request was accepted.
+    pub(crate) fn accept(now: Instant) -> Self {
+        Self {
+            accepted: now,
+            began: None,
+            prefill: None,
+            first_token: None,
+            last_token: None,
+            tokens: 0,
+        }
+    }
+
+    /// Work began.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.began = Some(now);
+    }
+
+    /// The whole prompt is in the cache; `computed` of its tokens were not there before.
+    pub(crate) fn prefilled(&mut self, now: Instant, computed: usize) {
+        self.prefill = Some((computed, now - self.began.unwrap_or(self.accepted)));
+    }
+
+    /// A token came out.
+    pub(crate) fn token(&mut self, now: Instant) {
+        self.first_token.get_or_insert(now);
+        self.last_token = Some(now);
+        self.tokens += 1;
+    }
+
+    /// The figures of an answer that ended.
+    pub(crate) fn metrics(
+        &self,
+        now: Instant,
+        usd_per_hour: f64,
+        kernel: &str,
+        threads: usize,
+    ) -> Metrics {
+        let since_accepted = |t: Instant| (t - self.accepted).as_secs_f64();
+        let usd_per_second = usd_per_hour / 3600.0;
+        let total_s = since_accepted(self.last_token.unwrap_or(now));
+        let decode = self
+            .first_token
+            .zip(self.last_token)
+            .and_then(|(first, last)| rate(self.tokens.saturating_sub(1), last - first));
+        Metrics {
+            time_to_first_token_s: self.first_token.map(since_accepted),
+            queued_s: since_accepted(self.began.unwrap_or(now)),
+            prefill_s: self.prefill.map(|(_, time)| time.as_secs_f64()),
+            prefill_tokens_per_second: self
+                .prefill
+                .and_then(|(computed, time)| rate(computed, time)),
+            decode_tokens_per_second: decode,
+            time_per_output_token_ms: decode.map(|decode| 1000.0 / decode),
+            total_s,
+            usd_per_million_tokens: decode.map(|decode| usd_per_second / decode * 1e6),
+            usd_total: usd_per_second * total_s,
+            completion_tokens: self.tokens,
+            kernel: kernel.to_owned(),
+            threads,
+        }
+    }
+}
+
+/// Tokens per second; none where nothing was counted or no time went by.
+fn rate(tokens: usize, time: Duration) -> Option<f64> {
+    (tokens > 0 && !time.is_zero()).then(|| tokens as f64 / time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: Option<f64>, expected: f64) {
+        let found = found.unwrap();
+        assert!(
+            (found - expected).abs() <= 1e-9 * expected.abs(),
+            "{found} instead of {expected}"
+        );
+    }
+
+    #[test]
+    fn figures_follow_the_formulas() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut clock = Clock::accept(start);
+        clock.begin(at(100));
+        clock.prefilled(at(300), 50);
+        for ms in [350, 400, 450, 500, 550] {
+            clock.token(at(ms));
+        }
+        let metrics = clock.metrics(at(900), 3.6, "scalar", 2);
+        close(metrics.time_to_first_token_s, 0.35);
+        close(Some(metrics.queued_s), 0.1);
+        close(metrics.prefill_s, 0.2);
+        close(metrics.prefill_tokens_per_second, 250.0);
+        // Four intervals of 50 ms between five tokens.
+        close(metrics.decode_tokens_per_second, 20.0);
+        close(metrics.time_per_output_token_ms, 50.0);
+        close(Some(metrics.total_s), 0.55);
+        // 0.001 dollars a second.
+        close(metrics.usd_per_million_tokens, 50.0);
+        close(Some(metrics.usd_total), 0.00055);
+        assert_eq!(metrics.completion_tokens, 5);
+    }
+
+    #[test]
+    fn a_single_token_has_no_decode_speed() {
+        let start = Instant::now();
+        let mut clock = Clock::accept(start);
+        clock.begin(start);
+        clock.token(start + Duration::from_millis(10));
+        let metrics = clock.metrics(start + Duration::from_millis(20), 1.0, "scalar", 1);
+        assert_eq!(metrics.decode_tokens_per_second, None);
+        assert_eq!(metrics.usd_per_million_tokens, None);
+        assert_eq!(metrics.prefill_tokens_per_second, None);
+        close(Some(metrics.total_s), 0.01);
+    }
+
+    #[test]
+    fn an_answer_without_tokens_still_took_time() {
+        let start = Instant::now();
+        let clock = Clock::accept(start);
+        let metrics = clock.metrics(start + Duration::from_secs(2), 3600.0, "scalar", 1);
+        assert_eq!(metrics.time_to_first_token_s, None);
+        assert_eq!(
+            (metrics.queued_s, metrics.total_s, metrics.usd_total),
+            (2.0, 2.0, 2.0)
+        );
+    }
+
+    #[test]
+    fn absent_figures_are_left_out_of_json() {
+        let start = Instant::now();
+        let metrics = Clock::accept(start).metrics(start, 1.0, "scalar", 1);
+        let json = serde_json::to_string(&metrics).unwrap();
+        assert!(
+            !json.contains("first_token") && json.contains("total_s"),
+            "{json}"
+        );
+    }
 }

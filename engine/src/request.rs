@@ -93,6 +93,21 @@ impl Sampling {
         })?;
         within("min_p", self.min_p, 0.0, 1.0)
     }
+
+    /// What the authors of a model advise: its name is all that a GGUF file says of that.
+    pub(crate) fn advised_for(name: &str) -> Self {
+        let name = name.to_lowercase();
+        let (temperature, top_p) = if name.contains("smollm2") {
+            (0.2, 0.9)
+        } else {
+            (0.6, 0.9)
+        };
+        Self {
+            temperature,
+            top_p,
+            ..Self::default()
+        }
+    }
 }
 
 /// One question to the model.
@@ -108,6 +123,40 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Price of this machine, for the cost figures of [`Metrics`].
     pub usd_per_hour: f64,
+}
+
+/// The most stop texts of a request.
+pub const MAX_STOPS: usize = 16;
+
+impl Request {
+    /// Refuses values that no model could take.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that names the field, its range and the value.
+    pub fn check(&self) -> Result<(), Error> {
+        self.sampling.check()?;
+        if self.max_tokens == 0 {
+            return Err(Error::Request(
+                "`max_tokens` must be at least 1, found 0".into(),
+            ));
+        }
+        if self.stop.len() > MAX_STOPS {
+            let found = self.stop.len();
+            return Err(Error::Request(format!(
+                "`stop` holds at most {MAX_STOPS} texts, found {found}"
+            )));
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return Err(Error::Request("a `stop` text must not be empty".into()));
+        }
+        if !(self.usd_per_hour.is_finite() && self.usd_per_hour >= 0.0) {
+            let found = self.usd_per_hour;
+            return Err(Error::Request(format!(
+                "`usd_per_hour` must be a price of at least 0, found {found}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Why an answer ended.

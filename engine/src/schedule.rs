@@ -1,8 +1,24 @@
 //! The thread that owns the model, and the queue in front of it.
+//!
+//! Requests are checked and tokenised on the caller's thread, so a bad one is refused at once and costs the model
+//! nothing. They take turns: one answer at a time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use crate::{Answer, Error, ModelInfo, Request};
+use crate::checkpoint::Gguf;
+use crate::config::ModelConfig;
+use crate::generate::{self, Job, Resident};
+use crate::metrics::Clock;
+use crate::model::Model;
+use crate::prompt::ChatTemplate;
+use crate::threads::{self, Pool};
+use crate::tokenizer::Tokenizer;
+use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 
 /// How to load a model; `None` leaves the choice to the engine.
 #[derive(Clone, Debug, Default)]
@@ -13,16 +29,35 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Matrix kernel by name; by default the fastest that this CPU runs.
     pub kernel: Option<String>,
-    /// The longest sequence, in tokens; by default the model's own, at most 8,192.
+    /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`].
     pub context: Option<usize>,
-    /// Requests that may wait; by default 64.
+    /// Requests that may wait; by default [`DEFAULT_QUEUE`].
     pub queue: Option<usize>,
 }
+
+/// The longest sequence unless asked for more: keys and values of 128 k tokens would fill the memory of most machines.
+pub const DEFAULT_CONTEXT: usize = 8192;
+/// Requests that may wait unless told otherwise.
+pub const DEFAULT_QUEUE: usize = 64;
+/// The most threads that can be asked for.
+const MAX_THREADS: usize = 1024;
 
 /// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
 #[derive(Debug)]
 pub struct Engine {
     info: ModelInfo,
+    tokenizer: Arc<Tokenizer>,
+    template: ChatTemplate,
+    queue: Option<SyncSender<Job>>,
+    queue_limit: usize,
+    shared: Arc<Shared>,
+    owner: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: AtomicUsize,
+    shutdown: AtomicBool,
 }
 
 impl Engine {
@@ -30,8 +65,39 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options.
-    pub fn load(_options: &LoadOptions) -> Result<Self, Error> {
-        Err(Error::Stopped)
+    pub fn load(options: &LoadOptions) -> Result<Self, Error> {
+        let kernel = kernel::choose(options.kernel.as_deref())?;
+        let pool = pool(options.threads)?;
+        let gguf = Gguf::open(&options.model)?;
+        let config = ModelConfig::from_gguf(&gguf)?;
+        let context = context(options.context, config.context)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?.ok_or_else(|| {
+            gguf.error("it has no vocabulary, so it can neither read nor write text")
+        })?;
+        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
+        let model = Model::load(&gguf, config, kernel, pool)?;
+        let info = info(&model, name(&options.model), context);
+        let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
+        let (queue, jobs) = mpsc::sync_channel(queue_limit);
+        let (tokenizer, shared) = (Arc::new(tokenizer), Arc::<Shared>::default());
+        let owner = {
+            let (tokenizer, shared) = (Arc::clone(&tokenizer), Arc::clone(&shared));
+            let own = move || own(model, &tokenizer, &jobs, &shared);
+            thread::Builder::new()
+                .name("nibble-model".into())
+                .spawn(own)
+                .map_err(no_thread)?
+        };
+        let (queue, owner) = (Some(queue), Some(owner));
+        Ok(Self {
+            info,
+            tokenizer,
+            template,
+            queue,
+            queue_limit,
+            shared,
+            owner,
+        })
     }
 
     /// What is loaded.
@@ -44,15 +110,168 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range or a prompt that the
-    /// context cannot hold.
-    pub fn submit(&self, _request: Request) -> Result<Answer, Error> {
-        Err(Error::Stopped)
+    /// context cannot hold, [`Error::Stopped`] when the engine is ending.
+    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+        let clock = Clock::accept(Instant::now());
+        request.check()?;
+        let prompt = self.prompt_tokens(&request.prompt)?;
+        let (used, context) = (prompt.len(), self.info.context);
+        if used == 0 {
+            return Err(Error::Request("the prompt is empty".into()));
+        }
+        if used >= context {
+            return Err(Error::Request(format!(
+                "the prompt has {used} tokens, and the context of {context} must leave room for an answer"
+            )));
+        }
+        let (sender, answer) = Answer::channel();
+        let job = Job {
+            prompt,
+            sampling: request.sampling,
+            max_tokens: request.max_tokens.min(context - used),
+            stop: request.stop,
+            usd_per_hour: request.usd_per_hour,
+            clock,
+            answer: sender,
+        };
+        self.enqueue(job)?;
+        Ok(answer)
     }
 
     /// The token ids of a text, for `nibble tokenize` and for counting. Control tokens written in the text are
     /// plain text.
     #[must_use]
-    pub fn tokenize(&self, _text: &str) -> Vec<u32> {
-        Vec::new()
+    pub fn tokenize(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text)
+    }
+
+    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
+        match prompt {
+            Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
+            Prompt::Chat(messages) => {
+                let rendered = self.template.render(messages, &self.tokenizer)?;
+                Ok(self.tokenizer.encode_prompt(&rendered))
+            }
+        }
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or(Error::Stopped)?;
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        queue.try_send(job).map_err(|refused| {
+            let waiting = self.shared.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
+            match refused {
+                TrySendError::Full(_) => Error::Busy {
+                    waiting,
+                    limit: self.queue_limit,
+                },
+                TrySendError::Disconnected(_) => Error::Stopped,
+            }
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.shutdown.store(true, Ordering::Relaxed);
+        self.queue = None;
+        if let Some(owner) = self.owner.take() {
+            // A panic of the owner has already failed its answer; there is nobody left to tell.
+            let _ = owner.join();
+        }
+    }
+}
+
+/// The owner thread: one job after the other until the queue is closed.
+fn own(mut model: Model, tokenizer: &Tokenizer, jobs: &Receiver<Job>, shared: &Shared) {
+    let mut resident = Resident::new(model.new_cache());
+    let shutdown = || shared.shutdown.load(Ordering::Relaxed);
+    for job in jobs {
+        shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        if shutdown() {
+            job.answer.send(Event::Failed(Error::Stopped));
+        } else if !job.answer.is_abandoned() {
+            generate::answer(&mut model, tokenizer, &mut resident, job, &shutdown);
+        }
+    }
+}
+
+fn pool(threads: Option<usize>) -> Result<Pool, Error> {
+    let threads = threads.unwrap_or_else(threads::available);
+    if !(1..=MAX_THREADS).contains(&threads) {
+        return Err(Error::Option(format!(
+            "`threads` must be from 1 to {MAX_THREADS}, found {threads}"
+        )));
+    }
+    Pool::new(threads).map_err(no_thread)
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    Error::Option(format!("cannot start a thread: {source}"))
+}
+
+fn context(asked: Option<usize>, model: usize) -> Result<usize, Error> {
+    match asked {
+        None => Ok(model.min(DEFAULT_CONTEXT)),
+        Some(asked) if (2..=model).contains(&asked) => Ok(asked),
+        Some(asked) => Err(Error::Option(format!(
+            "`context` must be from 2 to the model's {model} tokens, found {asked}"
+        ))),
+    }
+}
+
+fn info(model: &Model, name: String, context: usize) -> ModelInfo {
+    let (config, weights) = (model.config(), model.weights());
+    let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
+    ModelInfo {
+        id: name.to_lowercase(),
+        parameters: weights.parameters(),
+        weight_bytes: weights.bytes(),
+        context,
+        vocabulary: config.vocabulary,
+        quantization: format!("int4 in groups of 32, {bits:.1} bits a weight"),
+        kernel: model.kernel().name.to_owned(),
+        threads: model.threads(),
+        sampling: Sampling::advised_for(&name),
+        name,
+    }
+}
+
+/// The model's name for people: that of its file, without the kind of quantisation. (`general.name` inside the file
+/// is often that of a training run.)
+fn name(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let quantisation = |suffix: &str| {
+        let suffix = suffix.to_uppercase();
+        ["F16", "F32", "BF16"].contains(&suffix.as_str())
+            || suffix
+                .trim_start_matches('I')
+                .strip_prefix('Q')
+                .is_some_and(|rest| rest.starts_with(char::is_numeric))
+    };
+    match stem.rsplit_once(['.', '-']) {
+        Some((name, suffix)) if quantisation(suffix) && !name.is_empty() => name.to_owned(),
+        _ => stem.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_that_of_the_file_without_its_quantisation() {
+        for (file, expected) in [
+            (
+                "models/SmolLM2-135M-Instruct.Q4_1.gguf",
+                "SmolLM2-135M-Instruct",
+            ),
+            ("Llama-3.2-1B-Instruct-IQ4_NL.gguf", "Llama-3.2-1B-Instruct"),
+            ("tiny-bf16.gguf", "tiny"),
+            ("a.b-c.gguf", "a.b-c"),
+            ("Q4_0.gguf", "Q4_0"),
+        ] {
+            assert_eq!(name(Path::new(file)), expected);
+        }
     }
 }

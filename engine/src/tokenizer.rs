@@ -160,6 +160,7 @@ impl Tokenizer {
     }
 
     /// Number of tokens.
+    #[cfg(test)]
     pub(crate) fn vocabulary(&self) -> usize {
         self.vocabulary.len()
     }

@@ -1,0 +1,408 @@
+//! Grouped-query attention over the KV cache, cut into tasks for the pool.
+//!
+//! Query rows that share a KV head go up to four at a time, so that keys and values are widened once for them. The
+//! positions are cut at multiples of [`SPAN`] whatever the batch or the chunk of the prefill, and the spans of a row
+//! are merged in order: the same bits, whether one thread does all spans of a row or several share them.
+
+use std::ops::Range;
+
+use half::f16;
+
+use crate::kernel::Kernel;
+pub(crate) use crate::kv::KEY_BLOCK;
+use crate::kv::{HeadCache, KvCache};
+use crate::threads::{Parts, Pool};
+
+/// Positions after which a task may end.
+const SPAN: usize = 256;
+/// Query rows of a task.
+const ROWS: usize = 4;
+
+/// A query row and the positions that it may see: those before `end`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryRow<'a> {
+    pub(crate) query: &'a [f32],
+    pub(crate) end: usize,
+}
+
+/// What a kernel computes at a time: a few query rows against one span of positions.
+pub(crate) struct Span<'a> {
+    /// 1 to 4.
+    pub(crate) rows: &'a [QueryRow<'a>],
+    /// The first position.
+    pub(crate) start: usize,
+    /// Blocks of keys and of values.
+    pub(crate) blocks: &'a [(&'a [f16], &'a [f16])],
+    pub(crate) head_dim: usize,
+    /// Factor of the scores, `1 / sqrt(head_dim)`.
+    pub(crate) scale: f32,
+}
+
+impl Span<'_> {
+    /// # Panics
+    /// When a shape does not fit; kernels rely on them.
+    pub(crate) fn check(&self, scratch: &[f32], out: &Partial<'_>) {
+        let (rows, block) = (self.rows.len(), KEY_BLOCK * self.head_dim);
+        assert!(
+            (1..=ROWS).contains(&rows)
+                && self.rows.iter().all(|row| row.query.len() == self.head_dim)
+        );
+        assert!(
+            self.blocks
+                .iter()
+                .all(|(k, v)| k.len() == block && v.len() == block)
+        );
+        assert!(self.head_dim.is_multiple_of(8) && scratch.len() >= block);
+        assert!(
+            out.values.len() == rows * self.head_dim
+                && out.highs.len() == rows
+                && out.sums.len() == rows
+        );
+    }
+}
+
+/// Attention over a part of the positions: for each row the highest score, the sum of `exp(score - high)` and the
+/// values weighted by these, `[rows, head_dim]`.
+pub(crate) struct Partial<'a> {
+    pub(crate) values: &'a mut [f32],
+    pub(crate) highs: &'a mut [f32],
+    pub(crate) sums: &'a mut [f32],
+}
+
+impl Partial<'_> {
+    /// Merges the partial of a later span into this one.
+    fn merge(&mut self, other: &Partial<'_>, head_dim: usize) {
+        for r in 0..self.highs.len() {
+            let high = self.highs[r].max(other.highs[r]);
+            // A span that a row cannot see has the high -inf and weighs nothing.
+            let old = (self.highs[r] - high).exp();
+            let new = if other.sums[r] == 0.0 {
+                0.0
+            } else {
+                (other.highs[r] - high).exp()
+            };
+            let range = r * head_dim..(r + 1) * head_dim;
+            for (value, other) in self.values[range.clone()]
+                .iter_mut()
+                .zip(&other.values[range])
+            {
+                *value = *value * old + other * new;
+            }
+            self.sums[r] = self.sums[r] * old + other.sums[r] * new;
+            self.highs[r] = high;
+        }
+    }
+}
+
+/// Floats of a partial of [`ROWS`] rows.
+fn partial_len(head_dim: usize) -> usize {
+    ROWS * (head_dim + 2)
+}
+
+fn partial(buffer: &mut [f32], rows: usize, head_dim: usize) -> Partial<'_> {
+    let (values, rest) = buffer.split_at_mut(ROWS * head_dim);
+    let (highs, sums) = rest.split_at_mut(ROWS);
+    Partial {
+        values: &mut values[..rows * head_dim],
+        highs: &mut highs[..rows],
+        sums: &mut sums[..rows],
+    }
+}
+
+/// Rows of one KV head of one sequence of the batch that are computed together.
+#[derive(Clone, Debug)]
+struct Group {
+    /// Index in the batch.
+    sequence: usize,
+    kv_head: usize,
+    /// Of the sequence's (token, query head of the KV head), counted through.
+    rows: Range<usize>,
+    /// Spans that the last of these rows sees.
+    spans: usize,
+}
+
+/// What attention needs to know of the batch; the same for every layer.
+#[derive(Clone, Debug)]
+pub(crate) struct SequenceRows {
+    /// First row of the batch.
+    pub(crate) first_row: usize,
+    /// Rows of the batch: new tokens.
+    pub(crate) rows: usize,
+    /// Position of the first of them.
+    pub(crate) position: usize,
+}
+
+/// The shape of attention in one model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heads {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+}
+
+impl Heads {
+    /// Query heads that share a KV head.
+    fn shared(self) -> usize {
+        self.heads / self.kv_heads
+    }
+}
+
+/// Buffers and the plan of attention for one step.
+#[derive(Default)]
+pub(crate) struct Attention {
+    groups: Vec<Group>,
+    sequences: Vec<SequenceRows>,
+    /// One task is a group and the spans that it does.
+    tasks: Vec<(usize, Range<usize>)>,
+    /// Per thread: a block of keys, then two partials.
+    scratch: Vec<f32>,
+    /// Per task, when groups are shared between threads.
+    partials: Vec<f32>,
+}
+
+impl Attention {
+    /// Cuts the work of a batch into tasks.
+    pub(crate) fn plan(
+        &mut self,
+        sequences: impl Iterator<Item = SequenceRows>,
+        shape: Heads,
+        threads: usize,
+    ) {
+        self.sequences.clear();
+        self.sequences.extend(sequences);
+        self.groups.clear();
+        for (index, sequence) in self.sequences.iter().enumerate() {
+            let rows = sequence.rows * shape.shared();
+            for kv_head in 0..shape.kv_heads {
+                for start in (0..rows).step_by(ROWS) {
+                    let end = rows.min(start + ROWS);
+                    let last_position = sequence.position + (end - 1) / shape.shared();
+                    let spans = (last_position + 1).div_ceil(SPAN);
+                    self.groups.push(Group {
+                        sequence: index,
+                        kv_head,
+                        rows: start..end,
+                        spans,
+                    });
+                }
+            }
+        }
+        self.tasks.clear();
+        let whole = self.groups.len() >= threads * 4 || threads == 1;
+        for (index, group) in self.groups.iter().enumerate() {
+            if whole {
+                self.tasks.push((index, 0..group.spans));
+            } else {
+                self.tasks
+                    .extend((0..group.spans).map(|span| (index, span..span + 1)));
+            }
+        }
+        self.scratch
+            .resize(threads * scratch_len(shape.head_dim), 0.0);
+        let shared = if whole { 0 } else { self.tasks.len() };
+        self.partials
+            .resize(shared * partial_len(shape.head_dim), 0.0);
+    }
+
+    /// Attention of every row of the batch in one layer; `caches` gives the layer's heads of a sequence, `queries` and
+    /// `out` are `[rows, heads * head_dim]`.
+    pub(crate) fn run<'c>(
+        &mut self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        shape: Heads,
+        caches: impl Fn(usize) -> &'c [HeadCache] + Sync,
+        queries: &[f32],
+        out: &mut [f32],
+    ) {
+        let head_dim = shape.head_dim;
+        let (partial_len, scratch_len) = (partial_len(head_dim), scratch_len(head_dim));
+        let share = !self.partials.is_empty();
+        let scratch = Parts::new(&mut self.scratch);
+        let partials = Parts::new(&mut self.partials);
+        let out = Parts::new(out);
+        let (groups, sequences, tasks) = (&self.groups, &self.sequences, &self.tasks);
+        pool.for_each(tasks.len(), 1, |range, thread| {
+            // SAFETY: each thread has scratch of its own.
+            let scratch = unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
+            for task in range {
+                let (group, spans) = &tasks[task];
+                let group = &groups[*group];
+                let job = Job {
+                    kernel,
+                    shape,
+                    group,
+                    sequence: &sequences[group.sequence],
+                    queries,
+                };
+                let heads = caches(group.sequence);
+                if share {
+                    // SAFETY: each task has a partial of its own.
+                    let buffer =
+                        unsafe { partials.part(task * partial_len..(task + 1) * partial_len) };
+                    job.spans(&heads[group.kv_head], spans.clone(), scratch, buffer);
+                } else {
+                    let (scratch, buffer) = scratch.split_at_mut(scratch_len - partial_len);
+                    job.spans(&heads[group.kv_head], spans.clone(), scratch, buffer);
+                    // SAFETY: this task alone computes these rows.
+                    unsafe { job.finish(&partial(buffer, group.rows.len(), head_dim), &out) };
+                }
+            }
+        });
+        if share {
+            let mut partials = self.partials.chunks_exact_mut(partial_len);
+            for group in groups {
+                let job = Job {
+                    kernel,
+                    shape,
+                    group,
+                    sequence: &sequences[group.sequence],
+                    queries,
+                };
+                let mut parts = partials
+                    .by_ref()
+                    .take(group.spans)
+                    .map(|p| partial(p, group.rows.len(), head_dim));
+                if let Some(mut merged) = parts.next() {
+                    parts.for_each(|later| merged.merge(&later, head_dim));
+                    // SAFETY: no other thread runs now.
+                    unsafe { job.finish(&merged, &out) };
+                }
+            }
+        }
+    }
+}
+
+/// Floats of a thread's scratch: a block of keys, the partial of a span and the merged one.
+fn scratch_len(head_dim: usize) -> usize {
+    KEY_BLOCK * head_dim + 2 * partial_len(head_dim)
+}
+
+/// One group at work.
+struct Job<'a> {
+    kernel: &'static Kernel,
+    shape: Heads,
+    group: &'a Group,
+    sequence: &'a SequenceRows,
+    queries: &'a [f32],
+}
+
+impl Job<'_> {
+    /// Where a row of the group stands in `[rows, heads * head_dim]`.
+    fn range(&self, row: usize) -> Range<usize> {
+        let Heads {
+            heads, head_dim, ..
+        } = self.shape;
+        let (token, head) = (row / self.shape.shared(), row % self.shape.shared());
+        let head = self.group.kv_head * self.shape.shared() + head;
+        let start = ((self.sequence.first_row + token) * heads + head) * head_dim;
+        start..start + head_dim
+    }
+
+    /// Computes the spans one after the other and merges them into `merged`.
+    fn spans(
+        &self,
+        cache: &HeadCache,
+        spans: Range<usize>,
+        scratch: &mut [f32],
+        merged: &mut [f32],
+    ) {
+        let (head_dim, rows) = (self.shape.head_dim, self.group.rows.len());
+        let mut query_rows = [QueryRow { query: &[], end: 0 }; ROWS];
+        for (query_row, row) in query_rows.iter_mut().zip(self.group.rows.clone()) {
+            let end = self.sequence.position + row / self.shape.shared() + 1;
+            *query_row = QueryRow {
+                query: &self.queries[self.range(row)],
+                end,
+            };
+        }
+        let query_rows = &query_rows[..rows];
+        let last = query_rows[rows - 1].end;
+        let (wide, buffer) = scratch.split_at_mut(KEY_BLOCK * head_dim);
+        let mut blocks = [(&[][..], &[][..]); SPAN / KEY_BLOCK];
+        for span in spans.clone() {
+            let start = span * SPAN;
+            let stored = cache.blocks(start, last.min(start + SPAN));
+            for (pair, block) in blocks.iter_mut().zip(stored) {
+                *pair = block.split_at(KEY_BLOCK * head_dim);
+            }
+            let work = Span {
+                rows: query_rows,
+                start,
+                blocks: &blocks[..stored.len()],
+                head_dim,
+                scale: 1.0 / (head_dim as f32).sqrt(),
+            };
+            if span == spans.start {
+                self.kernel
+                    .attend(&work, wide, &mut partial(merged, rows, head_dim));
+            } else {
+                let mut later = partial(buffer, rows, head_dim);
+                self.kernel.attend(&work, wide, &mut later);
+                partial(merged, rows, head_dim).merge(&later, head_dim);
+            }
+        }
+    }
+
+    /// Divides by the sums and stores the rows.
+    ///
+    /// # Safety
+    /// No other thread uses these rows of `out`.
+    unsafe fn finish(&self, merged: &Partial<'_>, out: &Parts<'_, f32>) {
+        let values = merged.values.chunks_exact(self.shape.head_dim);
+        for ((row, values), sum) in self.group.rows.clone().zip(values).zip(&*merged.sums) {
+            // SAFETY: handed on to the caller.
+            let out = unsafe { out.part(self.range(row)) };
+            for (out, value) in out.iter_mut().zip(values) {
+                *out = value / sum;
+            }
+        }
+    }
+}
+
+/// Rotates the keys of new tokens and stores them with their values, in parallel over the KV heads.
+pub(crate) fn store(
+    pool: &mut Pool,
+    kernel: &'static Kernel,
+    cache: &mut KvCache,
+    layer: usize,
+    rows: &NewRows<'_>,
+) {
+    /// Rows below which a barrier costs more than it saves.
+    const FEW: usize = 16;
+    let tokens = rows.angles.len() / rows.head_dim;
+    let heads = cache.layer_mut(layer);
+    let count = heads.len();
+    let heads = Parts::new(heads);
+    let chunk = if tokens < FEW { count } else { 1 };
+    pool.for_each(count, chunk, |range, _| {
+        for head in range {
+            // SAFETY: every head is stored by one thread.
+            let stored = &mut unsafe { heads.part(head..head + 1) }[0];
+            let columns = head * rows.head_dim..(head + 1) * rows.head_dim;
+            for token in 0..tokens {
+                let row = token * count * rows.head_dim;
+                let columns = row + columns.start..row + columns.end;
+                let mut key = [0.0; MAX_HEAD_DIM];
+                let key = &mut key[..rows.head_dim];
+                key.copy_from_slice(&rows.keys[columns.clone()]);
+                kernel.rope(key, &rows.angles[token * rows.head_dim..][..rows.head_dim]);
+                stored.store(rows.position + token, key, &rows.values[columns]);
+            }
+        }
+    });
+}
+
+/// The largest head that is supported.
+pub(crate) const MAX_HEAD_DIM: usize = 256;
+
+/// Keys and values of a sequence's new tokens, `[tokens, kv_heads * head_dim]`.
+pub(crate) struct NewRows<'a> {
+    pub(crate) keys: &'a [f32],
+    pub(crate) values: &'a [f32],
+    /// `[tokens, head_dim]`.
+    pub(crate) angles: &'a [f32],
+    pub(crate) head_dim: usize,
+    /// Position of the first token.
+    pub(crate) position: usize,
+}

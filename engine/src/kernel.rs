@@ -1,0 +1,251 @@
+//! The kernels: what runs on this CPU, and the one way to reach it.
+//!
+//! A [`Kernel`] is one file of `kernel/` and one row of [`KERNELS`]. Its functions may use instructions that not every
+//! CPU has; a `&'static Kernel` is only handed out by [`choose`] and [`supported`], which have asked the CPU, and that
+//! is what makes the safe methods here safe. Everything a kernel computes has its plain twin in `scalar`.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
+mod scalar;
+mod vector;
+
+use half::f16;
+
+use crate::Error;
+use crate::attention::{Partial, Span};
+use crate::int4::BLOCK;
+use crate::matrix::{Activations, Format, RowWriter};
+
+/// All kernels of this architecture, slowest first.
+static KERNELS: &[Kernel] = &[
+    scalar::KERNEL,
+    #[cfg(target_arch = "x86_64")]
+    avx2::KERNEL,
+    #[cfg(target_arch = "x86_64")]
+    avx512_vnni::KERNEL,
+];
+
+/// How a kernel wants the quants of a tile: `rows` rows side by side, `depth` consecutive columns of each in turn.
+/// `depth` divides half a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) rows: usize,
+    pub(crate) depth: usize,
+}
+
+/// One kernel: its layout of weights, its two matrix products and its version of the steps around them.
+pub(crate) struct Kernel {
+    /// Instruction set and feature, such as "neon_i8mm".
+    pub(crate) name: &'static str,
+    pub(crate) layout: Layout,
+    supported: fn() -> bool,
+    int4: TileProduct,
+    q8: TileProduct,
+    ops: VectorOps,
+}
+
+/// Multiplies whole tiles with every row of activations; `out` is `[tiles, activation rows, tile rows]`.
+type TileProduct = unsafe fn(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]);
+
+/// The steps around the products; what each does is said at its twin in [`vector`].
+struct VectorOps {
+    rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
+    quantize: unsafe fn(&[f32], &RowWriter),
+    swiglu: unsafe fn(&mut [f32], &[f32]),
+    softmax_weights: unsafe fn(&[f32], f32, f32, &mut [f32]) -> f32,
+    rope: unsafe fn(&mut [f32], &[f32]),
+    attend: unsafe fn(&Span<'_>, &mut [f32], &mut Partial<'_>),
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The kernels that this CPU can run, slowest first.
+pub(crate) fn supported() -> impl DoubleEndedIterator<Item = &'static Kernel> {
+    KERNELS.iter().filter(|kernel| (kernel.supported)())
+}
+
+/// The kernel of that name, or the fastest.
+///
+/// # Errors
+/// [`Error::Option`] that lists the supported ones.
+pub(crate) fn choose(name: Option<&str>) -> Result<&'static Kernel, Error> {
+    let found = match name {
+        Some(name) => supported().find(|kernel| kernel.name == name),
+        None => supported().next_back(),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<_> = supported().map(|kernel| kernel.name).collect();
+        let (name, names) = (name.unwrap_or_default(), names.join("`, `"));
+        Error::Option(format!(
+            "kernel `{name}` does not run on this CPU; these do: `{names}`"
+        ))
+    })
+}
+
+impl Kernel {
+    /// Products of whole tiles with every row of `x`, into `out` of shape `[tiles, x.rows(), layout.rows]`.
+    pub(crate) fn multiply(&self, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+        assert_eq!(tiles.layout, self.layout, "tiles packed for another kernel");
+        assert_eq!(
+            tiles.blocks,
+            x.blocks(),
+            "columns of weights and activations"
+        );
+        assert_eq!(
+            out.len(),
+            tiles.count() * x.rows() * self.layout.rows,
+            "shape of the product"
+        );
+        let product = match tiles.format {
+            Format::Int4 | Format::Int4Symmetric => self.int4,
+            Format::Q8 => self.q8,
+        };
+        // SAFETY: this CPU has the kernel's features (module header); the shapes were just checked.
+        unsafe { product(tiles, x, out) }
+    }
+
+    /// `out = x / rms(x) * weight`.
+    pub(crate) fn rms_norm(&self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+        assert!(x.len() == weight.len() && x.len() == out.len());
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.rms_norm)(x, weight, epsilon, out) }
+    }
+
+    /// Quantises one row of activations.
+    ///
+    /// # Safety
+    /// No other thread writes this row.
+    pub(crate) unsafe fn quantize(&self, x: &[f32], row: &RowWriter) {
+        // SAFETY: this CPU has the kernel's features (module header); the rest is the caller's.
+        unsafe { (self.ops.quantize)(x, row) }
+    }
+
+    /// `gate = silu(gate) * up`.
+    pub(crate) fn swiglu(&self, gate: &mut [f32], up: &[f32]) {
+        assert_eq!(gate.len(), up.len());
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.swiglu)(gate, up) }
+    }
+
+    /// `weights = exp((logits - high) * inverse_temperature)`; returns their sum.
+    pub(crate) fn softmax_weights(
+        &self,
+        logits: &[f32],
+        high: f32,
+        inverse: f32,
+        weights: &mut [f32],
+    ) -> f32 {
+        assert_eq!(logits.len(), weights.len());
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.softmax_weights)(logits, high, inverse, weights) }
+    }
+
+    /// Rotates adjacent pairs of one head; `angles` alternates cosine and sine.
+    pub(crate) fn rope(&self, head: &mut [f32], angles: &[f32]) {
+        assert_eq!(head.len(), angles.len());
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.rope)(head, angles) }
+    }
+
+    /// Attention of a few query rows over one span of positions; `scratch` holds a block of keys.
+    pub(crate) fn attend(&self, span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+        span.check(scratch, out);
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.attend)(span, scratch, out) }
+    }
+}
+
+/// Whole tiles of one matrix, as packed by [`crate::matrix`].
+///
+/// A tile is `layout.rows` rows; a group is one block of each of them: all quants, then all scales, then (in the
+/// format with a minimum) all minima, the latter as f16.
+pub(crate) struct Tiles<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) layout: Layout,
+    pub(crate) format: Format,
+    /// Blocks in a row.
+    pub(crate) blocks: usize,
+}
+
+impl<'a> Tiles<'a> {
+    /// Tiles that there are.
+    pub(crate) fn count(&self) -> usize {
+        self.bytes.len() / self.format.group_bytes(self.layout) / self.blocks
+    }
+
+    /// The groups of each tile.
+    fn iter(&self) -> impl Iterator<Item = impl Iterator<Item = Group<'a>>> {
+        let (layout, format) = (self.layout, self.format);
+        let group = format.group_bytes(layout);
+        self.bytes
+            .chunks_exact(group * self.blocks)
+            .map(move |tile| {
+                tile.chunks_exact(group).map(move |bytes| Group {
+                    bytes,
+                    layout,
+                    format,
+                })
+            })
+    }
+}
+
+/// One block of every row of a tile.
+pub(crate) struct Group<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) layout: Layout,
+    pub(crate) format: Format,
+}
+
+impl Group<'_> {
+    /// The quants of all rows, interleaved by the layout.
+    pub(crate) fn quants(&self) -> &[u8] {
+        &self.bytes[..self.format.quant_bytes() * self.layout.rows]
+    }
+
+    /// The scale of one row.
+    pub(crate) fn scale(&self, row: usize) -> f32 {
+        self.half(row)
+    }
+
+    /// The minimum of one row, where the format stores it.
+    pub(crate) fn min(&self, row: usize) -> Option<f32> {
+        (self.format == Format::Int4).then(|| self.half(self.layout.rows + row))
+    }
+
+    fn half(&self, index: usize) -> f32 {
+        let at = self.format.quant_bytes() * self.layout.rows + 2 * index;
+        f16::from_le_bytes([self.bytes[at], self.bytes[at + 1]]).to_f32()
+    }
+
+    /// The quants of one row in order of its columns, 0 to 15 or signed.
+    pub(crate) fn row_quants(&self, row: usize) -> [i8; BLOCK] {
+        std::array::from_fn(|column| match self.format {
+            Format::Q8 => self.bytes[self.layout.quant_index(row, column)].cast_signed(),
+            Format::Int4 | Format::Int4Symmetric => {
+                let byte = self.bytes[self.layout.quant_index(row, column % (BLOCK / 2))];
+                (if column < BLOCK / 2 {
+                    byte & 15
+                } else {
+                    byte >> 4
+                })
+                .cast_signed()
+            }
+        })
+    }
+}
+
+impl Layout {
+    /// Where the quant of a column stands among a group's bytes.
+    pub(crate) fn quant_index(self, row: usize, column: usize) -> usize {
+        (column / self.depth * self.rows + row) * self.depth + column % self.depth
+    }
+}
+
+#[cfg(test)]
+mod tests;

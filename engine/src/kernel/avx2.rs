@@ -1,0 +1,269 @@
+//! x86-64 with AVX2, FMA and F16C: Haswell and Zen, and all later.
+//!
+//! A tile is 8 rows, one per 32-bit lane. `vpmaddubsw` multiplies unsigned weights with signed activations and adds
+//! neighbours to 16 bits; 8 of its results fit into 16 bits when the weights are nibbles (8 * 2 * 15 * 127 = 30,480),
+//! so a whole block costs 8 multiplications, 7 additions and one widening.
+//!
+//! ```text
+//! for each block b of 32 columns:
+//!     w[0..8] = nibbles of 8 rows, 4 columns each      (unpacked once for all rows of activations)
+//!     for each row m of activations:
+//!         dot = sum over i of w[i] * broadcast(x[b][m][4i..4i+4])
+//!         sum[m] += scale * x.scale[b][m] * dot + min * x.sum[b][m]
+//! ```
+
+use std::arch::x86_64::*;
+
+use half::f16;
+
+use super::vector::vector_ops;
+use super::{Kernel, Layout, Tiles};
+use crate::int4::BLOCK;
+use crate::matrix::{Activations, Format};
+
+vector_ops!("avx2,fma,f16c", widen = super::widen);
+
+/// Rows of a tile: the 32-bit lanes of a register.
+const ROWS: usize = 8;
+/// Consecutive columns of a row in a lane.
+const DEPTH: usize = 4;
+/// Bytes of a group of int4 blocks with a minimum: quants, scales, minima.
+const WITH_MIN: usize = ROWS * (BLOCK / 2 + 2 + 2);
+/// Bytes of a group of symmetric int4 blocks: quants, scales.
+const SYMMETRIC: usize = ROWS * (BLOCK / 2 + 2);
+/// Bytes of a group of Q8 blocks: quants, scales.
+const Q8: usize = ROWS * (BLOCK + 2);
+/// Bytes ahead of the current group that a decode step asks for: more than the latency of memory at full speed.
+const PREFETCH: usize = 2048;
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "avx2",
+    layout: Layout {
+        rows: ROWS,
+        depth: DEPTH,
+    },
+    supported: || {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+    },
+    int4,
+    q8,
+    ops: ops::OPS,
+};
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen(from: &[f16], to: &mut [f32]) {
+    let (from, to) = (from.as_chunks::<ROWS>().0, to.as_chunks_mut::<ROWS>().0);
+    for (from, to) in from.iter().zip(to) {
+        store(to, load_halves(bytemuck::cast_ref(from)));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn load(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the array is as long as the register.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Widens a register of f16.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn load_halves(bytes: &[u8; 2 * ROWS]) -> __m256 {
+    // SAFETY: the array is half as long as the register of f32.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn load_floats(floats: &[f32; ROWS]) -> __m256 {
+    // SAFETY: the array is as long as the register.
+    unsafe { _mm256_loadu_ps(floats.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn store(floats: &mut [f32; ROWS], register: __m256) {
+    // SAFETY: the array is as long as the register.
+    unsafe { _mm256_storeu_ps(floats.as_mut_ptr(), register) }
+}
+
+/// Four neighbouring activations in every lane.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn broadcast(columns: &[i8; DEPTH]) -> __m256i {
+    _mm256_set1_epi32(i32::from_le_bytes(columns.map(i8::cast_unsigned)))
+}
+
+/// Asks for the cache lines of a group some way behind this one; they need not exist.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn prefetch<const GROUP: usize>(group: &[u8; GROUP]) {
+    for line in (0..GROUP).step_by(64) {
+        _mm_prefetch::<_MM_HINT_T0>(group.as_ptr().wrapping_add(PREFETCH + line).cast());
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    match (tiles.format == Format::Int4, x.rows() == 1) {
+        (true, true) => int4_row::<WITH_MIN>(tiles, x, out),
+        (false, true) => int4_row::<SYMMETRIC>(tiles, x, out),
+        (true, false) => int4_rows::<WITH_MIN>(tiles, x, out),
+        (false, false) => int4_rows::<SYMMETRIC>(tiles, x, out),
+    }
+}
+
+/// One block of 8 rows of int4 weights, ready to multiply.
+struct Weights {
+    quants: [__m256i; 8],
+    scales: __m256,
+    mins: __m256,
+    /// What the sum of the activations is multiplied with beside `mins`: symmetric blocks keep their scale there, and
+    /// their minimum is -8 times it.
+    sum_factor: f32,
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
+    let nibble = _mm256_set1_epi8(15);
+    let (packed, _) = group.as_chunks::<32>();
+    let mut quants = [_mm256_setzero_si256(); 8];
+    for i in 0..4 {
+        let packed = load(&packed[i]);
+        quants[i] = _mm256_and_si256(packed, nibble);
+        quants[i + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), nibble);
+    }
+    let (halves, _) = group[ROWS * BLOCK / 2..].as_chunks::<{ 2 * ROWS }>();
+    let scales = load_halves(&halves[0]);
+    if GROUP == WITH_MIN {
+        Weights {
+            quants,
+            scales,
+            mins: load_halves(&halves[1]),
+            sum_factor: 1.0,
+        }
+    } else {
+        Weights {
+            quants,
+            scales,
+            mins: scales,
+            sum_factor: -8.0,
+        }
+    }
+}
+
+/// Products of one block of activations with the 8 rows, in 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot(weights: &[__m256i; 8], x: &[i8; BLOCK]) -> __m256i {
+    let (columns, _) = x.as_chunks::<DEPTH>();
+    let mut products = [_mm256_setzero_si256(); 8];
+    for i in 0..8 {
+        products[i] = _mm256_maddubs_epi16(weights[i], broadcast(&columns[i]));
+    }
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            products[i] = _mm256_add_epi16(products[i], products[i + half]);
+        }
+    }
+    _mm256_madd_epi16(products[0], _mm256_set1_epi16(1))
+}
+
+/// Adds one block's share to the sums of 8 rows, in the order that `scalar` adds.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add(weights: &Weights, dot: __m256i, scale: f32, sum: f32, total: __m256) -> __m256 {
+    let scales = _mm256_mul_ps(weights.scales, _mm256_set1_ps(scale));
+    let total = _mm256_fmadd_ps(scales, _mm256_cvtepi32_ps(dot), total);
+    _mm256_fmadd_ps(
+        weights.mins,
+        _mm256_set1_ps(weights.sum_factor * sum),
+        total,
+    )
+}
+
+/// Decode: one row of activations, sums in registers, weights straight from memory.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
+    for (tile, out) in groups
+        .chunks_exact(tiles.blocks)
+        .zip(out.as_chunks_mut::<ROWS>().0)
+    {
+        let mut total = _mm256_setzero_ps();
+        for (((group, quants), scale), sum) in
+            tile.iter().zip(x.quants()).zip(x.scales()).zip(x.sums())
+        {
+            prefetch(group);
+            let weights = unpack(group);
+            total = add(&weights, dot(&weights.quants, quants), *scale, *sum, total);
+        }
+        store(out, total);
+    }
+}
+
+/// Prefill: each block of weights is unpacked once and multiplied with all rows of activations. The same block of
+/// several tiles comes in turn, so that the block of activations stays in the L1 cache.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
+    let rows = x.rows();
+    out.fill(0.0);
+    for b in 0..tiles.blocks {
+        let block = b * rows..(b + 1) * rows;
+        let (quants, scales, sums) = (
+            &x.quants()[block.clone()],
+            &x.scales()[block.clone()],
+            &x.sums()[block],
+        );
+        for (tile, out) in out.chunks_exact_mut(rows * ROWS).enumerate() {
+            let weights = unpack(&groups[tile * tiles.blocks + b]);
+            let (out, _) = out.as_chunks_mut::<ROWS>();
+            for (((quants, scale), sum), out) in quants.iter().zip(scales).zip(sums).zip(out) {
+                let total = load_floats(out);
+                store(
+                    out,
+                    add(&weights, dot(&weights.quants, quants), *scale, *sum, total),
+                );
+            }
+        }
+    }
+}
+
+/// 8-bit weights. `vpmaddubsw` wants one unsigned factor: it gets |w|, and the sign of w goes to the activation. Two
+/// products fit into 16 bits (2 * 128 * 127 = 32,512), more do not.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let (groups, _) = tiles.bytes.as_chunks::<Q8>();
+    let rows = x.rows();
+    out.fill(0.0);
+    for (tile, out) in groups
+        .chunks_exact(tiles.blocks)
+        .zip(out.chunks_exact_mut(rows * ROWS))
+    {
+        for (b, group) in tile.iter().enumerate() {
+            prefetch(group);
+            let (weights, halves) = group.split_at(ROWS * BLOCK);
+            let (weights, _) = weights.as_chunks::<32>();
+            let scales = load_halves(&halves.as_chunks().0[0]);
+            for (row, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+                let block = x.block(b, row);
+                let mut dot = _mm256_setzero_si256();
+                for (weights, columns) in weights.iter().zip(block.quants.as_chunks::<DEPTH>().0) {
+                    let weights = load(weights);
+                    let columns = _mm256_sign_epi8(broadcast(columns), weights);
+                    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), columns);
+                    dot = _mm256_add_epi32(dot, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                }
+                let scales = _mm256_mul_ps(scales, _mm256_set1_ps(block.scale));
+                store(
+                    out,
+                    _mm256_fmadd_ps(scales, _mm256_cvtepi32_ps(dot), load_floats(out)),
+                );
+            }
+        }
+    }
+}

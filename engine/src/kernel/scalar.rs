@@ -1,0 +1,68 @@
+//! The reference: the matrix products in plain loops, for any CPU, and the truth that every other kernel is tested
+//! against.
+//!
+//! Float sums run over the blocks of a row in order with one fused multiply-add a block and term. The other kernels
+//! keep that order, so their products equal these bit for bit.
+
+use half::f16;
+
+use super::vector::vector_ops;
+use super::{Kernel, Layout, Tiles};
+use crate::int4::BLOCK;
+use crate::matrix::Activations;
+
+vector_ops!(, widen = super::widen);
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "scalar",
+    layout: Layout { rows: 1, depth: 16 },
+    supported: || true,
+    int4,
+    q8,
+    ops: ops::OPS,
+};
+
+fn widen(from: &[f16], to: &mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from.to_f32();
+    }
+}
+
+fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        out.fill(0.0);
+        for (b, group) in row.enumerate() {
+            let (quants, scale, min) = (group.quants(), group.scale(0), group.min(0));
+            for (m, sum) in out.iter_mut().enumerate() {
+                let block = x.block(b, m);
+                let (low, high) = block.quants.split_at(BLOCK / 2);
+                let mut dot = 0;
+                for ((byte, low), high) in quants.iter().zip(low).zip(high) {
+                    dot += i32::from(byte & 15) * i32::from(*low);
+                    dot += i32::from(byte >> 4) * i32::from(*high);
+                }
+                *sum = (scale * block.scale).mul_add(dot as f32, *sum);
+                *sum = match min {
+                    Some(min) => min.mul_add(block.sum, *sum),
+                    None => scale.mul_add(-8.0 * block.sum, *sum),
+                };
+            }
+        }
+    }
+}
+
+fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        out.fill(0.0);
+        for (b, group) in row.enumerate() {
+            for (m, sum) in out.iter_mut().enumerate() {
+                let block = x.block(b, m);
+                let products = group.quants().iter().zip(block.quants);
+                let dot: i32 = products
+                    .map(|(w, q)| i32::from(w.cast_signed()) * i32::from(*q))
+                    .sum();
+                *sum = (group.scale(0) * block.scale).mul_add(dot as f32, *sum);
+            }
+        }
+    }
+}

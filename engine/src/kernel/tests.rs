@@ -1,0 +1,394 @@
+//! Every kernel of this CPU against `scalar`, and `scalar` against hand-worked numbers.
+
+use half::f16;
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::{Rng, SeedableRng};
+
+use super::*;
+use crate::attention::{KEY_BLOCK, QueryRow};
+use crate::int4::Block;
+use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
+use crate::threads::Pool;
+
+const FORMATS: [Format; 3] = [Format::Int4, Format::Int4Symmetric, Format::Q8];
+
+fn scalar() -> &'static Kernel {
+    choose(Some("scalar")).unwrap()
+}
+
+struct Random(Pcg64Mcg);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(Pcg64Mcg::seed_from_u64(seed))
+    }
+
+    /// From -1 to 1.
+    fn float(&mut self) -> f32 {
+        (self.0.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn floats(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.float()).collect()
+    }
+
+    fn block(&mut self, format: Format) -> Block {
+        let scale = f16::from_f32(self.float() * 0.1);
+        let min = match format {
+            Format::Int4 => f16::from_f32(self.float()),
+            Format::Int4Symmetric => f16::from_f32(-8.0 * scale.to_f32()),
+            Format::Q8 => f16::ZERO,
+        };
+        let quants = std::array::from_fn(|_| {
+            let byte = self.0.next_u32() as u8;
+            if format == Format::Q8 {
+                byte.cast_signed()
+            } else {
+                (byte & 15).cast_signed()
+            }
+        });
+        Block { scale, min, quants }
+    }
+}
+
+/// Packs `blocks`, row after row, for a kernel.
+fn pack(kernel: &'static Kernel, format: Format, rows: usize, blocks: &[Block]) -> PackedMatrix {
+    let per_row = blocks.len() / rows;
+    let mut packing = Packing::new(kernel);
+    packing.add(
+        [rows, per_row * BLOCK],
+        format,
+        Box::new(|row, index| blocks[row * per_row + index]),
+    );
+    packing.pack(&mut Pool::new(1).unwrap()).unwrap().remove(0)
+}
+
+/// `x [m, cols]` times the matrix, `[m, rows]`.
+fn product(kernel: &'static Kernel, matrix: &PackedMatrix, x: &[f32], threads: usize) -> Vec<f32> {
+    let mut pool = Pool::new(threads).unwrap();
+    let mut activations = Activations::default();
+    let m = x.len() / matrix.cols();
+    let row = |row: usize| &x[row * matrix.cols()..][..matrix.cols()];
+    activations.fill(&mut pool, kernel, [m, matrix.cols()], row);
+    let mut out = vec![f32::NAN; m * matrix.rows()];
+    let product = Product {
+        matrix,
+        out: &mut out,
+        add: false,
+    };
+    matrix::multiply(&mut pool, &activations, &mut Sums::default(), [product]);
+    out
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn a_product_worked_by_hand() {
+    // Weights 0.5 * q - 1 with q = 0, 1, .. 15, 0, .. 15; activations 127 at column 3 and -127 at column 17.
+    let block = Block {
+        scale: f16::from_f32(0.5),
+        min: f16::from_f32(-1.0),
+        quants: std::array::from_fn(|i| (i % 16) as i8),
+    };
+    let mut x = [0.0; BLOCK];
+    (x[3], x[17]) = (127.0, -127.0);
+    let matrix = pack(scalar(), Format::Int4, 1, &[block]);
+    // Column 3 weighs 0.5 and column 17 -0.5.
+    assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+
+    let block = Block {
+        min: f16::from_f32(-4.0),
+        ..block
+    };
+    let matrix = pack(scalar(), Format::Int4Symmetric, 1, &[block]);
+    // Now they weigh -2.5 and -3.5.
+    assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+
+    let block = Block {
+        quants: std::array::from_fn(|i| -(i as i8)),
+        min: f16::ZERO,
+        ..block
+    };
+    let matrix = pack(scalar(), Format::Q8, 1, &[block]);
+    assert_eq!(
+        product(scalar(), &matrix, &x, 1),
+        [127.0 * (17.0 - 3.0) * 0.5]
+    );
+}
+
+#[test]
+fn packed_rows_dequantise_to_what_was_packed() {
+    let mut random = Random::new(1);
+    for kernel in supported() {
+        for format in FORMATS {
+            let blocks: Vec<_> = (0..11 * 3).map(|_| random.block(format)).collect();
+            let matrix = pack(kernel, format, 11, &blocks);
+            let mut row = vec![0.0; 3 * BLOCK];
+            for (index, blocks) in blocks.chunks_exact(3).enumerate() {
+                matrix.row_to_f32(index, &mut row);
+                let expected: Vec<_> = blocks.iter().flat_map(Block::dequantize).collect();
+                assert_eq!(row, expected, "{kernel:?} {format:?} row {index}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
+    let mut random = Random::new(2);
+    for format in FORMATS {
+        for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
+            for blocks_in_row in [1, 2, 5] {
+                let blocks: Vec<_> = (0..rows * blocks_in_row)
+                    .map(|_| random.block(format))
+                    .collect();
+                for m in [1, 2, 3, 4, 5, 8, 13] {
+                    let x = random.floats(m * blocks_in_row * BLOCK);
+                    let expected = product(scalar(), &pack(scalar(), format, rows, &blocks), &x, 1);
+                    for kernel in supported() {
+                        let found = product(kernel, &pack(kernel, format, rows, &blocks), &x, 2);
+                        let shape = (rows, blocks_in_row * BLOCK, m);
+                        assert_eq!(
+                            bits(&found),
+                            bits(&expected),
+                            "{kernel:?} {format:?} {shape:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_weights_and_activations_do_not_overflow() {
+    for format in FORMATS {
+        let (low, high) = if format == Format::Q8 {
+            (-128, 127)
+        } else {
+            (0, 15)
+        };
+        for quants in [
+            [low; BLOCK],
+            [high; BLOCK],
+            std::array::from_fn(|i| if i % 2 == 0 { low } else { high }),
+        ] {
+            let block = Block {
+                scale: f16::ONE,
+                min: f16::from_f32(-8.0),
+                quants,
+            };
+            let blocks = [block; 2 * 16];
+            for sign in [1.0, -1.0, 0.0] {
+                for pattern in [[1.0, 1.0], [1.0, -1.0]] {
+                    let x: Vec<_> = (0..2 * BLOCK)
+                        .map(|i| 127.0 * sign * pattern[i % 2])
+                        .collect();
+                    let expected = product(scalar(), &pack(scalar(), format, 16, &blocks), &x, 1);
+                    for kernel in supported() {
+                        let found = product(kernel, &pack(kernel, format, 16, &blocks), &x, 1);
+                        assert_eq!(found, expected, "{kernel:?} {format:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_is_the_same_for_any_threads_and_any_rows_beside_it() {
+    let mut random = Random::new(3);
+    let (rows, cols, m) = (100, 96, 9);
+    for kernel in supported() {
+        for format in FORMATS {
+            let blocks: Vec<_> = (0..rows * cols / BLOCK)
+                .map(|_| random.block(format))
+                .collect();
+            let matrix = pack(kernel, format, rows, &blocks);
+            let x = random.floats(m * cols);
+            let together = product(kernel, &matrix, &x, 3);
+            for row in 0..m {
+                let alone = product(kernel, &matrix, &x[row * cols..][..cols], 1);
+                assert_eq!(
+                    bits(&alone),
+                    bits(&together[row * rows..][..rows]),
+                    "{kernel:?} {format:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_keep_half_a_level_of_precision_and_their_sum() {
+    let mut random = Random::new(4);
+    let mut x = random.floats(4 * BLOCK);
+    x[BLOCK..2 * BLOCK].fill(0.0);
+    x[2 * BLOCK] = 100.0;
+    for kernel in supported() {
+        let mut activations = Activations::default();
+        activations.fill(&mut Pool::new(1).unwrap(), kernel, [1, x.len()], |_| &x);
+        for (index, x) in x.chunks_exact(BLOCK).enumerate() {
+            let block = activations.block(index, 0);
+            let restored: Vec<_> = block
+                .quants
+                .iter()
+                .map(|q| f32::from(*q) * block.scale)
+                .collect();
+            for (restored, x) in restored.iter().zip(x) {
+                assert!(
+                    (restored - x).abs() <= block.scale * 0.5001,
+                    "{kernel:?}: {x} became {restored}"
+                );
+            }
+            let sum: f32 = restored.iter().sum();
+            assert!((sum - block.sum).abs() <= 1e-4 * block.scale * 127.0 * 32.0);
+        }
+    }
+}
+
+#[test]
+fn rms_norm_swiglu_and_rope_follow_their_formulas() {
+    let mut random = Random::new(5);
+    for kernel in supported() {
+        for len in [8, 24, 40, 576] {
+            let (x, weight) = (random.floats(len), random.floats(len));
+            let mut out = vec![0.0; len];
+            kernel.rms_norm(&x, &weight, 1e-5, &mut out);
+            let mean = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / len as f64;
+            for i in 0..len {
+                let expected = f64::from(x[i]) / (mean + 1e-5).sqrt() * f64::from(weight[i]);
+                assert!((f64::from(out[i]) - expected).abs() < 1e-6 * (1.0 + expected.abs()));
+            }
+
+            let gates: Vec<_> = x.iter().map(|v| v * 30.0).collect();
+            let mut out = gates.clone();
+            kernel.swiglu(&mut out, &weight);
+            for i in 0..len {
+                let gate = f64::from(gates[i]);
+                let expected = gate / (1.0 + (-gate).exp()) * f64::from(weight[i]);
+                assert!((f64::from(out[i]) - expected).abs() < 1e-6 * (1.0 + expected.abs()));
+            }
+
+            let mut out = x.clone();
+            kernel.rope(&mut out, &weight);
+            for i in (0..len).step_by(2) {
+                let (cos, sin) = (weight[i], weight[i + 1]);
+                assert!((out[i] - (x[i] * cos - x[i + 1] * sin)).abs() < 1e-6);
+                assert!((out[i + 1] - (x[i] * sin + x[i + 1] * cos)).abs() < 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_weights_are_exponentials_down_to_zero() {
+    for kernel in supported() {
+        let logits: Vec<_> = (0..200).map(|i| -(i as f32)).collect();
+        let mut weights = vec![0.0; 200];
+        let sum = kernel.softmax_weights(&logits, 0.0, 0.5, &mut weights);
+        for (logit, weight) in logits.iter().zip(&weights) {
+            let expected = f64::from(logit * 0.5).exp();
+            assert!(
+                (f64::from(*weight) - expected).abs() <= 4e-7 * expected + 1e-38,
+                "{logit}: {weight}"
+            );
+        }
+        assert_eq!(
+            kernel.softmax_weights(&[-1e30], 0.0, 1.0, &mut weights[..1]),
+            0.0
+        );
+        let expected: f64 = logits.iter().map(|v| f64::from(v * 0.5).exp()).sum();
+        assert!((f64::from(sum) - expected).abs() < 1e-5);
+    }
+}
+
+/// Attention of one row in f64, from the definition.
+fn plain_attention(row: &QueryRow<'_>, blocks: &[(&[f16], &[f16])], head_dim: usize) -> Vec<f64> {
+    let score = |position: usize| {
+        let (keys, _) = blocks[position / KEY_BLOCK];
+        let products = (0..head_dim)
+            .map(|d| f64::from(row.query[d]) * keys[d * KEY_BLOCK + position % KEY_BLOCK].to_f64());
+        products.sum::<f64>() / (head_dim as f64).sqrt()
+    };
+    let scores: Vec<_> = (0..row.end).map(score).collect();
+    let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<_> = scores.iter().map(|score| (score - high).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    let value = |d: usize| {
+        let values = weights.iter().enumerate().map(|(position, weight)| {
+            let (_, values) = blocks[position / KEY_BLOCK];
+            weight * values[position % KEY_BLOCK * head_dim + d].to_f64()
+        });
+        values.sum::<f64>() / sum
+    };
+    (0..head_dim).map(value).collect()
+}
+
+#[test]
+fn attention_equals_its_definition() {
+    let mut random = Random::new(6);
+    for kernel in supported() {
+        for head_dim in [8, 64, 128] {
+            let stored: Vec<_> = (0..3)
+                .map(|_| {
+                    random
+                        .floats(2 * KEY_BLOCK * head_dim)
+                        .iter()
+                        .map(|v| f16::from_f32(v * 3.0))
+                        .collect()
+                })
+                .collect::<Vec<Vec<_>>>();
+            let blocks: Vec<_> = stored
+                .iter()
+                .map(|block| block.split_at(KEY_BLOCK * head_dim))
+                .collect();
+            for ends in [&[1][..], &[33], &[1, 32], &[31, 32, 33], &[5, 64, 65, 96]] {
+                let queries = random.floats(ends.len() * head_dim);
+                let rows: Vec<_> = ends
+                    .iter()
+                    .zip(queries.chunks_exact(head_dim))
+                    .map(|(end, query)| QueryRow { query, end: *end })
+                    .collect();
+                let scale = 1.0 / (head_dim as f32).sqrt();
+                let span = Span {
+                    rows: &rows,
+                    start: 0,
+                    blocks: &blocks,
+                    head_dim,
+                    scale,
+                };
+                let mut scratch = vec![0.0; KEY_BLOCK * head_dim];
+                let mut values = vec![f32::NAN; rows.len() * head_dim];
+                let (mut highs, mut sums) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+                let mut out = Partial {
+                    values: &mut values,
+                    highs: &mut highs,
+                    sums: &mut sums,
+                };
+                kernel.attend(&span, &mut scratch, &mut out);
+                for (r, row) in rows.iter().enumerate() {
+                    let expected = plain_attention(row, &blocks, head_dim);
+                    for (d, expected) in expected.iter().enumerate() {
+                        let found = f64::from(values[r * head_dim + d] / sums[r]);
+                        assert!(
+                            (found - expected).abs() < 1e-5,
+                            "{kernel:?} {ends:?}: {found}, not {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_kernel_is_an_error_that_lists_the_supported_ones() {
+    let error = choose(Some("mmx")).unwrap_err().to_string();
+    assert!(
+        error.contains("`mmx`") && error.contains("`scalar`"),
+        "{error}"
+    );
+}

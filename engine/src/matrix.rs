@@ -1,0 +1,472 @@
+//! Matrices in one kernel's layout, activations, and their product on the pool.
+//!
+//! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
+//! lie in one anonymous mapping that asks for huge pages: decoding streams through gigabytes, and with 4 KiB pages
+//! address translation costs a fifth of the bandwidth.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memmap2::MmapMut;
+
+use crate::Error;
+use crate::int4::{BLOCK, Block};
+use crate::kernel::{Group, Kernel, Layout, Tiles};
+use crate::threads::{Parts, Pool};
+
+/// How the weights of a matrix are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Nibbles with scale and minimum: 5 bits a weight.
+    Int4,
+    /// Nibbles with a scale, the minimum being -8 times it: 4.5 bits a weight.
+    Int4Symmetric,
+    /// Bytes with a scale: 8.5 bits a weight.
+    Q8,
+}
+
+impl Format {
+    /// Bytes of the quants of one block of one row.
+    pub(crate) fn quant_bytes(self) -> usize {
+        match self {
+            Self::Int4 | Self::Int4Symmetric => BLOCK / 2,
+            Self::Q8 => BLOCK,
+        }
+    }
+
+    /// Bytes of one block of every row of a tile.
+    pub(crate) fn group_bytes(self, layout: Layout) -> usize {
+        let halves = if self == Self::Int4 { 2 } else { 1 };
+        (self.quant_bytes() + 2 * halves) * layout.rows
+    }
+}
+
+/// A matrix of quantised weights, `[rows, cols]`, in the layout of one kernel.
+pub(crate) struct PackedMatrix {
+    rows: usize,
+    cols: usize,
+    format: Format,
+    kernel: &'static Kernel,
+    mapping: Arc<MmapMut>,
+    bytes: Range<usize>,
+}
+
+impl std::fmt::Debug for PackedMatrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "[{}, {}] {:?} for {:?}",
+            self.rows, self.cols, self.format, self.kernel
+        )
+    }
+}
+
+impl PackedMatrix {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Packed size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Dequantises one row.
+    pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.rows && out.len() == self.cols);
+        let layout = self.kernel.layout;
+        let tile = self.tiles(row / layout.rows..row / layout.rows + 1);
+        let group_bytes = self.format.group_bytes(layout);
+        let groups = tile.bytes.chunks_exact(group_bytes);
+        for (out, bytes) in out.as_chunks_mut::<BLOCK>().0.iter_mut().zip(groups) {
+            let group = Group {
+                bytes,
+                layout,
+                format: self.format,
+            };
+            let row = row % layout.rows;
+            let scale = group.scale(row);
+            let min = match self.format {
+                Format::Int4 => group.min(row).unwrap_or_default(),
+                Format::Int4Symmetric => -8.0 * scale,
+                Format::Q8 => 0.0,
+            };
+            *out = group.row_quants(row).map(|q| scale * f32::from(q) + min);
+        }
+    }
+
+    fn tile_count(&self) -> usize {
+        self.rows.div_ceil(self.kernel.layout.rows)
+    }
+
+    fn tiles(&self, range: Range<usize>) -> Tiles<'_> {
+        let blocks = self.cols / BLOCK;
+        let tile_bytes = self.format.group_bytes(self.kernel.layout) * blocks;
+        let bytes =
+            &self.mapping[self.bytes.clone()][range.start * tile_bytes..range.end * tile_bytes];
+        Tiles {
+            bytes,
+            layout: self.kernel.layout,
+            format: self.format,
+            blocks,
+        }
+    }
+}
+
+/// Yields the block of a matrix at (row, index in the row).
+pub(crate) type BlockSource<'a> = Box<dyn Fn(usize, usize) -> Block + Sync + 'a>;
+
+struct Plan<'a> {
+    rows: usize,
+    cols: usize,
+    format: Format,
+    offset: usize,
+    source: BlockSource<'a>,
+}
+
+/// Collects the matrices of a model, then packs them all into one mapping.
+pub(crate) struct Packing<'a> {
+    kernel: &'static Kernel,
+    plans: Vec<Plan<'a>>,
+    bytes: usize,
+}
+
+impl<'a> Packing<'a> {
+    pub(crate) fn new(kernel: &'static Kernel) -> Self {
+        Self {
+            kernel,
+            plans: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Plans the next matrix of the result of [`Packing::pack`]; `cols` is a multiple of [`BLOCK`].
+    pub(crate) fn add(
+        &mut self,
+        [rows, cols]: [usize; 2],
+        format: Format,
+        source: BlockSource<'a>,
+    ) {
+        assert_eq!(cols % BLOCK, 0);
+        /// Where a matrix may start: a cache line.
+        const ALIGNMENT: usize = 64;
+        let tiles = rows.div_ceil(self.kernel.layout.rows);
+        let bytes = tiles * (cols / BLOCK) * format.group_bytes(self.kernel.layout);
+        self.plans.push(Plan {
+            rows,
+            cols,
+            format,
+            offset: self.bytes,
+            source,
+        });
+        self.bytes += bytes.next_multiple_of(ALIGNMENT);
+    }
+
+    /// Packs every matrix, in parallel within each.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when there is no memory for the weights.
+    pub(crate) fn pack(self, pool: &mut Pool) -> Result<Vec<PackedMatrix>, Error> {
+        let mut mapping = MmapMut::map_anon(self.bytes.max(1)).map_err(|source| {
+            Error::Option(format!(
+                "no memory for {} bytes of weights: {source}",
+                self.bytes
+            ))
+        })?;
+        #[cfg(target_os = "linux")]
+        // A refusal only costs speed.
+        let _ = mapping.advise(memmap2::Advice::HugePage);
+        let (kernel, layout) = (self.kernel, self.kernel.layout);
+        let parts = Parts::new(&mut mapping[..]);
+        let mut ranges = Vec::with_capacity(self.plans.len());
+        for plan in &self.plans {
+            let tile_bytes = plan.format.group_bytes(layout) * (plan.cols / BLOCK);
+            let tiles = plan.rows.div_ceil(layout.rows);
+            pool.for_each(tiles, 8, |chunk, _| {
+                for tile in chunk {
+                    let start = plan.offset + tile * tile_bytes;
+                    // SAFETY: every tile is packed by one thread.
+                    let bytes = unsafe { parts.part(start..start + tile_bytes) };
+                    pack_tile(plan, layout, tile, bytes);
+                }
+            });
+            ranges.push(plan.offset..plan.offset + tiles * tile_bytes);
+        }
+        let mapping = Arc::new(mapping);
+        let matrices = self
+            .plans
+            .iter()
+            .zip(ranges)
+            .map(|(plan, bytes)| PackedMatrix {
+                rows: plan.rows,
+                cols: plan.cols,
+                format: plan.format,
+                kernel,
+                mapping: Arc::clone(&mapping),
+                bytes,
+            });
+        Ok(matrices.collect())
+    }
+}
+
+/// Lays out the blocks of one tile; rows beyond the matrix are zero.
+fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
+    let quant_bytes = plan.format.quant_bytes() * layout.rows;
+    for (index, group) in bytes
+        .chunks_exact_mut(plan.format.group_bytes(layout))
+        .enumerate()
+    {
+        let (quants, halves) = group.split_at_mut(quant_bytes);
+        for row in 0..layout.rows {
+            let matrix_row = tile * layout.rows + row;
+            let block = if matrix_row < plan.rows {
+                (plan.source)(matrix_row, index)
+            } else {
+                Block::ZERO
+            };
+            match plan.format {
+                Format::Q8 => {
+                    for (column, q) in block.quants.iter().enumerate() {
+                        quants[layout.quant_index(row, column)] = q.cast_unsigned();
+                    }
+                }
+                Format::Int4 | Format::Int4Symmetric => {
+                    let (low, high) = block.quants.split_at(BLOCK / 2);
+                    for (column, (low, high)) in low.iter().zip(high).enumerate() {
+                        quants[layout.quant_index(row, column)] =
+                            (low & 15 | high << 4).cast_unsigned();
+                    }
+                }
+            }
+            halves[2 * row..][..2].copy_from_slice(&block.scale.to_le_bytes());
+            if plan.format == Format::Int4 {
+                halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Rows of activations in int8, one scale per block of 32.
+///
+/// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
+/// without jumping, and rows never meet in the same cache set.
+#[derive(Default)]
+pub(crate) struct Activations {
+    rows: usize,
+    blocks: usize,
+    quants: Vec<[i8; BLOCK]>,
+    scales: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+/// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of these 32 products.
+pub(crate) struct ActivationBlock<'a> {
+    pub(crate) quants: &'a [i8; BLOCK],
+    pub(crate) scale: f32,
+    pub(crate) sum: f32,
+}
+
+impl Activations {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Blocks in a row.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    pub(crate) fn block(&self, block: usize, row: usize) -> ActivationBlock<'_> {
+        let at = block * self.rows + row;
+        ActivationBlock {
+            quants: &self.quants[at],
+            scale: self.scales[at],
+            sum: self.sums[at],
+        }
+    }
+
+    /// All quants, `[blocks, rows]`.
+    pub(crate) fn quants(&self) -> &[[i8; BLOCK]] {
+        &self.quants[..self.blocks * self.rows]
+    }
+
+    /// All scales, `[blocks, rows]`.
+    pub(crate) fn scales(&self) -> &[f32] {
+        &self.scales[..self.blocks * self.rows]
+    }
+
+    /// All sums, `[blocks, rows]`.
+    pub(crate) fn sums(&self) -> &[f32] {
+        &self.sums[..self.blocks * self.rows]
+    }
+
+    /// Gives the activations a shape and quantises every row, in parallel when there are many. `fill` is called once
+    /// a row, with room for its `cols` values, and returns the values to quantise.
+    pub(crate) fn fill<'x>(
+        &mut self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        [rows, cols]: [usize; 2],
+        row_values: impl Fn(usize) -> &'x [f32] + Sync,
+    ) {
+        /// Rows that one thread takes at a time; fewer than this are not worth a barrier.
+        const ROWS: usize = 4;
+        assert_eq!(cols % BLOCK, 0);
+        (self.rows, self.blocks) = (rows, cols / BLOCK);
+        let len = rows * self.blocks;
+        if self.quants.len() < len {
+            self.quants.resize(len, [0; BLOCK]);
+            self.scales.resize(len, 0.0);
+            self.sums.resize(len, 0.0);
+        }
+        let quants = Parts::new(&mut self.quants);
+        let scales = Parts::new(&mut self.scales);
+        let sums = Parts::new(&mut self.sums);
+        pool.for_each(rows, ROWS, |chunk, _| {
+            for row in chunk {
+                let values = row_values(row);
+                assert_eq!(values.len(), cols);
+                let writer = RowWriter {
+                    row,
+                    rows,
+                    quants: &quants,
+                    scales: &scales,
+                    sums: &sums,
+                };
+                // SAFETY: every row is written by one thread.
+                unsafe { kernel.quantize(values, &writer) };
+            }
+        });
+    }
+}
+
+/// Writes one row of [`Activations`] while other threads write others.
+pub(crate) struct RowWriter<'a> {
+    row: usize,
+    rows: usize,
+    quants: &'a Parts<'a, [i8; BLOCK]>,
+    scales: &'a Parts<'a, f32>,
+    sums: &'a Parts<'a, f32>,
+}
+
+/// Where one block of a row goes.
+pub(crate) struct BlockMut<'a> {
+    pub(crate) quants: &'a mut [i8; BLOCK],
+    pub(crate) scale: &'a mut f32,
+    pub(crate) sum: &'a mut f32,
+}
+
+impl RowWriter<'_> {
+    /// One block of this row.
+    ///
+    /// # Safety
+    /// No other thread writes this row.
+    pub(crate) unsafe fn block(&self, block: usize) -> BlockMut<'_> {
+        let at = block * self.rows + self.row;
+        // SAFETY: no other thread writes this row, by the contract, for all three parts.
+        let quants = unsafe { self.quants.part(at..at + 1) };
+        // SAFETY: as above.
+        let scales = unsafe { self.scales.part(at..at + 1) };
+        // SAFETY: as above.
+        let sums = unsafe { self.sums.part(at..at + 1) };
+        BlockMut {
+            quants: &mut quants[0],
+            scale: &mut scales[0],
+            sum: &mut sums[0],
+        }
+    }
+}
+
+/// One product of a stage: `out = x * matrix^T` or, with `add`, `out += x * matrix^T`; `out` is `[x.rows(), rows]`.
+pub(crate) struct Product<'a> {
+    pub(crate) matrix: &'a PackedMatrix,
+    pub(crate) out: &'a mut [f32],
+    pub(crate) add: bool,
+}
+
+/// Room for the sums of the tiles that each thread works on.
+#[derive(Default)]
+pub(crate) struct Sums(Vec<f32>);
+
+/// Floats of a thread's sums, so that they stay in its L1 cache: 16 KiB.
+const SUMS: usize = 4096;
+
+/// Computes all products with the same activations as one stage: one barrier for q, k and v.
+///
+/// # Panics
+/// When a shape does not fit.
+pub(crate) fn multiply<const N: usize>(
+    pool: &mut Pool,
+    x: &Activations,
+    sums: &mut Sums,
+    products: [Product<'_>; N],
+) {
+    let kernel = products[0].matrix.kernel;
+    let per_tile = x.rows() * kernel.layout.rows;
+    let tiles_at_once = (SUMS / per_tile).clamp(1, 64);
+    let sums_len = SUMS.max(per_tile);
+    sums.0.resize(sums_len * pool.threads(), 0.0);
+    let sums = Parts::new(&mut sums.0);
+    let total: usize = products
+        .iter()
+        .map(|product| product.matrix.tile_count())
+        .sum();
+    let outs = products.map(|product| {
+        assert_eq!(
+            product.out.len(),
+            x.rows() * product.matrix.rows,
+            "shape of a product"
+        );
+        (product.matrix, Parts::new(product.out), product.add)
+    });
+    // Several turns a thread even out their speeds; a stage of one chunk would leave the others idle.
+    let chunk = tiles_at_once.min(total.div_ceil(pool.threads() * 4));
+    pool.for_each(total, chunk, |range, thread| {
+        // SAFETY: each thread has sums of its own.
+        let sums = unsafe { sums.part(thread * sums_len..(thread + 1) * sums_len) };
+        let mut first = 0;
+        for (matrix, out, add) in &outs {
+            let end = first + matrix.tile_count();
+            let tiles = range.start.max(first)..range.end.min(end);
+            if !tiles.is_empty() {
+                let tiles = tiles.start - first..tiles.end - first;
+                let sums = &mut sums[..tiles.len() * per_tile];
+                kernel.multiply(&matrix.tiles(tiles.clone()), x, sums);
+                // SAFETY: every tile, and so every row of the matrix, is computed by one thread.
+                unsafe { scatter(matrix, tiles, sums, out, *add) };
+            }
+            first = end;
+        }
+    });
+}
+
+/// Moves sums `[tiles, x rows, tile rows]` to `out` `[x rows, matrix rows]`.
+///
+/// # Safety
+/// No other thread uses these rows of the matrix in `out`.
+unsafe fn scatter(
+    matrix: &PackedMatrix,
+    tiles: Range<usize>,
+    sums: &[f32],
+    out: &Parts<'_, f32>,
+    add: bool,
+) {
+    let tile_rows = matrix.kernel.layout.rows;
+    let x_rows = sums.len() / tiles.len() / tile_rows;
+    for (tile, sums) in tiles.zip(sums.chunks_exact(x_rows * tile_rows)) {
+        let first = tile * tile_rows;
+        let rows = tile_rows.min(matrix.rows - first);
+        for (x_row, sums) in sums.chunks_exact(tile_rows).enumerate() {
+            let start = x_row * matrix.rows + first;
+            // SAFETY: handed on to the caller.
+            let out = unsafe { out.part(start..start + rows) };
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = if add { *out + sum } else { *sum };
+            }
+        }
+    }
+}

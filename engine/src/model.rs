@@ -1,0 +1,384 @@
+//! The Llama forward pass over a batch of sequences.
+//!
+//! A step takes some new tokens of each sequence of the batch, appends their keys and values to the sequence's cache
+//! and returns the logits behind each sequence's last token. Decoding is a step of one token, prefill a step of many;
+//! both read the same packed weights. Activations stay in f32 between the products and are quantised once before
+//! each.
+
+use crate::Error;
+use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
+use crate::config::ModelConfig;
+use crate::kernel::Kernel;
+use crate::kv::KvCache;
+use crate::matrix::{self, Activations, Product, Sums};
+use crate::rope::Rope;
+use crate::threads::{Parts, Pool};
+use crate::weights::{LayerWeights, TensorSource, Weights};
+
+/// New tokens of one sequence.
+pub(crate) struct NewTokens<'a> {
+    pub(crate) tokens: &'a [u32],
+    pub(crate) cache: &'a mut KvCache,
+}
+
+/// A loaded model with the threads that compute it.
+pub(crate) struct Model {
+    config: ModelConfig,
+    weights: Weights,
+    rope: Rope,
+    kernel: &'static Kernel,
+    pool: Pool,
+    buffers: Buffers,
+}
+
+/// Everything that a step writes; grown to the largest step and kept. `rows` are the tokens of a step.
+#[derive(Default)]
+struct Buffers {
+    /// The residual stream, `[rows, hidden]`.
+    x: Vec<f32>,
+    /// Normalised `x`, `[rows, hidden]`.
+    normed: Vec<f32>,
+    quantized: Activations,
+    /// `[rows, heads * head_dim]`.
+    q: Vec<f32>,
+    /// `[rows, kv_heads * head_dim]`.
+    k: Vec<f32>,
+    /// `[rows, kv_heads * head_dim]`.
+    v: Vec<f32>,
+    /// `[rows, heads * head_dim]`.
+    attended: Vec<f32>,
+    /// `[rows, ffn]`.
+    gate: Vec<f32>,
+    /// `[rows, ffn]`.
+    up: Vec<f32>,
+    /// Cosines and sines of each row's position, `[rows, head_dim]`.
+    angles: Vec<f32>,
+    /// `[sequences, vocabulary]`.
+    logits: Vec<f32>,
+    attention: Attention,
+    sums: Sums,
+}
+
+impl Model {
+    /// Reads the weights and packs them for `kernel`.
+    pub(crate) fn load(
+        source: &dyn TensorSource,
+        config: ModelConfig,
+        kernel: &'static Kernel,
+        mut pool: Pool,
+    ) -> Result<Self, Error> {
+        let weights = Weights::load(source, &config, kernel, &mut pool)?;
+        let rope = Rope::new(
+            config.head_dim,
+            config.rope_theta,
+            config.rope_factors.as_deref(),
+        );
+        Ok(Self {
+            config,
+            weights,
+            rope,
+            kernel,
+            pool,
+            buffers: Buffers::default(),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(crate) fn kernel(&self) -> &'static Kernel {
+        self.kernel
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// An empty cache of this model's shape.
+    pub(crate) fn new_cache(&self) -> KvCache {
+        KvCache::new(
+            self.config.layers,
+            self.config.kv_heads,
+            self.config.head_dim,
+        )
+    }
+
+    /// Runs one step and returns the logits behind the last token of each sequence, `[sequences, vocabulary]`, or
+    /// `None` when `cancelled` said so between two layers; the caches are then as before.
+    ///
+    /// # Panics
+    /// When a sequence has no new token or a token is outside the vocabulary.
+    pub(crate) fn forward(
+        &mut self,
+        batch: &mut [NewTokens<'_>],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<&[f32]> {
+        let rows = self.start(batch);
+        for layer in 0..self.config.layers {
+            if cancelled() {
+                return None;
+            }
+            self.attention_block(layer, batch);
+            self.feed_forward_block(layer, rows);
+        }
+        for sequence in batch.iter_mut() {
+            sequence.cache.advance(sequence.tokens.len());
+        }
+        Some(self.head(batch))
+    }
+
+    fn heads(&self) -> Heads {
+        let ModelConfig {
+            heads,
+            kv_heads,
+            head_dim,
+            ..
+        } = self.config;
+        Heads {
+            heads,
+            kv_heads,
+            head_dim,
+        }
+    }
+
+    /// Makes room, looks up the embeddings and positions and plans attention; returns the rows of the step.
+    fn start(&mut self, batch: &mut [NewTokens<'_>]) -> usize {
+        let (config, heads) = (&self.config, self.heads());
+        let rows = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let b = &mut self.buffers;
+        b.x.resize(rows * config.hidden, 0.0);
+        b.normed.resize(rows * config.hidden, 0.0);
+        b.q.resize(rows * config.heads * config.head_dim, 0.0);
+        b.k.resize(rows * config.kv_heads * config.head_dim, 0.0);
+        b.v.resize(rows * config.kv_heads * config.head_dim, 0.0);
+        b.attended
+            .resize(rows * config.heads * config.head_dim, 0.0);
+        b.gate.resize(rows * config.ffn, 0.0);
+        b.up.resize(rows * config.ffn, 0.0);
+        b.angles.resize(rows * config.head_dim, 0.0);
+
+        let mut embeddings = b.x.chunks_exact_mut(config.hidden);
+        let mut angles = b.angles.chunks_exact_mut(config.head_dim);
+        for sequence in batch.iter_mut() {
+            assert!(!sequence.tokens.is_empty(), "a sequence without new tokens");
+            let position = sequence.cache.len();
+            sequence.cache.reserve(position + sequence.tokens.len());
+            for (i, (token, (x, angles))) in sequence
+                .tokens
+                .iter()
+                .zip(embeddings.by_ref().zip(angles.by_ref()))
+                .enumerate()
+            {
+                self.weights.embedding.row_to_f32(*token as usize, x);
+                self.rope.angles(position + i, angles);
+            }
+        }
+        let mut first_row = 0;
+        let sequences = batch.iter().map(|sequence| {
+            let rows = sequence.tokens.len();
+            first_row += rows;
+            SequenceRows {
+                first_row: first_row - rows,
+                rows,
+                position: sequence.cache.len(),
+            }
+        });
+        b.attention.plan(sequences, heads, self.pool.threads());
+        rows
+    }
+
+    /// `x += o_proj(attention(rope(q_proj(norm(x))), rope(k_proj(norm(x))), v_proj(norm(x))))`.
+    fn attention_block(&mut self, layer: usize, batch: &mut [NewTokens<'_>]) {
+        let heads = self.heads();
+        let kernel = self.kernel;
+        let LayerWeights {
+            attn_norm,
+            q_proj,
+            k_proj,
+            v_proj,
+            o_proj,
+            ..
+        } = &self.weights.layers[layer];
+        let (pool, b) = (&mut self.pool, &mut self.buffers);
+        let epsilon = self.config.rms_norm_epsilon;
+        quantize_normed(
+            pool,
+            kernel,
+            &b.x,
+            attn_norm,
+            epsilon,
+            &mut b.normed,
+            &mut b.quantized,
+        );
+        let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
+        let products = products.map(|(matrix, out)| Product {
+            matrix,
+            out,
+            add: false,
+        });
+        matrix::multiply(pool, &b.quantized, &mut b.sums, products);
+
+        rotate(pool, kernel, heads, &b.angles, &mut b.q);
+        let kv_dim = heads.kv_heads * heads.head_dim;
+        let mut row = 0;
+        for sequence in batch.iter_mut() {
+            let rows = row..row + sequence.tokens.len();
+            let position = sequence.cache.len();
+            let new = NewRows {
+                keys: &b.k[rows.start * kv_dim..rows.end * kv_dim],
+                values: &b.v[rows.start * kv_dim..rows.end * kv_dim],
+                angles: &b.angles[rows.start * heads.head_dim..rows.end * heads.head_dim],
+                head_dim: heads.head_dim,
+                position,
+            };
+            attention::store(pool, kernel, sequence.cache, layer, &new);
+            row = rows.end;
+        }
+        let caches = |index: usize| batch[index].cache.layer(layer);
+        b.attention
+            .run(pool, kernel, heads, caches, &b.q, &mut b.attended);
+
+        let q_dim = heads.heads * heads.head_dim;
+        let attended = &b.attended;
+        b.quantized.fill(pool, kernel, [row, q_dim], |row| {
+            &attended[row * q_dim..(row + 1) * q_dim]
+        });
+        matrix::multiply(
+            pool,
+            &b.quantized,
+            &mut b.sums,
+            [Product {
+                matrix: o_proj,
+                out: &mut b.x,
+                add: true,
+            }],
+        );
+    }
+
+    /// `x += down_proj(silu(gate_proj(norm(x))) * up_proj(norm(x)))`.
+    fn feed_forward_block(&mut self, layer: usize, rows: usize) {
+        let kernel = self.kernel;
+        let LayerWeights {
+            ffn_norm,
+            gate_proj,
+            up_proj,
+            down_proj,
+            ..
+        } = &self.weights.layers[layer];
+        let (pool, b) = (&mut self.pool, &mut self.buffers);
+        let epsilon = self.config.rms_norm_epsilon;
+        quantize_normed(
+            pool,
+            kernel,
+            &b.x,
+            ffn_norm,
+            epsilon,
+            &mut b.normed,
+            &mut b.quantized,
+        );
+        let products = [(gate_proj, &mut b.gate), (up_proj, &mut b.up)];
+        let products = products.map(|(matrix, out)| Product {
+            matrix,
+            out,
+            add: false,
+        });
+        matrix::multiply(pool, &b.quantized, &mut b.sums, products);
+
+        let ffn = self.config.ffn;
+        let (gate, up) = (Parts::new(&mut b.gate), &b.up);
+        b.quantized.fill(pool, kernel, [rows, ffn], |row| {
+            // SAFETY: `fill` asks for each row once, from one thread.
+            let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
+            kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
+            gate
+        });
+        matrix::multiply(
+            pool,
+            &b.quantized,
+            &mut b.sums,
+            [Product {
+                matrix: down_proj,
+                out: &mut b.x,
+                add: true,
+            }],
+        );
+    }
+
+    /// Logits behind the last row of each sequence.
+    fn head(&mut self, batch: &[NewTokens<'_>]) -> &[f32] {
+        let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
+        let b = &mut self.buffers;
+        let mut row = 0;
+        for (index, sequence) in batch.iter().enumerate() {
+            row += sequence.tokens.len();
+            b.x.copy_within((row - 1) * hidden..row * hidden, index * hidden);
+        }
+        b.x.truncate(batch.len() * hidden);
+        let norm = &self.weights.output_norm;
+        let epsilon = self.config.rms_norm_epsilon;
+        quantize_normed(
+            &mut self.pool,
+            self.kernel,
+            &b.x,
+            norm,
+            epsilon,
+            &mut b.normed,
+            &mut b.quantized,
+        );
+        b.logits.resize(batch.len() * vocabulary, 0.0);
+        let product = Product {
+            matrix: self.weights.head(),
+            out: &mut b.logits,
+            add: false,
+        };
+        matrix::multiply(&mut self.pool, &b.quantized, &mut b.sums, [product]);
+        &self.buffers.logits
+    }
+}
+
+/// Normalises every row of `x` and quantises the result.
+fn quantize_normed(
+    pool: &mut Pool,
+    kernel: &'static Kernel,
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    normed: &mut [f32],
+    out: &mut Activations,
+) {
+    let hidden = weight.len();
+    let normed = Parts::new(normed);
+    out.fill(pool, kernel, [x.len() / hidden, hidden], |row| {
+        let range = row * hidden..(row + 1) * hidden;
+        // SAFETY: `fill` asks for each row once, from one thread.
+        let normed = unsafe { normed.part(range.clone()) };
+        kernel.rms_norm(&x[range], weight, epsilon, normed);
+        normed
+    });
+}
+
+/// Rotates every head of every row of `q`.
+fn rotate(pool: &mut Pool, kernel: &'static Kernel, heads: Heads, angles: &[f32], q: &mut [f32]) {
+    /// Rows that a thread takes at a time; fewer than this are not worth a barrier.
+    const ROWS: usize = 16;
+    let width = heads.heads * heads.head_dim;
+    let rows = q.len() / width;
+    let q = Parts::new(q);
+    pool.for_each(rows, ROWS, |range, _| {
+        for row in range {
+            // SAFETY: every row is rotated by one thread.
+            let row_heads = unsafe { q.part(row * width..(row + 1) * width) };
+            for head in row_heads.chunks_exact_mut(heads.head_dim) {
+                kernel.rope(head, &angles[row * heads.head_dim..][..heads.head_dim]);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

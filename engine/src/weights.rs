@@ -1,0 +1,269 @@
+//! The weights of a Llama model, packed for one kernel.
+//!
+//! Four-bit and eight-bit tensors are taken as they are; floats become int4 in the layers and Q8 in the embedding and
+//! the output head, where rounding shows most.
+
+use half::f16;
+
+use crate::Error;
+use crate::checkpoint::{Gguf, Tensor, TensorType};
+use crate::config::ModelConfig;
+use crate::int4::{BLOCK, Block};
+use crate::kernel::Kernel;
+use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
+use crate::threads::Pool;
+
+/// One transformer layer; matrices are `[outputs, inputs]` under the checkpoint's names.
+pub(crate) struct LayerWeights {
+    /// `[hidden]`.
+    pub(crate) attn_norm: Vec<f32>,
+    pub(crate) q_proj: PackedMatrix,
+    pub(crate) k_proj: PackedMatrix,
+    pub(crate) v_proj: PackedMatrix,
+    pub(crate) o_proj: PackedMatrix,
+    /// `[hidden]`.
+    pub(crate) ffn_norm: Vec<f32>,
+    pub(crate) gate_proj: PackedMatrix,
+    pub(crate) up_proj: PackedMatrix,
+    pub(crate) down_proj: PackedMatrix,
+}
+
+impl LayerWeights {
+    fn matrices(&self) -> [&PackedMatrix; 7] {
+        [
+            &self.q_proj,
+            &self.k_proj,
+            &self.v_proj,
+            &self.o_proj,
+            &self.gate_proj,
+            &self.up_proj,
+            &self.down_proj,
+        ]
+    }
+}
+
+/// All weights of a model.
+pub(crate) struct Weights {
+    /// `[vocabulary, hidden]`.
+    pub(crate) embedding: PackedMatrix,
+    pub(crate) layers: Vec<LayerWeights>,
+    /// `[hidden]`.
+    pub(crate) output_norm: Vec<f32>,
+    /// `[vocabulary, hidden]`; models that tie it to the embedding have none.
+    output: Option<PackedMatrix>,
+}
+
+/// Where the tensors of a model come from, under GGUF's names without `.weight`.
+pub(crate) trait TensorSource {
+    /// A matrix of this shape; floats are to be rounded to `format`.
+    fn matrix(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: Format,
+    ) -> Result<MatrixSource<'_>, Error>;
+
+    /// A vector of floats.
+    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
+
+    /// Whether there is such a tensor.
+    fn has(&self, name: &str) -> bool;
+}
+
+/// The blocks of a matrix and what they are packed as.
+pub(crate) struct MatrixSource<'a> {
+    pub(crate) format: Format,
+    pub(crate) blocks: BlockSource<'a>,
+}
+
+impl Weights {
+    /// Reads every tensor and packs it.
+    pub(crate) fn load(
+        source: &dyn TensorSource,
+        config: &ModelConfig,
+        kernel: &'static Kernel,
+        pool: &mut Pool,
+    ) -> Result<Self, Error> {
+        let mut packing = Packing::new(kernel);
+        let mut plan = |name: &str, shape, format| {
+            let MatrixSource { format, blocks } = source.matrix(name, shape, format)?;
+            packing.add(shape, format, blocks);
+            Ok::<_, Error>(())
+        };
+        let (hidden, vocabulary) = (config.hidden, config.vocabulary);
+        let q_dim = config.heads * config.head_dim;
+        let kv_dim = config.kv_heads * config.head_dim;
+        plan("token_embd", [vocabulary, hidden], Format::Q8)?;
+        let untied = source.has("output");
+        if untied {
+            plan("output", [vocabulary, hidden], Format::Q8)?;
+        }
+        for layer in 0..config.layers {
+            for (name, shape) in [
+                ("attn_q", [q_dim, hidden]),
+                ("attn_k", [kv_dim, hidden]),
+                ("attn_v", [kv_dim, hidden]),
+                ("attn_output", [hidden, q_dim]),
+                ("ffn_gate", [config.ffn, hidden]),
+                ("ffn_up", [config.ffn, hidden]),
+                ("ffn_down", [hidden, config.ffn]),
+            ] {
+                plan(&format!("blk.{layer}.{name}"), shape, Format::Int4)?;
+            }
+        }
+        let output_norm = source.vector("output_norm", hidden)?;
+        let norm = |layer: usize, name: &str| source.vector(&format!("blk.{layer}.{name}"), hidden);
+        let norms = (0..config.layers)
+            .map(|layer| Ok((norm(layer, "attn_norm")?, norm(layer, "ffn_norm")?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+
+        let mut packed = packing.pack(pool)?.into_iter();
+        // The order is that of the calls above.
+        let mut next = || {
+            packed
+                .next()
+                .expect("one packed matrix for each that was planned")
+        };
+        let embedding = next();
+        let output = untied.then(&mut next);
+        let layers = norms.into_iter().map(|(attn_norm, ffn_norm)| LayerWeights {
+            attn_norm,
+            q_proj: next(),
+            k_proj: next(),
+            v_proj: next(),
+            o_proj: next(),
+            ffn_norm,
+            gate_proj: next(),
+            up_proj: next(),
+            down_proj: next(),
+        });
+        Ok(Self {
+            embedding,
+            layers: layers.collect(),
+            output_norm,
+            output,
+        })
+    }
+
+    /// The matrix that turns the last hidden state into logits.
+    pub(crate) fn head(&self) -> &PackedMatrix {
+        self.output.as_ref().unwrap_or(&self.embedding)
+    }
+
+    fn matrices(&self) -> impl Iterator<Item = &PackedMatrix> {
+        let layers = self.layers.iter().flat_map(LayerWeights::matrices);
+        std::iter::once(&self.embedding)
+            .chain(&self.output)
+            .chain(layers)
+    }
+
+    /// Weights, the norms' few included.
+    pub(crate) fn parameters(&self) -> u64 {
+        let norms = self.output_norm.len() * (2 * self.layers.len() + 1);
+        self.matrices()
+            .map(|matrix| (matrix.rows() * matrix.cols()) as u64)
+            .sum::<u64>()
+            + norms as u64
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.matrices().map(|matrix| matrix.bytes() as u64).sum()
+    }
+}
+
+impl TensorSource for Gguf {
+    fn matrix(
+        &self,
+        name: &str,
+        [rows, cols]: [usize; 2],
+        format: Format,
+    ) -> Result<MatrixSource<'_>, Error> {
+        let tensor = tensor(self, name, &[rows, cols])?;
+        let format = match tensor.kind {
+            TensorType::Q4_0 => Format::Int4Symmetric,
+            TensorType::Q4_1 => Format::Int4,
+            TensorType::Q8_0 => Format::Q8,
+            TensorType::F32 | TensorType::F16 | TensorType::BF16 => format,
+        };
+        let row_bytes = tensor.bytes.len() / rows;
+        let blocks = Box::new(move |row: usize, block: usize| {
+            read_block(
+                &tensor.bytes[row * row_bytes..][..row_bytes],
+                tensor.kind,
+                block,
+                format,
+            )
+        });
+        Ok(MatrixSource { format, blocks })
+    }
+
+    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
+        Ok(tensor(self, name, &[len])?.to_f32())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.find_tensor(&format!("{name}.weight")).is_some()
+    }
+}
+
+fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Error> {
+    let name = format!("{name}.weight");
+    let tensor = gguf.tensor(&name)?;
+    if tensor.shape != shape {
+        return Err(gguf.error(format!(
+            "`{name}` must have the shape {shape:?}, found {:?}",
+            tensor.shape
+        )));
+    }
+    Ok(tensor)
+}
+
+/// One block of a row of a tensor, as it is or rounded to `format`.
+fn read_block(row: &[u8], kind: TensorType, block: usize, format: Format) -> Block {
+    let bytes = kind.block_bytes() * (BLOCK / kind.block_len());
+    let bytes = &row[block * bytes..][..bytes];
+    let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let nibbles = |quants: &[u8]| {
+        std::array::from_fn(|i| {
+            (if i < BLOCK / 2 {
+                quants[i] & 15
+            } else {
+                quants[i - BLOCK / 2] >> 4
+            })
+            .cast_signed()
+        })
+    };
+    match kind {
+        TensorType::Q4_0 => {
+            let scale = half(0);
+            Block {
+                scale,
+                min: f16::from_f32(-8.0 * scale.to_f32()),
+                quants: nibbles(&bytes[2..]),
+            }
+        }
+        TensorType::Q4_1 => Block {
+            scale: half(0),
+            min: half(2),
+            quants: nibbles(&bytes[4..]),
+        },
+        TensorType::Q8_0 => {
+            let quants = std::array::from_fn(|i| bytes[2 + i].cast_signed());
+            Block {
+                scale: half(0),
+                min: f16::ZERO,
+                quants,
+            }
+        }
+        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
+            let mut weights = [0.0; BLOCK];
+            kind.dequantize(bytes, &mut weights);
+            if format == Format::Q8 {
+                Block::q8(&weights)
+            } else {
+                Block::int4(&weights)
+            }
+        }
+    }
+}

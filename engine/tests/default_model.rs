@@ -1,0 +1,99 @@
+//! The default model, fetched where it is not in the cache: exact greedy answers, and text that streams whole.
+
+use futures::executor::block_on_stream;
+use nibble_engine::{
+    Completion, Engine, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role, Sampling,
+    hub,
+};
+
+fn engine() -> Engine {
+    let model = hub::default_model(&()).expect("the default model is to be had");
+    Engine::load(&LoadOptions {
+        model,
+        threads: Some(2),
+        ..LoadOptions::default()
+    })
+    .expect("the model loads")
+}
+
+fn ask(
+    engine: &Engine,
+    content: &str,
+    sampling: Sampling,
+    max_tokens: usize,
+) -> (Vec<String>, Completion) {
+    let message = Message {
+        role: Role::User,
+        content: content.into(),
+    };
+    let request = Request {
+        prompt: Prompt::Chat(vec![message]),
+        sampling,
+        max_tokens,
+        stop: Vec::new(),
+        usd_per_hour: 0.94256,
+    };
+    let mut pieces = Vec::new();
+    for event in block_on_stream(engine.submit(request).expect("the request is accepted")) {
+        match event {
+            Event::Text(piece) => pieces.push(piece),
+            Event::Finished(completion) => return (pieces, completion),
+            Event::Prefill { .. } => {}
+            Event::Failed(error) => panic!("{error}"),
+        }
+    }
+    panic!("the answer had no end");
+}
+
+#[test]
+fn greedy_answers_are_always_the_same_text() {
+    let engine = engine();
+    for (question, expected) in [
+        ("What is gravity?", include_str!("fixtures/gravity.txt")),
+        (
+            "Write a Rust function that adds two numbers.",
+            include_str!("fixtures/rust.txt"),
+        ),
+        (
+            "Give me three tips for a good night's sleep.",
+            include_str!("fixtures/sleep.txt"),
+        ),
+    ] {
+        let (pieces, completion) = ask(&engine, question, Sampling::default(), 64);
+        assert_eq!(
+            pieces.concat(),
+            expected.trim_end_matches('\n'),
+            "{question}"
+        );
+        assert!(completion.token_ids.len() <= 64);
+    }
+}
+
+#[test]
+fn streamed_pieces_never_hold_broken_characters() {
+    let engine = engine();
+    let hot = Sampling {
+        temperature: 0.8,
+        seed: Some(3),
+        ..Sampling::default()
+    };
+    let (pieces, _) = ask(
+        &engine,
+        "Repeat: 😀👍🏽🎉 你好，世界 😀👍🏽🎉 你好，世界",
+        hot,
+        60,
+    );
+    let text = pieces.concat();
+    assert!(!text.contains('\u{fffd}'), "{text}");
+    assert!(
+        text.chars().any(|c| u32::from(c) > 0x2000),
+        "nothing to see in {text:?}"
+    );
+}
+
+#[test]
+fn the_default_model_ends_its_turn() {
+    let (pieces, completion) = ask(&engine(), "Say hello.", Sampling::default(), 200);
+    assert_eq!(completion.finish_reason, FinishReason::Stop);
+    assert!(!pieces.concat().contains("<|im_end|>"));
+}
