@@ -1,7 +1,12 @@
-//! From model options to a loaded engine.
+//! From model options to a loaded engine, with the default model fetched when there is none yet.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
+use nibble_engine::hub::{self, Progress};
 use nibble_engine::{Engine, Error, LoadOptions};
 
 use crate::cli::ModelArgs;
@@ -35,8 +40,56 @@ fn model_file(args: &ModelArgs) -> Result<PathBuf, Error> {
     match &args.model {
         // An environment file that leaves NIBBLE_MODEL empty means the default.
         Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
-        _ => Err(Error::Fetch(
-            "no model: name a GGUF file with --model".into(),
-        )),
+        _ => hub::default_model(&Bar::default()),
+    }
+}
+
+/// A bar on a terminal, plain lines elsewhere.
+#[derive(Default)]
+struct Bar(Mutex<Option<ProgressBar>>);
+
+impl Bar {
+    fn with(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {
+        if let Ok(mut bar) = self.0.lock() {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, what: &str, total_bytes: Option<u64>) {
+        let (bar, template) = match total_bytes {
+            Some(bytes) => (
+                ProgressBar::new(bytes),
+                "{msg} {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            ),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg} {bytes}"),
+        };
+        if bar.is_hidden() {
+            // Not a log line: most commands log warnings only, and this is none.
+            let _ = writeln!(io::stderr(), "fetching the model: {what}");
+        }
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.with(|slot| *slot = Some(bar));
+    }
+
+    fn advance(&self, bytes_so_far: u64) {
+        self.with(|slot| {
+            if let Some(bar) = slot {
+                bar.set_position(bytes_so_far);
+            }
+        });
+    }
+
+    fn finish(&self) {
+        self.with(|slot| {
+            if let Some(bar) = slot.take() {
+                bar.finish_and_clear();
+            }
+        });
     }
 }
