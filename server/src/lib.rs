@@ -2,11 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod assets;
+#[cfg(test)]
+mod browser;
+mod chat;
+mod events;
 pub mod generator;
 mod openai;
+mod pages;
 mod router;
+mod runs;
 #[cfg(test)]
 mod scripted;
+mod security;
 pub mod state;
+mod store;
 
 pub use router::router;

@@ -1,11 +1,19 @@
 //! The route table.
 
-use axum::Router;
+use axum::{Router, middleware};
 
-use crate::openai;
 use crate::state::AppState;
+use crate::{assets, openai, pages, security};
 
-/// Every route of the program.
+/// Every route of the program. Building it needs no runtime; answering a message does.
 pub fn router(state: AppState) -> Router {
-    Router::new().merge(openai::routes()).with_state(state)
+    Router::new()
+        .merge(pages::routes(&state))
+        .merge(assets::routes())
+        .merge(openai::routes())
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            security::guard,
+        ))
+        .with_state(state)
 }

@@ -1,0 +1,139 @@
+//! What a person can do: the forms of the page, which work without JavaScript.
+//!
+//! A form post is answered by a redirect to the conversation; a call that asks for JSON by a [`Reply`]. A refused
+//! message becomes the conversation's draft, so that neither way loses what was typed.
+
+use http::StatusCode;
+use leptos::prelude::*;
+use leptos_axum::ResponseOptions;
+use serde::{Deserialize, Serialize};
+
+use crate::answer::turn_html;
+use crate::chat::{ComplaintKind, Refused, SharedChat, Started};
+use crate::settings::MessageForm;
+
+/// What a script learns about a message that it sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Reply {
+    /// The model is set to it.
+    Started {
+        /// The conversation, perhaps new.
+        conversation: String,
+        /// The run that writes the answer.
+        run: String,
+        /// The question and the place of its answer, as HTML.
+        html: String,
+    },
+    /// The message was not taken.
+    Refused {
+        /// The conversation that keeps it as its draft.
+        conversation: String,
+        /// The field to blame, if any.
+        field: Option<String>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Sends a message to the model.
+#[server(prefix = "/api", endpoint = "send")]
+#[allow(
+    missing_docs,
+    reason = "the fields of the generated struct are those of `MessageForm`"
+)]
+pub async fn send_message(
+    #[server(default)] conversation: String,
+    message: String,
+    temperature: String,
+    max_tokens: String,
+    system_prompt: String,
+    usd_per_hour: String,
+) -> Result<Reply, ServerFnError> {
+    let form = MessageForm {
+        conversation,
+        message,
+        temperature,
+        max_tokens,
+        system_prompt,
+        usd_per_hour,
+    };
+    match chat()?.send(form) {
+        Ok(Started { conversation, turn }) => {
+            redirect(&conversation, "#latest");
+            Ok(Reply::Started {
+                conversation,
+                run: turn.answer.run.clone(),
+                html: turn_html(&turn),
+            })
+        }
+        Err(Refused {
+            conversation,
+            complaint,
+        }) => {
+            let (status, field) = match complaint.kind {
+                ComplaintKind::Field(name) => (422, Some(name.to_owned())),
+                ComplaintKind::Running => (409, None),
+                ComplaintKind::Gone => (404, None),
+                ComplaintKind::Unavailable => (503, None),
+            };
+            set_status(status);
+            // After the status, which it replaces for a form post.
+            redirect(&conversation, "#composer");
+            Ok(Reply::Refused {
+                conversation,
+                field,
+                reason: complaint.reason,
+            })
+        }
+    }
+}
+
+/// Ends a running answer early; what is written stays.
+#[server(prefix = "/api", endpoint = "stop")]
+#[allow(
+    missing_docs,
+    reason = "the one field of the generated struct is the run"
+)]
+pub async fn stop_answer(run: String) -> Result<(), ServerFnError> {
+    match chat()?.stop(&run) {
+        Some(conversation) => redirect(&conversation, "#latest"),
+        None => {
+            set_status(404);
+            leptos_axum::redirect("/");
+        }
+    }
+    Ok(())
+}
+
+/// Begins an empty conversation with the settings of this one.
+#[server(prefix = "/api", endpoint = "reset")]
+#[allow(
+    missing_docs,
+    reason = "the one field of the generated struct is the conversation"
+)]
+pub async fn reset_chat(#[server(default)] conversation: String) -> Result<(), ServerFnError> {
+    match chat()?.reset(&conversation) {
+        Some(conversation) => redirect(&conversation, ""),
+        None => leptos_axum::redirect("/"),
+    }
+    Ok(())
+}
+
+pub(crate) fn set_status(status: u16) {
+    if let (Some(options), Ok(status)) = (
+        use_context::<ResponseOptions>(),
+        StatusCode::from_u16(status),
+    ) {
+        options.set_status(status);
+    }
+}
+
+fn chat() -> Result<SharedChat, ServerFnError> {
+    use_context::<SharedChat>().ok_or_else(|| ServerFnError::new("no chat is provided"))
+}
+
+/// Only to names that the server made: others could break the header.
+fn redirect(conversation: &str, fragment: &str) {
+    leptos_axum::redirect(&format!("/c/{conversation}{fragment}"));
+}

@@ -1,0 +1,215 @@
+//! What the pages need of the program behind them: plain data, and the trait that a server implements.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+
+use crate::settings::{MessageForm, Settings};
+
+/// A conversation as a page shows it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Unguessable name; empty for one that is not begun.
+    pub id: String,
+    /// What holds for its next answer.
+    pub settings: Settings,
+    /// Questions and answers, oldest first.
+    pub turns: Vec<Turn>,
+    /// A message that was refused, kept as it was typed.
+    pub draft: Option<Draft>,
+}
+
+/// One question and its answer.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What the person wrote.
+    pub question: String,
+    /// What the model wrote.
+    pub answer: Answer,
+}
+
+/// An answer, finished or not.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The name of the run that writes it.
+    pub run: String,
+    /// Markdown as far as it is written.
+    pub text: String,
+    /// How it ended; nothing while it runs.
+    pub end: Option<End>,
+}
+
+/// How an answer ended, and what it took.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// The model ended its turn.
+    Complete(Figures),
+    /// The most tokens allowed, or the context, were reached.
+    Length(Figures),
+    /// The person stopped it.
+    Stopped(Figures),
+    /// It could not be completed, for this reason.
+    Failed(String),
+}
+
+/// The figures of an answer. What could not be measured is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Seconds from the question to the first token.
+    pub time_to_first_token_s: Option<f64>,
+    /// Seconds in the queue.
+    pub queued_s: f64,
+    /// Seconds spent on the prompt.
+    pub prefill_s: Option<f64>,
+    /// Prompt tokens computed a second.
+    pub prefill_tokens_per_second: Option<f64>,
+    /// Tokens a second after the first.
+    pub decode_tokens_per_second: Option<f64>,
+    /// Milliseconds a token after the first.
+    pub time_per_output_token_ms: Option<f64>,
+    /// Seconds from the question to the last token.
+    pub total_s: f64,
+    /// Dollars for a million tokens at the decode speed.
+    pub usd_per_million_tokens: Option<f64>,
+    /// Dollars for this answer.
+    pub usd_total: f64,
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: usize,
+    /// Tokens of the prompt that needed no computing.
+    pub cached_tokens: usize,
+    /// Tokens put out.
+    pub output_tokens: usize,
+}
+
+/// A message that was refused, as it was typed.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// All fields of the form.
+    pub form: MessageForm,
+    /// Why, and which field is to blame.
+    pub complaint: Complaint,
+}
+
+/// Why a message was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What went wrong, for the person.
+    pub reason: String,
+    /// The kind, for whatever must tell them apart.
+    pub kind: ComplaintKind,
+}
+
+/// The kinds of [`Complaint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComplaintKind {
+    /// A field, named here, has a value that cannot be used.
+    Field(&'static str),
+    /// An answer is still being written in this conversation.
+    Running,
+    /// The conversation is no longer held.
+    Gone,
+    /// The model cannot take a question now.
+    Unavailable,
+}
+
+/// A message that was taken.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The conversation, perhaps new.
+    pub conversation: String,
+    /// The turn with its answer not yet begun.
+    pub turn: Turn,
+}
+
+/// A message that was not taken; it is now the draft of a conversation.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The conversation that keeps the draft.
+    pub conversation: String,
+    /// Why.
+    pub complaint: Complaint,
+}
+
+/// What an answer in the making is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Others are served first.
+    Queued,
+    /// The prompt is computed.
+    Prefill {
+        /// Tokens computed or found in the cache.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
+    /// Tokens come out.
+    Decode,
+}
+
+/// One step in following an answer.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What it is at.
+    pub phase: Phase,
+    /// Since the question was taken.
+    pub elapsed: Duration,
+    /// Text since the step before; the first step has all text so far.
+    pub text: String,
+}
+
+/// The steps of an answer until it ends. Reading slowly holds nothing up, and dropping it stops nothing.
+pub type ProgressStream = Pin<Box<dyn Stream<Item = Progress> + Send>>;
+
+/// The model, for people to see.
+#[derive(Clone, Debug)]
+pub struct ModelCard {
+    /// Its name.
+    pub name: String,
+    /// Weights, embedding included.
+    pub parameters: u64,
+    /// Bytes of packed weights in memory.
+    pub weight_bytes: u64,
+    /// The longest sequence, in tokens.
+    pub context: usize,
+    /// How the weights are held.
+    pub quantization: String,
+    /// The matrix kernel in use.
+    pub kernel: String,
+    /// Threads that compute.
+    pub threads: usize,
+}
+
+/// The program behind the pages.
+pub trait Chat: Send + Sync {
+    /// The model in use.
+    fn model(&self) -> ModelCard;
+
+    /// What a new conversation starts with.
+    fn defaults(&self) -> Settings;
+
+    /// A conversation by its name.
+    fn conversation(&self, id: &str) -> Option<Conversation>;
+
+    /// One answer, running or ended.
+    fn answer(&self, run: &str) -> Option<Answer>;
+
+    /// Takes a message and sets the model to it, in a new conversation when the form names none.
+    ///
+    /// # Errors
+    /// [`Refused`] when a field is out of range, an answer is still running or the model takes no question.
+    fn send(&self, form: MessageForm) -> Result<Started, Refused>;
+
+    /// Ends a running answer early; what is written stays. Names the conversation.
+    fn stop(&self, run: &str) -> Option<String>;
+
+    /// Begins an empty conversation with the settings of another, whose running answer ends. Names the new one.
+    fn reset(&self, conversation: &str) -> Option<String>;
+
+    /// Follows a running answer from its start.
+    fn follow(&self, run: &str) -> Option<ProgressStream>;
+}
+
+/// The [`Chat`] that a server provides in the Leptos context.
+pub type SharedChat = Arc<dyn Chat>;

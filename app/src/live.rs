@@ -1,0 +1,84 @@
+//! The text of an answer in the making, split where its Markdown no longer changes.
+
+use crate::markdown;
+
+/// Text so far: blocks that are settled, then a tail that is not.
+#[derive(Debug, Default)]
+pub struct LiveText {
+    text: String,
+    settled: usize,
+}
+
+impl LiveText {
+    /// Takes up again where a reader has all blocks before the byte `settled` of `text`; an impossible offset
+    /// begins anew.
+    #[must_use]
+    pub fn resume(text: String, settled: usize) -> Self {
+        let settled = if text.is_char_boundary(settled) {
+            settled
+        } else {
+            0
+        };
+        Self { text, settled }
+    }
+
+    /// Appends text.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The bytes of text in settled blocks.
+    #[must_use]
+    pub fn settled(&self) -> usize {
+        self.settled
+    }
+
+    /// The HTML of the blocks that have settled since the last call, if any.
+    pub fn settle(&mut self) -> Option<String> {
+        let open = &self.text[self.settled..];
+        let length = markdown::last_block(open);
+        if length == 0 {
+            return None;
+        }
+        self.settled += length;
+        Some(markdown::to_html(&open[..length]))
+    }
+
+    /// The Markdown that is not settled.
+    #[must_use]
+    pub fn tail(&self) -> &str {
+        &self.text[self.settled..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_settles_when_the_next_has_a_line() {
+        let mut live = LiveText::default();
+        for piece in ["one", "\n\n", "two"] {
+            live.push(piece);
+            assert_eq!(live.settle(), None);
+        }
+        live.push("\n");
+        assert_eq!(live.settle().as_deref(), Some("<p>one</p>\n"));
+        assert_eq!((live.settled(), live.tail()), (5, "two\n"));
+        assert_eq!(live.settle(), None);
+    }
+
+    #[test]
+    fn a_reader_that_comes_back_misses_nothing() {
+        let mut live = LiveText::resume("one\n\ntwo\n\nthree\n".into(), 5);
+        assert_eq!(live.settle().as_deref(), Some("<p>two</p>\n"));
+        assert_eq!(live.tail(), "three\n");
+    }
+
+    #[test]
+    fn an_offset_that_was_never_given_begins_anew() {
+        for offset in [1, 99] {
+            assert_eq!(LiveText::resume("é".into(), offset).settled(), 0);
+        }
+    }
+}

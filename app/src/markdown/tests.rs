@@ -1,0 +1,180 @@
+use super::*;
+
+/// Whether another's judgement of what a page may hold takes nothing away.
+fn is_clean(html: &str) -> bool {
+    let clean = ammonia::Builder::default()
+        .add_generic_attributes(["class", "tabindex"])
+        .add_tags(["figure", "figcaption"])
+        .add_tag_attributes("a", ["rel"])
+        .link_rel(None)
+        .clean(html)
+        .to_string();
+    plainly(html) == plainly(&clean)
+}
+
+/// Without the differences in writing that mean nothing.
+fn plainly(html: &str) -> String {
+    html.replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#x27;", "'")
+        .replace(" />", ">")
+}
+
+const HOSTILE: &[&str] = &[
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "text <b onclick='x()'>bold</b> <svg/onload=alert(1)>",
+    "[a](javascript:alert(1))",
+    "[a](JaVaScRiPt:alert(1))",
+    "[a](java\tscript:alert(1))",
+    "[a](&#x6A;avascript&#58;alert(1))",
+    "[a]( javascript:alert(1))",
+    "[a](data:text/html,<script>1</script>)",
+    "[a](vbscript:x)",
+    "<javascript:alert(1)>",
+    "![x](https://tracker.example/pixel.gif)",
+    "![x](data:image/svg+xml,<svg onload=alert(1)>)",
+    "[a](https://e.example/\"onmouseover=\"alert(1))",
+    "[a](https://e.example 'title\" onclick=x')",
+    "```\"><script>alert(1)</script>\nx\n```",
+    "``` a\"onclick=x\n```",
+    "| a |\n|:-:|\n| <iframe src=x> |",
+    "<div style='position:fixed'>\n\n# x\n\n</div>",
+    "[a]: javascript:alert(1)\n\n[a]",
+    "[![a](https://a.example)](https://b.example)",
+    "[![a](javascript:x)](https://b.example)",
+    "<form action=/api/send><input name=x></form>",
+    "- [ ] <input type=checkbox>",
+    "<a href=https://e.example>x</a>",
+    "&lt;script&gt;&#60;script&#62;",
+];
+
+#[test]
+fn hostile_text_stays_text() {
+    for text in HOSTILE {
+        let html = to_html(text);
+        assert!(is_clean(&html), "`{text}` became `{html}`");
+        for forbidden in [
+            "<script",
+            "<img",
+            "<svg",
+            "<iframe",
+            "<form",
+            "<input",
+            " style=\"",
+        ] {
+            assert!(
+                !html.to_lowercase().contains(forbidden),
+                "`{text}` became `{html}`"
+            );
+        }
+        assert!(
+            !html.to_lowercase().contains("href=\"javascript"),
+            "`{text}` became `{html}`"
+        );
+    }
+}
+
+#[test]
+fn the_judge_of_these_tests_sees_what_is_unsafe() {
+    assert!(!is_clean("<a href=\"javascript:alert(1)\">a</a>"));
+    assert!(!is_clean("<p onclick=\"x\">a</p>"));
+    assert!(!is_clean("<p style=\"x\">a</p>"));
+    assert!(!is_clean("<iframe></iframe>"));
+}
+
+#[test]
+fn html_is_shown_as_text() {
+    assert_eq!(to_html("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>\n");
+    assert_eq!(to_html("<div>\n"), "<p>&lt;div&gt;\n</p>\n");
+}
+
+#[test]
+fn links_say_nothing_about_the_page_they_leave() {
+    assert_eq!(
+        to_html("[a](https://e.example/?a=1&b=2)"),
+        "<p><a rel=\"noopener noreferrer nofollow\" href=\"https://e.example/?a=1&amp;b=2\">a</a></p>\n"
+    );
+}
+
+#[test]
+fn links_of_other_schemes_and_into_this_site_are_plain_text() {
+    for text in [
+        "[a](/api/reset)",
+        "[a](ftp://x)",
+        "[a](#b)",
+        "[a](//e.example)",
+    ] {
+        assert_eq!(to_html(text), "<p>a</p>\n", "{text}");
+    }
+}
+
+#[test]
+fn an_image_becomes_a_link_with_its_text() {
+    assert_eq!(
+        to_html("![a cat](https://e.example/c.png)"),
+        "<p><a rel=\"noopener noreferrer nofollow\" href=\"https://e.example/c.png\">a cat</a></p>\n"
+    );
+}
+
+#[test]
+fn code_keeps_its_language_and_its_text() {
+    assert_eq!(
+        to_html("```rust,ignore\nlet a = b < c;\n```"),
+        "<figure class=\"code\"><figcaption>rust</figcaption><pre tabindex=\"0\"><code>let a = b &lt; c;\n\
+         </code></pre></figure>\n"
+    );
+}
+
+#[test]
+fn headings_stand_below_those_of_the_page() {
+    assert_eq!(to_html("# a"), "<h3>a</h3>\n");
+    assert_eq!(to_html("##### a"), "<h6>a</h6>\n");
+}
+
+#[test]
+fn tables_and_lists_are_rendered() {
+    let html = to_html("| a | b |\n|--:|:-:|\n| 1 | 2 |\n\n1. x\n2. y");
+    assert!(html.contains("<th>a</th><th>b</th>"), "{html}");
+    assert!(
+        html.contains("<ol>\n<li>x</li>\n<li>y</li>\n</ol>"),
+        "{html}"
+    );
+}
+
+#[test]
+fn the_last_block_begins_where_text_can_still_change() {
+    for (settled, open) in [
+        ("", ""),
+        ("", "one"),
+        ("", "one\n\ntwo"),
+        ("one\n\n", "two\n"),
+        ("one\n\n", "```\ncode\n\nmore"),
+        ("```\ncode\n```\n", "after\n"),
+        ("# head\n", "text\n"),
+        ("one\n\n", "- a\n- b\n\n  c"),
+        ("- a\n\n", "b\n"),
+        ("one\n\n", "    indented\n"),
+        ("", "| a |\n|---|\n|"),
+        ("é\n\n", "ü\n"),
+    ] {
+        assert_eq!(
+            last_block(&format!("{settled}{open}")),
+            settled.len(),
+            "{open}"
+        );
+    }
+}
+
+#[test]
+fn pieces_rendered_apart_equal_the_whole() {
+    let whole = "# T\n\nOne *two*.\n\n- a\n- b\n\n```c\nint x;\n\ny\n```\n\n| a |\n|---|\n| b |\n\n> q\n\nend";
+    let (mut settled, mut html) = (0, String::new());
+    for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
+        let start = settled + last_block(&whole[settled..end]);
+        html.push_str(&to_html(&whole[settled..start]));
+        settled = start;
+    }
+    html.push_str(&to_html(&whole[settled..]));
+    assert_eq!(html, to_html(whole));
+}

@@ -1,0 +1,299 @@
+//! Brings the page, the conversations and the engine together.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use nibble_app::chat::{
+    Answer, Chat, Complaint, ComplaintKind, Conversation, Draft, End, Figures, ModelCard,
+    ProgressStream, Refused, Started,
+};
+use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
+use nibble_engine::{
+    Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
+};
+
+use crate::generator::Generator;
+use crate::runs::{Run, RunId, Runs};
+use crate::store::{Store, is_running};
+
+/// What one conversation may hold.
+const CONVERSATION_BYTES: usize = 256 * 1024;
+
+const DEFAULT_MAX_TOKENS: usize = 250;
+
+/// The conversations of the page and the answers that are being written in them.
+pub(crate) struct ChatService {
+    generator: Arc<dyn Generator>,
+    usd_per_hour: f64,
+    store: Arc<Store>,
+    runs: Arc<Runs>,
+}
+
+impl ChatService {
+    pub(crate) fn new(generator: Arc<dyn Generator>, usd_per_hour: f64) -> Self {
+        Self {
+            generator,
+            usd_per_hour,
+            store: Arc::default(),
+            runs: Arc::default(),
+        }
+    }
+
+    pub(crate) fn stop_all(&self) {
+        self.runs.stop_all();
+    }
+
+    /// Submits first and takes the turn afterwards, so that nothing has to be undone when the engine refuses. Of two
+    /// messages at once the second loses its claim, and dropping its answer cancels it.
+    fn start(&self, form: &MessageForm) -> Result<Started, Complaint> {
+        let settings = Settings::from_form(form)?;
+        let question = form.question()?;
+        let earlier = self.earlier(&form.conversation)?;
+        let turn = earlier.as_ref().map_or(0, |earlier| earlier.turns.len());
+        let request = self.request(earlier.as_ref(), &question, &settings);
+        let answer = self
+            .generator
+            .submit(request)
+            .map_err(|error| refusal(&error))?;
+        let conversation = match earlier {
+            Some(earlier) => earlier.id,
+            None => self.store.create(settings.clone()),
+        };
+        let id = RunId { conversation, turn };
+        let run = self.runs.claim(&id, answer.stopper()).ok_or_else(running)?;
+        let Some(turn) = self.store.begin_turn(&id, question, settings) else {
+            self.runs.remove(&id);
+            return Err(running());
+        };
+        let conversation = id.conversation.clone();
+        let (store, runs) = (Arc::clone(&self.store), Arc::clone(&self.runs));
+        tokio::spawn(async move {
+            let end = write(answer, &run).await;
+            store.finish_turn(&id, run.text(), end);
+            run.end();
+            runs.remove(&id);
+        });
+        Ok(Started { conversation, turn })
+    }
+
+    fn earlier(&self, id: &str) -> Result<Option<Conversation>, Complaint> {
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let earlier = self.store.get(id).ok_or_else(gone)?;
+        if is_running(&earlier) {
+            return Err(running());
+        }
+        let bytes = |turn: &nibble_app::chat::Turn| turn.question.len() + turn.answer.text.len();
+        if earlier.turns.iter().map(bytes).sum::<usize>() > CONVERSATION_BYTES {
+            return Err(unavailable(
+                "this conversation is full: `Reset chat` begins a new one".to_owned(),
+            ));
+        }
+        Ok(Some(earlier))
+    }
+
+    fn request(
+        &self,
+        earlier: Option<&Conversation>,
+        question: &str,
+        settings: &Settings,
+    ) -> Request {
+        Request {
+            prompt: Prompt::Chat(messages(earlier, question, &settings.system_prompt)),
+            sampling: Sampling {
+                temperature: settings.temperature,
+                ..self.generator.info().sampling
+            },
+            max_tokens: settings.max_tokens,
+            stop: Vec::new(),
+            usd_per_hour: settings.usd_per_hour,
+        }
+    }
+
+    /// Makes a refused message the draft of its conversation, or of a new one.
+    fn keep(&self, form: MessageForm, complaint: Complaint) -> Refused {
+        let mut draft = Draft {
+            form,
+            complaint: complaint.clone(),
+        };
+        let conversation = draft.form.conversation.clone();
+        if !conversation.is_empty() && self.store.keep_draft(&conversation, draft.clone()) {
+            return Refused {
+                conversation,
+                complaint,
+            };
+        }
+        let conversation = self.store.create(self.defaults());
+        draft.form.conversation.clone_from(&conversation);
+        self.store.keep_draft(&conversation, draft);
+        Refused {
+            conversation,
+            complaint,
+        }
+    }
+}
+
+impl Chat for ChatService {
+    fn model(&self) -> ModelCard {
+        let info = self.generator.info();
+        ModelCard {
+            name: info.name.clone(),
+            parameters: info.parameters,
+            weight_bytes: info.weight_bytes,
+            context: info.context,
+            quantization: info.quantization.clone(),
+            kernel: info.kernel.clone(),
+            threads: info.threads,
+        }
+    }
+
+    fn defaults(&self) -> Settings {
+        let advised = self.generator.info().sampling.temperature;
+        Settings {
+            temperature: advised.clamp(*TEMPERATURE.start(), *TEMPERATURE.end()),
+            max_tokens: DEFAULT_MAX_TOKENS.clamp(*MAX_TOKENS.start(), *MAX_TOKENS.end()),
+            system_prompt: String::new(),
+            usd_per_hour: self
+                .usd_per_hour
+                .clamp(*USD_PER_HOUR.start(), *USD_PER_HOUR.end()),
+        }
+    }
+
+    fn conversation(&self, id: &str) -> Option<Conversation> {
+        self.store.get(id)
+    }
+
+    fn answer(&self, run: &str) -> Option<Answer> {
+        self.store.answer(&RunId::parse(run)?)
+    }
+
+    fn send(&self, form: MessageForm) -> Result<Started, Refused> {
+        self.start(&form)
+            .map_err(|complaint| self.keep(form, complaint))
+    }
+
+    fn stop(&self, run: &str) -> Option<String> {
+        let id = RunId::parse(run)?;
+        if let Some(run) = self.runs.get(&id) {
+            run.stop();
+        }
+        self.store.get(&id.conversation).map(|found| found.id)
+    }
+
+    fn reset(&self, conversation: &str) -> Option<String> {
+        let earlier = self.store.get(conversation)?;
+        if let Some(turn) = earlier.turns.last() {
+            self.stop(&turn.answer.run);
+        }
+        Some(self.store.create(earlier.settings))
+    }
+
+    fn follow(&self, run: &str) -> Option<ProgressStream> {
+        Some(self.runs.get(&RunId::parse(run)?)?.follow())
+    }
+}
+
+/// Answers that came to nothing are left out with their questions: templates expect the two to alternate.
+fn messages(earlier: Option<&Conversation>, question: &str, system_prompt: &str) -> Vec<Message> {
+    let message = |role, content: &str| Message {
+        role,
+        content: content.to_owned(),
+    };
+    let mut messages = Vec::new();
+    if !system_prompt.is_empty() {
+        messages.push(message(Role::System, system_prompt));
+    }
+    let turns = earlier
+        .map(|earlier| earlier.turns.as_slice())
+        .unwrap_or_default();
+    for turn in turns.iter().filter(|turn| !turn.answer.text.is_empty()) {
+        messages.push(message(Role::User, &turn.question));
+        messages.push(message(Role::Assistant, &turn.answer.text));
+    }
+    messages.push(message(Role::User, question));
+    messages
+}
+
+async fn write(mut answer: nibble_engine::Answer, run: &Run) -> End {
+    while let Some(event) = answer.next().await {
+        match event {
+            Event::Prefill { done, total } => run.prefill(done, total),
+            Event::Text(text) => run.append(&text),
+            Event::Finished(completion) => return ended(completion),
+            Event::Failed(error) => return End::Failed(reason(&error)),
+        }
+    }
+    End::Failed(reason(&Error::Stopped))
+}
+
+fn ended(completion: Completion) -> End {
+    let metrics = completion.metrics;
+    let figures = Figures {
+        time_to_first_token_s: metrics.time_to_first_token_s,
+        queued_s: metrics.queued_s,
+        prefill_s: metrics.prefill_s,
+        prefill_tokens_per_second: metrics.prefill_tokens_per_second,
+        decode_tokens_per_second: metrics.decode_tokens_per_second,
+        time_per_output_token_ms: metrics.time_per_output_token_ms,
+        total_s: metrics.total_s,
+        usd_per_million_tokens: metrics.usd_per_million_tokens,
+        usd_total: metrics.usd_total,
+        prompt_tokens: completion.prompt_tokens,
+        cached_tokens: completion.cached_tokens,
+        output_tokens: metrics.completion_tokens,
+    };
+    match completion.finish_reason {
+        FinishReason::Stop => End::Complete(figures),
+        FinishReason::Length => End::Length(figures),
+        FinishReason::Cancelled => End::Stopped(figures),
+    }
+}
+
+fn refusal(error: &Error) -> Complaint {
+    let reason = reason(error);
+    match error {
+        Error::Request(_) => Complaint {
+            reason,
+            kind: ComplaintKind::Field("message"),
+        },
+        Error::Busy { .. } => unavailable(format!("{reason}; try again in a moment")),
+        _ => unavailable(reason),
+    }
+}
+
+/// What a person may read: errors of the machine stay in the log.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Request(_) | Error::Busy { .. } | Error::Stopped => error.to_string(),
+        _ => {
+            tracing::error!(%error, "an answer failed");
+            "the engine could not go on".to_owned()
+        }
+    }
+}
+
+fn running() -> Complaint {
+    Complaint {
+        reason: "an answer is still being written in this conversation: wait for it or stop it"
+            .to_owned(),
+        kind: ComplaintKind::Running,
+    }
+}
+
+fn gone() -> Complaint {
+    Complaint {
+        reason:
+            "the earlier conversation is gone from the server's memory; your message is kept here, \
+                 and sending it begins a new conversation"
+                .to_owned(),
+        kind: ComplaintKind::Gone,
+    }
+}
+
+fn unavailable(reason: String) -> Complaint {
+    Complaint {
+        reason,
+        kind: ComplaintKind::Unavailable,
+    }
+}

@@ -1,0 +1,385 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use nibble_engine::{Answer, Error, Event, Message, ModelInfo, Prompt, Request, Role};
+
+use super::*;
+use crate::browser::{Browser, Reply, message};
+use crate::generator::Generator;
+use crate::scripted::Scripted;
+
+const PIECES: &[&str] = &["# Head\n\n", "one *two* ", "<b>three</b>\n"];
+
+fn quick() -> Browser {
+    Browser::scripted(PIECES, Duration::ZERO)
+}
+
+/// Sends a first message and names its conversation.
+async fn ask(browser: &Browser) -> String {
+    let reply = browser.post_form("/api/send", &message("", "what?")).await;
+    assert_eq!(reply.status, StatusCode::FOUND);
+    reply.location().to_owned()
+}
+
+fn conversation(reply: &Reply) -> String {
+    reply.location().trim_start_matches("/c/").to_owned()
+}
+
+#[tokio::test]
+async fn a_form_post_leads_to_a_page_with_the_answer_and_its_figures() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let page = browser.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "aria-label=\"Question\"",
+        "<p>what?</p>",
+        "<h3>Head</h3>\n<p>one <em>two</em> &lt;b&gt;three&lt;/b&gt;</p>",
+        "<dt>Time to first token</dt><dd>250 ms</dd>",
+        "<dt>Decode speed</dt><dd>40.0 tokens/s</dd>",
+        "<dt>Cost per million tokens</dt><dd>$25.00</dd>",
+        "<dt>Total time</dt><dd>1.25 s</dd>",
+        "<dt>Total cost</dt><dd>$0.00125</dd>",
+        "25.0 ms, ✓ meets the 100 ms bar",
+        "<dt>Prefill speed</dt><dd>50.0 tokens/s</dd>",
+        "<dt>Prompt tokens</dt><dd>10</dd>",
+        "<dt>Output tokens</dt><dd>3</dd>",
+    ] {
+        assert!(page.body.contains(part), "no {part} in {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn settings_stay_with_their_conversation() {
+    let browser = quick();
+    let page = browser.get(&ask(&browser).await).await;
+    for part in [
+        "name=\"temperature\" form=\"composer\" value=\"0.5\"",
+        "name=\"max_tokens\" form=\"composer\" value=\"100\"",
+        "name=\"usd_per_hour\" form=\"composer\" value=\"3.6\"",
+        ">be brief</textarea>",
+    ] {
+        assert!(page.body.contains(part), "no {part} in {}", page.body);
+    }
+    assert!(browser.get("/").await.body.contains("value=\"0.2\""));
+}
+
+#[tokio::test]
+async fn a_page_streams_an_answer_that_runs() {
+    let browser = Browser::scripted(&["one ", "two ", "three"], Duration::from_millis(60));
+    let path = ask(&browser).await;
+    let chunks = browser.chunks(&path).await;
+    let first = |part: &str| chunks.iter().position(|chunk| chunk.contains(part));
+    let (one, three) = (first(">one "), first(">three"));
+    assert!(one.is_some() && one < three, "{chunks:#?}");
+    assert!(three <= first("class=\"final\""), "{chunks:#?}");
+    assert!(chunks[0].contains("id=\"composer\""), "{chunks:#?}");
+}
+
+#[tokio::test]
+async fn readers_who_leave_do_not_end_the_answer() {
+    let browser = Browser::scripted(&["one ", "two"], Duration::from_millis(40));
+    let path = ask(&browser).await;
+    let left = tokio::time::timeout(Duration::from_millis(20), browser.get(&path)).await;
+    assert!(left.is_err());
+    assert!(browser.get(&path).await.body.contains("<p>one two</p>"));
+}
+
+#[tokio::test]
+async fn stop_keeps_what_is_written_and_says_so() {
+    let pieces = vec!["word "; 500];
+    let browser = Browser::scripted(&pieces, Duration::from_millis(10));
+    let reply = browser.post_json("/api/send", &message("", "what?")).await;
+    let run = reply.json()["run"].as_str().unwrap().to_owned();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let stop = browser.post_form("/api/stop", &[("run", &run)]).await;
+    assert_eq!(stop.status, StatusCode::FOUND);
+    let page = browser.get(stop.location()).await.body;
+    assert!(page.contains("Stopped by you."), "{page}");
+    assert!(page.contains("<p>word word"), "{page}");
+    assert!(page.contains("<dt>Total time</dt>"), "{page}");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_off_says_so() {
+    let browser = Browser::scripted(&["a "; 20], Duration::ZERO);
+    let mut fields = message("", "what?");
+    fields[3].1 = "10";
+    let reply = browser.post_form("/api/send", &fields).await;
+    let page = browser.get(reply.location()).await.body;
+    assert!(page.contains("Cut off:"), "{page}");
+}
+
+#[tokio::test]
+async fn a_script_gets_the_turn_as_html() {
+    let reply = quick().post_json("/api/send", &message("", "1 < 2")).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let json = reply.json();
+    assert_eq!(json["outcome"], "started");
+    let html = json["html"].as_str().unwrap();
+    assert!(html.contains("<p>1 &lt; 2</p>"), "{html}");
+    let run = json["run"].as_str().unwrap();
+    assert!(html.contains(&format!("data-run=\"{run}\"")), "{html}");
+}
+
+#[tokio::test]
+async fn a_value_out_of_range_is_named_and_nothing_typed_is_lost() {
+    let browser = quick();
+    let mut fields = message("", "my long\n\"question\"");
+    fields[2].1 = "1.5";
+    let reply = browser.post_form("/api/send", &fields).await;
+    let page = browser.get(reply.location()).await.body;
+    for part in [
+        "The temperature must be a number from 0 to 1, found `1.5`.",
+        ">my long\n\"question\"</textarea>",
+        "value=\"1.5\"",
+        ">be brief</textarea>",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    let json = browser.post_json("/api/send", &fields).await;
+    assert_eq!(json.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(json.json()["field"], "temperature");
+}
+
+#[tokio::test]
+async fn a_draft_goes_when_its_message_is_sent() {
+    let browser = quick();
+    let empty = browser.post_form("/api/send", &message("", " ")).await;
+    let id = conversation(&empty);
+    assert!(
+        browser
+            .get(empty.location())
+            .await
+            .body
+            .contains("The message is empty.")
+    );
+    let sent = browser.post_form("/api/send", &message(&id, "what?")).await;
+    assert_eq!(sent.location(), empty.location());
+    assert!(
+        !browser
+            .get(sent.location())
+            .await
+            .body
+            .contains("The message is empty.")
+    );
+}
+
+#[tokio::test]
+async fn a_conversation_takes_one_question_at_a_time() {
+    let browser = Browser::scripted(&["a"; 50], Duration::from_millis(10));
+    let first = browser
+        .post_json("/api/send", &message("", "one"))
+        .await
+        .json();
+    let id = first["conversation"].as_str().unwrap();
+    let second = browser.post_json("/api/send", &message(id, "two")).await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    let reason = second.json()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("still being written"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_message_to_a_conversation_that_is_gone_is_kept() {
+    let browser = quick();
+    let reply = browser
+        .post_form("/api/send", &message("00ff", "keep me"))
+        .await;
+    let page = browser.get(reply.location()).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains(">keep me</textarea>"), "{}", page.body);
+    assert!(
+        page.body.contains("is gone from the server"),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test]
+async fn reset_begins_anew_with_the_same_settings() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let id = path.trim_start_matches("/c/");
+    let reply = browser
+        .post_form("/api/reset", &[("conversation", id)])
+        .await;
+    assert_ne!(reply.location(), path);
+    let page = browser.get(reply.location()).await.body;
+    assert!(!page.contains("aria-label=\"Question\""), "{page}");
+    assert!(page.contains(">be brief</textarea>"), "{page}");
+    let none = browser
+        .post_form("/api/reset", &[("conversation", "")])
+        .await;
+    assert_eq!(none.location(), "/");
+}
+
+#[tokio::test]
+async fn what_is_not_there_has_a_page_that_says_so() {
+    let browser = quick();
+    for (path, words) in [
+        ("/c/none", "This conversation is gone"),
+        ("/c/%0d%0aX", "This conversation is gone"),
+        ("/nowhere", "There is no such page"),
+        ("/api/nothing", "There is no such page"),
+    ] {
+        let reply = browser.get(path).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(reply.body.contains(words), "{path}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn a_form_over_the_limit_is_refused() {
+    let long = "x".repeat(FORM_BYTES);
+    let reply = quick().post_form("/api/send", &message("", &long)).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn pages_hold_no_inline_script_or_style() {
+    let browser = quick();
+    for path in ["/".to_owned(), ask(&browser).await, "/nowhere".to_owned()] {
+        let page = browser.get(&path).await.body;
+        let scripts: Vec<_> = page.split("<script").skip(1).collect();
+        assert_eq!(scripts.len(), 1, "{page}");
+        assert!(scripts[0].contains("src=\"/assets/"), "{page}");
+        for inline in ["<style", " style=", " onclick=", "javascript:"] {
+            assert!(!page.contains(inline), "{inline} in {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_kept_for_ever_under_their_version_only() {
+    let browser = quick();
+    let page = browser.get("/").await.body;
+    let start = page.find("/assets/").unwrap();
+    let style = page[start..].split('"').next().unwrap().to_owned();
+    let folder = style.rsplit_once('/').unwrap().0;
+    for (name, content_type) in [
+        ("chat.js", "text/javascript; charset=utf-8"),
+        ("answer.js", "text/javascript; charset=utf-8"),
+        ("scroll.js", "text/javascript; charset=utf-8"),
+        ("main.css", "text/css; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ] {
+        let reply = browser.get(&format!("{folder}/{name}")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{name}");
+        assert_eq!(reply.headers["content-type"], content_type);
+        assert!(
+            reply.headers["cache-control"]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
+        let other = browser.get(&format!("/assets/0000/{name}")).await;
+        assert_eq!(other.status, StatusCode::NOT_FOUND, "{name}");
+    }
+}
+
+/// Does what a test says, and remembers what it was asked.
+struct Told {
+    info: ModelInfo,
+    tell: fn() -> Result<Answer, Error>,
+    asked: Mutex<Vec<Request>>,
+}
+
+impl Told {
+    fn new(tell: fn() -> Result<Answer, Error>) -> Arc<Self> {
+        let info = Scripted::new(&[], Duration::ZERO).info().clone();
+        let asked = Mutex::default();
+        Arc::new(Self { info, tell, asked })
+    }
+}
+
+impl Generator for Told {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn submit(&self, request: Request) -> Result<Answer, Error> {
+        self.asked.lock().unwrap().push(request);
+        (self.tell)()
+    }
+}
+
+fn failing_midway() -> Result<Answer, Error> {
+    let (sender, answer) = Answer::channel();
+    sender.send(Event::Text("half of".into()));
+    sender.send(Event::Failed(Error::File {
+        action: "map",
+        path: "/secret/model.gguf".into(),
+        source: std::io::Error::other("gone"),
+    }));
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn a_full_queue_keeps_the_message_and_says_so() {
+    let browser = Browser::new(Told::new(|| {
+        Err(Error::Busy {
+            waiting: 64,
+            limit: 64,
+        })
+    }));
+    let reply = browser.post_form("/api/send", &message("", "later")).await;
+    let page = browser.get(reply.location()).await.body;
+    assert!(
+        page.contains("The queue is full: 64 of 64 requests are waiting"),
+        "{page}"
+    );
+    assert!(page.contains(">later</textarea>"), "{page}");
+    let json = browser.post_json("/api/send", &message("", "later")).await;
+    assert_eq!(json.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_keeps_its_text_and_no_secret_gets_out() {
+    let browser = Browser::new(Told::new(failing_midway));
+    let page = browser.get(&ask(&browser).await).await.body;
+    assert!(page.contains("<p>half of</p>"), "{page}");
+    assert!(
+        page.contains("This answer failed: the engine could not go on."),
+        "{page}"
+    );
+    assert!(!page.contains("secret"), "{page}");
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_has_failed() {
+    let browser = Browser::new(Told::new(|| Ok(Answer::channel().1)));
+    let page = browser.get(&ask(&browser).await).await.body;
+    assert!(
+        page.contains("This answer failed: the engine has stopped."),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn the_model_sees_the_conversation_but_not_the_greeting() {
+    let told = Told::new(failing_midway);
+    let browser = Browser::new(told.clone());
+    let path = ask(&browser).await;
+    browser.get(&path).await;
+    let id = path.trim_start_matches("/c/");
+    browser
+        .post_form("/api/send", &message(id, "and then?"))
+        .await;
+    let asked = told.asked.lock().unwrap();
+    let said = |role, content: &str| Message {
+        role,
+        content: content.into(),
+    };
+    let expected = [
+        said(Role::System, "be brief"),
+        said(Role::User, "what?"),
+        said(Role::Assistant, "half of"),
+        said(Role::User, "and then?"),
+    ];
+    assert_eq!(asked[1].prompt, Prompt::Chat(expected.to_vec()));
+    assert_eq!(asked[1].sampling.temperature, 0.5);
+    assert_eq!(asked[1].sampling.top_p, 0.9);
+    assert_eq!(asked[1].max_tokens, 100);
+    assert_eq!(asked[1].usd_per_hour, 3.6);
+}

@@ -1,0 +1,228 @@
+//! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and any
+//! number of readers follow it from its start, each at its own pace.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt::{self, Display};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures::stream;
+use nibble_app::chat::{Phase, Progress, ProgressStream};
+use nibble_engine::Stopper;
+use tokio::sync::watch;
+
+/// The name of a run: the conversation's and the number of the turn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RunId {
+    pub(crate) conversation: String,
+    pub(crate) turn: usize,
+}
+
+impl Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.conversation, self.turn)
+    }
+}
+
+impl RunId {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (conversation, turn) = text.rsplit_once('-')?;
+        Some(Self {
+            conversation: conversation.to_owned(),
+            turn: turn.parse().ok()?,
+        })
+    }
+}
+
+/// The runs that are not ended.
+#[derive(Default)]
+pub(crate) struct Runs {
+    by_id: Mutex<HashMap<RunId, Arc<Run>>>,
+}
+
+impl Runs {
+    /// Begins a run, unless one of that name is there.
+    pub(crate) fn claim(&self, id: &RunId, stopper: Stopper) -> Option<Arc<Run>> {
+        match self.lock().entry(id.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(vacant) => Some(Arc::clone(vacant.insert(Arc::new(Run::new(stopper))))),
+        }
+    }
+
+    pub(crate) fn get(&self, id: &RunId) -> Option<Arc<Run>> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(crate) fn remove(&self, id: &RunId) {
+        self.lock().remove(id);
+    }
+
+    pub(crate) fn stop_all(&self) {
+        for run in self.lock().values() {
+            run.stop();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Run>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One answer in the making.
+pub(crate) struct Run {
+    started: Instant,
+    stopper: Stopper,
+    state: watch::Sender<State>,
+}
+
+struct State {
+    phase: Phase,
+    text: String,
+    ended: bool,
+}
+
+impl Run {
+    fn new(stopper: Stopper) -> Self {
+        let state = State {
+            phase: Phase::Queued,
+            text: String::new(),
+            ended: false,
+        };
+        Self {
+            started: Instant::now(),
+            stopper,
+            state: watch::Sender::new(state),
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    pub(crate) fn prefill(&self, done: usize, total: usize) {
+        self.state
+            .send_modify(|state| state.phase = Phase::Prefill { done, total });
+    }
+
+    pub(crate) fn append(&self, text: &str) {
+        self.state.send_modify(|state| {
+            state.phase = Phase::Decode;
+            state.text.push_str(text);
+        });
+    }
+
+    /// All text so far.
+    pub(crate) fn text(&self) -> String {
+        self.state.borrow().text.clone()
+    }
+
+    /// Releases the readers. What the answer became must be in the store by now, where they look next.
+    pub(crate) fn end(&self) {
+        self.state.send_modify(|state| state.ended = true);
+    }
+
+    /// First what there is, then what comes. Steps that a reader was too slow for come as one.
+    pub(crate) fn follow(&self) -> ProgressStream {
+        let reader = Reader {
+            started: self.started,
+            state: self.state.subscribe(),
+            read: 0,
+            begun: false,
+        };
+        Box::pin(stream::unfold(reader, async |mut reader| {
+            let progress = reader.next().await?;
+            Some((progress, reader))
+        }))
+    }
+}
+
+struct Reader {
+    started: Instant,
+    state: watch::Receiver<State>,
+    /// Bytes of text.
+    read: usize,
+    begun: bool,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Progress> {
+        if self.begun && !self.state.borrow().ended {
+            // A sender that is gone leaves a state that says nothing new.
+            self.state.changed().await.ok()?;
+        }
+        let state = self.state.borrow_and_update();
+        let text = state.text.get(self.read..).unwrap_or_default();
+        if self.begun && state.ended && text.is_empty() {
+            return None;
+        }
+        self.begun = true;
+        self.read += text.len();
+        Some(Progress {
+            phase: state.phase,
+            elapsed: self.started.elapsed(),
+            text: text.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    async fn all(mut progress: ProgressStream) -> String {
+        let mut text = String::new();
+        while let Some(step) = progress.next().await {
+            text.push_str(&step.text);
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn every_reader_gets_the_whole_text_whenever_it_comes() {
+        let run = Run::new(Stopper::default());
+        let early = tokio::spawn(all(run.follow()));
+        run.append("one ");
+        tokio::task::yield_now().await;
+        let middle = tokio::spawn(all(run.follow()));
+        tokio::task::yield_now().await;
+        run.append("two");
+        run.end();
+        let late = run.follow();
+        assert_eq!(early.await.unwrap(), "one two");
+        assert_eq!(middle.await.unwrap(), "one two");
+        assert_eq!(all(late).await, "one two");
+    }
+
+    #[tokio::test]
+    async fn a_reader_learns_where_the_run_is_at_once() {
+        let run = Run::new(Stopper::default());
+        run.prefill(3, 10);
+        let step = run.follow().next().await.unwrap();
+        assert_eq!(step.phase, Phase::Prefill { done: 3, total: 10 });
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_dropped_releases_its_readers() {
+        let run = Run::new(Stopper::default());
+        run.append("half");
+        let reader = tokio::spawn(all(run.follow()));
+        tokio::task::yield_now().await;
+        drop(run);
+        assert_eq!(reader.await.unwrap(), "half");
+    }
+
+    #[test]
+    fn a_name_survives_its_text() {
+        let id = RunId {
+            conversation: "ab".into(),
+            turn: 7,
+        };
+        assert_eq!(RunId::parse(&id.to_string()), Some(id));
+        for text in ["", "ab", "ab-", "ab-x", "ab-1.0"] {
+            assert_eq!(RunId::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What every request must be and every response must say, so that other sites can do nothing through a person's
+//! browser.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::state::AppState;
+
+/// No inline script or style, nothing from elsewhere, no frames.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// Refuses what comes from elsewhere and marks what goes out, refusals included.
+pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let refusal = check_host(request.headers(), &state.settings.allowed_hosts)
+        .and_then(|()| check_origin(&request))
+        .err();
+    let mut response = match refusal {
+        Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in RESPONSE_HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// A site whose name was pointed at this machine's address is of the same origin as we are, by all that a browser
+/// knows; only the name in `Host` tells it apart.
+fn check_host(headers: &HeaderMap, allowed: &[String]) -> Result<(), (StatusCode, String)> {
+    let Some(host) = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+    else {
+        return Err((
+            StatusCode::BAD_REQUEST,
+            "the `Host` header is missing or is not text".to_owned(),
+        ));
+    };
+    let name = without_port(host);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let known = address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || allowed
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(name));
+    if known {
+        return Ok(());
+    }
+    Err((
+        StatusCode::MISDIRECTED_REQUEST,
+        format!(
+            "this server does not answer for the host `{name}`: allow it with `--allowed-host {name}` or in \
+             `NIBBLE_ALLOWED_HOSTS`"
+        ),
+    ))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Methods that change something must come from our own pages. Programs send neither header; to them only the API is
+/// open, which needs no page.
+fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    let headers = request.headers();
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    let own = match (
+        text(HeaderName::from_static("sec-fetch-site")),
+        text(header::ORIGIN),
+    ) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            authority.is_some() && authority == text(header::HOST)
+        }
+        (None, None) => request.uri().path().starts_with("/v1/"),
+    };
+    if own {
+        return Ok(());
+    }
+    Err((
+        StatusCode::FORBIDDEN,
+        "requests that change something are accepted from this server's own pages only".to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

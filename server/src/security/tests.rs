@@ -1,0 +1,161 @@
+use axum::body::Body;
+use axum::http::Request;
+
+use super::*;
+use crate::browser::{Browser, get};
+use crate::scripted::Scripted;
+
+fn browser() -> Browser {
+    Browser::scripted(&["hi"], std::time::Duration::ZERO)
+}
+
+async fn status_for_host(host: &str) -> StatusCode {
+    let request = Request::get("/").header(header::HOST, host);
+    let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+    reply.status
+}
+
+async fn status_of_post(path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    let request = headers.iter().fold(
+        Request::post(path).header(header::HOST, "localhost:8080"),
+        |request, (name, value)| request.header(*name, *value),
+    );
+    let reply = browser()
+        .send(request.body(Body::from("run=x-0")).unwrap())
+        .await;
+    reply.status
+}
+
+#[tokio::test]
+async fn every_response_carries_the_policy() {
+    for path in [
+        "/",
+        "/c/none",
+        "/nowhere",
+        "/favicon.ico",
+        "/runs/none/events",
+    ] {
+        let reply = browser().get(path).await;
+        assert_eq!(
+            reply.headers[header::CONTENT_SECURITY_POLICY],
+            CONTENT_SECURITY_POLICY,
+            "{path}"
+        );
+        assert_eq!(reply.headers["x-content-type-options"], "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_carries_the_policy_too() {
+    let request = Request::get("/").header(header::HOST, "evil.example");
+    let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+    assert!(reply.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+}
+
+#[tokio::test]
+async fn addresses_and_known_names_are_hosts() {
+    for host in [
+        "localhost",
+        "LOCALHOST:80",
+        "127.0.0.1:8080",
+        "192.168.1.20",
+        "[::1]",
+        "[fe80::1]:8080",
+        "chat.example",
+        "Chat.Example:443",
+    ] {
+        assert_eq!(status_for_host(host).await, StatusCode::OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn other_names_are_misdirected_and_told_which_option_helps() {
+    for host in [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "chat.example.evil",
+    ] {
+        assert_eq!(
+            status_for_host(host).await,
+            StatusCode::MISDIRECTED_REQUEST,
+            "{host}"
+        );
+    }
+    let request = Request::get("/").header(header::HOST, "evil.example");
+    let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+    assert!(
+        reply.body.contains("`--allowed-host evil.example`"),
+        "{}",
+        reply.body
+    );
+    assert!(
+        reply.body.contains("`NIBBLE_ALLOWED_HOSTS`"),
+        "{}",
+        reply.body
+    );
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_refused() {
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    assert_eq!(
+        browser().send(request).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_is_refused() {
+    for headers in [
+        &[][..],
+        &[("origin", "http://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "http://localhost:9999")],
+        &[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "http://localhost:8080"),
+        ],
+        &[("sec-fetch-site", "same-site")],
+    ] {
+        let status = status_of_post("/api/stop", headers).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_our_own_pages_is_taken() {
+    for headers in [
+        &[("origin", "http://localhost:8080")][..],
+        &[("origin", "https://localhost:8080")],
+        &[("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "none")],
+    ] {
+        let status = status_of_post("/api/stop", headers).await;
+        assert_ne!(status, StatusCode::FORBIDDEN, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_is_open_to_programs_but_not_to_other_sites() {
+    let path = "/v1/chat/completions";
+    assert_ne!(status_of_post(path, &[]).await, StatusCode::FORBIDDEN);
+    for headers in [
+        &[("origin", "http://evil.example")][..],
+        &[("sec-fetch-site", "cross-site")],
+    ] {
+        assert_eq!(status_of_post(path, headers).await, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn nothing_changes_by_reading() {
+    let browser = Browser::new(std::sync::Arc::new(Scripted::new(
+        &["hi"],
+        std::time::Duration::ZERO,
+    )));
+    for path in ["/api/send?message=x", "/api/stop?run=x-0", "/api/reset"] {
+        let reply = browser.send(get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+}
