@@ -6,8 +6,11 @@ mod assets;
 #[cfg(test)]
 mod browser;
 mod chat;
+mod error;
 mod events;
 pub mod generator;
+#[cfg(test)]
+mod held;
 mod openai;
 mod pages;
 mod router;
@@ -15,7 +18,9 @@ mod runs;
 #[cfg(test)]
 mod scripted;
 mod security;
+mod serve;
 pub mod state;
 mod store;
 
 pub use router::router;
+pub use serve::serve;

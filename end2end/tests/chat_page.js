@@ -1,0 +1,121 @@
+// @ts-check
+// The chat page as a person sees it, and a test that fails when the browser complains behind their back.
+import { test as base, expect } from "@playwright/test";
+
+/** A question that the default model answers at length. */
+export const LONG = "Write a long story about a lighthouse keeper and the sea.";
+
+export class ChatPage {
+  /** @param {import("@playwright/test").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.message = page.getByRole("textbox", { name: "Message" });
+    this.send = page.getByRole("button", { name: "Send" });
+    this.stop = page.getByRole("button", { name: "Stop" });
+    this.questions = page.getByRole("article", { name: "Question" });
+    this.answers = page.getByRole("article", { name: "Answer" });
+    this.temperature = page.getByRole("slider", { name: "Temperature" });
+    this.maxTokens = page.getByRole("slider", { name: "Max response tokens" });
+    this.usdPerHour = page.getByRole("spinbutton", { name: "$ per hour" });
+  }
+
+  /** Begins a conversation whose answers are the same every time. @param {number} maxTokens */
+  async open(maxTokens) {
+    await this.page.goto("/");
+    await this.temperature.fill("0");
+    await this.maxTokens.fill(String(maxTokens));
+  }
+
+  /** @param {string} question */
+  async ask(question) {
+    await this.message.fill(question);
+    // A page that streams an answer has not loaded before the answer ends.
+    await this.send.click({ noWaitAfter: true });
+  }
+
+  /** The newest answer. */
+  get answer() {
+    return this.answers.last();
+  }
+
+  /** The figures under the newest answer. */
+  get metrics() {
+    return this.answer.getByRole("group", { name: "Metrics" });
+  }
+
+  /** Waits until the newest answer is longer than `length` characters. @param {number} length */
+  async partial(length) {
+    await expect
+      .poll(async () => (await this.answer.innerText()).length)
+      .toBeGreaterThan(length);
+    return this.answer.innerText();
+  }
+
+  /** Watches the newest answer to its end: how many lengths were seen. */
+  async statesUntilEnd() {
+    const lengths = new Set();
+    await expect(this.answer).toBeAttached();
+    while (!(await this.metrics.isVisible())) {
+      lengths.add((await this.answer.innerText()).length);
+      await this.page.waitForTimeout(20);
+    }
+    return lengths.size;
+  }
+
+  /** What the page shows for `term`. @param {string} term */
+  async figure(term) {
+    const entry = this.metrics.locator("dl > div").filter({
+      has: this.page.locator("dt").getByText(term, { exact: true }),
+    });
+    return entry.locator("dd").innerText();
+  }
+}
+
+/** The number in "250 ms", "$6.55" or "41.3 tokens/s"; times in seconds. @param {string} figure */
+export function number(figure) {
+  const minutes = /^(\d+) min (\d+) s$/.exec(figure);
+  if (minutes) {
+    return Number(minutes[1]) * 60 + Number(minutes[2]);
+  }
+  const value = Number.parseFloat(figure.replace("$", ""));
+  return figure.endsWith(" ms") ? value / 1000 : value;
+}
+
+/**
+ * @typedef {object} Fixtures
+ * @property {RegExp[]} tolerated Console errors that a test brings about on purpose.
+ * @property {ChatPage} chat
+ */
+
+export const test = /** @type {typeof base.extend<Fixtures>} */ (base.extend)({
+  tolerated: [[], { option: true }],
+
+  context: async ({ context, baseURL, tolerated }, use) => {
+    /** @type {string[]} */
+    const complaints = [];
+    context.on("console", (message) => {
+      const text = message.text();
+      const expected = tolerated.some((pattern) => pattern.test(text));
+      // A violation of the Content-Security-Policy is a console error as well.
+      if (message.type() === "error" && !expected) {
+        complaints.push(`console: ${text}`);
+      }
+    });
+    context.on("weberror", (error) => {
+      complaints.push(`uncaught: ${error.error().message}`);
+    });
+    context.on("request", (request) => {
+      if (!request.url().startsWith(`${baseURL}/`)) {
+        complaints.push(`request to another site: ${request.url()}`);
+      }
+    });
+    await use(context);
+    expect(complaints).toEqual([]);
+  },
+
+  chat: async ({ page }, use) => {
+    await use(new ChatPage(page));
+  },
+});
+
+export { expect };

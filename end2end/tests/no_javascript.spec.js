@@ -1,0 +1,25 @@
+// @ts-check
+import { LONG, expect, test } from "./chat_page.js";
+
+test.use({ javaScriptEnabled: false });
+
+test("without JavaScript an answer streams into the page", async ({ chat }) => {
+  await chat.open(200);
+  await chat.ask(LONG);
+  expect(await chat.statesUntilEnd()).toBeGreaterThan(3);
+  await expect(chat.answers).toHaveCount(1);
+  expect(await chat.figure("Decode speed")).toMatch(/tokens\/s$/);
+});
+
+test("without JavaScript Stop and the next question work", async ({ chat }) => {
+  await chat.open(1000);
+  await chat.ask(LONG);
+  await chat.partial(60);
+  await chat.stop.click({ noWaitAfter: true });
+  await expect(chat.metrics).toBeVisible();
+  await expect(chat.answer).toContainText("Stopped");
+  await chat.maxTokens.fill("10");
+  await chat.ask("Thank you.");
+  await expect(chat.questions).toHaveCount(2);
+  await expect(chat.metrics).toBeVisible();
+});

@@ -1,0 +1,217 @@
+//! The command line: what a person may type, checked at the edge so that nothing behind it sees a bad value.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use nibble_engine::Sampling;
+
+#[cfg(test)]
+mod tests;
+
+const EXAMPLES: &str = "\
+Examples:
+  nibble                                      serve the default model at http://127.0.0.1:3000
+  nibble --model llama.gguf --addr 0.0.0.0:80 serve another model to the network
+  nibble chat                                 chat in this terminal
+  nibble generate --prompt 'Why is the sky blue?' --json
+
+Without a command `serve` is meant. Without --model a small model is fetched once and kept.
+Every option that shows [env: NAME] can also be set by that environment variable.
+Logs go to stderr; NIBBLE_LOG=debug shows more of them.";
+
+/// Chat with a Llama model that runs on this machine's CPU, in a browser, a terminal or an OpenAI client.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the chat page and the OpenAI-compatible API; `nibble` alone does this too
+    Serve(ServeArgs),
+    /// Chat in the terminal
+    Chat(ChatArgs),
+    /// Answer one prompt and exit
+    Generate(GenerateArgs),
+    /// Print the token ids of a text
+    Tokenize(TokenizeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// IP address and port to listen on; 0.0.0.0:PORT is open to the network
+    #[arg(
+        long,
+        env = "NIBBLE_ADDR",
+        hide_env_values = true,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:3000"
+    )]
+    pub(crate) addr: SocketAddr,
+    /// Host name by which this server may be reached, beside localhost and IP addresses; comma or repeat for more
+    #[arg(
+        long = "allowed-host",
+        env = "NIBBLE_ALLOWED_HOSTS",
+        hide_env_values = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Requests that may wait for their turn before others are sent away
+    #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
+    pub(crate) queue: usize,
+    #[command(flatten)]
+    pub(crate) price: PriceArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// Instructions that hold for the whole conversation
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(crate) price: PriceArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// What to answer
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: String,
+    /// Instructions that go before the prompt
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    pub(crate) system: Option<String>,
+    /// Continue the prompt as it is, without the model's chat template
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Text that ends the answer and is not printed; repeat for more
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) stop: Vec<String>,
+    /// Print one JSON object with text, token ids and metrics when the answer is complete
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(crate) price: PriceArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// The text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: String,
+    /// Print the ids as a JSON array; otherwise they are parted by spaces
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+/// How answers are made in the terminal. What is left out is the model's own.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// The most tokens of an answer
+    #[arg(long, value_name = "N", value_parser = count(1..=10_000_000), default_value = "250")]
+    pub(crate) max_tokens: usize,
+    /// How freely tokens are chosen, 0 (always the likeliest) to 2 [default: the model's own]
+    #[arg(long, value_name = "T", value_parser = number(0.0..=2.0))]
+    temperature: Option<f64>,
+    /// Choose among the likeliest tokens whose probabilities reach P, 0.001 to 1 [default: the model's own]
+    #[arg(long, value_name = "P", value_parser = number(0.001..=1.0))]
+    top_p: Option<f64>,
+    /// Makes an answer repeatable [default: drawn]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PriceArgs {
+    /// Price of this machine for the cost figures; the default is an r8g.4xlarge in us-east-1, on demand
+    #[arg(long, env = "NIBBLE_USD_PER_HOUR", hide_env_values = true, value_name = "USD", value_parser = number(0.0..=1e6), default_value = "0.94256")]
+    pub(crate) usd_per_hour: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
+    #[arg(
+        long,
+        env = "NIBBLE_MODEL",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) model: Option<PathBuf>,
+    /// Threads that compute [default: as many as this machine or its container allows]
+    #[arg(long, env = "NIBBLE_THREADS", hide_env_values = true, value_name = "N", value_parser = count(1..=1024))]
+    pub(crate) threads: Option<usize>,
+    /// Matrix kernel by name [default: the fastest for this CPU]
+    #[arg(
+        long,
+        env = "NIBBLE_KERNEL",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    pub(crate) kernel: Option<String>,
+    /// The longest conversation, in tokens [default: the model's own, at most 8192]
+    #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
+    pub(crate) context: Option<usize>,
+}
+
+impl Cli {
+    /// The command that was meant.
+    pub(crate) fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+impl AnswerArgs {
+    /// What was typed over what the model's authors advise.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "values from 0 to 2 lose only digits that no one types"
+    )]
+    pub(crate) fn sampling(&self, advised: Sampling) -> Sampling {
+        Sampling {
+            temperature: self
+                .temperature
+                .map_or(advised.temperature, |value| value as f32),
+            top_p: self.top_p.map_or(advised.top_p, |value| value as f32),
+            seed: self.seed.or(advised.seed),
+            ..advised
+        }
+    }
+}
+
+fn number(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| match text.parse() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(expected("a number", range.start(), range.end())),
+    }
+}
+
+fn count(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(expected("a whole number", range.start(), range.end())),
+    }
+}
+
+fn expected(kind: &str, low: impl std::fmt::Display, high: impl std::fmt::Display) -> String {
+    format!("must be {kind} from {low} to {high}")
+}

@@ -1,0 +1,109 @@
+//! What may be typed and what is refused.
+
+use super::*;
+
+fn parse(words: &[&str]) -> Result<Command, clap::Error> {
+    Cli::try_parse_from([&["nibble"], words].concat()).map(Cli::into_command)
+}
+
+fn refusal(words: &[&str]) -> String {
+    let error = parse(words).expect_err("must be refused");
+    assert_eq!(error.exit_code(), 2);
+    error.to_string()
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    use clap::CommandFactory;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn no_command_means_serve() {
+    for words in [
+        &[
+            "--addr",
+            "0.0.0.0:8080",
+            "--allowed-host",
+            "a.example,b.example",
+        ][..],
+        &[
+            "serve",
+            "--addr",
+            "0.0.0.0:8080",
+            "--allowed-host",
+            "a.example",
+            "--allowed-host",
+            "b.example",
+        ][..],
+    ] {
+        let Ok(Command::Serve(serve)) = parse(words) else {
+            panic!("{words:?} must serve");
+        };
+        assert_eq!(serve.addr.port(), 8080);
+        assert_eq!(serve.allowed_hosts, ["a.example", "b.example"]);
+    }
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_with_option_range_and_value() {
+    for (words, option, value, range) in [
+        (
+            &["generate", "--prompt", "x", "--temperature", "3"][..],
+            "--temperature",
+            "'3'",
+            "from 0 to 2",
+        ),
+        (
+            &["chat", "--top-p", "NaN"][..],
+            "--top-p",
+            "'NaN'",
+            "from 0.001 to 1",
+        ),
+        (
+            &["--threads", "0"][..],
+            "--threads",
+            "'0'",
+            "from 1 to 1024",
+        ),
+        (
+            &["--usd-per-hour=-1"][..],
+            "--usd-per-hour",
+            "'-1'",
+            "from 0 to 1000000",
+        ),
+    ] {
+        let message = refusal(words);
+        for part in [option, value, range] {
+            assert!(message.contains(part), "`{part}` is not in {message}");
+        }
+    }
+}
+
+#[test]
+fn wrong_use_is_refused() {
+    refusal(&["generate"]);
+    refusal(&["generate", "--prompt", "x", "--raw", "--system", "y"]);
+    refusal(&["--addr", "localhost"]);
+    refusal(&["dance"]);
+}
+
+#[test]
+fn what_is_not_typed_is_the_models_own() {
+    let advised = Sampling {
+        temperature: 0.2,
+        top_k: 7,
+        top_p: 0.9,
+        min_p: 0.1,
+        seed: None,
+    };
+    let sampling = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
+        Ok(Command::Chat(chat)) => chat.answer.sampling(advised),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sampling(&[]), advised);
+    let typed = sampling(&["--temperature", "0.5", "--seed", "3"]);
+    assert_eq!(typed.temperature, 0.5);
+    assert_eq!(typed.seed, Some(3));
+    assert_eq!(typed.top_k, 7);
+}

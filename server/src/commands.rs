@@ -1,0 +1,20 @@
+//! The commands, one file each.
+
+use crate::cli::Command;
+
+mod chat;
+mod figures;
+mod generate;
+mod loading;
+mod serve;
+mod tokenize;
+
+/// Does what was asked.
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Chat(args) => chat::run(&args),
+        Command::Generate(args) => generate::run(args),
+        Command::Tokenize(args) => tokenize::run(&args),
+    }
+}

@@ -1,0 +1,85 @@
+//! `nibble generate`: one answer, streamed as text or printed whole as JSON.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, bail};
+use futures::executor::block_on_stream;
+use nibble_engine::metrics::Metrics;
+use nibble_engine::{Completion, Event, FinishReason, Message, Prompt, Request, Role};
+use serde::Serialize;
+
+use super::{figures, loading};
+use crate::cli::GenerateArgs;
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Output {
+    text: String,
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    finish_reason: FinishReason,
+    token_ids: Vec<u32>,
+    metrics: Metrics,
+}
+
+pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
+    let engine = loading::engine(&args.model, None)?;
+    let json = args.json;
+    let request = Request {
+        sampling: args.answer.sampling(engine.info().sampling),
+        max_tokens: args.answer.max_tokens,
+        usd_per_hour: args.price.usd_per_hour,
+        stop: args.stop,
+        prompt: prompt(args.prompt, args.system, args.raw),
+    };
+    let events = block_on_stream(engine.submit(request)?);
+    let mut stdout = io::stdout();
+    if json {
+        let (text, completion) = follow(events, &mut io::sink())?;
+        let output = Output {
+            text,
+            prompt_tokens: completion.prompt_tokens,
+            completion_tokens: completion.token_ids.len(),
+            finish_reason: completion.finish_reason,
+            token_ids: completion.token_ids,
+            metrics: completion.metrics,
+        };
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&output)?)?;
+    } else {
+        let (_, completion) = follow(events, &mut stdout)?;
+        writeln!(stdout)?;
+        writeln!(io::stderr(), "{}", figures::line(&completion))?;
+    }
+    Ok(())
+}
+
+fn prompt(text: String, system: Option<String>, raw: bool) -> Prompt {
+    if raw {
+        return Prompt::Raw(text);
+    }
+    let message = |role, content| Message { role, content };
+    let system = system.map(|content| message(Role::System, content));
+    let user = message(Role::User, text);
+    Prompt::Chat(system.into_iter().chain([user]).collect())
+}
+
+/// Writes the text as it comes and returns it with the end of the answer.
+fn follow(
+    events: impl Iterator<Item = Event>,
+    output: &mut dyn Write,
+) -> anyhow::Result<(String, Completion)> {
+    let mut text = String::new();
+    for event in events {
+        match event {
+            Event::Prefill { .. } => {}
+            Event::Text(piece) => {
+                output.write_all(piece.as_bytes())?;
+                output.flush()?;
+                text.push_str(&piece);
+            }
+            Event::Finished(completion) => return Ok((text, completion)),
+            Event::Failed(error) => return Err(error).context("the answer failed"),
+        }
+    }
+    bail!("the engine stopped in the middle of the answer")
+}

@@ -1,0 +1,135 @@
+//! `nibble serve`: the page and the API until a signal ends them.
+//!
+//! The port is taken before the model is loaded, so that a busy one fails at once, and answered after it: whoever
+//! connects in between waits in the listen queue instead of being turned away.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process;
+use std::sync::Arc;
+
+use anyhow::Context;
+use nibble_server::state::{AppState, Settings};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use super::loading;
+use crate::cli::ServeArgs;
+
+pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let listener = listen(args.addr)?;
+    let address = listener.local_addr()?;
+    let engine = loading::engine(&args.model, Some(args.queue))?;
+    let name = engine.info().name.clone();
+    let settings = Settings {
+        usd_per_hour: args.price.usd_per_hour,
+        allowed_hosts: args.allowed_hosts,
+    };
+    let state = AppState::new(Arc::new(engine), settings);
+    Runtime::new()?.block_on(async {
+        let shutdown = signalled()?;
+        // A closed stdout must not keep the server from serving.
+        let _ = writeln!(io::stdout(), "{name} is ready at {}", url(address));
+        nibble_server::serve(
+            tokio::net::TcpListener::from_std(listener)?,
+            state,
+            shutdown,
+        )
+        .await?;
+        Ok(())
+    })
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on `{address}`; --addr IP:PORT chooses another address")
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// An address that a browser on this machine can open.
+fn url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+/// Ends with the first SIGINT or SIGTERM; the second ends the program at once.
+fn signalled() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut signals = Signals::new()?;
+    let (first, shutdown) = oneshot::channel();
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("ending; once more ends at once");
+        let _ = first.send(());
+        signals.next().await;
+        process::exit(1);
+    });
+    Ok(async move {
+        let _ = shutdown.await;
+    })
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        // Without a handler the system ends the program itself.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_refused_with_a_way_out() {
+        let taken = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = taken.local_addr().unwrap();
+        let message = format!("{:#}", listen(address).unwrap_err());
+        assert!(message.contains(&address.to_string()), "{message}");
+        assert!(message.contains("--addr"), "{message}");
+    }
+
+    #[test]
+    fn the_address_of_all_interfaces_is_shown_as_localhost() {
+        assert_eq!(url(([0, 0, 0, 0], 3000).into()), "http://localhost:3000");
+        assert_eq!(url(([127, 0, 0, 1], 80).into()), "http://127.0.0.1:80");
+    }
+}

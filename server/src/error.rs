@@ -1,0 +1,193 @@
+//! What an API client gets when something goes wrong: the one owner of status codes and of OpenAI's error body.
+//!
+//! A message says what the client can change. The cause of a failure on our side is logged by [`log_cause`] and
+//! never sent.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Json, Response};
+use nibble_engine::Error;
+use serde::Serialize;
+
+/// A full queue empties by about an answer in this time, on the machines this program is for.
+const RETRY_AFTER_S: &str = "5";
+
+/// A refusal or failure, as the client will see it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+    cause: Option<Cause>,
+}
+
+/// The error object of OpenAI's API.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorBody {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<String>,
+    code: Option<&'static str>,
+}
+
+/// The envelope in which [`ErrorBody`] travels, as a response or as an event in mid-stream.
+#[derive(Serialize)]
+pub(crate) struct Envelope<'a> {
+    error: &'a ErrorBody,
+}
+
+/// What went wrong behind an error, on its way to the log.
+#[derive(Clone, Debug)]
+struct Cause(Arc<dyn StdError + Send + Sync>);
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: ErrorBody {
+                message: message.into(),
+                kind,
+                param: None,
+                code: None,
+            },
+            cause: None,
+        }
+    }
+
+    /// The request as a whole cannot be served.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    /// The field `param` has a value that cannot be served.
+    pub(crate) fn invalid_field(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(message).about(param)
+    }
+
+    /// The model `name` is not the one that is loaded.
+    pub(crate) fn unknown_model(name: &str, loaded: &str) -> Self {
+        let message = format!("no model `{name}` here: this server runs `{loaded}`");
+        let mut error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
+        error.body.code = Some("model_not_found");
+        error.about("model")
+    }
+
+    /// No route has this path.
+    pub(crate) fn unknown_path(path: &str) -> Self {
+        let message = format!("`{path}` is not part of this API");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+    }
+
+    /// The path is right and the method is not.
+    pub(crate) fn wrong_method(method: &str, path: &str) -> Self {
+        let message = format!("`{path}` does not answer to {method}");
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "invalid_request_error",
+            message,
+        )
+    }
+
+    /// The server is going down, or the engine has.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", message)
+    }
+
+    fn about(mut self, param: impl Into<String>) -> Self {
+        self.body.param = Some(param.into());
+        self
+    }
+
+    fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        self.cause = Some(Cause(Arc::new(cause)));
+        self
+    }
+
+    /// For a stream, whose status was sent long ago: the same body as an event's data, and the cause to the log,
+    /// since no response passes [`log_cause`] any more.
+    pub(crate) fn in_mid_stream(&self) -> Envelope<'_> {
+        if let Some(cause) = &self.cause {
+            tracing::error!(cause = chain(&*cause.0), "an answer failed in mid-stream");
+        }
+        Envelope { error: &self.body }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Request(message) => Self::invalid(message),
+            Error::Busy { .. } => {
+                let mut busy = Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "rate_limit_error",
+                    error.to_string(),
+                );
+                busy.body.code = Some("queue_full");
+                busy
+            }
+            Error::Stopped => {
+                Self::unavailable("the model has stopped; restart the server").because(error)
+            }
+            _ => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "the server failed; its log says why",
+            )
+            .because(error),
+        }
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(
+            rejection.status(),
+            "invalid_request_error",
+            rejection.body_text().to_lowercase(),
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let envelope = Envelope { error: &self.body };
+        let mut response = (self.status, Json(envelope)).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}
+
+/// Writes the cause of an error response to the log.
+pub(crate) async fn log_cause(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if let Some(Cause(cause)) = response.extensions().get() {
+        tracing::error!(%method, path, cause = chain(&**cause), "a request failed");
+    }
+    response
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

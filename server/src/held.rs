@@ -1,0 +1,43 @@
+//! A generator for tests that want to play the engine by hand.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Request};
+
+use crate::generator::Generator;
+use crate::scripted::Scripted;
+
+/// Keeps every request together with the end that feeds its answer.
+pub(crate) struct Held {
+    info: ModelInfo,
+    taken: Mutex<Vec<(Request, AnswerSender)>>,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            info: Scripted::new(&[], Duration::ZERO).info().clone(),
+            taken: Mutex::default(),
+        }
+    }
+}
+
+impl Held {
+    /// The newest request that was not taken yet.
+    pub(crate) fn take(&self) -> Option<(Request, AnswerSender)> {
+        self.taken.lock().unwrap().pop()
+    }
+}
+
+impl Generator for Held {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn submit(&self, request: Request) -> Result<Answer, Error> {
+        let (sender, answer) = Answer::channel();
+        self.taken.lock().unwrap().push((request, sender));
+        Ok(answer)
+    }
+}

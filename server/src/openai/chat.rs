@@ -1,0 +1,130 @@
+//! `POST /v1/chat/completions`.
+//!
+//! The answer is dropped with the response, so a client that goes away cancels it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Json, Response};
+use futures::{StreamExt, stream};
+use nibble_engine::{Answer, Completion, Error, Event};
+use serde::Serialize;
+
+use super::request::ChatCompletion;
+use super::response::{Chunk, Reply};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// A long prefill sends nothing else, and proxies close silent connections after 30 s or more.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+pub(super) async fn complete(
+    State(state): State<AppState>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let info = state.generator.info();
+    let chat = ChatCompletion::parse(&body?, info, state.settings.usd_per_hour)?;
+    let reply = Reply::new(&info.id);
+    let generator = state.generator.clone();
+    // The prompt is tokenised in here, which takes long enough for a long one to hold other streams up.
+    let answer = tokio::task::spawn_blocking(move || generator.submit(chat.request))
+        .await
+        .map_err(|_| Error::Stopped)??;
+    if chat.stream {
+        Ok(streamed(reply, answer, chat.include_usage))
+    } else {
+        whole(&reply, answer).await
+    }
+}
+
+async fn whole(reply: &Reply, mut answer: Answer) -> Result<Response, ApiError> {
+    let mut text = String::new();
+    while let Some(event) = answer.next().await {
+        match event {
+            Event::Prefill { .. } => {}
+            Event::Text(piece) => text.push_str(&piece),
+            Event::Finished(completion) => {
+                return Ok(Json(reply.whole(text, completion)?).into_response());
+            }
+            Event::Failed(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Stopped.into())
+}
+
+fn streamed(reply: Reply, answer: Answer, include_usage: bool) -> Response {
+    let mut wire = Wire {
+        reply,
+        include_usage,
+        ended: false,
+    };
+    let role = wire.chunk(wire.reply.role());
+    // An answer whose engine is gone just yields nothing more; the `None` makes that visible.
+    let events = answer.map(Some).chain(stream::iter([None]));
+    let rest = events.flat_map(move |event| stream::iter(wire.events(event)));
+    let all = stream::iter([role]).chain(rest).map(Ok::<_, Infallible>);
+    let stream = Sse::new(all).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    // nginx would otherwise hold the tokens back to fill its buffers.
+    ([("x-accel-buffering", "no")], stream).into_response()
+}
+
+/// Turns the events of an answer into those of a streamed reply.
+struct Wire {
+    reply: Reply,
+    include_usage: bool,
+    ended: bool,
+}
+
+impl Wire {
+    fn events(&mut self, event: Option<Event>) -> Vec<sse::Event> {
+        if self.ended {
+            return Vec::new();
+        }
+        match event {
+            Some(Event::Prefill { .. }) => Vec::new(),
+            Some(Event::Text(text)) => vec![self.chunk(self.reply.text(text))],
+            Some(Event::Finished(completion)) => self.end(&completion),
+            Some(Event::Failed(error)) => self.failure(&error.into()),
+            None => self.failure(&Error::Stopped.into()),
+        }
+    }
+
+    fn end(&mut self, completion: &Completion) -> Vec<sse::Event> {
+        let end = match self.reply.end(completion) {
+            Ok(end) => self.chunk(end),
+            Err(error) => return self.failure(&error),
+        };
+        self.ended = true;
+        let usage = self
+            .include_usage
+            .then(|| data(&self.reply.usage(completion)));
+        let done = sse::Event::default().data("[DONE]");
+        [Some(end), usage, Some(done)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn failure(&mut self, error: &ApiError) -> Vec<sse::Event> {
+        self.ended = true;
+        vec![data(&error.in_mid_stream())]
+    }
+
+    fn chunk(&self, chunk: Chunk<'_>) -> sse::Event {
+        if self.include_usage {
+            data(&chunk.with_usage_to_come())
+        } else {
+            data(&chunk)
+        }
+    }
+}
+
+fn data(content: &impl Serialize) -> sse::Event {
+    sse::Event::default()
+        .json_data(content)
+        .expect("text, numbers and fixed names always make JSON")
+}

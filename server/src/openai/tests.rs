@@ -1,0 +1,322 @@
+//! The API in-process: the wire against snapshots, refusals, and what becomes of an answer whose client is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Response;
+use futures::StreamExt;
+use insta::{assert_snapshot, with_settings};
+use nibble_engine::{Answer, Error, Event, ModelInfo, Prompt};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::routes;
+use crate::generator::Generator;
+use crate::held::Held;
+use crate::scripted::Scripted;
+use crate::state::{AppState, Settings};
+
+/// Refuses every request.
+struct Full(ModelInfo);
+
+impl Generator for Full {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn submit(&self, _: nibble_engine::Request) -> Result<Answer, Error> {
+        Err(Error::Busy {
+            waiting: 64,
+            limit: 64,
+        })
+    }
+}
+
+fn scripted() -> Arc<dyn Generator> {
+    Arc::new(Scripted::new(&["Hel", "lo", "!"], Duration::ZERO))
+}
+
+async fn send(generator: Arc<dyn Generator>, request: Request<Body>) -> Response {
+    let settings = Settings {
+        usd_per_hour: 0.94256,
+        allowed_hosts: Vec::new(),
+    };
+    let state = AppState::new(generator, settings);
+    routes().with_state(state).oneshot(request).await.unwrap()
+}
+
+fn ask(body: impl ToString) -> Request<Body> {
+    Request::post("/v1/chat/completions")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}
+
+async fn text(response: Response) -> String {
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn pretty(response: Response) -> String {
+    let value: Value = serde_json::from_str(&text(response).await).unwrap();
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+/// A question with `fields` beside it.
+fn question(fields: Value) -> Value {
+    let mut body = json!({ "messages": [{ "role": "user", "content": "Hi" }] });
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    body
+}
+
+/// What the engine was asked for `body`.
+async fn asked(body: Value) -> nibble_engine::Request {
+    let generator = Arc::new(Held::default());
+    let response = tokio::spawn(send(generator.clone(), ask(body)));
+    let request = loop {
+        if let Some((request, _)) = generator.take() {
+            break request;
+        }
+        tokio::task::yield_now().await;
+    };
+    // The sender went with the request, so the answer ends at once.
+    assert_eq!(
+        response.await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    request
+}
+
+/// The status, `param` and message that `body` is refused with.
+async fn refusal(body: impl ToString) -> (u16, Value, String) {
+    let response = send(scripted(), ask(body)).await;
+    let status = response.status().as_u16();
+    let mut body: Value = serde_json::from_str(&text(response).await).unwrap();
+    let message = body["error"]["message"].as_str().unwrap().to_owned();
+    (status, body["error"]["param"].take(), message)
+}
+
+macro_rules! assert_wire {
+    ($text:expr) => {{
+        let text = $text;
+        with_settings!({filters => [
+            ("chatcmpl-[0-9a-f]{32}", "chatcmpl-ID"),
+            (r#"("created": ?)\d+"#, "${1}TIME"),
+        ]}, { assert_snapshot!(text) })
+    }};
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_looks_like_openais() {
+    let response = send(scripted(), ask(question(json!({})))).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_wire!(pretty(response).await);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_ends_with_its_reason_and_done() {
+    let response = send(scripted(), ask(question(json!({ "stream": true })))).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    assert_wire!(text(response).await);
+}
+
+#[tokio::test]
+async fn usage_comes_in_a_last_chunk_without_choices_when_asked_for() {
+    let fields = json!({ "stream": true, "stream_options": { "include_usage": true } });
+    let response = send(scripted(), ask(question(fields))).await;
+    assert_wire!(text(response).await);
+}
+
+#[tokio::test]
+async fn an_answer_that_reaches_max_tokens_says_length() {
+    for name in ["max_tokens", "max_completion_tokens"] {
+        let response = send(scripted(), ask(question(json!({ name: 2 })))).await;
+        let body: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(body["choices"][0]["message"]["content"], "Hello");
+        assert_eq!(body["choices"][0]["finish_reason"], "length");
+        assert_eq!(body["usage"]["completion_tokens"], 2);
+    }
+}
+
+#[tokio::test]
+async fn every_field_reaches_the_engine() {
+    let request = asked(json!({
+        "model": "scripted-1b",
+        "messages": [
+            { "role": "developer", "content": "Be brief." },
+            { "role": "user", "content": [{ "type": "text", "text": "One " }, { "type": "text", "text": "two" }] },
+            { "role": "assistant", "content": "three", "tool_calls": null },
+            { "role": "user", "content": "and?", "name": "ann" },
+        ],
+        "temperature": 0.5, "top_p": 0.25, "top_k": 40, "min_p": 0.125, "seed": -1,
+        "max_tokens": 9, "max_completion_tokens": 7, "stop": ["a", "b"], "n": 1, "user": "someone",
+        "response_format": { "type": "text" }, "tools": [], "tool_choice": "auto", "logprobs": false,
+        "presence_penalty": 0, "metadata": { "a": "b" }, "store": false,
+    }))
+    .await;
+    assert_snapshot!(format!("{request:#?}"));
+}
+
+#[tokio::test]
+async fn what_a_request_leaves_out_is_the_models_own() {
+    let generator = Arc::new(Held::default());
+    let request = asked(question(json!({ "model": null, "temperature": null }))).await;
+    assert_eq!(request.sampling, generator.info().sampling);
+    assert_eq!(request.max_tokens, generator.info().context);
+    assert!(request.stop.is_empty());
+    assert!(matches!(request.prompt, Prompt::Chat(messages) if messages.len() == 1));
+}
+
+#[tokio::test]
+async fn fields_that_would_change_the_answer_are_refused_by_name() {
+    for (name, value) in [
+        ("n", json!(2)),
+        ("tools", json!([{ "type": "function" }])),
+        ("response_format", json!({ "type": "json_object" })),
+        ("logprobs", json!(true)),
+        ("top_logprobs", json!(3)),
+        ("logit_bias", json!({ "5": 1 })),
+        ("frequency_penalty", json!(0.5)),
+        ("temperature", json!(2.5)),
+        ("top_p", json!(0)),
+        ("min_p", json!(-1)),
+        ("top_k", json!(-2)),
+        ("max_tokens", json!(0)),
+        ("max_completion_tokens", json!(-5)),
+        ("stop", json!(["a", "b", "c", "d", "e"])),
+        ("stop", json!("")),
+        ("stop", json!({})),
+        ("stream", json!("yes")),
+        ("seed", json!(1.5)),
+        ("messages", json!([])),
+    ] {
+        let (status, param, message) = refusal(question(json!({ name: value }))).await;
+        assert_eq!((status, param), (400, json!(name)), "{message}");
+        assert!(message.contains(&format!("`{name}`")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn messages_that_the_model_cannot_read_are_refused_by_place() {
+    let mut refusals = String::new();
+    for message in [
+        json!({ "role": "tool", "content": "4" }),
+        json!({ "role": "robot", "content": "beep" }),
+        json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "1" }] }),
+        json!({ "role": "user" }),
+        json!({ "role": "user", "content": 7 }),
+        json!({ "content": "who?" }),
+        json!({ "role": "user", "content": [{ "type": "text", "text": "see" }, { "type": "image_url", "image_url": {} }] }),
+    ] {
+        let (status, param, message) = refusal(json!({ "messages": [message] })).await;
+        assert_eq!(status, 400);
+        refusals += &format!("{param}: {message}\n");
+    }
+    assert_snapshot!(refusals);
+}
+
+#[tokio::test]
+async fn broken_json_is_refused_with_its_position() {
+    let mut refusals = String::new();
+    for body in [
+        "",
+        "{\n  \"messages\": [,]}",
+        "[]",
+        "{}",
+        "{\"messages\": []} x",
+    ] {
+        let (status, _, message) = refusal(body).await;
+        assert_eq!(status, 400);
+        refusals += &format!("{message}\n");
+    }
+    assert_snapshot!(refusals);
+}
+
+#[tokio::test]
+async fn another_model_is_not_found() {
+    let response = send(scripted(), ask(question(json!({ "model": "gpt-4o" })))).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert_snapshot!(pretty(response).await);
+}
+
+#[tokio::test]
+async fn a_full_queue_asks_to_come_back_later() {
+    let full = Full(Scripted::new(&[], Duration::ZERO).info().clone());
+    let response = send(Arc::new(full), ask(question(json!({})))).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    assert_snapshot!(pretty(response).await);
+}
+
+#[tokio::test]
+async fn wrong_methods_wrong_paths_and_huge_bodies_get_openais_error_body() {
+    let huge = format!("{{\"user\": \"{}\"}}", "x".repeat(3 << 20));
+    for (method, path, body, status) in [
+        (Method::GET, "/v1/chat/completions", String::new(), 405),
+        (Method::DELETE, "/v1/models", String::new(), 405),
+        (Method::POST, "/v1/embeddings", String::new(), 404),
+        (Method::GET, "/v1/models/gpt/4o", String::new(), 404),
+        (Method::POST, "/v1/chat/completions", huge, 413),
+    ] {
+        let request = Request::builder().method(&method).uri(path);
+        let response = send(scripted(), request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(
+            response.headers().contains_key(header::ALLOW),
+            status == 405,
+            "{method} {path}"
+        );
+        let body: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_models_names_the_one_that_is_loaded() {
+    let get = |path| Request::get(path).body(Body::empty()).unwrap();
+    assert_wire!(pretty(send(scripted(), get("/v1/models")).await).await);
+    let one = send(scripted(), get("/v1/models/scripted-1b")).await;
+    assert!(pretty(one).await.contains("\"id\": \"scripted-1b\""));
+    let health = text(send(scripted(), get("/health")).await).await;
+    assert_eq!(health, r#"{"model":"scripted-1b","status":"ok"}"#);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_cancels_its_answer() {
+    let generator = Arc::new(Held::default());
+    let fields = json!({ "stream": true });
+    let response = send(generator.clone(), ask(question(fields))).await;
+    let (_, sender) = generator.take().unwrap();
+    let mut stream = response.into_body().into_data_stream();
+    stream.next().await.unwrap().unwrap();
+    assert!(!sender.is_abandoned());
+    drop(stream);
+    assert!(sender.is_abandoned());
+}
+
+#[tokio::test]
+async fn a_failure_in_mid_stream_is_an_error_event_without_its_cause() {
+    let generator = Arc::new(Held::default());
+    let response = send(generator.clone(), ask(question(json!({ "stream": true })))).await;
+    let (_, sender) = generator.take().unwrap();
+    sender.send(Event::Text("Hel".into()));
+    sender.send(Event::Failed(Error::Fetch("secret.gguf is gone".into())));
+    drop(sender);
+    let wire = text(response).await;
+    assert!(!wire.contains("secret"));
+    assert_wire!(wire);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_gone_ends_the_stream_with_an_error_event() {
+    let generator = Arc::new(Held::default());
+    let response = send(generator.clone(), ask(question(json!({ "stream": true })))).await;
+    drop(generator.take());
+    let wire = text(response).await;
+    assert!(wire.contains("the model has stopped"), "{wire}");
+    assert!(!wire.contains("[DONE]"), "{wire}");
+}

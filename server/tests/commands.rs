@@ -1,0 +1,235 @@
+//! The program as a person starts it, with a tiny random model: what it prints, where, and how it exits.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what keeps a test from asking fails it, in its shared parts too"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../engine/tests/fixtures/tiny.gguf"
+);
+
+fn nibble(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nibble"));
+    command.args(words).env("NIBBLE_MODEL", MODEL);
+    for name in ["NIBBLE_ADDR", "NIBBLE_LOG", "NIBBLE_THREADS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(words: &[&str]) -> Output {
+    nibble(words).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Waits for the end, but not for ever.
+fn ended(child: &mut Child, limit: Duration) -> Option<i32> {
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    panic!("still running after {limit:?}");
+}
+
+#[test]
+fn tokenize_prints_ids_as_json_or_as_words() {
+    let json = run(&["tokenize", "--text", "Hello", "--json"]);
+    assert!(json.status.success());
+    let ids: Vec<u32> = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(!ids.is_empty());
+    let words = text(&run(&["tokenize", "--text", "Hello"]).stdout);
+    let words: Vec<u32> = words
+        .split_whitespace()
+        .map(|id| id.parse().unwrap())
+        .collect();
+    assert_eq!(words, ids);
+}
+
+#[test]
+fn generate_prints_one_json_object_that_a_seed_repeats() {
+    let words = [
+        "generate",
+        "--prompt",
+        "Hello",
+        "--temperature",
+        "1",
+        "--seed",
+        "7",
+        "--max-tokens",
+        "5",
+        "--json",
+    ];
+    let object = |output: Output| -> Value {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let first = object(run(&words));
+    let second = object(run(&words));
+    assert_eq!(first["token_ids"], second["token_ids"]);
+    assert_eq!(first["text"], second["text"]);
+    assert_eq!(
+        first["completion_tokens"],
+        first["token_ids"].as_array().unwrap().len()
+    );
+    assert!(first["prompt_tokens"].as_u64().unwrap() > 0);
+    assert!(["stop", "length"].contains(&first["finish_reason"].as_str().unwrap()));
+    assert!(first["metrics"]["total_s"].as_f64().unwrap() > 0.0);
+    assert!(first["metrics"]["kernel"].is_string());
+}
+
+#[test]
+fn generate_keeps_figures_out_of_the_text() {
+    let output = run(&[
+        "generate",
+        "--prompt",
+        "Hello",
+        "--raw",
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "5",
+    ]);
+    assert!(output.status.success());
+    assert!(!text(&output.stdout).contains("total "));
+    assert!(text(&output.stderr).contains("total "));
+}
+
+#[test]
+fn wrong_use_exits_with_2_and_failure_with_1() {
+    assert_eq!(run(&["generate"]).status.code(), Some(2));
+    assert_eq!(run(&["--threads", "none"]).status.code(), Some(2));
+    let output = run(&["tokenize", "--text", "x", "--model", "no-such.gguf"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("`no-such.gguf`"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = nibble(&["generate", "--prompt", "Hello", "--max-tokens", "20"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(ended(&mut child, Duration::from_secs(60)), Some(0));
+    let mut message = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut message)
+        .unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+}
+
+#[test]
+fn chat_answers_the_lines_of_a_pipe() {
+    let mut child = nibble(&["chat", "--max-tokens", "5", "--temperature", "0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(b"Hello\n\n/reset\nHello\n/exit\nnever asked\n")
+        .unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let figures = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{figures}");
+    assert_eq!(figures.matches("total ").count(), 2, "{figures}");
+    assert!(figures.contains("a new conversation"), "{figures}");
+}
+
+/// A server that ends with the test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = nibble(&["serve", "--addr", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let (_, address) = line.trim().rsplit_once("http://").unwrap();
+        Self {
+            child,
+            address: address.to_owned(),
+        }
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(&self.address).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        connection
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as a test asked it to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn serve_is_healthy_when_it_says_so() {
+    let server = Server::start();
+    let mut response = String::new();
+    server
+        .send("GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .read_to_string(&mut response)
+        .unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+    assert!(response.contains(r#""status":"ok""#), "{response}");
+}
+
+#[test]
+fn a_busy_port_fails_at_once_in_one_line() {
+    let server = Server::start();
+    let output = run(&["serve", "--addr", &server.address]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains(&server.address), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_server_in_peace() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start();
+        let id = server.child.id().to_string();
+        let killed = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(killed.success());
+        let code = ended(&mut server.child, Duration::from_secs(10));
+        assert_eq!(code, Some(0), "{signal}");
+    }
+}
