@@ -31,7 +31,6 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
         await chat.ask(LONG);
         await chat.partial(60);
         await expectNoViolations(page);
-        await chat.stop.click();
         await expect(chat.metrics).toBeVisible();
         await expectNoViolations(page);
         const overflow = await page.evaluate(
