@@ -8,6 +8,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512_vnni;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_asm;
+#[cfg(target_arch = "aarch64")]
+mod neon_dotprod;
+#[cfg(target_arch = "aarch64")]
+mod neon_i8mm;
 mod scalar;
 mod vector;
 
@@ -25,6 +33,10 @@ static KERNELS: &[Kernel] = &[
     avx2::KERNEL,
     #[cfg(target_arch = "x86_64")]
     avx512_vnni::KERNEL,
+    #[cfg(target_arch = "aarch64")]
+    neon_dotprod::KERNEL,
+    #[cfg(target_arch = "aarch64")]
+    neon_i8mm::KERNEL,
 ];
 
 /// How a kernel wants the quants of a tile: `rows` rows side by side, `depth` consecutive columns of each in turn.

@@ -1,5 +1,7 @@
 //! Every kernel of this CPU against `scalar`, and `scalar` against hand-worked numbers.
 
+mod arm;
+
 use half::f16;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};

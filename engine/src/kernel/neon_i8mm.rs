@@ -1,0 +1,58 @@
+//! Arm with the matrix multiplications SMMLA and USMMLA: Neoverse V1, N2, V2 and all later.
+//!
+//! A tile is 16 rows, two to a register with eight columns each. One instruction multiplies such a register with two
+//! times eight activations to 2 x 2 sums. What the second column of activations is, differs: [`prefill`] has two rows
+//! of activations, [`decode`] has one and lets the other column help to unpack nibbles.
+
+mod decode;
+mod prefill;
+
+use std::arch::is_aarch64_feature_detected;
+
+use super::neon::{INT4, Q8, ROWS, SYMMETRIC, widen};
+use super::vector::vector_ops;
+use super::{Kernel, Layout, Tiles};
+use crate::matrix::{Activations, Format};
+
+vector_ops!("neon,dotprod,i8mm", fma = true, widen = super::widen);
+
+/// Consecutive columns of a row: half a register.
+const DEPTH: usize = 8;
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "neon_i8mm",
+    layout: Layout {
+        rows: ROWS,
+        depth: DEPTH,
+    },
+    supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
+    int4,
+    q8,
+    ops: ops::OPS,
+};
+
+/// # Safety
+/// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let product = match (tiles.format == Format::Int4, x.rows() == 1) {
+        (true, true) => decode::row::<INT4>,
+        (false, true) => decode::row::<SYMMETRIC>,
+        (true, false) => prefill::rows::<INT4>,
+        (false, false) => prefill::rows::<SYMMETRIC>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => decode::row::<Q8>,
+        _ => prefill::rows::<Q8>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
