@@ -12,7 +12,7 @@ use crate::tokenizer::{TokenDecoder, Tokenizer};
 use crate::{AnswerSender, Completion, Event, FinishReason, Sampling};
 
 /// Prompt tokens of one step: enough that a step is limited by multiplication, few enough that progress is seen.
-const PREFILL: usize = 128;
+pub(crate) const PREFILL: usize = 128;
 
 /// A checked request with its tokens.
 pub(crate) struct Job {

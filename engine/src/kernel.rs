@@ -56,6 +56,9 @@ pub(crate) struct Kernel {
     int4: TileProduct,
     q8: TileProduct,
     ops: VectorOps,
+    /// So many rounds of the kernel's multiplication on registers alone; returns the multiply-accumulates. None where
+    /// that would not be a limit of prefill.
+    peak: Option<fn(usize) -> u64>,
 }
 
 /// Multiplies whole tiles with every row of activations; `out` is `[tiles, activation rows, tile rows]`.
@@ -75,6 +78,11 @@ impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
+}
+
+/// The kernels of this architecture, slowest first.
+pub(crate) fn all() -> impl Iterator<Item = &'static Kernel> {
+    KERNELS.iter()
 }
 
 /// The kernels that this CPU can run, slowest first.
@@ -101,6 +109,11 @@ pub(crate) fn choose(name: Option<&str>) -> Result<&'static Kernel, Error> {
 }
 
 impl Kernel {
+    /// The loop that [`crate::bench`] measures the multiply rate with.
+    pub(crate) fn peak(&self) -> Option<fn(usize) -> u64> {
+        self.peak
+    }
+
     /// Products of whole tiles with every row of `x`, into `out` of shape `[tiles, x.rows(), layout.rows]`.
     pub(crate) fn multiply(&self, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
         assert_eq!(tiles.layout, self.layout, "tiles packed for another kernel");

@@ -28,6 +28,7 @@ mod threads;
 mod tokenizer;
 mod weights;
 
+pub mod bench;
 pub mod hub;
 pub mod metrics;
 

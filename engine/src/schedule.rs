@@ -196,7 +196,8 @@ fn own(mut model: Model, tokenizer: &Tokenizer, jobs: &Receiver<Job>, shared: &S
     }
 }
 
-fn pool(threads: Option<usize>) -> Result<Pool, Error> {
+/// The threads that were asked for.
+pub(crate) fn pool(threads: Option<usize>) -> Result<Pool, Error> {
     let threads = threads.unwrap_or_else(threads::available);
     if !(1..=MAX_THREADS).contains(&threads) {
         return Err(Error::Option(format!(
@@ -239,7 +240,7 @@ fn info(model: &Model, name: String, context: usize) -> ModelInfo {
 
 /// The model's name for people: that of its file, without the kind of quantisation. (`general.name` inside the file
 /// is often that of a training run.)
-fn name(file: &Path) -> String {
+pub(crate) fn name(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let quantisation = |suffix: &str| {
         let suffix = suffix.to_uppercase();

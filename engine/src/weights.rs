@@ -166,6 +166,24 @@ impl Weights {
             + norms as u64
     }
 
+    /// Weights that every token of a prefill is multiplied with: all but embedding and head.
+    pub(crate) fn layer_parameters(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(LayerWeights::matrices);
+        layers
+            .map(|matrix| (matrix.rows() * matrix.cols()) as u64)
+            .sum()
+    }
+
+    /// Packed bytes that a decode step reads: all but a separate embedding, of which it takes one row.
+    pub(crate) fn bytes_per_step(&self) -> u64 {
+        let embedding = if self.output.is_some() {
+            self.embedding.bytes() as u64
+        } else {
+            0
+        };
+        self.bytes() - embedding
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> u64 {
         self.matrices().map(|matrix| matrix.bytes() as u64).sum()

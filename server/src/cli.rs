@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use nibble_engine::Sampling;
 
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Print the token ids of a text
     Tokenize(TokenizeArgs),
+    /// Measure prefill and decode speed on this machine
+    Bench(BenchArgs),
+    /// List the matrix kernels and which of them this CPU runs
+    Kernels(KernelsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +126,64 @@ pub(crate) struct TokenizeArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// A GGUF file [default: the default model]
+    #[arg(
+        long,
+        env = "NIBBLE_MODEL",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) model: Option<PathBuf>,
+    /// Random weights of a shape instead of a file: smollm2-135m, llama-3.2-1b, llama-3.2-3b, llama-3.1-8b
+    #[arg(long, value_name = "NAME", value_parser = shapes(), hide_possible_values = true)]
+    pub(crate) shape: Option<String>,
+    /// Tokens of the prompt; 0 leaves prefill out
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "512")]
+    pub(crate) prompt_tokens: usize,
+    /// Tokens to decode; 0 leaves decode out
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "128")]
+    pub(crate) output_tokens: usize,
+    /// Tokens already in the KV cache when decoding starts
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "0")]
+    pub(crate) context: usize,
+    /// Sequences that decode together
+    #[arg(long, value_name = "N", value_parser = count(1..=1024), default_value = "1")]
+    pub(crate) batch: usize,
+    /// Measurements of each, of which the median counts
+    #[arg(long, value_name = "N", value_parser = count(1..=1000), default_value = "5")]
+    pub(crate) repetitions: usize,
+    /// Threads that compute [default: as many as this machine or its container allows]
+    #[arg(long, env = "NIBBLE_THREADS", hide_env_values = true, value_name = "N", value_parser = count(1..=1024))]
+    pub(crate) threads: Option<usize>,
+    /// Matrix kernel by name [default: the fastest for this CPU]
+    #[arg(
+        long,
+        env = "NIBBLE_KERNEL",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    pub(crate) kernel: Option<String>,
+    /// Kernels to measure one after the other, such as scalar,avx2: before and after
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) compare: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KernelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn shapes() -> PossibleValuesParser {
+    PossibleValuesParser::new(nibble_engine::bench::shapes())
 }
 
 /// How answers are made in the terminal. What is left out is the model's own.

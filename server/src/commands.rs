@@ -2,9 +2,11 @@
 
 use crate::cli::Command;
 
+mod bench;
 mod chat;
 mod figures;
 mod generate;
+mod kernels;
 mod loading;
 mod serve;
 mod tokenize;
@@ -16,5 +18,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Chat(args) => chat::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::Tokenize(args) => tokenize::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Kernels(args) => kernels::run(&args),
     }
 }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 fn log_to_stderr(command: &Command) {
     let level = match command {
         Command::Serve(_) => "info",
-        Command::Chat(_) | Command::Generate(_) | Command::Tokenize(_) => "warn",
+        _ => "warn",
     };
     let filter = EnvFilter::try_from_env("NIBBLE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()

@@ -55,6 +55,10 @@ pub(super) const KERNEL: Kernel = Kernel {
     int4,
     q8,
     ops: ops::OPS,
+    peak: Some(|rounds| {
+        // SAFETY: a kernel is only handed out where its features are there.
+        unsafe { peak(rounds) }
+    }),
 };
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
@@ -266,4 +270,19 @@ fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
             }
         }
     }
+}
+
+/// Multiplications on registers alone, in enough chains to hide their latency.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
+fn peak(rounds: usize) -> u64 {
+    let weights = std::hint::black_box(_mm512_set1_epi8(7));
+    let columns = std::hint::black_box(_mm512_set1_epi8(1));
+    let mut sums = [_mm512_setzero_si512(); 12];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_dpbusd_epi32(*sum, weights, columns);
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 64) as u64
 }

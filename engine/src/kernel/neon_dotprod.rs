@@ -25,7 +25,7 @@ use super::{Kernel, Layout, Tiles};
 use crate::int4::BLOCK;
 use crate::matrix::{Activations, Format};
 
-vector_ops!("neon,dotprod", fma = true, widen = super::widen);
+vector_ops!("neon,dotprod", widen = super::widen);
 
 /// Consecutive columns of a row in a 32-bit lane.
 const DEPTH: usize = 4;
@@ -43,6 +43,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     int4,
     q8,
     ops: ops::OPS,
+    peak: None,
 };
 
 /// # Safety

@@ -14,7 +14,7 @@ use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
 use crate::matrix::{Activations, Format};
 
-vector_ops!("neon,dotprod,i8mm", fma = true, widen = super::widen);
+vector_ops!("neon,dotprod,i8mm", widen = super::widen);
 
 /// Consecutive columns of a row: half a register.
 const DEPTH: usize = 8;
@@ -29,6 +29,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     int4,
     q8,
     ops: ops::OPS,
+    peak: None,
 };
 
 /// # Safety

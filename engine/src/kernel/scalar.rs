@@ -20,6 +20,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     int4,
     q8,
     ops: ops::OPS,
+    peak: None,
 };
 
 fn widen(from: &[f16], to: &mut [f32]) {

@@ -1,7 +1,7 @@
 //! From model options to a loaded engine, with the default model fetched when there is none yet.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::cli::ModelArgs;
 
 /// Loads what the options name; `queue` limits the requests that may wait.
 pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, Error> {
-    let model = model_file(args)?;
+    let model = model_file(args.model.as_deref())?;
     tracing::info!("loading `{}`", model.display());
     let engine = Engine::load(&LoadOptions {
         model,
@@ -36,10 +36,11 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
     Ok(engine)
 }
 
-fn model_file(args: &ModelArgs) -> Result<PathBuf, Error> {
-    match &args.model {
+/// The file that was named, or the default model's, fetched when it is not there yet.
+pub(super) fn model_file(named: Option<&Path>) -> Result<PathBuf, Error> {
+    match named {
         // An environment file that leaves NIBBLE_MODEL empty means the default.
-        Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
+        Some(path) if !path.as_os_str().is_empty() => Ok(path.to_owned()),
         _ => hub::default_model(&Bar::default()),
     }
 }

@@ -51,7 +51,7 @@ fn this_cpu_has_the_kernels_that_are_expected_of_it() {
     }
 }
 
-/// `scripts/arm-count` says which product.
+/// `engine/scripts/arm-count` says which product.
 #[test]
 #[ignore = "tests nothing: it runs under a counter of instructions"]
 fn one_product_to_count() {

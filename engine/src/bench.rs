@@ -1,0 +1,473 @@
+//! Measures prefill and decode, and what the machine could do at best.
+//!
+//! Decode is limited by memory: every step reads all weights and the keys and values so far. Prefill is limited by
+//! multiplication. Both limits are measured here with the same threads, so that a speed comes with the share of its
+//! limit that it reaches.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use half::f16;
+use serde::Serialize;
+
+use crate::Error;
+use crate::checkpoint::Gguf;
+use crate::config::ModelConfig;
+use crate::int4::Block;
+use crate::kernel;
+use crate::kv::KvCache;
+use crate::matrix::Format;
+use crate::model::{Model, NewTokens};
+use crate::schedule::pool;
+use crate::threads::Pool;
+use crate::weights::{MatrixSource, TensorSource};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A GGUF file.
+    File(PathBuf),
+    /// Random weights in one of the [`shapes`].
+    Shape(String),
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The model.
+    pub subject: Subject,
+    /// Tokens of a prefill; 0 leaves it out.
+    pub prompt_tokens: usize,
+    /// Steps of a decode; 0 leaves it out.
+    pub output_tokens: usize,
+    /// Tokens already in the cache of each sequence when decoding starts.
+    pub context: usize,
+    /// Sequences that decode together.
+    pub batch: usize,
+    /// Threads; by default as many as [`crate::Engine`] would take.
+    pub threads: Option<usize>,
+    /// Kernel by name; by default the fastest.
+    pub kernel: Option<String>,
+    /// How often each is measured.
+    pub repetitions: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name of the shape or file.
+    pub model: String,
+    /// Prompt tokens a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill_tokens_per_second: Option<Spread>,
+    /// Output tokens a second, of all sequences together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_tokens_per_second: Option<Spread>,
+    /// Packed weights that one decode step reads.
+    pub weight_bytes_per_token: u64,
+    /// Reading a buffer far larger than the caches, with the same threads.
+    pub read_bandwidth_bytes_per_second: f64,
+    /// (Weights + keys and values of a step) / median time of a step / read bandwidth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth_fraction: Option<f64>,
+    /// The kernel's multiply-accumulates on registers alone, with the same threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiply_rate_per_second: Option<f64>,
+    /// (Weights of the layers x median prefill speed) / multiply rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiply_rate_fraction: Option<f64>,
+    /// The matrix kernel.
+    pub kernel: String,
+    /// Threads.
+    pub threads: usize,
+    /// Reading or making the weights and packing them.
+    pub load_seconds: f64,
+    /// Largest resident size of the process so far, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// Several measurements of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// None of nothing.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        Some(Self {
+            median: values[values.len() / 2],
+            min,
+            max,
+        })
+    }
+}
+
+/// Layers, hidden, ffn, heads, KV heads, head size, vocabulary, RoPE theta of the models that a shape stands for.
+const SHAPES: [(&str, [usize; 7], f32); 4] = [
+    ("smollm2-135m", [30, 576, 1536, 9, 3, 64, 49152], 1e5),
+    ("llama-3.2-1b", [16, 2048, 8192, 32, 8, 64, 128_256], 5e5),
+    ("llama-3.2-3b", [28, 3072, 8192, 24, 8, 128, 128_256], 5e5),
+    ("llama-3.1-8b", [32, 4096, 14336, 32, 8, 128, 128_256], 5e5),
+];
+
+/// Names that [`Subject::Shape`] takes.
+pub fn shapes() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().map(|(name, ..)| *name)
+}
+
+/// A kernel of this program and what this CPU makes of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelInfo {
+    /// What `--kernel` takes.
+    pub name: &'static str,
+    /// Whether this CPU has its instructions.
+    pub supported: bool,
+    /// Whether it is taken unless another is asked for.
+    pub chosen: bool,
+}
+
+/// The kernels of this architecture, slowest first.
+#[must_use]
+pub fn kernels() -> Vec<KernelInfo> {
+    let chosen = kernel::choose(None).map(|kernel| kernel.name).ok();
+    let supported = |name| kernel::supported().any(|kernel| kernel.name == name);
+    let infos = kernel::all().map(|kernel| {
+        let name = kernel.name;
+        KernelInfo {
+            name,
+            supported: supported(name),
+            chosen: chosen == Some(name),
+        }
+    });
+    infos.collect()
+}
+
+/// Runs the measurements.
+///
+/// # Errors
+/// [`Error::Option`] for values that make no sense together, and what loading the model gives.
+pub fn run(options: &Options) -> Result<Report, Error> {
+    let kernel = kernel::choose(options.kernel.as_deref())?;
+    let mut threads = pool(options.threads)?;
+    let read_bandwidth = read_bandwidth(&mut threads);
+    let multiply_rate = kernel.peak().map(|peak| multiply_rate(&mut threads, peak));
+    let started = Instant::now();
+    let (name, mut model) = load(&options.subject, kernel, threads)?;
+    let load_seconds = started.elapsed().as_secs_f64();
+    check(options, model.config())?;
+
+    let prefill =
+        (0..repetitions(options, options.prompt_tokens)).map(|_| prefill(&mut model, options));
+    let prefill = Spread::of(prefill.collect());
+    let decode =
+        (0..repetitions(options, options.output_tokens)).map(|_| decode(&mut model, options));
+    let decode = Spread::of(decode.collect());
+
+    let layers = model.weights().layer_parameters() as f64;
+    let weight_bytes = model.weights().bytes_per_step();
+    let positions = options.context + options.output_tokens / 2;
+    let step_bytes =
+        weight_bytes as f64 + (options.batch * kv_bytes(model.config()) * positions) as f64;
+    Ok(Report {
+        model: name,
+        prefill_tokens_per_second: prefill,
+        decode_tokens_per_second: decode,
+        weight_bytes_per_token: weight_bytes,
+        read_bandwidth_bytes_per_second: read_bandwidth,
+        bandwidth_fraction: decode
+            .map(|d| step_bytes * d.median / options.batch as f64 / read_bandwidth),
+        multiply_rate_per_second: multiply_rate,
+        multiply_rate_fraction: prefill
+            .zip(multiply_rate)
+            .map(|(prefill, rate)| layers * prefill.median / rate),
+        kernel: kernel.name.to_owned(),
+        threads: model.threads(),
+        load_seconds,
+        peak_rss_bytes: peak_rss(),
+    })
+}
+
+fn check(options: &Options, config: &ModelConfig) -> Result<(), Error> {
+    let longest = options
+        .prompt_tokens
+        .max(options.context + options.output_tokens);
+    if longest > config.context {
+        let context = config.context;
+        return Err(Error::Option(format!(
+            "the model's context of {context} tokens cannot hold {longest}"
+        )));
+    }
+    if options.batch == 0 || options.repetitions == 0 {
+        return Err(Error::Option(
+            "`batch` and `repetitions` must be at least 1, found 0".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// How often to measure something of so many tokens.
+fn repetitions(options: &Options, tokens: usize) -> usize {
+    if tokens == 0 { 0 } else { options.repetitions }
+}
+
+fn load(
+    subject: &Subject,
+    kernel: &'static kernel::Kernel,
+    threads: Pool,
+) -> Result<(String, Model), Error> {
+    match subject {
+        Subject::File(path) => {
+            let gguf = Gguf::open(path)?;
+            let config = ModelConfig::from_gguf(&gguf)?;
+            let name = crate::schedule::name(path);
+            Ok((name, Model::load(&gguf, config, kernel, threads)?))
+        }
+        Subject::Shape(name) => {
+            let config = shape(name)?;
+            Ok((
+                name.clone(),
+                Model::load(&RandomWeights, config, kernel, threads)?,
+            ))
+        }
+    }
+}
+
+fn shape(name: &str) -> Result<ModelConfig, Error> {
+    let found = SHAPES.iter().find(|(shape, ..)| *shape == name);
+    let (_, [layers, hidden, ffn, heads, kv_heads, head_dim, vocabulary], rope_theta) = *found
+        .ok_or_else(|| {
+            let names: Vec<_> = shapes().collect();
+            Error::Option(format!(
+                "there is no shape `{name}`; these there are: `{}`",
+                names.join("`, `")
+            ))
+        })?;
+    Ok(ModelConfig {
+        name: name.to_owned(),
+        layers,
+        hidden,
+        ffn,
+        heads,
+        kv_heads,
+        head_dim,
+        vocabulary,
+        context: 131_072,
+        rope_theta,
+        rope_factors: None,
+        rms_norm_epsilon: 1e-5,
+    })
+}
+
+/// Weights for timing only: symmetric int4 throughout, as in a Q4_0 file, with the head tied to the embedding.
+struct RandomWeights;
+
+impl TensorSource for RandomWeights {
+    fn matrix(
+        &self,
+        _name: &str,
+        [_, cols]: [usize; 2],
+        _format: Format,
+    ) -> Result<MatrixSource<'_>, Error> {
+        // Keeps the activations near 1 from layer to layer.
+        let scale = f16::from_f32(0.2 / (cols as f32).sqrt());
+        let min = f16::from_f32(-8.0 * scale.to_f32());
+        let blocks = move |row: usize, block: usize| {
+            let mut state = ((row << 20 | block) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let quants = std::array::from_fn(|_: usize| {
+                state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
+                (state >> 60) as i8
+            });
+            Block { scale, min, quants }
+        };
+        Ok(MatrixSource {
+            format: Format::Int4Symmetric,
+            blocks: Box::new(blocks),
+        })
+    }
+
+    fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
+        Ok(vec![1.0; len])
+    }
+
+    fn has(&self, _name: &str) -> bool {
+        false
+    }
+}
+
+/// Some token for each place.
+fn tokens(count: usize, vocabulary: usize) -> Vec<u32> {
+    (0..count).map(|i| (i * 7919 % vocabulary) as u32).collect()
+}
+
+/// Tokens a second of one prefill.
+fn prefill(model: &mut Model, options: &Options) -> f64 {
+    let tokens = tokens(options.prompt_tokens, model.config().vocabulary);
+    let mut cache = model.new_cache();
+    cache.reserve(tokens.len());
+    let started = Instant::now();
+    for tokens in tokens.chunks(crate::generate::PREFILL) {
+        model.forward(
+            &mut [NewTokens {
+                tokens,
+                cache: &mut cache,
+            }],
+            &|| false,
+        );
+    }
+    tokens.len() as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Tokens a second of all sequences together.
+fn decode(model: &mut Model, options: &Options) -> f64 {
+    let tokens = tokens(options.output_tokens, model.config().vocabulary);
+    let mut caches: Vec<_> = (0..options.batch).map(|_| filled(model, options)).collect();
+    let started = Instant::now();
+    for tokens in tokens.chunks(1) {
+        let mut batch: Vec<_> = caches
+            .iter_mut()
+            .map(|cache| NewTokens { tokens, cache })
+            .collect();
+        model.forward(&mut batch, &|| false);
+    }
+    (tokens.len() * options.batch) as f64 / started.elapsed().as_secs_f64()
+}
+
+/// A cache that holds `context` positions, of zeros: their values do not change the time that they take.
+fn filled(model: &Model, options: &Options) -> KvCache {
+    let mut cache = model.new_cache();
+    cache.reserve(options.context + options.output_tokens);
+    cache.advance(options.context);
+    cache
+}
+
+/// Bytes of keys and values of one position.
+fn kv_bytes(config: &ModelConfig) -> usize {
+    config.layers * config.kv_heads * config.head_dim * 2 * size_of::<f16>()
+}
+
+/// Bytes a second that the threads read together: the best of some passes over 512 MiB.
+fn read_bandwidth(threads: &mut Pool) -> f64 {
+    const WORDS: usize = 64 << 20;
+    const PASSES: usize = 5;
+    let buffer = vec![1u64; WORDS];
+    let best = (0..PASSES).map(|_| {
+        let started = Instant::now();
+        threads.for_each(WORDS, 1 << 17, |range, _| {
+            std::hint::black_box(buffer[range].iter().fold(0u64, |sum, word| sum ^ word));
+        });
+        started.elapsed()
+    });
+    (WORDS * size_of::<u64>()) as f64 / best.min().unwrap_or_default().as_secs_f64()
+}
+
+/// Multiply-accumulates a second of all threads, on registers alone.
+fn multiply_rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
+    const ITERATIONS: usize = 10_000_000;
+    const PASSES: usize = 3;
+    let best = (0..PASSES).map(|_| {
+        let started = Instant::now();
+        threads.run(&|_| {
+            std::hint::black_box(peak(ITERATIONS));
+        });
+        started.elapsed()
+    });
+    let best: Duration = best.min().unwrap_or_default();
+    (peak(1) * ITERATIONS as u64 * threads.threads() as u64) as f64 / best.as_secs_f64()
+}
+
+/// Linux's high-water mark of this process.
+fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
+        Options {
+            subject: Subject::File(tiny.into()),
+            prompt_tokens: 40,
+            output_tokens: 8,
+            context: 100,
+            batch: 3,
+            threads: Some(2),
+            kernel: None,
+            repetitions: 3,
+        }
+    }
+
+    #[test]
+    fn a_report_has_every_figure_that_was_asked_for() {
+        let report = run(&options()).unwrap();
+        let decode = report.decode_tokens_per_second.unwrap();
+        assert!(0.0 < decode.min && decode.min <= decode.median && decode.median <= decode.max);
+        assert!(report.prefill_tokens_per_second.is_some() && report.bandwidth_fraction.is_some());
+        assert!(report.read_bandwidth_bytes_per_second > 0.0 && report.load_seconds > 0.0);
+        let report = run(&Options {
+            prompt_tokens: 0,
+            ..options()
+        })
+        .unwrap();
+        assert!(
+            report.prefill_tokens_per_second.is_none() && report.multiply_rate_fraction.is_none()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused_by_name() {
+        let refuse = |options: Options, word: &str| {
+            let error = run(&options).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refuse(
+            Options {
+                context: 250,
+                ..options()
+            },
+            "256",
+        );
+        refuse(
+            Options {
+                batch: 0,
+                ..options()
+            },
+            "`batch`",
+        );
+        refuse(
+            Options {
+                subject: Subject::Shape("gpt".into()),
+                ..options()
+            },
+            "`llama-3.1-8b`",
+        );
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(
+            Spread::of(vec![3.0, 1.0, 2.0]),
+            Some(Spread {
+                median: 2.0,
+                min: 1.0,
+                max: 3.0
+            })
+        );
+        assert_eq!(Spread::of(Vec::new()), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! `nibble bench`: prefill and decode speed, and the shares of the machine's limits that they reach.
+
+use std::io::{self, Write};
+
+use nibble_engine::bench::{self, Options, Report, Spread, Subject};
+
+use super::loading;
+use crate::cli::BenchArgs;
+
+pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    let subject = match &args.shape {
+        Some(shape) => Subject::Shape(shape.clone()),
+        None => Subject::File(loading::model_file(args.model.as_deref())?),
+    };
+    let options = Options {
+        subject,
+        prompt_tokens: args.prompt_tokens,
+        output_tokens: args.output_tokens,
+        context: args.context,
+        batch: args.batch,
+        threads: args.threads,
+        kernel: None,
+        repetitions: args.repetitions,
+    };
+    let kernels = if args.compare.is_empty() {
+        vec![args.kernel.clone()]
+    } else {
+        args.compare.iter().cloned().map(Some).collect()
+    };
+    let reports = kernels
+        .into_iter()
+        .map(|kernel| {
+            bench::run(&Options {
+                kernel,
+                ..options.clone()
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if args.json {
+        print_json(&reports, !args.compare.is_empty())
+    } else {
+        print_table(&reports)
+    }
+}
+
+/// One object, or with `--compare` an array.
+fn print_json(reports: &[Report], array: bool) -> anyhow::Result<()> {
+    let json = match reports {
+        [report] if !array => serde_json::to_string_pretty(report)?,
+        reports => serde_json::to_string_pretty(reports)?,
+    };
+    writeln!(io::stdout(), "{json}")?;
+    Ok(())
+}
+
+fn print_table(reports: &[Report]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout();
+    let Some(first) = reports.first() else {
+        return Ok(());
+    };
+    let threads = first.threads;
+    writeln!(
+        stdout,
+        "{}, {threads} thread{}\n",
+        first.model,
+        if threads == 1 { "" } else { "s" }
+    )?;
+    writeln!(
+        stdout,
+        "| kernel | prefill, tokens/s | of multiply rate | decode, tokens/s | of bandwidth |"
+    )?;
+    writeln!(stdout, "|---|---|---|---|---|")?;
+    for report in reports {
+        writeln!(
+            stdout,
+            "| {} | {} | {} | {} | {} |",
+            report.kernel,
+            spread(report.prefill_tokens_per_second),
+            percent(report.multiply_rate_fraction),
+            spread(report.decode_tokens_per_second),
+            percent(report.bandwidth_fraction),
+        )?;
+    }
+    writeln!(stdout)?;
+    roofline(&mut stdout, first)?;
+    if let [before, .., after] = reports {
+        gain(
+            &mut stdout,
+            "prefill",
+            before.prefill_tokens_per_second,
+            after.prefill_tokens_per_second,
+        )?;
+        gain(
+            &mut stdout,
+            "decode",
+            before.decode_tokens_per_second,
+            after.decode_tokens_per_second,
+        )?;
+    }
+    Ok(())
+}
+
+/// What decode could reach if it did nothing but read.
+fn roofline(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let bandwidth = report.read_bandwidth_bytes_per_second;
+    let weights = report.weight_bytes_per_token as f64;
+    writeln!(
+        out,
+        "Reading {:.0} MB of weights at {:.1} GB/s allows {:.1} steps/s.",
+        weights / 1e6,
+        bandwidth / 1e9,
+        bandwidth / weights
+    )
+}
+
+fn gain(
+    out: &mut impl Write,
+    what: &str,
+    before: Option<Spread>,
+    after: Option<Spread>,
+) -> io::Result<()> {
+    match before.zip(after) {
+        Some((before, after)) => writeln!(
+            out,
+            "{what}: {:.1} times the first",
+            after.median / before.median
+        ),
+        None => Ok(()),
+    }
+}
+
+fn spread(spread: Option<Spread>) -> String {
+    spread.map_or("–".into(), |s| {
+        format!("{:.1} ({:.1} to {:.1})", s.median, s.min, s.max)
+    })
+}
+
+fn percent(fraction: Option<f64>) -> String {
+    fraction.map_or("–".into(), |fraction| {
+        format!("{:.0} %", fraction * 100.0)
+    })
+}
