@@ -49,6 +49,7 @@ pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl Int
         <main>
             <Composer form complaint running autofocus/>
             <div id="log">
+                <h2 class="unseen">"Conversation"</h2>
                 <article class="greeting" aria-label="Greeting">
                     <p>
                         "Hello! I am "
