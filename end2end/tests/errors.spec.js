@@ -8,9 +8,11 @@ test("a message that is too long is refused and kept", async ({
   page,
 }) => {
   await chat.open(10);
-  // Two bytes a letter: within the field's limit of letters, beyond the server's of bytes.
   const long = "é".repeat(20_000);
-  await chat.ask(long);
+  // As a paste: a field with a limit of its own would cut it without a word.
+  await chat.message.focus();
+  await page.keyboard.insertText(long);
+  await chat.send.click();
   await expect(page.getByRole("alert").first()).toContainText(/message/i);
   await expect(chat.message).toHaveValue(long);
 });
@@ -28,6 +30,39 @@ test("a server that cannot be reached is told, and nothing typed is lost", async
   await context.setOffline(false);
   await chat.send.click();
   await expect(chat.metrics).toBeVisible();
+});
+
+test("an answer whose connection is lost keeps its text and can be tried again", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  const events = "**/runs/*/events";
+  const text = { at: 0, html: "", tail: "<p>half an answer</p>" };
+  await page.route(
+    events,
+    (route) => route.fulfill({ status: 404, body: "there is no such run" }),
+  );
+  await page.route(
+    events,
+    (route) =>
+      route.fulfill({
+        contentType: "text/event-stream",
+        body: `retry: 50\nevent: text\nid: 0\ndata: ${JSON.stringify(text)}\n\n`,
+      }),
+    { times: 1 },
+  );
+  await chat.ask("Hello.");
+  const retry = page.getByRole("button", { name: "Try again" });
+  await expect(retry).toBeVisible();
+  await retry.click();
+  await expect(retry).toBeVisible();
+  await expect(chat.answer).toContainText("half an answer");
+  await expect(chat.send).toBeVisible();
+  await page.unroute(events);
+  await retry.click();
+  await expect(chat.metrics).toBeVisible();
+  await expect(chat.answer).not.toContainText("half an answer");
 });
 
 test("a conversation that is gone is told", async ({ page }) => {
