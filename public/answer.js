@@ -149,18 +149,21 @@ function box(className) {
 }
 
 /**
- * Counts as an end until it is pressed, so that the next message can be sent.
+ * The button counts as an end until it is pressed, so that the next message can be sent.
  * @param {() => void} again
  * @returns {HTMLElement}
  */
 function retry(again) {
+  const line = document.createElement("p");
+  line.className = "retry";
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "retry final";
+  button.className = "final";
   button.textContent = "Try again";
   button.addEventListener("click", () => {
-    button.remove();
+    line.remove();
     again();
   });
-  return button;
+  line.append(button);
+  return line;
 }

@@ -153,8 +153,16 @@ async function post(form) {
 }
 
 /** @param {Started} started */
-function append({ run, html }) {
-  find("#log", HTMLElement).insertAdjacentHTML("beforeend", html);
+function append({ conversation, run, html }) {
+  const log = find("#log", HTMLElement);
+  const last = log.lastElementChild;
+  if (last instanceof HTMLElement && last.dataset.run && !last.dataset.run.startsWith(`${conversation}-`)) {
+    const note = document.createElement("p");
+    note.className = "outcome";
+    note.textContent = "A new conversation begins here: the model no longer knows what stands above.";
+    log.append(note);
+  }
+  log.insertAdjacentHTML("beforeend", html);
   find("#stop [name=run]", HTMLInputElement).value = run;
   pin();
   const answer = running();

@@ -57,12 +57,36 @@ test("an answer whose connection is lost keeps its text and can be tried again",
   await expect(retry).toBeVisible();
   await retry.click();
   await expect(retry).toBeVisible();
-  await expect(chat.answer).toContainText("half an answer");
+  await expect(chat.answer.getByText("half an answer")).toBeVisible();
   await expect(chat.send).toBeVisible();
   await page.unroute(events);
   await retry.click();
   await expect(chat.metrics).toBeVisible();
   await expect(chat.answer).not.toContainText("half an answer");
+});
+
+test("a message after the server forgot begins a new conversation and says so", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  await chat.ask("Hello.");
+  await expect(chat.metrics).toBeVisible();
+  const gone = "0".repeat(32);
+  await page.route("**/api/send", (route) =>
+    route.continue({
+      postData: (route.request().postData() ?? "").replace(
+        /conversation=[0-9a-f]*/,
+        `conversation=${gone}`,
+      ),
+    }), { times: 1 });
+  await chat.ask("Are you there?");
+  await expect(page.getByRole("alert").first()).toContainText("is gone");
+  await expect(chat.message).toHaveValue("Are you there?");
+  await chat.send.click();
+  await expect(chat.questions).toHaveCount(2);
+  await expect(page.getByText("A new conversation begins here")).toBeVisible();
+  await expect(chat.metrics).toBeVisible();
 });
 
 test("a conversation that is gone is told", async ({ page }) => {
