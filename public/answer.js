@@ -34,7 +34,6 @@ export function follow(article, news) {
   const body = /** @type {HTMLElement} */ (article.querySelector(".body"));
   const blocks = box("block prose");
   const tail = box("tail prose");
-  body.replaceChildren(blocks, tail);
   const source = new EventSource(`/runs/${article.dataset.run}/events`);
   const clock = new Clock(news);
 
@@ -46,6 +45,10 @@ export function follow(article, news) {
   });
   source.addEventListener("text", (event) => {
     const { at, html, tail: rest } = JSON.parse(event.data);
+    // Not before: what an earlier connection brought may be all that is left of the answer.
+    if (!blocks.isConnected) {
+      body.replaceChildren(blocks, tail);
+    }
     if (at === 0) {
       blocks.replaceChildren();
     }
@@ -69,7 +72,7 @@ export function follow(article, news) {
     } else {
       clock.stop();
       news.announce("The connection to this answer is lost.");
-      tail.append(retry(() => follow(article, news)));
+      body.append(retry(() => follow(article, news)));
     }
   });
 }
@@ -146,15 +149,21 @@ function box(className) {
 }
 
 /**
- * Counts as an end until it is pressed, so that the next message can be sent.
+ * The button counts as an end until it is pressed, so that the next message can be sent.
  * @param {() => void} again
  * @returns {HTMLElement}
  */
 function retry(again) {
+  const line = document.createElement("p");
+  line.className = "retry";
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "retry final";
+  button.className = "final";
   button.textContent = "Try again";
-  button.addEventListener("click", again, { once: true });
-  return button;
+  button.addEventListener("click", () => {
+    line.remove();
+    again();
+  });
+  line.append(button);
+  return line;
 }

@@ -19,9 +19,9 @@ function find(selector, type) {
 }
 
 /** What tabs of one browser tell each other about a new turn.
- * @typedef {{ conversation: string, run: string, html: string }} Started */
+ * @typedef {{ conversation: string, title: string | null, run: string, html: string }} Started */
 
-/** @typedef {{ outcome: "refused", conversation: string, field: string | null, reason: string }} Refused */
+/** @typedef {{ outcome: "refused", conversation: string, title?: undefined, field: string | null, reason: string }} Refused */
 
 const tabs = new BroadcastChannel("nibble");
 
@@ -84,8 +84,11 @@ function onKey(event) {
   }
 }
 
-/** @param {Event} event */
+/** @param {SubmitEvent} event */
 async function onSend(event) {
+  if (event.submitter?.hasAttribute("formaction")) {
+    return;
+  }
   event.preventDefault();
   if (sending) {
     return;
@@ -98,7 +101,7 @@ async function onSend(event) {
   complain("");
   try {
     const reply = await post(find("#composer", HTMLFormElement));
-    adopt(reply.conversation);
+    adopt(reply);
     if (reply.outcome === "started") {
       find("#message", HTMLTextAreaElement).value = "";
       append(reply);
@@ -150,8 +153,16 @@ async function post(form) {
 }
 
 /** @param {Started} started */
-function append({ run, html }) {
-  find("#log", HTMLElement).insertAdjacentHTML("beforeend", html);
+function append({ conversation, run, html }) {
+  const log = find("#log", HTMLElement);
+  const last = log.lastElementChild;
+  if (last instanceof HTMLElement && last.dataset.run && !last.dataset.run.startsWith(`${conversation}-`)) {
+    const note = document.createElement("p");
+    note.className = "outcome";
+    note.textContent = "A new conversation begins here: the model no longer knows what stands above.";
+    log.append(note);
+  }
+  log.insertAdjacentHTML("beforeend", html);
   find("#stop [name=run]", HTMLInputElement).value = run;
   pin();
   const answer = running();
@@ -170,11 +181,12 @@ function onOtherTab(started) {
 
 /**
  * From now on this page is that conversation.
- * @param {string} conversation
+ * @param {Started | Refused} reply
  */
-function adopt(conversation) {
-  for (const field of document.querySelectorAll("[name=conversation]")) {
-    /** @type {HTMLInputElement} */ (field).value = conversation;
+function adopt({ conversation, title }) {
+  find("#composer [name=conversation]", HTMLInputElement).value = conversation;
+  if (title) {
+    document.title = `${title} · Nibble`;
   }
   history.replaceState(null, "", `/c/${conversation}`);
 }

@@ -20,6 +20,8 @@ pub enum Reply {
     Started {
         /// The conversation, perhaps new.
         conversation: String,
+        /// Its title.
+        title: Option<String>,
         /// The run that writes the answer.
         run: String,
         /// The question and the place of its answer, as HTML.
@@ -58,10 +60,13 @@ pub async fn send_message(
         system_prompt,
         usd_per_hour,
     };
-    match chat()?.send(form) {
+    let chat = chat()?;
+    match chat.send(form) {
         Ok(Started { conversation, turn }) => {
             redirect(&conversation, "#latest");
+            let begun = chat.conversation(&conversation);
             Ok(Reply::Started {
+                title: begun.and_then(|begun| begun.title()),
                 conversation,
                 run: turn.answer.run.clone(),
                 html: turn_html(&turn),
@@ -106,14 +111,28 @@ pub async fn stop_answer(run: String) -> Result<(), ServerFnError> {
     Ok(())
 }
 
-/// Begins an empty conversation with the settings of this one.
+/// Begins an empty conversation with the settings of the form, or of this conversation where the form's make no sense.
 #[server(prefix = "/api", endpoint = "reset")]
 #[allow(
     missing_docs,
-    reason = "the one field of the generated struct is the conversation"
+    reason = "the fields of the generated struct are those of `MessageForm`"
 )]
-pub async fn reset_chat(#[server(default)] conversation: String) -> Result<(), ServerFnError> {
-    match chat()?.reset(&conversation) {
+pub async fn reset_chat(
+    #[server(default)] conversation: String,
+    #[server(default)] temperature: String,
+    #[server(default)] max_tokens: String,
+    #[server(default)] system_prompt: String,
+    #[server(default)] usd_per_hour: String,
+) -> Result<(), ServerFnError> {
+    let form = MessageForm {
+        conversation,
+        message: String::new(),
+        temperature,
+        max_tokens,
+        system_prompt,
+        usd_per_hour,
+    };
+    match chat()?.reset(&form) {
         Some(conversation) => redirect(&conversation, ""),
         None => leptos_axum::redirect("/"),
     }

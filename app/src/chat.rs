@@ -8,6 +8,9 @@ use futures::Stream;
 
 use crate::settings::{MessageForm, Settings};
 
+/// Tabs show less, lists of bookmarks about as much.
+const TITLE_CHARACTERS: usize = 60;
+
 /// A conversation as a page shows it.
 #[derive(Clone, Debug)]
 pub struct Conversation {
@@ -19,6 +22,31 @@ pub struct Conversation {
     pub turns: Vec<Turn>,
     /// A message that was refused, kept as it was typed.
     pub draft: Option<Draft>,
+}
+
+impl Conversation {
+    /// What tells it from others, for a tab or a bookmark: its first question on one line, shortened. Nothing before
+    /// that.
+    #[must_use]
+    pub fn title(&self) -> Option<String> {
+        let question = &self.turns.first()?.question;
+        let mut title = String::new();
+        for word in question.split_whitespace() {
+            let room = TITLE_CHARACTERS.saturating_sub(title.chars().count() + 1);
+            if word.chars().count() > room {
+                if title.is_empty() {
+                    title.extend(word.chars().take(room));
+                }
+                title.push('…');
+                break;
+            }
+            if !title.is_empty() {
+                title.push(' ');
+            }
+            title.push_str(word);
+        }
+        Some(title)
+    }
 }
 
 /// One question and its answer.
@@ -204,8 +232,9 @@ pub trait Chat: Send + Sync {
     /// Ends a running answer early; what is written stays. Names the conversation.
     fn stop(&self, run: &str) -> Option<String>;
 
-    /// Begins an empty conversation with the settings of another, whose running answer ends. Names the new one.
-    fn reset(&self, conversation: &str) -> Option<String>;
+    /// Begins an empty conversation with the settings of a form, or those of the form's conversation where it has
+    /// none that can be used. A running answer of that conversation ends. Names the new one.
+    fn reset(&self, form: &MessageForm) -> Option<String>;
 
     /// Follows a running answer from its start.
     fn follow(&self, run: &str) -> Option<ProgressStream>;
@@ -213,3 +242,50 @@ pub trait Chat: Send + Sync {
 
 /// The [`Chat`] that a server provides in the Leptos context.
 pub type SharedChat = Arc<dyn Chat>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn title(question: &str) -> Option<String> {
+        let answer = Answer {
+            run: String::new(),
+            text: String::new(),
+            end: None,
+        };
+        let turn = Turn {
+            question: question.to_owned(),
+            answer,
+        };
+        let conversation = Conversation {
+            id: String::new(),
+            settings: Settings {
+                temperature: 0.0,
+                max_tokens: 10,
+                system_prompt: String::new(),
+                usd_per_hour: 0.0,
+            },
+            turns: vec![turn],
+            draft: None,
+        };
+        conversation.title()
+    }
+
+    #[test]
+    fn a_title_is_the_first_question_on_one_line() {
+        assert_eq!(
+            title("Why is\n\nthe sky  blue?").as_deref(),
+            Some("Why is the sky blue?")
+        );
+    }
+
+    #[test]
+    fn a_long_title_ends_between_words_and_a_long_word_within() {
+        let words = title(&"four ".repeat(40)).unwrap();
+        assert!(words.ends_with("four four…"), "{words}");
+        assert!(words.chars().count() <= TITLE_CHARACTERS, "{words}");
+        let word = title(&"é".repeat(500)).unwrap();
+        assert_eq!(word.chars().count(), TITLE_CHARACTERS);
+        assert!(word.ends_with("é…"), "{word}");
+    }
+}

@@ -6,12 +6,13 @@ use crate::answer::TurnView;
 use crate::chat::{Conversation, SharedChat};
 use crate::composer::Composer;
 use crate::settings::MessageForm;
-use crate::shell::Header;
+use crate::shell::{Document, Header};
 use crate::sidebar::Sidebar;
 
 /// The page of a conversation.
 #[component]
 pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl IntoView {
+    let title = conversation.title();
     let Conversation {
         id,
         settings,
@@ -43,21 +44,24 @@ pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl Int
         })
         .collect();
     view! {
-        <a class="skip" href="#message">"Skip to the message"</a>
-        <Header settings=true/>
-        <Sidebar model form=form.clone() complaint=complaint.clone()/>
-        <main>
-            <Composer form complaint running autofocus/>
-            <div id="log">
-                <article class="greeting" aria-label="Greeting">
-                    <p>
-                        "Hello! I am "
-                        <strong>{name}</strong>
-                        ", running on this machine’s CPU at four bits a weight. What shall we talk about?"
-                    </p>
-                </article>
-                {turns}
-            </div>
-        </main>
+        <Document title>
+            <a class="skip" href="#message">"Skip to the message"</a>
+            <Header settings=true/>
+            <Sidebar model form=form.clone() complaint=complaint.clone()/>
+            <main>
+                <Composer form complaint running autofocus/>
+                <div id="log">
+                    <h2 class="unseen">"Conversation"</h2>
+                    <article class="greeting" aria-label="Greeting">
+                        <p>
+                            "Hello! I am "
+                            <strong>{name}</strong>
+                            ", running on this machine’s CPU at four bits a weight. What shall we talk about?"
+                        </p>
+                    </article>
+                    {turns}
+                </div>
+            </main>
+        </Document>
     }
 }

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::actions::{SendMessage, StopAnswer};
 use crate::chat::{Complaint, ComplaintKind};
-use crate::settings::{MESSAGE_BYTES, MessageForm};
+use crate::settings::MessageForm;
 
 /// Message, Send and, while an answer runs, Stop. The settings of the sidebar are fields of the same form.
 #[component]
@@ -48,7 +48,6 @@ pub(crate) fn Composer(
                     rows="1"
                     required
                     autofocus=autofocus
-                    maxlength=MESSAGE_BYTES.to_string()
                     placeholder="Ask something"
                     aria-describedby="hint complaint"
                     aria-invalid=invalid.then_some("true")

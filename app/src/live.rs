@@ -1,12 +1,14 @@
 //! The text of an answer in the making, split where its Markdown no longer changes.
 
-use crate::markdown;
+use crate::markdown::{self, Outline};
 
 /// Text so far: blocks that are settled, then a tail that is not.
 #[derive(Debug, Default)]
 pub struct LiveText {
     text: String,
     settled: usize,
+    /// At the end of the settled blocks.
+    outline: Outline,
 }
 
 impl LiveText {
@@ -19,7 +21,13 @@ impl LiveText {
         } else {
             0
         };
-        Self { text, settled }
+        let mut outline = Outline::default();
+        let _ = outline.to_html(&text[..settled]);
+        Self {
+            text,
+            settled,
+            outline,
+        }
     }
 
     /// Appends text.
@@ -41,7 +49,13 @@ impl LiveText {
             return None;
         }
         self.settled += length;
-        Some(markdown::to_html(&open[..length]))
+        Some(self.outline.to_html(&open[..length]))
+    }
+
+    /// The HTML of what is not settled.
+    #[must_use]
+    pub fn tail_html(&self) -> String {
+        self.outline.clone().to_html(self.tail())
     }
 
     /// The Markdown that is not settled.
@@ -73,6 +87,17 @@ mod tests {
         let mut live = LiveText::resume("one\n\ntwo\n\nthree\n".into(), 5);
         assert_eq!(live.settle().as_deref(), Some("<p>two</p>\n"));
         assert_eq!(live.tail(), "three\n");
+    }
+
+    #[test]
+    fn headings_keep_their_place_over_pieces_and_lost_connections() {
+        let text = "## a\n\nb\n\n### c\n";
+        let mut live = LiveText::resume(text.into(), 0);
+        assert_eq!(live.settle().as_deref(), Some("<h3>a</h3>\n<p>b</p>\n"));
+        assert_eq!(live.tail_html(), "<h4>c</h4>\n");
+        assert_eq!(live.tail_html(), "<h4>c</h4>\n");
+        let resumed = LiveText::resume(text.into(), live.settled());
+        assert_eq!(resumed.tail_html(), "<h4>c</h4>\n");
     }
 
     #[test]

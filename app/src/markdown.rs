@@ -2,8 +2,10 @@
 //!
 //! What a model writes is foreign text. Its HTML is shown as text, its links keep only schemes that cannot run
 //! anything, its images become links, so that no answer loads anything from anywhere, and no `style` attribute is
-//! written, which the pages' policy would block.
+//! written, which the pages' policy would block. Its headings go below those of the page and skip no level, whatever
+//! levels the model took, and what would be announced without a name (an empty heading, link or column head) is not.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -14,11 +16,43 @@ const OPTIONS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHRO
 /// Renders Markdown.
 #[must_use]
 pub fn to_html(markdown: &str) -> String {
-    let mut filter = Filter::default();
-    let events = Parser::new_ext(markdown, OPTIONS).map(|event| filter.pass(event));
-    let mut html = String::with_capacity(markdown.len() * 3 / 2);
-    pulldown_cmark::html::push_html(&mut html, events);
-    html
+    Outline::default().to_html(markdown)
+}
+
+/// The headings that are open where a piece of a longer text begins.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    /// Levels as the text writes them, each deeper than the one before.
+    open: Vec<HeadingLevel>,
+}
+
+impl Outline {
+    /// Renders the next piece.
+    #[must_use]
+    pub fn to_html(&mut self, markdown: &str) -> String {
+        let events = Filter {
+            events: Parser::new_ext(markdown, OPTIONS).peekable(),
+            next: None,
+            outline: self,
+            links: Vec::new(),
+        };
+        let mut html = String::with_capacity(markdown.len() * 3 / 2);
+        pulldown_cmark::html::push_html(&mut html, events);
+        html
+    }
+
+    /// The level of the page for a heading of the text. The page has its own first two levels; the text's follow
+    /// without a gap.
+    fn place(&mut self, written: HeadingLevel) -> HeadingLevel {
+        self.open.retain(|&open| open < written);
+        self.open.push(written);
+        match self.open.len() {
+            1 => HeadingLevel::H3,
+            2 => HeadingLevel::H4,
+            3 => HeadingLevel::H5,
+            _ => HeadingLevel::H6,
+        }
+    }
 }
 
 /// Where the last top-level block begins: what stands before it no longer changes when text is appended, but for
@@ -44,29 +78,40 @@ pub fn last_block(markdown: &str) -> usize {
 }
 
 /// Rewrites the events that the stock renderer would turn into more than we allow.
-#[derive(Default)]
-struct Filter {
+struct Filter<'a, 'o> {
+    events: Peekable<Parser<'a>>,
+    /// Follows what was returned last, before any other event.
+    next: Option<Event<'a>>,
+    outline: &'o mut Outline,
     /// For each link or image that is open: whether it was written.
     links: Vec<bool>,
 }
 
-impl Filter {
-    fn pass<'a>(&mut self, event: Event<'a>) -> Event<'a> {
-        match event {
+impl<'a> Iterator for Filter<'a, '_> {
+    type Item = Event<'a>;
+
+    fn next(&mut self) -> Option<Event<'a>> {
+        if let Some(event) = self.next.take() {
+            return Some(event);
+        }
+        Some(match self.events.next()? {
             Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
             Event::Start(tag) => self.open(tag),
             Event::End(tag) => self.close(tag),
             event => event,
-        }
+        })
     }
+}
 
-    fn open<'a>(&mut self, tag: Tag<'a>) -> Event<'a> {
+impl<'a> Filter<'a, '_> {
+    fn open(&mut self, tag: Tag<'a>) -> Event<'a> {
         match tag {
             Tag::HtmlBlock => Event::Start(Tag::Paragraph),
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => self.open_link(&dest_url),
             Tag::CodeBlock(kind) => open_code(&kind),
+            Tag::Heading { .. } if self.at_end() => self.skip_end(""),
             Tag::Heading { level, .. } => Event::Start(Tag::Heading {
-                level: below_page(level),
+                level: self.outline.place(level),
                 id: None,
                 classes: Vec::new(),
                 attrs: Vec::new(),
@@ -76,13 +121,15 @@ impl Filter {
                     .iter()
                     .map(|_| pulldown_cmark::Alignment::None)
                     .collect();
-                Event::Start(Tag::Table(columns))
+                self.next = Some(Event::Start(Tag::Table(columns)));
+                raw(format!("<div class=\"table\" {SCROLLS}>"))
             }
+            Tag::TableCell if self.at_end() => self.skip_end("<td></td>"),
             tag => Event::Start(tag),
         }
     }
 
-    fn close<'a>(&mut self, tag: TagEnd) -> Event<'a> {
+    fn close(&mut self, tag: TagEnd) -> Event<'a> {
         match tag {
             TagEnd::HtmlBlock => Event::End(TagEnd::Paragraph),
             TagEnd::Link | TagEnd::Image => {
@@ -90,12 +137,17 @@ impl Filter {
                 raw(if written { "</a>" } else { "" })
             }
             TagEnd::CodeBlock => raw("</code></pre></figure>\n"),
-            TagEnd::Heading(level) => Event::End(TagEnd::Heading(below_page(level))),
+            TagEnd::Table => {
+                self.next = Some(raw("</div>\n"));
+                Event::End(tag)
+            }
+            // Placed when it began: the innermost that is open.
+            TagEnd::Heading(level) => Event::End(TagEnd::Heading(self.outline.place(level))),
             tag => Event::End(tag),
         }
     }
 
-    fn open_link<'a>(&mut self, address: &str) -> Event<'a> {
+    fn open_link(&mut self, address: &str) -> Event<'a> {
         // A link inside a link, as around an image, is not HTML.
         let written = is_allowed(address) && !self.links.contains(&true);
         self.links.push(written);
@@ -106,7 +158,20 @@ impl Filter {
         // Writing to a string cannot fail.
         let _ = escape_href(&mut html, address);
         html.push_str("\">");
+        if self.at_end() {
+            let _ = escape_html(&mut html, address);
+        }
         raw(html)
+    }
+
+    /// Whether what has just begun has nothing in it.
+    fn at_end(&mut self) -> bool {
+        matches!(self.events.peek(), Some(Event::End(_)))
+    }
+
+    fn skip_end(&mut self, instead: &'static str) -> Event<'a> {
+        self.events.next();
+        raw(instead)
     }
 }
 
@@ -118,7 +183,9 @@ fn is_allowed(address: &str) -> bool {
     })
 }
 
-/// A scrolling box must be reachable by keyboard, hence the `tabindex`.
+/// A scrolling box must be reachable by keyboard.
+const SCROLLS: &str = "tabindex=\"0\"";
+
 fn open_code<'a>(kind: &CodeBlockKind<'_>) -> Event<'a> {
     let mut html = String::from("<figure class=\"code\">");
     if let CodeBlockKind::Fenced(info) = kind
@@ -131,18 +198,7 @@ fn open_code<'a>(kind: &CodeBlockKind<'_>) -> Event<'a> {
         let _ = escape_html(&mut html, language);
         html.push_str("</figcaption>");
     }
-    html.push_str("<pre tabindex=\"0\"><code>");
-    raw(html)
-}
-
-/// The page has its own first two levels.
-fn below_page(level: HeadingLevel) -> HeadingLevel {
-    match level {
-        HeadingLevel::H1 => HeadingLevel::H3,
-        HeadingLevel::H2 => HeadingLevel::H4,
-        HeadingLevel::H3 => HeadingLevel::H5,
-        _ => HeadingLevel::H6,
-    }
+    raw(format!("{html}<pre {SCROLLS}><code>"))
 }
 
 fn raw<'a>(html: impl Into<CowStr<'a>>) -> Event<'a> {

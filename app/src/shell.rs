@@ -21,6 +21,27 @@ pub struct Assets {
 /// Every page. Expects [`Assets`] and a [`crate::chat::SharedChat`] in the context.
 #[component]
 pub fn App() -> impl IntoView {
+    view! {
+        <Router>
+            <Routes fallback=NotFound>
+                <Route path=path!("/") view=Home ssr=SsrMode::InOrder/>
+                <Route path=path!("/c/:id") view=ConversationPage ssr=SsrMode::InOrder/>
+            </Routes>
+        </Router>
+    }
+}
+
+/// The document of one page. The page has to bring it, because the head is sent before anything below it is known.
+#[component]
+pub(crate) fn Document(
+    /// What the page is about; nothing for the program itself.
+    title: Option<String>,
+    children: Children,
+) -> impl IntoView {
+    let title = match title {
+        Some(title) => format!("{title} · Nibble"),
+        None => "Nibble".to_owned(),
+    };
     let Assets {
         style,
         script,
@@ -34,21 +55,14 @@ pub fn App() -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Chat with a Llama model that runs on this machine’s CPU"/>
-                <title>"Nibble"</title>
+                <title>{title}</title>
                 <link rel="icon" href="/favicon.ico" sizes="32x32"/>
                 <link rel="icon" href=icon type="image/svg+xml"/>
                 <link rel="stylesheet" href=style/>
                 // Without `async` a module waits for the end of the page, which here is the end of an answer.
                 <script type="module" async src=script></script>
             </head>
-            <body>
-                <Router>
-                    <Routes fallback=NotFound>
-                        <Route path=path!("/") view=Home ssr=SsrMode::InOrder/>
-                        <Route path=path!("/c/:id") view=ConversationPage ssr=SsrMode::InOrder/>
-                    </Routes>
-                </Router>
-            </body>
+            <body>{children()}</body>
         </html>
     }
 }

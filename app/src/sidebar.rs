@@ -1,19 +1,19 @@
 //! Beside the conversation: the model, and the settings of its next answer.
 //!
-//! On narrow screens it is a popover, which opens and closes without JavaScript.
+//! Its fields belong to the form of the composer, and so does Reset chat, which thus keeps what they show. On narrow
+//! screens it is a popover, which opens and closes without JavaScript.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use leptos::form::ActionForm;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
 use crate::actions::ResetChat;
 use crate::chat::{Complaint, ComplaintKind, ModelCard};
 use crate::figures::{bytes, count};
 use crate::settings::{MAX_TOKENS, MessageForm, TEMPERATURE, USD_PER_HOUR};
 
-/// Everything in it but Reset chat belongs to the form of the composer.
 #[component]
 pub(crate) fn Sidebar(
     model: ModelCard,
@@ -24,13 +24,19 @@ pub(crate) fn Sidebar(
         Some(ComplaintKind::Field(name)) => name,
         _ => "",
     };
-    let reset = ServerAction::<ResetChat>::new();
     view! {
         <aside id="sidebar" popover="auto" aria-label="Model and settings">
-            <ActionForm action=reset attr:id="reset">
-                <input type="hidden" name="conversation" value=form.conversation autocomplete="off"/>
-                <button type="submit">"Reset chat"</button>
-            </ActionForm>
+            // Enter in a field presses the first button of its form, which must not be Reset chat.
+            <button type="submit" form="composer" hidden></button>
+            <button
+                type="submit"
+                form="composer"
+                formaction=ResetChat::PATH
+                formnovalidate
+                class="reset"
+            >
+                "Reset chat"
+            </button>
             <Card model/>
             <section aria-label="Settings" class="settings">
                 <h2>"Settings"</h2>

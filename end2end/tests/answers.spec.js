@@ -104,11 +104,31 @@ test("Enter sends and Shift+Enter breaks the line", async ({ chat, page }) => {
   await expect(chat.metrics).toBeVisible();
 });
 
-test("Reset chat begins a new conversation", async ({ chat, page }) => {
+test("Reset chat begins a new conversation with what the settings show", async ({
+  chat,
+  page,
+}) => {
   await chat.open(10);
   await chat.ask("Hello.");
   await expect(chat.metrics).toBeVisible();
+  await expect(page).toHaveTitle("Hello. · Nibble");
+  await chat.temperature.fill("0.7");
+  await chat.usdPerHour.fill("2.5");
   await page.getByRole("button", { name: "Reset chat" }).click();
   await expect(chat.questions).toHaveCount(0);
+  await expect(page).toHaveTitle("Nibble");
+  await expect(chat.temperature).toHaveValue("0.7");
+  await expect(chat.maxTokens).toHaveValue("10");
+  await expect(chat.usdPerHour).toHaveValue("2.5");
   await expect(chat.message).toBeEditable();
+});
+
+test("Enter in a setting sends the message and resets nothing", async ({
+  chat,
+}) => {
+  await chat.open(10);
+  await chat.message.fill("Hello.");
+  await chat.usdPerHour.press("Enter");
+  await expect(chat.questions).toHaveCount(1);
+  await expect(chat.metrics).toBeVisible();
 });

@@ -8,9 +8,11 @@ test("a message that is too long is refused and kept", async ({
   page,
 }) => {
   await chat.open(10);
-  // Two bytes a letter: within the field's limit of letters, beyond the server's of bytes.
   const long = "é".repeat(20_000);
-  await chat.ask(long);
+  // As a paste: a field with a limit of its own would cut it without a word.
+  await chat.message.focus();
+  await page.keyboard.insertText(long);
+  await chat.send.click();
   await expect(page.getByRole("alert").first()).toContainText(/message/i);
   await expect(chat.message).toHaveValue(long);
 });
@@ -27,6 +29,63 @@ test("a server that cannot be reached is told, and nothing typed is lost", async
   await expect(chat.message).toHaveValue("Are you there?");
   await context.setOffline(false);
   await chat.send.click();
+  await expect(chat.metrics).toBeVisible();
+});
+
+test("an answer whose connection is lost keeps its text and can be tried again", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  const events = "**/runs/*/events";
+  const text = { at: 0, html: "", tail: "<p>half an answer</p>" };
+  await page.route(
+    events,
+    (route) => route.fulfill({ status: 404, body: "there is no such run" }),
+  );
+  await page.route(
+    events,
+    (route) =>
+      route.fulfill({
+        contentType: "text/event-stream",
+        body: `retry: 50\nevent: text\nid: 0\ndata: ${JSON.stringify(text)}\n\n`,
+      }),
+    { times: 1 },
+  );
+  await chat.ask("Hello.");
+  const retry = page.getByRole("button", { name: "Try again" });
+  await expect(retry).toBeVisible();
+  await retry.click();
+  await expect(retry).toBeVisible();
+  await expect(chat.answer.getByText("half an answer")).toBeVisible();
+  await expect(chat.send).toBeVisible();
+  await page.unroute(events);
+  await retry.click();
+  await expect(chat.metrics).toBeVisible();
+  await expect(chat.answer).not.toContainText("half an answer");
+});
+
+test("a message after the server forgot begins a new conversation and says so", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  await chat.ask("Hello.");
+  await expect(chat.metrics).toBeVisible();
+  const gone = "0".repeat(32);
+  await page.route("**/api/send", (route) =>
+    route.continue({
+      postData: (route.request().postData() ?? "").replace(
+        /conversation=[0-9a-f]*/,
+        `conversation=${gone}`,
+      ),
+    }), { times: 1 });
+  await chat.ask("Are you there?");
+  await expect(page.getByRole("alert").first()).toContainText("is gone");
+  await expect(chat.message).toHaveValue("Are you there?");
+  await chat.send.click();
+  await expect(chat.questions).toHaveCount(2);
+  await expect(page.getByText("A new conversation begins here")).toBeVisible();
   await expect(chat.metrics).toBeVisible();
 });
 

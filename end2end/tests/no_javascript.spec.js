@@ -11,6 +11,20 @@ test("without JavaScript an answer streams into the page", async ({ chat }) => {
   expect(await chat.figure("Decode speed")).toMatch(/tokens\/s$/);
 });
 
+test("without JavaScript Enter in a setting sends and Reset chat keeps settings", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  await chat.message.fill("Hello.");
+  await chat.usdPerHour.press("Enter", { noWaitAfter: true });
+  await expect(chat.metrics).toBeVisible();
+  await chat.usdPerHour.fill("2.5");
+  await page.getByRole("button", { name: "Reset chat" }).click();
+  await expect(chat.questions).toHaveCount(0);
+  await expect(chat.usdPerHour).toHaveValue("2.5");
+});
+
 test("without JavaScript Stop and the next question work", async ({ chat }) => {
   await chat.open(1000);
   await chat.ask(LONG);

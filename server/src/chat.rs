@@ -181,12 +181,14 @@ impl Chat for ChatService {
         self.store.get(&id.conversation).map(|found| found.id)
     }
 
-    fn reset(&self, conversation: &str) -> Option<String> {
-        let earlier = self.store.get(conversation)?;
-        if let Some(turn) = earlier.turns.last() {
+    fn reset(&self, form: &MessageForm) -> Option<String> {
+        let earlier = self.store.get(&form.conversation);
+        if let Some(turn) = earlier.as_ref().and_then(|earlier| earlier.turns.last()) {
             self.stop(&turn.answer.run);
         }
-        Some(self.store.create(earlier.settings))
+        let seen = Settings::from_form(form).ok();
+        let settings = seen.or_else(|| earlier.map(|earlier| earlier.settings))?;
+        Some(self.store.create(settings))
     }
 
     fn follow(&self, run: &str) -> Option<ProgressStream> {

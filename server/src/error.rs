@@ -77,6 +77,11 @@ impl ApiError {
         error.about("model")
     }
 
+    /// The request does not come from where requests may come from.
+    pub(crate) fn refused(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, "invalid_request_error", message)
+    }
+
     /// No route has this path.
     pub(crate) fn unknown_path(path: &str) -> Self {
         let message = format!("`{path}` is not part of this API");

@@ -13,7 +13,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use nibble_app::chat::{Chat, End, Phase, Progress, ProgressStream};
-use nibble_app::{LiveText, answer_html, markdown};
+use nibble_app::{LiveText, answer_html};
 use serde_json::json;
 
 use crate::state::AppState;
@@ -92,7 +92,7 @@ impl Follower {
         if first || !progress.text.is_empty() {
             let at = live.settled();
             let html = live.settle().unwrap_or_default();
-            let tail = markdown::to_html(live.tail());
+            let tail = live.tail_html();
             let data = json!({ "at": at, "html": html, "tail": tail });
             events.push(event("text", &data).id(live.settled().to_string()));
         }

@@ -33,11 +33,18 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
+        .route("/v1", any(unknown_path))
+        .route("/v1/", any(unknown_path))
         .route("/v1/{*path}", any(unknown_path))
         .route("/health", get(health))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(log_cause))
+}
+
+/// Whether a path is the API's, served or not: its clients read errors as JSON.
+pub(crate) fn owns(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
 }
 
 async fn health(State(state): State<AppState>) -> Json<Value> {

@@ -9,6 +9,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::error::ApiError;
+use crate::openai;
 use crate::state::AppState;
 
 /// No inline script or style, nothing from elsewhere, no frames.
@@ -44,10 +46,12 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Refuses what comes from elsewhere and marks what goes out, refusals included.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let in_api = openai::owns(request.uri().path());
     let refusal = check_host(request.headers(), &state.settings.allowed_hosts)
         .and_then(|()| check_origin(&request))
         .err();
     let mut response = match refusal {
+        Some((status, reason)) if in_api => ApiError::refused(status, reason).into_response(),
         Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
         None => next.run(request).await,
     };
@@ -112,7 +116,7 @@ fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
             let authority = origin.split_once("://").map(|(_, authority)| authority);
             authority.is_some() && authority == text(header::HOST)
         }
-        (None, None) => request.uri().path().starts_with("/v1/"),
+        (None, None) => openai::owns(request.uri().path()),
     };
     if own {
         return Ok(());

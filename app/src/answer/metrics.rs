@@ -20,11 +20,11 @@ pub(crate) fn Metrics(figures: Figures) -> impl IntoView {
     view! {
         <div class="metrics" role="group" aria-label="Metrics">
             <dl class="figures">
-                {entry("Time to first token", time_to_first_token_s.map(duration))}
-                {entry("Decode speed", decode_tokens_per_second.map(tokens_per_second))}
-                {entry("Cost per million tokens", usd_per_million_tokens.map(usd))}
-                {entry("Total time", Some(duration(figures.total_s)))}
-                {entry("Total cost", Some(usd(figures.usd_total)))}
+                {figure("Time to first token", time_to_first_token_s.map(duration))}
+                {figure("Decode speed", decode_tokens_per_second.map(tokens_per_second))}
+                {figure("Cost per million tokens", usd_per_million_tokens.map(usd))}
+                {figure("Total time", Some(duration(figures.total_s)))}
+                {figure("Total cost", Some(usd(figures.usd_total)))}
             </dl>
             <dl class="details">
                 {entry("Time per token", figures.time_per_output_token_ms.map(against_bar))}
@@ -36,6 +36,23 @@ pub(crate) fn Metrics(figures: Figures) -> impl IntoView {
             </dl>
         </div>
     }
+}
+
+/// An entry whose number stands out from its unit.
+fn figure(term: &'static str, figure: Option<String>) -> Option<AnyView> {
+    figure.map(|figure| {
+        let (number, unit) = match figure.rsplit_once(' ') {
+            Some((number, unit)) => (number.to_owned(), Some(format!(" {unit}"))),
+            None => (figure, None),
+        };
+        view! {
+            <div>
+                <dt>{term}</dt>
+                <dd>{number}{unit.map(|unit| view! { <span class="unit">{unit}</span> })}</dd>
+            </div>
+        }
+        .into_any()
+    })
 }
 
 fn entry(term: &'static str, figure: Option<String>) -> Option<impl IntoView> {
@@ -89,7 +106,10 @@ mod tests {
         ] {
             assert!(!html.contains(absent), "{absent} in {html}");
         }
-        assert!(html.contains("500 ms"), "{html}");
+        assert!(
+            html.contains("<dd>500<span class=\"unit\"> ms</span></dd>"),
+            "{html}"
+        );
     }
 
     #[test]

@@ -127,9 +127,47 @@ fn code_keeps_its_language_and_its_text() {
 }
 
 #[test]
-fn headings_stand_below_those_of_the_page() {
-    assert_eq!(to_html("# a"), "<h3>a</h3>\n");
-    assert_eq!(to_html("##### a"), "<h6>a</h6>\n");
+fn headings_stand_below_those_of_the_page_and_skip_no_level() {
+    for (levels, placed) in [
+        (&[1][..], &[3][..]),
+        (&[2], &[3]),
+        (&[6], &[3]),
+        (&[1, 3, 6], &[3, 4, 5]),
+        (&[2, 4, 2, 3], &[3, 4, 3, 4]),
+        (&[3, 1, 2], &[3, 3, 4]),
+        (&[1, 2, 3, 4, 5, 6], &[3, 4, 5, 6, 6, 6]),
+        (&[4, 4, 6, 5], &[3, 3, 4, 4]),
+    ] {
+        let text: String = levels
+            .iter()
+            .map(|&level| format!("{} a\n", "#".repeat(level)))
+            .collect();
+        let html: String = placed
+            .iter()
+            .map(|level| format!("<h{level}>a</h{level}>\n"))
+            .collect();
+        assert_eq!(to_html(&text), html, "{levels:?}");
+    }
+}
+
+#[test]
+fn headings_in_quotes_and_lists_are_part_of_the_outline() {
+    let html = to_html("> ### a\n\n- # b\n\n## c\n");
+    for part in ["<h3>a</h3>", "<h3>b</h3>", "<h4>c</h4>"] {
+        assert!(html.contains(part), "no {part} in {html}");
+    }
+}
+
+#[test]
+fn nothing_is_announced_without_a_name() {
+    assert_eq!(to_html("#\n\n## a\n"), "<h3>a</h3>\n");
+    assert_eq!(
+        to_html("![](https://e.example/c.png)"),
+        "<p><a rel=\"noopener noreferrer nofollow\" href=\"https://e.example/c.png\">https://e.example/c.png</a></p>\n"
+    );
+    let table = to_html("| | a |\n|---|---|\n| b | c |\n");
+    assert!(table.contains("<tr><td></td><th>a</th></tr>"), "{table}");
+    assert!(table.contains("<tr><td>b</td><td>c</td></tr>"), "{table}");
 }
 
 #[test]
@@ -168,13 +206,14 @@ fn the_last_block_begins_where_text_can_still_change() {
 
 #[test]
 fn pieces_rendered_apart_equal_the_whole() {
-    let whole = "# T\n\nOne *two*.\n\n- a\n- b\n\n```c\nint x;\n\ny\n```\n\n| a |\n|---|\n| b |\n\n> q\n\nend";
+    let whole = "## T\n\n### S\n\nOne *two*.\n\n- a\n- b\n\n```c\nint x;\n\ny\n```\n\n| a |\n|---|\n| b |\n\n> q\n\nend";
     let (mut settled, mut html) = (0, String::new());
+    let mut outline = Outline::default();
     for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
         let start = settled + last_block(&whole[settled..end]);
-        html.push_str(&to_html(&whole[settled..start]));
+        html.push_str(&outline.to_html(&whole[settled..start]));
         settled = start;
     }
-    html.push_str(&to_html(&whole[settled..]));
+    html.push_str(&outline.to_html(&whole[settled..]));
     assert_eq!(html, to_html(whole));
 }

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use crate::actions::set_status;
-use crate::shell::Header;
+use crate::shell::{Document, Header};
 
 /// Any other address.
 #[component]
@@ -16,14 +16,16 @@ pub(crate) fn NotFound() -> impl IntoView {
 pub(crate) fn Lost(heading: &'static str, reason: &'static str) -> impl IntoView {
     set_status(404);
     view! {
-        <Header settings=false/>
-        <main class="lost">
-            <p class="code-number" aria-hidden="true">"404"</p>
-            <h2>{heading}</h2>
-            <p>{reason}</p>
-            <p>
-                <a class="button" href="/">"Begin a new conversation"</a>
-            </p>
-        </main>
+        <Document title=Some("Not found".to_owned())>
+            <Header settings=false/>
+            <main class="lost">
+                <p class="code-number" aria-hidden="true">"404"</p>
+                <h2>{heading}</h2>
+                <p>{reason}</p>
+                <p>
+                    <a class="button" href="/">"Begin a new conversation"</a>
+                </p>
+            </main>
+        </Document>
     }
 }

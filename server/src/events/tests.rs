@@ -81,8 +81,8 @@ async fn an_answer_comes_in_steps_and_ends_with_its_figures() {
 
 #[tokio::test]
 async fn a_lost_connection_takes_up_again_without_gaps_or_doubles() {
-    let (browser, path) = begun(Duration::from_millis(120)).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (browser, path) = begun(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(750)).await;
     // Two paragraphs are written, and the first is settled.
     let (whole, rest) = tokio::join!(from(&browser, &path, "0"), from(&browser, &path, "5"));
     let (blocks, tail) = shown(&whole);

@@ -260,6 +260,8 @@ async fn wrong_methods_wrong_paths_and_huge_bodies_get_openais_error_body() {
         (Method::DELETE, "/v1/models", String::new(), 405),
         (Method::POST, "/v1/embeddings", String::new(), 404),
         (Method::GET, "/v1/models/gpt/4o", String::new(), 404),
+        (Method::GET, "/v1", String::new(), 404),
+        (Method::GET, "/v1/", String::new(), 404),
         (Method::POST, "/v1/chat/completions", huge, 413),
     ] {
         let request = Request::builder().method(&method).uri(path);

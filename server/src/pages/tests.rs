@@ -36,11 +36,11 @@ async fn a_form_post_leads_to_a_page_with_the_answer_and_its_figures() {
         "aria-label=\"Question\"",
         "<p>what?</p>",
         "<h3>Head</h3>\n<p>one <em>two</em> &lt;b&gt;three&lt;/b&gt;</p>",
-        "<dt>Time to first token</dt><dd>250 ms</dd>",
-        "<dt>Decode speed</dt><dd>40.0 tokens/s</dd>",
-        "<dt>Cost per million tokens</dt><dd>$25.00</dd>",
-        "<dt>Total time</dt><dd>1.25 s</dd>",
-        "<dt>Total cost</dt><dd>$0.00125</dd>",
+        "<dt>Time to first token</dt><dd>250<span class=\"unit\"> ms</span></dd>",
+        "<dt>Decode speed</dt><dd>40.0<span class=\"unit\"> tokens/s</span></dd>",
+        "<dt>Cost per million tokens</dt><dd>$25.00<",
+        "<dt>Total time</dt><dd>1.25<span class=\"unit\"> s</span></dd>",
+        "<dt>Total cost</dt><dd>$0.00125<",
         "25.0 ms, ✓ meets the 100 ms bar",
         "<dt>Prefill speed</dt><dd>50.0 tokens/s</dd>",
         "<dt>Prompt tokens</dt><dd>10</dd>",
@@ -212,6 +212,54 @@ async fn reset_begins_anew_with_the_same_settings() {
         .post_form("/api/reset", &[("conversation", "")])
         .await;
     assert_eq!(none.location(), "/");
+}
+
+#[tokio::test]
+async fn reset_keeps_what_the_fields_show_if_it_can_be_used() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let id = path.trim_start_matches("/c/");
+    let mut fields = message(id, "not sent");
+    fields[2].1 = "0.75";
+    let page = async |fields: &[(&str, &str)]| {
+        let reply = browser.post_form("/api/reset", fields).await;
+        browser.get(reply.location()).await.body
+    };
+    let kept = page(&fields).await;
+    assert!(kept.contains("value=\"0.75\""), "{kept}");
+    assert!(!kept.contains("not sent"), "{kept}");
+    fields[2].1 = "warm";
+    let earlier = page(&fields).await;
+    assert!(earlier.contains("value=\"0.5\""), "{earlier}");
+    fields[0].1 = "";
+    fields[2].1 = "0.25";
+    let new = page(&fields).await;
+    assert!(new.contains("value=\"0.25\""), "{new}");
+}
+
+#[tokio::test]
+async fn pages_are_titled_by_what_they_show() {
+    let browser = quick();
+    let reply = browser
+        .post_json("/api/send", &message("", "Is 1 < 2?\nSay why."))
+        .await;
+    assert_eq!(reply.json()["title"], "Is 1 < 2? Say why.");
+    let id = reply.json()["conversation"].as_str().unwrap().to_owned();
+    browser.get(&format!("/c/{id}")).await;
+    let second = browser
+        .post_json("/api/send", &message(&id, "And then?"))
+        .await;
+    assert_eq!(second.json()["title"], "Is 1 < 2? Say why.");
+    for (path, title) in [
+        ("/", "Nibble"),
+        (&format!("/c/{id}"), "Is 1 &lt; 2? Say why. · Nibble"),
+        ("/c/none", "Not found · Nibble"),
+        ("/nowhere", "Not found · Nibble"),
+    ] {
+        let page = browser.get(path).await.body;
+        assert!(page.starts_with("<!DOCTYPE html>"), "{page}");
+        assert!(page.contains(&format!("<title>{title}</title>")), "{page}");
+    }
 }
 
 #[tokio::test]

@@ -149,6 +149,40 @@ async fn the_api_is_open_to_programs_but_not_to_other_sites() {
 }
 
 #[tokio::test]
+async fn api_clients_read_every_refusal_and_wrong_address_as_json() {
+    let here = "localhost:8080";
+    let foreign = Some("http://evil.example");
+    for (method, path, host, origin, status) in [
+        ("GET", "/v1/models", "evil.example", None, 421),
+        ("POST", "/v1/chat/completions", here, foreign, 403),
+        ("POST", "/v1", here, foreign, 403),
+        ("POST", "/v1/embeddings", here, None, 404),
+        ("GET", "/v1", here, None, 404),
+        ("GET", "/v1/", here, None, 404),
+        ("DELETE", "/v1/models", here, None, 405),
+        ("GET", "/v1/chat/completions", here, None, 405),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, host);
+        let request = match origin {
+            Some(origin) => request.header(header::ORIGIN, origin),
+            None => request,
+        };
+        let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status.as_u16(), status, "{method} {path}");
+        let error = &reply.json()["error"];
+        assert!(error["message"].is_string(), "{}", reply.body);
+        assert_eq!(error["type"], "invalid_request_error", "{method} {path}");
+        for absent in ["param", "code"] {
+            assert_eq!(error.get(absent), Some(&serde_json::Value::Null));
+        }
+        assert!(reply.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+    }
+}
+
+#[tokio::test]
 async fn nothing_changes_by_reading() {
     let browser = Browser::new(std::sync::Arc::new(Scripted::new(
         &["hi"],
