@@ -1,11 +1,11 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit e2e bench fmt screenshot
+.PHONY: run test lint unit e2e aarch64 bench arm-count fmt screenshot
 
 run:
 	cargo run --release
 
-test: lint unit e2e
+test: lint unit e2e aarch64
 
 lint:
 	cargo fmt --all --check
@@ -24,9 +24,18 @@ e2e:
 	end2end/openai_client/check
 	cd end2end && npx tsc -p jsconfig.json && npx playwright test
 
-# One decode and prefill measurement of the default model on this machine.
+# The engine's tests on emulated Arm CPUs, and the program linked for them.
+aarch64:
+	engine/scripts/aarch64 test
+	engine/scripts/aarch64 cargo build -p nibble --locked
+
+# Prefill and decode of the default model on this machine, before and after the kernels.
 bench:
-	cargo run --release --locked -- generate --prompt "Write a long story about a lighthouse." --max-tokens 250 --temperature 0 --json
+	cargo run --release --locked -- bench --compare scalar,$$(cargo run -q --release --locked -- kernels | awk '/taken/ {print $$1}')
+
+# Executed instructions of the Arm kernels, and what llvm-mca makes of their loops.
+arm-count:
+	engine/scripts/arm-count
 
 fmt:
 	cargo fmt --all
