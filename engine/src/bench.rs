@@ -375,7 +375,7 @@ fn multiply_rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
     const PASSES: usize = 3;
     let best = (0..PASSES).map(|_| {
         let started = Instant::now();
-        threads.run(&|_| {
+        threads.for_each(threads.threads(), 1, |_, _| {
             std::hint::black_box(peak(ITERATIONS));
         });
         started.elapsed()
