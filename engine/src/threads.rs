@@ -104,7 +104,7 @@ impl Pool {
         let epoch = shared.state.load(Ordering::Relaxed) / EPOCH + 1;
         // Sequentially consistent, as is the look at `asleep`: either this thread sees a worker that is about to
         // sleep, or that worker sees the new stage.
-        shared.state.store(epoch * EPOCH | OPEN, Ordering::SeqCst);
+        shared.state.store((epoch * EPOCH) | OPEN, Ordering::SeqCst);
         if shared.asleep.load(Ordering::SeqCst) > 0 {
             self.sleepers.iter().for_each(Thread::unpark);
         }
