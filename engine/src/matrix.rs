@@ -263,7 +263,7 @@ pub(crate) struct Activations {
     sums: Vec<f32>,
 }
 
-/// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of these 32 products.
+/// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
 pub(crate) struct ActivationBlock<'a> {
     pub(crate) quants: &'a [i8; BLOCK],
     pub(crate) scale: f32,

@@ -9,7 +9,7 @@
 //!     w[0..8] = nibbles of 8 rows, 4 columns each      (unpacked once for all rows of activations)
 //!     for each row m of activations:
 //!         dot = sum over i of w[i] * broadcast(x[b][m][4i..4i+4])
-//!         sum[m] += scale * x.scale[b][m] * dot + min * x.sum[b][m]
+//!         sum[m] += x.scale[b][m] * (scale * dot + min * x.sum[b][m])
 //! ```
 
 use std::arch::x86_64::*;
@@ -120,13 +120,12 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 }
 
 /// One block of 8 rows of int4 weights, ready to multiply.
+#[derive(Clone, Copy)]
 struct Weights {
-    quants: [__m256i; 8],
+    quants: [__m256i; BLOCK / DEPTH],
     scales: __m256,
+    /// Without meaning in the symmetric format.
     mins: __m256,
-    /// What the sum of the activations is multiplied with beside `mins`: symmetric blocks keep their scale there, and
-    /// their minimum is -8 times it.
-    sum_factor: f32,
 }
 
 #[inline]
@@ -134,7 +133,7 @@ struct Weights {
 fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
     let nibble = _mm256_set1_epi8(15);
     let (packed, _) = group.as_chunks::<32>();
-    let mut quants = [_mm256_setzero_si256(); 8];
+    let mut quants = [_mm256_setzero_si256(); BLOCK / DEPTH];
     for i in 0..4 {
         let packed = load(&packed[i]);
         quants[i] = _mm256_and_si256(packed, nibble);
@@ -142,51 +141,38 @@ fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
     }
     let (halves, _) = group[ROWS * BLOCK / 2..].as_chunks::<{ 2 * ROWS }>();
     let scales = load_halves(&halves[0]);
-    if GROUP == WITH_MIN {
-        Weights {
-            quants,
-            scales,
-            mins: load_halves(&halves[1]),
-            sum_factor: 1.0,
-        }
+    Weights {
+        quants,
+        scales,
+        mins: if GROUP == WITH_MIN {
+            load_halves(&halves[1])
+        } else {
+            scales
+        },
+    }
+}
+
+/// Adds one block's share to the sums of 8 rows, in the order that `scalar` adds. `pairs` holds the block's products
+/// in 16 bits, two to a row.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add<const GROUP: usize>(
+    weights: &Weights,
+    pairs: __m256i,
+    x_scale: __m256,
+    x_sum: __m256,
+    total: __m256,
+) -> __m256 {
+    let dot = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    let share = if GROUP == WITH_MIN {
+        _mm256_fmadd_ps(weights.scales, dot, _mm256_mul_ps(weights.mins, x_sum))
     } else {
-        Weights {
-            quants,
-            scales,
-            mins: scales,
-            sum_factor: -8.0,
-        }
-    }
-}
-
-/// Products of one block of activations with the 8 rows, in 32 bits.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn dot(weights: &[__m256i; 8], x: &[i8; BLOCK]) -> __m256i {
-    let (columns, _) = x.as_chunks::<DEPTH>();
-    let mut products = [_mm256_setzero_si256(); 8];
-    for i in 0..8 {
-        products[i] = _mm256_maddubs_epi16(weights[i], broadcast(&columns[i]));
-    }
-    for half in [4, 2, 1] {
-        for i in 0..half {
-            products[i] = _mm256_add_epi16(products[i], products[i + half]);
-        }
-    }
-    _mm256_madd_epi16(products[0], _mm256_set1_epi16(1))
-}
-
-/// Adds one block's share to the sums of 8 rows, in the order that `scalar` adds.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn add(weights: &Weights, dot: __m256i, scale: f32, sum: f32, total: __m256) -> __m256 {
-    let scales = _mm256_mul_ps(weights.scales, _mm256_set1_ps(scale));
-    let total = _mm256_fmadd_ps(scales, _mm256_cvtepi32_ps(dot), total);
-    _mm256_fmadd_ps(
-        weights.mins,
-        _mm256_set1_ps(weights.sum_factor * sum),
-        total,
-    )
+        _mm256_mul_ps(
+            weights.scales,
+            _mm256_fnmadd_ps(_mm256_set1_ps(8.0), x_sum, dot),
+        )
+    };
+    _mm256_fmadd_ps(x_scale, share, total)
 }
 
 /// Decode: one row of activations, sums in registers, weights straight from memory.
@@ -203,11 +189,28 @@ fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f
         {
             prefetch(group);
             let weights = unpack(group);
-            total = add(&weights, dot(&weights.quants, quants), *scale, *sum, total);
+            let (columns, _) = quants.as_chunks::<DEPTH>();
+            let mut products = [_mm256_setzero_si256(); BLOCK / DEPTH];
+            for i in 0..8 {
+                products[i] = _mm256_maddubs_epi16(weights.quants[i], broadcast(&columns[i]));
+            }
+            for half in [4, 2, 1] {
+                for i in 0..half {
+                    products[i] = _mm256_add_epi16(products[i], products[i + half]);
+                }
+            }
+            let (scale, sum) = (_mm256_set1_ps(*scale), _mm256_set1_ps(*sum));
+            total = add::<GROUP>(&weights, products[0], scale, sum, total);
         }
         store(out, total);
     }
 }
+
+/// Tiles and rows of activations that prefill multiplies at a time: their sums take half of the registers, and each
+/// quad of columns is broadcast for two tiles, each register of weights loaded for four rows. (One tile and one row
+/// at a time wait for the load ports.)
+const TILES_AT_ONCE: usize = 2;
+const ROWS_AT_ONCE: usize = 4;
 
 /// Prefill: each block of weights is unpacked once and multiplied with all rows of activations. The same block of
 /// several tiles comes in turn, so that the block of activations stays in the L1 cache.
@@ -218,21 +221,85 @@ fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
     out.fill(0.0);
     for b in 0..tiles.blocks {
         let block = b * rows..(b + 1) * rows;
-        let (quants, scales, sums) = (
-            &x.quants()[block.clone()],
-            &x.scales()[block.clone()],
-            &x.sums()[block],
-        );
-        for (tile, out) in out.chunks_exact_mut(rows * ROWS).enumerate() {
-            let weights = unpack(&groups[tile * tiles.blocks + b]);
-            let (out, _) = out.as_chunks_mut::<ROWS>();
-            for (((quants, scale), sum), out) in quants.iter().zip(scales).zip(sums).zip(out) {
-                let total = load_floats(out);
-                store(
-                    out,
-                    add(&weights, dot(&weights.quants, quants), *scale, *sum, total),
-                );
+        let x = Rows {
+            quants: &x.quants()[block.clone()],
+            scales: &x.scales()[block.clone()],
+            sums: &x.sums()[block],
+        };
+        let weights = |tile: usize| unpack(&groups[tile * tiles.blocks + b]);
+        let mut pairs = out.chunks_exact_mut(TILES_AT_ONCE * rows * ROWS);
+        for (pair, out) in pairs.by_ref().enumerate() {
+            let weights = std::array::from_fn(|i| weights(TILES_AT_ONCE * pair + i));
+            block_rows::<GROUP, TILES_AT_ONCE>(&weights, x, out);
+        }
+        let last = pairs.into_remainder();
+        if !last.is_empty() {
+            block_rows::<GROUP, 1>(&[weights(tiles.count() - 1)], x, last);
+        }
+    }
+}
+
+/// One block of every row of activations.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    quants: &'a [[i8; BLOCK]],
+    scales: &'a [f32],
+    sums: &'a [f32],
+}
+
+/// Adds the products of one block of some tiles with all rows to `out` `[tiles, rows, tile rows]`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn block_rows<const GROUP: usize, const TILES: usize>(
+    weights: &[Weights; TILES],
+    x: Rows<'_>,
+    out: &mut [f32],
+) {
+    let rows = x.quants.len();
+    let mut tiles = out.chunks_exact_mut(rows * ROWS);
+    let mut outs: [_; TILES] = std::array::from_fn(|_| {
+        let tile = tiles.next().unwrap_or_default();
+        tile.as_chunks_mut::<ROWS>().0
+    });
+    let mut first = 0;
+    while first + ROWS_AT_ONCE <= rows {
+        few_rows::<GROUP, TILES, ROWS_AT_ONCE>(weights, x, first, &mut outs);
+        first += ROWS_AT_ONCE;
+    }
+    for row in first..rows {
+        few_rows::<GROUP, TILES, 1>(weights, x, row, &mut outs);
+    }
+}
+
+/// The part of [`block_rows`] for `N` rows from `first` on.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn few_rows<const GROUP: usize, const TILES: usize, const N: usize>(
+    weights: &[Weights; TILES],
+    x: Rows<'_>,
+    first: usize,
+    outs: &mut [&mut [[f32; ROWS]]; TILES],
+) {
+    let quants = &x.quants[first..first + N];
+    let mut pairs = [[_mm256_setzero_si256(); TILES]; N];
+    for i in 0..BLOCK / DEPTH {
+        for (pairs, quants) in pairs.iter_mut().zip(quants) {
+            let columns = broadcast(&quants.as_chunks::<DEPTH>().0[i]);
+            for (pairs, weights) in pairs.iter_mut().zip(weights) {
+                let product = _mm256_maddubs_epi16(weights.quants[i], columns);
+                *pairs = _mm256_add_epi16(*pairs, product);
             }
+        }
+    }
+    for (n, pairs) in pairs.iter().enumerate() {
+        let row = first + n;
+        let (scale, sum) = (_mm256_set1_ps(x.scales[row]), _mm256_set1_ps(x.sums[row]));
+        for ((out, weights), pairs) in outs.iter_mut().zip(weights).zip(pairs) {
+            let total = load_floats(&out[row]);
+            store(
+                &mut out[row],
+                add::<GROUP>(weights, *pairs, scale, sum, total),
+            );
         }
     }
 }
@@ -262,11 +329,9 @@ fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
                     let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), columns);
                     dot = _mm256_add_epi32(dot, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
                 }
-                let scales = _mm256_mul_ps(scales, _mm256_set1_ps(block.scale));
-                store(
-                    out,
-                    _mm256_fmadd_ps(scales, _mm256_cvtepi32_ps(dot), load_floats(out)),
-                );
+                let share = _mm256_mul_ps(scales, _mm256_cvtepi32_ps(dot));
+                let total = _mm256_fmadd_ps(_mm256_set1_ps(block.scale), share, load_floats(out));
+                store(out, total);
             }
         }
     }

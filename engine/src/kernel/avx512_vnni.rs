@@ -8,7 +8,7 @@
 //!     w[0..8] = nibbles of 16 rows, 4 columns each     (unpacked once for all rows of activations)
 //!     for each row m of activations:
 //!         dot = sum over i of w[i] * broadcast(x[b][m][4i..4i+4])
-//!         sum[m] += scale * x.scale[b][m] * dot + min * x.sum[b][m]
+//!         sum[m] += x.scale[b][m] * (scale * dot + min * x.sum[b][m])
 //! ```
 
 use std::arch::x86_64::*;
@@ -128,10 +128,8 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 struct Weights {
     quants: [__m512i; 8],
     scales: __m512,
+    /// Without meaning in the symmetric format.
     mins: __m512,
-    /// What the sum of the activations is multiplied with beside `mins`: symmetric blocks keep their scale there, and
-    /// their minimum is -8 times it.
-    sum_factor: f32,
 }
 
 #[inline]
@@ -147,20 +145,14 @@ fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
     }
     let (halves, _) = group[ROWS * BLOCK / 2..].as_chunks::<{ 2 * ROWS }>();
     let scales = load_halves(&halves[0]);
-    if GROUP == WITH_MIN {
-        Weights {
-            quants,
-            scales,
-            mins: load_halves(&halves[1]),
-            sum_factor: 1.0,
-        }
-    } else {
-        Weights {
-            quants,
-            scales,
-            mins: scales,
-            sum_factor: -8.0,
-        }
+    Weights {
+        quants,
+        scales,
+        mins: if GROUP == WITH_MIN {
+            load_halves(&halves[1])
+        } else {
+            scales
+        },
     }
 }
 
@@ -179,14 +171,23 @@ fn dot(weights: &[__m512i; 8], x: &[i8; BLOCK]) -> __m512i {
 /// Adds one block's share to the sums of 16 rows, in the order that `scalar` adds.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
-fn add(weights: &Weights, dot: __m512i, scale: f32, sum: f32, total: __m512) -> __m512 {
-    let scales = _mm512_mul_ps(weights.scales, _mm512_set1_ps(scale));
-    let total = _mm512_fmadd_ps(scales, _mm512_cvtepi32_ps(dot), total);
-    _mm512_fmadd_ps(
-        weights.mins,
-        _mm512_set1_ps(weights.sum_factor * sum),
-        total,
-    )
+fn add<const GROUP: usize>(
+    weights: &Weights,
+    dot: __m512i,
+    x_scale: f32,
+    x_sum: f32,
+    total: __m512,
+) -> __m512 {
+    let (dot, x_sum) = (_mm512_cvtepi32_ps(dot), _mm512_set1_ps(x_sum));
+    let share = if GROUP == WITH_MIN {
+        _mm512_fmadd_ps(weights.scales, dot, _mm512_mul_ps(weights.mins, x_sum))
+    } else {
+        _mm512_mul_ps(
+            weights.scales,
+            _mm512_fnmadd_ps(_mm512_set1_ps(8.0), x_sum, dot),
+        )
+    };
+    _mm512_fmadd_ps(_mm512_set1_ps(x_scale), share, total)
 }
 
 /// Decode: one row of activations, sums in registers, weights straight from memory.
@@ -203,7 +204,7 @@ fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f
         {
             prefetch(group);
             let weights = unpack(group);
-            total = add(&weights, dot(&weights.quants, quants), *scale, *sum, total);
+            total = add::<GROUP>(&weights, dot(&weights.quants, quants), *scale, *sum, total);
         }
         store(out, total);
     }
@@ -230,7 +231,7 @@ fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
                 let total = load_floats(out);
                 store(
                     out,
-                    add(&weights, dot(&weights.quants, quants), *scale, *sum, total),
+                    add::<GROUP>(&weights, dot(&weights.quants, quants), *scale, *sum, total),
                 );
             }
         }
@@ -262,11 +263,9 @@ fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
                         _mm512_mask_sub_epi8(columns, negative, _mm512_setzero_si512(), columns);
                     dot = _mm512_dpbusd_epi32(dot, _mm512_abs_epi8(weights), columns);
                 }
-                let scales = _mm512_mul_ps(scales, _mm512_set1_ps(block.scale));
-                store(
-                    out,
-                    _mm512_fmadd_ps(scales, _mm512_cvtepi32_ps(dot), load_floats(out)),
-                );
+                let share = _mm512_mul_ps(scales, _mm512_cvtepi32_ps(dot));
+                let total = _mm512_fmadd_ps(_mm512_set1_ps(block.scale), share, load_floats(out));
+                store(out, total);
             }
         }
     }

@@ -1,8 +1,16 @@
 //! The reference: the matrix products in plain loops, for any CPU, and the truth that every other kernel is tested
 //! against.
 //!
-//! Float sums run over the blocks of a row in order with one fused multiply-add a block and term. The other kernels
-//! keep that order, so their products equal these bit for bit.
+//! A block's share is its integer dot product, scaled by the weights (a symmetric block's quants count from 8), plus
+//! the minimum times the sum of the activations' quants; it is added to the row's sum times the activations' scale:
+//!
+//! ```text
+//! symmetric:     sum = fma(x.scale, scale * (dot - 8 * x.sum), sum)
+//! with minimum:  sum = fma(x.scale, fma(scale, dot, min * x.sum), sum)
+//! ```
+//!
+//! Integers are exact in f32 here. The other kernels round in this order too, block after block, so their products
+//! equal these bit for bit.
 
 use half::f16;
 
@@ -42,11 +50,11 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
                     dot += i32::from(byte & 15) * i32::from(*low);
                     dot += i32::from(byte >> 4) * i32::from(*high);
                 }
-                *sum = (scale * block.scale).mul_add(dot as f32, *sum);
-                *sum = match min {
-                    Some(min) => min.mul_add(block.sum, *sum),
-                    None => scale.mul_add(-8.0 * block.sum, *sum),
+                let share = match min {
+                    Some(min) => scale.mul_add(dot as f32, min * block.sum),
+                    None => scale * (dot as f32 - 8.0 * block.sum),
                 };
+                *sum = block.scale.mul_add(share, *sum);
             }
         }
     }
@@ -62,7 +70,7 @@ fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
                 let dot: i32 = products
                     .map(|(w, q)| i32::from(w.cast_signed()) * i32::from(*q))
                     .sum();
-                *sum = (group.scale(0) * block.scale).mul_add(dot as f32, *sum);
+                *sum = block.scale.mul_add(group.scale(0) * dot as f32, *sum);
             }
         }
     }

@@ -77,7 +77,7 @@ pub(super) unsafe fn quantize(x: &[f32], row: &RowWriter) {
             sum += i32::from(*q);
         }
         *out.scale = scale;
-        *out.sum = scale * sum as f32;
+        *out.sum = sum as f32;
     }
 }
 
