@@ -4,6 +4,8 @@
 //! multiplication. Both limits are measured here with the same threads, so that a speed comes with the share of its
 //! limit that it reaches.
 
+mod product;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::model::{Model, NewTokens};
 use crate::schedule::pool;
 use crate::threads::Pool;
 use crate::weights::{MatrixSource, TensorSource};
+
+pub use product::{Case, PreparedProduct, cases};
 
 /// What to run.
 #[derive(Clone, Debug)]

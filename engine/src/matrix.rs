@@ -26,6 +26,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// Every format.
+    pub(crate) const ALL: [Self; 3] = [Self::Int4, Self::Int4Symmetric, Self::Q8];
+
     /// Bytes of the quants of one block of one row.
     pub(crate) fn quant_bytes(self) -> usize {
         match self {
@@ -254,7 +257,7 @@ fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
 ///
 /// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
 /// without jumping, and rows never meet in the same cache set.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Activations {
     rows: usize,
     blocks: usize,
@@ -389,7 +392,7 @@ pub(crate) struct Product<'a> {
 }
 
 /// Room for the sums of the tiles that each thread works on.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Sums(Vec<f32>);
 
 /// Floats of a thread's sums, so that they stay in its L1 cache: 16 KiB.

@@ -23,6 +23,7 @@ const OPEN: usize = 1 << 16;
 /// Counts stages, above [`OPEN`] and the number of workers that joined.
 const EPOCH: usize = 1 << 17;
 
+#[derive(Debug)]
 struct Shared {
     /// Points to the caller's `Stage` while a stage runs.
     stage: AtomicPtr<Stage<'static>>,
@@ -38,6 +39,7 @@ struct Shared {
 }
 
 /// Threads that compute together. One caller at a time.
+#[derive(Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,

@@ -12,6 +12,7 @@
 //!         sum[m] += x.scale[b][m] * (scale * dot + min * x.sum[b][m])
 //! ```
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use half::f16;
@@ -290,6 +291,7 @@ fn few_rows<const GROUP: usize, const TILES: usize, const N: usize>(
                 *pairs = _mm256_add_epi16(*pairs, product);
             }
         }
+        in_registers(pairs.as_flattened_mut());
     }
     for (n, pairs) in pairs.iter().enumerate() {
         let row = first + n;
@@ -299,6 +301,30 @@ fn few_rows<const GROUP: usize, const TILES: usize, const N: usize>(
             store(
                 &mut out[row],
                 add::<GROUP>(weights, *pairs, scale, sum, total),
+            );
+        }
+    }
+}
+
+/// Has the compiler finish one step of all sums before it begins the next: left alone it computes one sum after the
+/// other, and spills what they share.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn in_registers(sums: &mut [__m256i]) {
+    if let [a, b, c, d, e, f, g, h] = sums {
+        // SAFETY: no instruction.
+        unsafe {
+            asm!(
+                "/* {} {} {} {} {} {} {} {} */",
+                inout(ymm_reg) * a,
+                inout(ymm_reg) * b,
+                inout(ymm_reg) * c,
+                inout(ymm_reg) * d,
+                inout(ymm_reg) * e,
+                inout(ymm_reg) * f,
+                inout(ymm_reg) * g,
+                inout(ymm_reg) * h,
+                options(pure, nomem, nostack, preserves_flags)
             );
         }
     }

@@ -12,8 +12,6 @@ use crate::int4::Block;
 use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
 
-const FORMATS: [Format; 3] = [Format::Int4, Format::Int4Symmetric, Format::Q8];
-
 fn scalar() -> &'static Kernel {
     choose(Some("scalar")).unwrap()
 }
@@ -124,7 +122,7 @@ fn a_product_worked_by_hand() {
 fn packed_rows_dequantise_to_what_was_packed() {
     let mut random = Random::new(1);
     for kernel in supported() {
-        for format in FORMATS {
+        for format in Format::ALL {
             let blocks: Vec<_> = (0..11 * 3).map(|_| random.block(format)).collect();
             let matrix = pack(kernel, format, 11, &blocks);
             let mut row = vec![0.0; 3 * BLOCK];
@@ -140,7 +138,7 @@ fn packed_rows_dequantise_to_what_was_packed() {
 #[test]
 fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
     let mut random = Random::new(2);
-    for format in FORMATS {
+    for format in Format::ALL {
         for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
             for blocks_in_row in [1, 2, 5] {
                 let blocks: Vec<_> = (0..rows * blocks_in_row)
@@ -166,7 +164,7 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
 
 #[test]
 fn extreme_weights_and_activations_do_not_overflow() {
-    for format in FORMATS {
+    for format in Format::ALL {
         let (low, high) = if format == Format::Q8 {
             (-128, 127)
         } else {
@@ -204,7 +202,7 @@ fn a_product_is_the_same_for_any_threads_and_any_rows_beside_it() {
     let mut random = Random::new(3);
     let (rows, cols, m) = (100, 96, 9);
     for kernel in supported() {
-        for format in FORMATS {
+        for format in Format::ALL {
             let blocks: Vec<_> = (0..rows * cols / BLOCK)
                 .map(|_| random.block(format))
                 .collect();

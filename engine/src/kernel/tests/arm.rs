@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn rows_longer_than_any_buffer_give_the_bits_of_scalar() {
     let mut random = Random::new(8);
-    for format in FORMATS {
+    for format in Format::ALL {
         let (low, high) = if format == Format::Q8 {
             (-128, 127)
         } else {
@@ -59,7 +59,7 @@ fn one_product_to_count() {
     const SIZE: usize = 4096;
     let variable = |name| std::env::var(name).expect(name);
     let kernel = choose(Some(&variable("NIBBLE_COUNT_KERNEL"))).unwrap();
-    let format = FORMATS
+    let format = Format::ALL
         .into_iter()
         .find(|format| format!("{format:?}") == variable("NIBBLE_COUNT_FORMAT"))
         .expect("a format");

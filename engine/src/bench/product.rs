@@ -1,0 +1,105 @@
+//! One matrix product of one kernel, to be timed by itself.
+
+use std::fmt;
+
+use super::RandomWeights;
+use crate::kernel::{self, Kernel};
+use crate::matrix::{self, Activations, Format, PackedMatrix, Packing, Product, Sums};
+use crate::threads::Pool;
+use crate::weights::TensorSource;
+
+/// Rows and columns of the matrix: as large as the products of an 8B model, beyond the caches.
+const SIDE: usize = 4096;
+
+/// A product that this CPU can compute.
+#[derive(Clone, Debug)]
+pub struct Case {
+    kernel: &'static Kernel,
+    format: Format,
+    rows: usize,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?} m={}", self.kernel, self.format, self.rows)
+    }
+}
+
+/// Every supported kernel with every format, for so many rows of activations.
+pub fn cases<const N: usize>(rows: [usize; N]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kernel in kernel::supported() {
+        for format in Format::ALL {
+            cases.extend(rows.map(|rows| Case {
+                kernel,
+                format,
+                rows,
+            }));
+        }
+    }
+    cases
+}
+
+impl Case {
+    /// Packs random weights and quantises random activations.
+    ///
+    /// # Panics
+    /// When there is no memory for the matrix.
+    #[must_use]
+    pub fn prepare(&self) -> PreparedProduct {
+        let mut pool = Pool::new(1).expect("a pool of the caller's thread alone starts none");
+        let mut packing = Packing::new(self.kernel);
+        let weights = RandomWeights
+            .matrix("", [SIDE, SIDE], self.format)
+            .expect("random weights have any shape");
+        packing.add([SIDE, SIDE], self.format, weights.blocks);
+        let matrix = packing
+            .pack(&mut pool)
+            .expect("memory for the matrix")
+            .remove(0);
+        let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
+        let mut x = Activations::default();
+        x.fill(&mut pool, self.kernel, [self.rows, SIDE], |_| &values);
+        PreparedProduct {
+            matrix,
+            x,
+            pool,
+            sums: Sums::default(),
+            out: vec![0.0; self.rows * SIDE],
+        }
+    }
+}
+
+/// Operands of a product and room for it.
+#[derive(Debug)]
+pub struct PreparedProduct {
+    matrix: PackedMatrix,
+    x: Activations,
+    pool: Pool,
+    sums: Sums,
+    out: Vec<f32>,
+}
+
+impl PreparedProduct {
+    /// Computes the product once.
+    pub fn run(&mut self) {
+        let product = Product {
+            matrix: &self.matrix,
+            out: &mut self.out,
+            add: false,
+        };
+        matrix::multiply(&mut self.pool, &self.x, &mut self.sums, [product]);
+    }
+
+    /// Bytes of packed weights that a run reads.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.matrix.bytes()
+    }
+
+    /// Multiply-accumulates of a run.
+    #[must_use]
+    pub fn multiply_accumulates(&self) -> usize {
+        self.matrix.rows() * self.matrix.cols() * self.x.rows()
+    }
+}
