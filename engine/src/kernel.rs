@@ -24,7 +24,7 @@ use half::f16;
 use crate::Error;
 use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format, RowWriter};
+use crate::matrix::{Activations, Format, Grouping, RowWriter};
 
 /// All kernels of this architecture, slowest first.
 static KERNELS: &[Kernel] = &[
@@ -54,6 +54,8 @@ pub(crate) struct Kernel {
     pub(crate) layout: Layout,
     supported: fn() -> bool,
     int4: TileProduct,
+    /// Channelwise int4.
+    channel: TileProduct,
     q8: TileProduct,
     ops: VectorOps,
     /// So many rounds of the kernel's multiplication on registers alone; returns the multiply-accumulates. None where
@@ -67,7 +69,7 @@ type TileProduct = unsafe fn(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]
 /// The steps around the products; what each does is said at its twin in [`vector`].
 struct VectorOps {
     rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
-    quantize: unsafe fn(&[f32], &RowWriter),
+    quantize: unsafe fn(&[f32], Grouping, &RowWriter),
     swiglu: unsafe fn(&mut [f32], &[f32]),
     softmax_weights: unsafe fn(&[f32], f32, f32, &mut [f32]) -> f32,
     rope: unsafe fn(&mut [f32], &[f32]),
@@ -127,8 +129,13 @@ impl Kernel {
             tiles.count() * x.rows() * self.layout.rows,
             "shape of the product"
         );
+        assert!(
+            tiles.format != Format::Int4Channel || x.grouping() == Grouping::Row,
+            "a scale per row of weights needs one per row of activations"
+        );
         let product = match tiles.format {
             Format::Int4 | Format::Int4Symmetric => self.int4,
+            Format::Int4Channel => self.channel,
             Format::Q8 => self.q8,
         };
         // SAFETY: this CPU has the kernel's features (module header); the shapes were just checked.
@@ -146,9 +153,9 @@ impl Kernel {
     ///
     /// # Safety
     /// No other thread writes this row.
-    pub(crate) unsafe fn quantize(&self, x: &[f32], row: &RowWriter) {
+    pub(crate) unsafe fn quantize(&self, x: &[f32], grouping: Grouping, row: &RowWriter) {
         // SAFETY: this CPU has the kernel's features (module header); the rest is the caller's.
-        unsafe { (self.ops.quantize)(x, row) }
+        unsafe { (self.ops.quantize)(x, grouping, row) }
     }
 
     /// `gate = silu(gate) * up`.
@@ -189,7 +196,8 @@ impl Kernel {
 /// Whole tiles of one matrix, as packed by [`crate::matrix`].
 ///
 /// A tile is `layout.rows` rows; a group is one block of each of them: all quants, then all scales, then (in the
-/// format with a minimum) all minima, the latter as f16.
+/// format with a minimum) all minima, the latter as f16. In the channelwise format groups are quants alone, and the
+/// rows' scales follow the last group of the tile.
 pub(crate) struct Tiles<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) layout: Layout,
@@ -201,30 +209,85 @@ pub(crate) struct Tiles<'a> {
 impl<'a> Tiles<'a> {
     /// Tiles that there are.
     pub(crate) fn count(&self) -> usize {
-        self.bytes.len() / self.format.group_bytes(self.layout) / self.blocks
+        self.bytes.len() / self.tile_bytes()
     }
 
-    /// The groups of each tile.
-    fn iter(&self) -> impl Iterator<Item = impl Iterator<Item = Group<'a>>> {
+    fn tile_bytes(&self) -> usize {
+        self.format.tile_bytes(self.layout, self.blocks)
+    }
+
+    /// One after the other.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Tile<'a>> {
+        (0..self.count()).map(|index| self.tile(index))
+    }
+
+    /// One of them.
+    #[inline]
+    pub(crate) fn tile(&self, index: usize) -> Tile<'a> {
         let (layout, format) = (self.layout, self.format);
-        let group = format.group_bytes(layout);
-        self.bytes
-            .chunks_exact(group * self.blocks)
-            .map(move |tile| {
-                tile.chunks_exact(group).map(move |bytes| Group {
-                    bytes,
-                    layout,
-                    format,
-                })
+        let bytes = &self.bytes[index * self.tile_bytes()..][..self.tile_bytes()];
+        let (groups, channel_scales) = bytes.split_at(format.group_bytes(layout) * self.blocks);
+        Tile {
+            groups,
+            channel_scales,
+            layout,
+            format,
+        }
+    }
+}
+
+/// Some rows of a matrix, side by side.
+pub(crate) struct Tile<'a> {
+    groups: &'a [u8],
+    /// Empty but in the channelwise format.
+    channel_scales: &'a [u8],
+    layout: Layout,
+    format: Format,
+}
+
+impl<'a> Tile<'a> {
+    /// One group for each block of a row.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Group<'a>> + Clone {
+        let (layout, format) = (self.layout, self.format);
+        self.groups
+            .chunks_exact(format.group_bytes(layout))
+            .map(move |bytes| Group {
+                bytes,
+                layout,
+                format,
             })
     }
+
+    /// The bytes of the groups, `GROUP` each.
+    ///
+    /// # Panics
+    /// When that is not the size of a group.
+    #[inline]
+    fn group_bytes<const GROUP: usize>(&self) -> &'a [[u8; GROUP]] {
+        assert_eq!(GROUP, self.format.group_bytes(self.layout));
+        self.groups.as_chunks().0
+    }
+
+    /// The scales of the rows of a channelwise tile, as f16.
+    fn channel_scales(&self) -> &'a [u8] {
+        self.channel_scales
+    }
+
+    /// The scale of one row of a channelwise tile.
+    pub(crate) fn channel_scale(&self, row: usize) -> f32 {
+        half_at(self.channel_scales, row)
+    }
+}
+
+fn half_at(halves: &[u8], index: usize) -> f32 {
+    f16::from_le_bytes([halves[2 * index], halves[2 * index + 1]]).to_f32()
 }
 
 /// One block of every row of a tile.
 pub(crate) struct Group<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) layout: Layout,
-    pub(crate) format: Format,
+    bytes: &'a [u8],
+    layout: Layout,
+    format: Format,
 }
 
 impl Group<'_> {
@@ -233,7 +296,7 @@ impl Group<'_> {
         &self.bytes[..self.format.quant_bytes() * self.layout.rows]
     }
 
-    /// The scale of one row.
+    /// The scale of one row, where it is that of a block.
     pub(crate) fn scale(&self, row: usize) -> f32 {
         self.half(row)
     }
@@ -244,15 +307,17 @@ impl Group<'_> {
     }
 
     fn half(&self, index: usize) -> f32 {
-        let at = self.format.quant_bytes() * self.layout.rows + 2 * index;
-        f16::from_le_bytes([self.bytes[at], self.bytes[at + 1]]).to_f32()
+        half_at(
+            &self.bytes[self.format.quant_bytes() * self.layout.rows..],
+            index,
+        )
     }
 
     /// The quants of one row in order of its columns, 0 to 15 or signed.
     pub(crate) fn row_quants(&self, row: usize) -> [i8; BLOCK] {
         std::array::from_fn(|column| match self.format {
             Format::Q8 => self.bytes[self.layout.quant_index(row, column)].cast_signed(),
-            Format::Int4 | Format::Int4Symmetric => {
+            Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
                 let byte = self.bytes[self.layout.quant_index(row, column % (BLOCK / 2))];
                 (if column < BLOCK / 2 {
                     byte & 15

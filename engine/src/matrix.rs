@@ -11,7 +11,7 @@ use memmap2::MmapMut;
 
 use crate::Error;
 use crate::int4::{BLOCK, Block};
-use crate::kernel::{Group, Kernel, Layout, Tiles};
+use crate::kernel::{Kernel, Layout, Tiles};
 use crate::threads::{Parts, Pool};
 
 /// How the weights of a matrix are held.
@@ -21,26 +21,48 @@ pub(crate) enum Format {
     Int4,
     /// Nibbles with a scale, the minimum being -8 times it: 4.5 bits a weight.
     Int4Symmetric,
+    /// Nibbles with one scale for a whole row, the minimum being -8 times it: 4 bits a weight. It wants activations
+    /// quantised by the row too, so that nothing is left to scale within a row.
+    Int4Channel,
     /// Bytes with a scale: 8.5 bits a weight.
     Q8,
 }
 
 impl Format {
     /// Every format.
-    pub(crate) const ALL: [Self; 3] = [Self::Int4, Self::Int4Symmetric, Self::Q8];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Int4, Self::Int4Symmetric, Self::Int4Channel, Self::Q8];
 
     /// Bytes of the quants of one block of one row.
     pub(crate) fn quant_bytes(self) -> usize {
         match self {
-            Self::Int4 | Self::Int4Symmetric => BLOCK / 2,
+            Self::Int4 | Self::Int4Symmetric | Self::Int4Channel => BLOCK / 2,
             Self::Q8 => BLOCK,
+        }
+    }
+
+    /// Scales and minima that a block of a row has of its own.
+    fn halves(self) -> usize {
+        match self {
+            Self::Int4 => 2,
+            Self::Int4Symmetric | Self::Q8 => 1,
+            Self::Int4Channel => 0,
         }
     }
 
     /// Bytes of one block of every row of a tile.
     pub(crate) fn group_bytes(self, layout: Layout) -> usize {
-        let halves = if self == Self::Int4 { 2 } else { 1 };
-        (self.quant_bytes() + 2 * halves) * layout.rows
+        (self.quant_bytes() + 2 * self.halves()) * layout.rows
+    }
+
+    /// Bytes of a tile whose rows have so many blocks.
+    pub(crate) fn tile_bytes(self, layout: Layout, blocks: usize) -> usize {
+        let channel_scales = if self == Self::Int4Channel {
+            2 * layout.rows
+        } else {
+            0
+        };
+        self.group_bytes(layout) * blocks + channel_scales
     }
 }
 
@@ -82,22 +104,16 @@ impl PackedMatrix {
     pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols);
         let layout = self.kernel.layout;
-        let tile = self.tiles(row / layout.rows..row / layout.rows + 1);
-        let group_bytes = self.format.group_bytes(layout);
-        let groups = tile.bytes.chunks_exact(group_bytes);
-        for (out, bytes) in out.as_chunks_mut::<BLOCK>().0.iter_mut().zip(groups) {
-            let group = Group {
-                bytes,
-                layout,
-                format: self.format,
+        let tile = self.tiles(0..self.tile_count()).tile(row / layout.rows);
+        let row = row % layout.rows;
+        for (out, group) in out.as_chunks_mut::<BLOCK>().0.iter_mut().zip(tile.groups()) {
+            let (scale, min) = match self.format {
+                Format::Int4 => (group.scale(row), group.min(row)),
+                Format::Int4Symmetric => (group.scale(row), None),
+                Format::Int4Channel => (tile.channel_scale(row), None),
+                Format::Q8 => (group.scale(row), Some(0.0)),
             };
-            let row = row % layout.rows;
-            let scale = group.scale(row);
-            let min = match self.format {
-                Format::Int4 => group.min(row).unwrap_or_default(),
-                Format::Int4Symmetric => -8.0 * scale,
-                Format::Q8 => 0.0,
-            };
+            let min = min.unwrap_or(-8.0 * scale);
             *out = group.row_quants(row).map(|q| scale * f32::from(q) + min);
         }
     }
@@ -108,7 +124,7 @@ impl PackedMatrix {
 
     fn tiles(&self, range: Range<usize>) -> Tiles<'_> {
         let blocks = self.cols / BLOCK;
-        let tile_bytes = self.format.group_bytes(self.kernel.layout) * blocks;
+        let tile_bytes = self.format.tile_bytes(self.kernel.layout, blocks);
         let bytes =
             &self.mapping[self.bytes.clone()][range.start * tile_bytes..range.end * tile_bytes];
         Tiles {
@@ -158,7 +174,7 @@ impl<'a> Packing<'a> {
         /// Where a matrix may start: a cache line.
         const ALIGNMENT: usize = 64;
         let tiles = rows.div_ceil(self.kernel.layout.rows);
-        let bytes = tiles * (cols / BLOCK) * format.group_bytes(self.kernel.layout);
+        let bytes = tiles * format.tile_bytes(self.kernel.layout, cols / BLOCK);
         self.plans.push(Plan {
             rows,
             cols,
@@ -187,7 +203,7 @@ impl<'a> Packing<'a> {
         let parts = Parts::new(&mut mapping[..]);
         let mut ranges = Vec::with_capacity(self.plans.len());
         for plan in &self.plans {
-            let tile_bytes = plan.format.group_bytes(layout) * (plan.cols / BLOCK);
+            let tile_bytes = plan.format.tile_bytes(layout, plan.cols / BLOCK);
             let tiles = plan.rows.div_ceil(layout.rows);
             pool.for_each(tiles, 8, |chunk, _| {
                 for tile in chunk {
@@ -218,9 +234,11 @@ impl<'a> Packing<'a> {
 
 /// Lays out the blocks of one tile; rows beyond the matrix are zero.
 fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
-    let quant_bytes = plan.format.quant_bytes() * layout.rows;
-    for (index, group) in bytes
-        .chunks_exact_mut(plan.format.group_bytes(layout))
+    let (format, blocks) = (plan.format, plan.cols / BLOCK);
+    let quant_bytes = format.quant_bytes() * layout.rows;
+    let (groups, channel_scales) = bytes.split_at_mut(format.group_bytes(layout) * blocks);
+    for (index, group) in groups
+        .chunks_exact_mut(format.group_bytes(layout))
         .enumerate()
     {
         let (quants, halves) = group.split_at_mut(quant_bytes);
@@ -231,29 +249,61 @@ fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
             } else {
                 Block::ZERO
             };
-            match plan.format {
-                Format::Q8 => {
-                    for (column, q) in block.quants.iter().enumerate() {
-                        quants[layout.quant_index(row, column)] = q.cast_unsigned();
-                    }
-                }
-                Format::Int4 | Format::Int4Symmetric => {
-                    let (low, high) = block.quants.split_at(BLOCK / 2);
-                    for (column, (low, high)) in low.iter().zip(high).enumerate() {
-                        quants[layout.quant_index(row, column)] =
-                            (low & 15 | high << 4).cast_unsigned();
-                    }
+            pack_quants(&block.quants, format, layout, row, quants);
+            let scale = block.scale.to_le_bytes();
+            match format {
+                Format::Int4Channel => channel_scales[2 * row..][..2].copy_from_slice(&scale),
+                Format::Int4 | Format::Int4Symmetric | Format::Q8 => {
+                    halves[2 * row..][..2].copy_from_slice(&scale);
                 }
             }
-            halves[2 * row..][..2].copy_from_slice(&block.scale.to_le_bytes());
-            if plan.format == Format::Int4 {
+            if format == Format::Int4 {
                 halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
             }
         }
     }
 }
 
-/// Rows of activations in int8, one scale per block of 32.
+/// Puts the quants of one row of a tile in their places.
+fn pack_quants(from: &[i8; BLOCK], format: Format, layout: Layout, row: usize, to: &mut [u8]) {
+    match format {
+        Format::Q8 => {
+            for (column, q) in from.iter().enumerate() {
+                to[layout.quant_index(row, column)] = q.cast_unsigned();
+            }
+        }
+        Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
+            let (low, high) = from.split_at(BLOCK / 2);
+            for (column, (low, high)) in low.iter().zip(high).enumerate() {
+                to[layout.quant_index(row, column)] = (low & 15 | high << 4).cast_unsigned();
+            }
+        }
+    }
+}
+
+/// Activations that share a scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    /// 32 columns of a row.
+    #[default]
+    Block,
+    /// A row: every block of it has the same scale.
+    Row,
+}
+
+impl Grouping {
+    /// What activations need that are multiplied with all of these.
+    pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
+        let channelwise = |matrix: &&PackedMatrix| matrix.format == Format::Int4Channel;
+        if matrices.iter().any(channelwise) {
+            Self::Row
+        } else {
+            Self::Block
+        }
+    }
+}
+
+/// Rows of activations in int8, one scale per block of 32 or per row.
 ///
 /// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
 /// without jumping, and rows never meet in the same cache set.
@@ -261,9 +311,11 @@ fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
 pub(crate) struct Activations {
     rows: usize,
     blocks: usize,
+    grouping: Grouping,
     quants: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
     sums: Vec<f32>,
+    row_sums: Vec<i32>,
 }
 
 /// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
@@ -283,6 +335,11 @@ impl Activations {
         self.blocks
     }
 
+    /// What shares a scale.
+    pub(crate) fn grouping(&self) -> Grouping {
+        self.grouping
+    }
+
     pub(crate) fn block(&self, block: usize, row: usize) -> ActivationBlock<'_> {
         let at = block * self.rows + row;
         ActivationBlock {
@@ -290,6 +347,11 @@ impl Activations {
             scale: self.scales[at],
             sum: self.sums[at],
         }
+    }
+
+    /// The sum of all quants of a row.
+    pub(crate) fn row_sum(&self, row: usize) -> i32 {
+        self.row_sums[row]
     }
 
     /// All quants, `[blocks, rows]`.
@@ -307,28 +369,31 @@ impl Activations {
         &self.sums[..self.blocks * self.rows]
     }
 
-    /// Gives the activations a shape and quantises every row, in parallel when there are many. `fill` is called once
-    /// a row, with room for its `cols` values, and returns the values to quantise.
+    /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
+    /// once for the `cols` values of each row.
     pub(crate) fn fill<'x>(
         &mut self,
         pool: &mut Pool,
         kernel: &'static Kernel,
+        grouping: Grouping,
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
         /// Rows that one thread takes at a time; fewer than this are not worth a barrier.
         const ROWS: usize = 4;
         assert_eq!(cols % BLOCK, 0);
-        (self.rows, self.blocks) = (rows, cols / BLOCK);
+        (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
         let len = rows * self.blocks;
         if self.quants.len() < len {
             self.quants.resize(len, [0; BLOCK]);
             self.scales.resize(len, 0.0);
             self.sums.resize(len, 0.0);
         }
+        self.row_sums.resize(rows, 0);
         let quants = Parts::new(&mut self.quants);
         let scales = Parts::new(&mut self.scales);
         let sums = Parts::new(&mut self.sums);
+        let row_sums = Parts::new(&mut self.row_sums);
         pool.for_each(rows, ROWS, |chunk, _| {
             for row in chunk {
                 let values = row_values(row);
@@ -339,9 +404,10 @@ impl Activations {
                     quants: &quants,
                     scales: &scales,
                     sums: &sums,
+                    row_sums: &row_sums,
                 };
                 // SAFETY: every row is written by one thread.
-                unsafe { kernel.quantize(values, &writer) };
+                unsafe { kernel.quantize(values, grouping, &writer) };
             }
         });
     }
@@ -354,6 +420,7 @@ pub(crate) struct RowWriter<'a> {
     quants: &'a Parts<'a, [i8; BLOCK]>,
     scales: &'a Parts<'a, f32>,
     sums: &'a Parts<'a, f32>,
+    row_sums: &'a Parts<'a, i32>,
 }
 
 /// Where one block of a row goes.
@@ -381,6 +448,16 @@ impl RowWriter<'_> {
             scale: &mut scales[0],
             sum: &mut sums[0],
         }
+    }
+
+    /// Notes the sum of all quants of this row.
+    ///
+    /// # Safety
+    /// No other thread writes this row.
+    pub(crate) unsafe fn finish(&self, sum: i32) {
+        // SAFETY: no other thread writes this row, by the contract.
+        let row_sum = unsafe { self.row_sums.part(self.row..self.row + 1) };
+        row_sum[0] = sum;
     }
 }
 

@@ -10,7 +10,7 @@ use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::KvCache;
-use crate::matrix::{self, Activations, Product, Sums};
+use crate::matrix::{self, Activations, Grouping, Product, Sums};
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
 use crate::weights::{LayerWeights, TensorSource, Weights};
@@ -205,16 +205,12 @@ impl Model {
             ..
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
-        let epsilon = self.config.rms_norm_epsilon;
-        quantize_normed(
-            pool,
-            kernel,
-            &b.x,
-            attn_norm,
-            epsilon,
-            &mut b.normed,
-            &mut b.quantized,
-        );
+        let norm = Norm {
+            weight: attn_norm,
+            epsilon: self.config.rms_norm_epsilon,
+            grouping: Grouping::for_all(&[q_proj, k_proj, v_proj]),
+        };
+        norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
         let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
         let products = products.map(|(matrix, out)| Product {
             matrix,
@@ -245,9 +241,11 @@ impl Model {
 
         let q_dim = heads.heads * heads.head_dim;
         let attended = &b.attended;
-        b.quantized.fill(pool, kernel, [row, q_dim], |row| {
-            &attended[row * q_dim..(row + 1) * q_dim]
-        });
+        let grouping = Grouping::for_all(&[o_proj]);
+        b.quantized
+            .fill(pool, kernel, grouping, [row, q_dim], |row| {
+                &attended[row * q_dim..(row + 1) * q_dim]
+            });
         matrix::multiply(
             pool,
             &b.quantized,
@@ -271,16 +269,12 @@ impl Model {
             ..
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
-        let epsilon = self.config.rms_norm_epsilon;
-        quantize_normed(
-            pool,
-            kernel,
-            &b.x,
-            ffn_norm,
-            epsilon,
-            &mut b.normed,
-            &mut b.quantized,
-        );
+        let norm = Norm {
+            weight: ffn_norm,
+            epsilon: self.config.rms_norm_epsilon,
+            grouping: Grouping::for_all(&[gate_proj, up_proj]),
+        };
+        norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
         let products = [(gate_proj, &mut b.gate), (up_proj, &mut b.up)];
         let products = products.map(|(matrix, out)| Product {
             matrix,
@@ -291,12 +285,14 @@ impl Model {
 
         let ffn = self.config.ffn;
         let (gate, up) = (Parts::new(&mut b.gate), &b.up);
-        b.quantized.fill(pool, kernel, [rows, ffn], |row| {
-            // SAFETY: `fill` asks for each row once, from one thread.
-            let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
-            kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
-            gate
-        });
+        let grouping = Grouping::for_all(&[down_proj]);
+        b.quantized
+            .fill(pool, kernel, grouping, [rows, ffn], |row| {
+                // SAFETY: `fill` asks for each row once, from one thread.
+                let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
+                kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
+                gate
+            });
         matrix::multiply(
             pool,
             &b.quantized,
@@ -319,47 +315,53 @@ impl Model {
             b.x.copy_within((row - 1) * hidden..row * hidden, index * hidden);
         }
         b.x.truncate(batch.len() * hidden);
-        let norm = &self.weights.output_norm;
-        let epsilon = self.config.rms_norm_epsilon;
-        quantize_normed(
-            &mut self.pool,
-            self.kernel,
-            &b.x,
-            norm,
-            epsilon,
-            &mut b.normed,
-            &mut b.quantized,
-        );
+        let matrix = self.weights.head();
+        let norm = Norm {
+            weight: &self.weights.output_norm,
+            epsilon: self.config.rms_norm_epsilon,
+            grouping: Grouping::for_all(&[matrix]),
+        };
+        let pool = &mut self.pool;
+        norm.quantize(pool, self.kernel, &b.x, &mut b.normed, &mut b.quantized);
         b.logits.resize(batch.len() * vocabulary, 0.0);
         let product = Product {
-            matrix: self.weights.head(),
+            matrix,
             out: &mut b.logits,
             add: false,
         };
-        matrix::multiply(&mut self.pool, &b.quantized, &mut b.sums, [product]);
+        matrix::multiply(pool, &b.quantized, &mut b.sums, [product]);
         &self.buffers.logits
     }
 }
 
-/// Normalises every row of `x` and quantises the result.
-fn quantize_normed(
-    pool: &mut Pool,
-    kernel: &'static Kernel,
-    x: &[f32],
-    weight: &[f32],
+/// An RMS norm and how its result is quantised.
+struct Norm<'a> {
+    weight: &'a [f32],
     epsilon: f32,
-    normed: &mut [f32],
-    out: &mut Activations,
-) {
-    let hidden = weight.len();
-    let normed = Parts::new(normed);
-    out.fill(pool, kernel, [x.len() / hidden, hidden], |row| {
-        let range = row * hidden..(row + 1) * hidden;
-        // SAFETY: `fill` asks for each row once, from one thread.
-        let normed = unsafe { normed.part(range.clone()) };
-        kernel.rms_norm(&x[range], weight, epsilon, normed);
-        normed
-    });
+    grouping: Grouping,
+}
+
+impl Norm<'_> {
+    /// Normalises every row of `x` and quantises the result.
+    fn quantize(
+        &self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        x: &[f32],
+        normed: &mut [f32],
+        out: &mut Activations,
+    ) {
+        let hidden = self.weight.len();
+        let normed = Parts::new(normed);
+        let shape = [x.len() / hidden, hidden];
+        out.fill(pool, kernel, self.grouping, shape, |row| {
+            let range = row * hidden..(row + 1) * hidden;
+            // SAFETY: `fill` asks for each row once, from one thread.
+            let normed = unsafe { normed.part(range.clone()) };
+            kernel.rms_norm(&x[range], self.weight, self.epsilon, normed);
+            normed
+        });
+    }
 }
 
 /// Rotates every head of every row of `q`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::RandomWeights;
 use crate::kernel::{self, Kernel};
-use crate::matrix::{self, Activations, Format, PackedMatrix, Packing, Product, Sums};
+use crate::matrix::{self, Activations, Format, Grouping, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
 use crate::weights::TensorSource;
 
@@ -59,7 +59,10 @@ impl Case {
             .remove(0);
         let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
         let mut x = Activations::default();
-        x.fill(&mut pool, self.kernel, [self.rows, SIDE], |_| &values);
+        let grouping = Grouping::for_all(&[&matrix]);
+        x.fill(&mut pool, self.kernel, grouping, [self.rows, SIDE], |_| {
+            &values
+        });
         PreparedProduct {
             matrix,
             x,

@@ -32,6 +32,8 @@ const DEPTH: usize = 4;
 const WITH_MIN: usize = ROWS * (BLOCK / 2 + 2 + 2);
 /// Bytes of a group of symmetric int4 blocks: quants, scales.
 const SYMMETRIC: usize = ROWS * (BLOCK / 2 + 2);
+/// Bytes of a group of channelwise int4 blocks: quants.
+const CHANNEL: usize = ROWS * BLOCK / 2;
 /// Bytes of a group of Q8 blocks: quants, scales.
 const Q8: usize = ROWS * (BLOCK + 2);
 /// Bytes ahead of the current group that a decode step asks for: more than the latency of memory at full speed.
@@ -49,6 +51,7 @@ pub(super) const KERNEL: Kernel = Kernel {
             && is_x86_feature_detected!("f16c")
     },
     int4,
+    channel,
     q8,
     ops: ops::OPS,
     peak: Some(|rounds| {
@@ -120,12 +123,32 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     }
 }
 
+/// Channelwise weights: `out` holds the bits of integer sums until the last block is done.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    if x.rows() == 1 {
+        int4_row::<CHANNEL>(tiles, x, out);
+    } else {
+        int4_rows::<CHANNEL>(tiles, x, out);
+    }
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
+        let scales = load_halves(&tile.channel_scales().as_chunks().0[0]);
+        for (row, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            let offset = _mm256_set1_epi32(8 * x.row_sum(row));
+            let dot = _mm256_sub_epi32(_mm256_castps_si256(load_floats(out)), offset);
+            let share = _mm256_mul_ps(scales, _mm256_cvtepi32_ps(dot));
+            let scale = _mm256_set1_ps(x.block(0, row).scale);
+            store(out, _mm256_mul_ps(scale, share));
+        }
+    }
+}
+
 /// One block of 8 rows of int4 weights, ready to multiply.
 #[derive(Clone, Copy)]
 struct Weights {
     quants: [__m256i; BLOCK / DEPTH],
     scales: __m256,
-    /// Without meaning in the symmetric format.
+    /// Without meaning in the symmetric format, as are the scales too in the channelwise one.
     mins: __m256,
 }
 
@@ -140,21 +163,17 @@ fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
         quants[i] = _mm256_and_si256(packed, nibble);
         quants[i + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), nibble);
     }
-    let (halves, _) = group[ROWS * BLOCK / 2..].as_chunks::<{ 2 * ROWS }>();
-    let scales = load_halves(&halves[0]);
+    let halves = group[CHANNEL..].as_chunks::<{ 2 * ROWS }>().0;
+    let zero = _mm256_setzero_ps();
     Weights {
         quants,
-        scales,
-        mins: if GROUP == WITH_MIN {
-            load_halves(&halves[1])
-        } else {
-            scales
-        },
+        scales: halves.first().map_or(zero, |halves| load_halves(halves)),
+        mins: halves.get(1).map_or(zero, |halves| load_halves(halves)),
     }
 }
 
 /// Adds one block's share to the sums of 8 rows, in the order that `scalar` adds. `pairs` holds the block's products
-/// in 16 bits, two to a row.
+/// in 16 bits, two to a row. Channelwise sums are the bits of integers.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn add<const GROUP: usize>(
@@ -164,7 +183,12 @@ fn add<const GROUP: usize>(
     x_sum: __m256,
     total: __m256,
 ) -> __m256 {
-    let dot = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    let dot = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    if GROUP == CHANNEL {
+        let total = _mm256_add_epi32(_mm256_castps_si256(total), dot);
+        return _mm256_castsi256_ps(total);
+    }
+    let dot = _mm256_cvtepi32_ps(dot);
     let share = if GROUP == WITH_MIN {
         _mm256_fmadd_ps(weights.scales, dot, _mm256_mul_ps(weights.mins, x_sum))
     } else {
@@ -179,14 +203,11 @@ fn add<const GROUP: usize>(
 /// Decode: one row of activations, sums in registers, weights straight from memory.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
-    for (tile, out) in groups
-        .chunks_exact(tiles.blocks)
-        .zip(out.as_chunks_mut::<ROWS>().0)
-    {
+    for (tile, out) in tiles.iter().zip(out.as_chunks_mut::<ROWS>().0) {
+        let groups = tile.group_bytes::<GROUP>();
         let mut total = _mm256_setzero_ps();
         for (((group, quants), scale), sum) in
-            tile.iter().zip(x.quants()).zip(x.scales()).zip(x.sums())
+            groups.iter().zip(x.quants()).zip(x.scales()).zip(x.sums())
         {
             prefetch(group);
             let weights = unpack(group);
@@ -217,7 +238,6 @@ const ROWS_AT_ONCE: usize = 4;
 /// several tiles comes in turn, so that the block of activations stays in the L1 cache.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
     let rows = x.rows();
     out.fill(0.0);
     for b in 0..tiles.blocks {
@@ -227,7 +247,7 @@ fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
             scales: &x.scales()[block.clone()],
             sums: &x.sums()[block],
         };
-        let weights = |tile: usize| unpack(&groups[tile * tiles.blocks + b]);
+        let weights = |tile: usize| unpack(&tiles.tile(tile).group_bytes::<GROUP>()[b]);
         let mut pairs = out.chunks_exact_mut(TILES_AT_ONCE * rows * ROWS);
         for (pair, out) in pairs.by_ref().enumerate() {
             let weights = std::array::from_fn(|i| weights(TILES_AT_ONCE * pair + i));
@@ -334,14 +354,9 @@ fn in_registers(sums: &mut [__m256i]) {
 /// products fit into 16 bits (2 * 128 * 127 = 32,512), more do not.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<Q8>();
-    let rows = x.rows();
     out.fill(0.0);
-    for (tile, out) in groups
-        .chunks_exact(tiles.blocks)
-        .zip(out.chunks_exact_mut(rows * ROWS))
-    {
-        for (b, group) in tile.iter().enumerate() {
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
+        for (b, group) in tile.group_bytes::<Q8>().iter().enumerate() {
             prefetch(group);
             let (weights, halves) = group.split_at(ROWS * BLOCK);
             let (weights, _) = weights.as_chunks::<32>();

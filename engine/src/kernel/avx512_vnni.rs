@@ -33,6 +33,8 @@ const DEPTH: usize = 4;
 const WITH_MIN: usize = ROWS * (BLOCK / 2 + 2 + 2);
 /// Bytes of a group of symmetric int4 blocks: quants, scales.
 const SYMMETRIC: usize = ROWS * (BLOCK / 2 + 2);
+/// Bytes of a group of channelwise int4 blocks: quants.
+const CHANNEL: usize = ROWS * BLOCK / 2;
 /// Bytes of a group of Q8 blocks: quants, scales.
 const Q8: usize = ROWS * (BLOCK + 2);
 /// Bytes ahead of the current group that a decode step asks for: more than the latency of memory at full speed.
@@ -53,6 +55,7 @@ pub(super) const KERNEL: Kernel = Kernel {
             && is_x86_feature_detected!("f16c")
     },
     int4,
+    channel,
     q8,
     ops: ops::OPS,
     peak: Some(|rounds| {
@@ -124,11 +127,31 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     }
 }
 
+/// Channelwise weights: `out` holds the bits of integer sums until the last block is done.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
+fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    if x.rows() == 1 {
+        int4_row::<CHANNEL>(tiles, x, out);
+    } else {
+        int4_rows::<CHANNEL>(tiles, x, out);
+    }
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
+        let scales = load_halves(&tile.channel_scales().as_chunks().0[0]);
+        for (row, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            let offset = _mm512_set1_epi32(8 * x.row_sum(row));
+            let dot = _mm512_sub_epi32(_mm512_castps_si512(load_floats(out)), offset);
+            let share = _mm512_mul_ps(scales, _mm512_cvtepi32_ps(dot));
+            let scale = _mm512_set1_ps(x.block(0, row).scale);
+            store(out, _mm512_mul_ps(scale, share));
+        }
+    }
+}
+
 /// One block of 16 rows of int4 weights, ready to multiply.
 struct Weights {
     quants: [__m512i; 8],
     scales: __m512,
-    /// Without meaning in the symmetric format.
+    /// Without meaning in the symmetric format, as are the scales too in the channelwise one.
     mins: __m512,
 }
 
@@ -143,16 +166,12 @@ fn unpack<const GROUP: usize>(group: &[u8; GROUP]) -> Weights {
         quants[i] = _mm512_and_si512(packed, nibble);
         quants[i + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(packed), nibble);
     }
-    let (halves, _) = group[ROWS * BLOCK / 2..].as_chunks::<{ 2 * ROWS }>();
-    let scales = load_halves(&halves[0]);
+    let halves = group[CHANNEL..].as_chunks::<{ 2 * ROWS }>().0;
+    let zero = _mm512_setzero_ps();
     Weights {
         quants,
-        scales,
-        mins: if GROUP == WITH_MIN {
-            load_halves(&halves[1])
-        } else {
-            scales
-        },
+        scales: halves.first().map_or(zero, |halves| load_halves(halves)),
+        mins: halves.get(1).map_or(zero, |halves| load_halves(halves)),
     }
 }
 
@@ -168,7 +187,8 @@ fn dot(weights: &[__m512i; 8], x: &[i8; BLOCK]) -> __m512i {
     _mm512_add_epi32(sums[0], sums[1])
 }
 
-/// Adds one block's share to the sums of 16 rows, in the order that `scalar` adds.
+/// Adds one block's share to the sums of 16 rows, in the order that `scalar` adds. Channelwise sums are the bits of
+/// integers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
 fn add<const GROUP: usize>(
@@ -178,6 +198,10 @@ fn add<const GROUP: usize>(
     x_sum: f32,
     total: __m512,
 ) -> __m512 {
+    if GROUP == CHANNEL {
+        let total = _mm512_add_epi32(_mm512_castps_si512(total), dot);
+        return _mm512_castsi512_ps(total);
+    }
     let (dot, x_sum) = (_mm512_cvtepi32_ps(dot), _mm512_set1_ps(x_sum));
     let share = if GROUP == WITH_MIN {
         _mm512_fmadd_ps(weights.scales, dot, _mm512_mul_ps(weights.mins, x_sum))
@@ -193,14 +217,11 @@ fn add<const GROUP: usize>(
 /// Decode: one row of activations, sums in registers, weights straight from memory.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
 fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
-    for (tile, out) in groups
-        .chunks_exact(tiles.blocks)
-        .zip(out.as_chunks_mut::<ROWS>().0)
-    {
+    for (tile, out) in tiles.iter().zip(out.as_chunks_mut::<ROWS>().0) {
+        let groups = tile.group_bytes::<GROUP>();
         let mut total = _mm512_setzero_ps();
         for (((group, quants), scale), sum) in
-            tile.iter().zip(x.quants()).zip(x.scales()).zip(x.sums())
+            groups.iter().zip(x.quants()).zip(x.scales()).zip(x.sums())
         {
             prefetch(group);
             let weights = unpack(group);
@@ -214,7 +235,6 @@ fn int4_row<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f
 /// several tiles comes in turn, so that the block of activations stays in the L1 cache.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
 fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<GROUP>();
     let rows = x.rows();
     out.fill(0.0);
     for b in 0..tiles.blocks {
@@ -225,7 +245,7 @@ fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
             &x.sums()[block],
         );
         for (tile, out) in out.chunks_exact_mut(rows * ROWS).enumerate() {
-            let weights = unpack(&groups[tile * tiles.blocks + b]);
+            let weights = unpack(&tiles.tile(tile).group_bytes::<GROUP>()[b]);
             let (out, _) = out.as_chunks_mut::<ROWS>();
             for (((quants, scale), sum), out) in quants.iter().zip(scales).zip(sums).zip(out) {
                 let total = load_floats(out);
@@ -241,14 +261,9 @@ fn int4_rows<const GROUP: usize>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
 /// 8-bit weights. `vpdpbusd` wants one unsigned factor: it gets |w|, and the sign of w goes to the activation.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
 fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
-    let (groups, _) = tiles.bytes.as_chunks::<Q8>();
-    let rows = x.rows();
     out.fill(0.0);
-    for (tile, out) in groups
-        .chunks_exact(tiles.blocks)
-        .zip(out.chunks_exact_mut(rows * ROWS))
-    {
-        for (b, group) in tile.iter().enumerate() {
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
+        for (b, group) in tile.group_bytes::<Q8>().iter().enumerate() {
             prefetch(group);
             let (weights, halves) = group.split_at(ROWS * BLOCK);
             let (weights, _) = weights.as_chunks::<64>();

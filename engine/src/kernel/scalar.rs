@@ -7,6 +7,7 @@
 //! ```text
 //! symmetric:     sum = fma(x.scale, scale * (dot - 8 * x.sum), sum)
 //! with minimum:  sum = fma(x.scale, fma(scale, dot, min * x.sum), sum)
+//! channelwise:   sum = x.scale * (scale * (sum over all blocks of dot - 8 * x.sum))
 //! ```
 //!
 //! Integers are exact in f32 here. The other kernels round in this order too, block after block, so their products
@@ -26,6 +27,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     layout: Layout { rows: 1, depth: 16 },
     supported: || true,
     int4,
+    channel,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -40,19 +42,14 @@ fn widen(from: &[f16], to: &mut [f32]) {
 fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
-        for (b, group) in row.enumerate() {
-            let (quants, scale, min) = (group.quants(), group.scale(0), group.min(0));
+        for (b, group) in row.groups().enumerate() {
+            let (scale, min) = (group.scale(0), group.min(0));
             for (m, sum) in out.iter_mut().enumerate() {
                 let block = x.block(b, m);
-                let (low, high) = block.quants.split_at(BLOCK / 2);
-                let mut dot = 0;
-                for ((byte, low), high) in quants.iter().zip(low).zip(high) {
-                    dot += i32::from(byte & 15) * i32::from(*low);
-                    dot += i32::from(byte >> 4) * i32::from(*high);
-                }
+                let dot = dot(group.quants(), block.quants) as f32;
                 let share = match min {
-                    Some(min) => scale.mul_add(dot as f32, min * block.sum),
-                    None => scale * (dot as f32 - 8.0 * block.sum),
+                    Some(min) => scale.mul_add(dot, min * block.sum),
+                    None => scale * (dot - 8.0 * block.sum),
                 };
                 *sum = block.scale.mul_add(share, *sum);
             }
@@ -60,10 +57,32 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     }
 }
 
+fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        for (m, sum) in out.iter_mut().enumerate() {
+            let dots = row.groups().enumerate().map(|(b, group)| {
+                let block = x.block(b, m);
+                dot(group.quants(), block.quants) - 8 * block.sum as i32
+            });
+            let dot: i32 = dots.sum();
+            *sum = x.block(0, m).scale * (row.channel_scale(0) * dot as f32);
+        }
+    }
+}
+
+/// Product of a block of nibbles with one of activations.
+fn dot(quants: &[u8], x: &[i8; BLOCK]) -> i32 {
+    let (low, high) = x.split_at(BLOCK / 2);
+    let products = quants.iter().zip(low).zip(high).map(|((byte, low), high)| {
+        i32::from(byte & 15) * i32::from(*low) + i32::from(byte >> 4) * i32::from(*high)
+    });
+    products.sum()
+}
+
 fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
-        for (b, group) in row.enumerate() {
+        for (b, group) in row.groups().enumerate() {
             for (m, sum) in out.iter_mut().enumerate() {
                 let block = x.block(b, m);
                 let products = group.quants().iter().zip(block.quants);

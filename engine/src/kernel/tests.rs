@@ -36,7 +36,7 @@ impl Random {
         let scale = f16::from_f32(self.float() * 0.1);
         let min = match format {
             Format::Int4 => f16::from_f32(self.float()),
-            Format::Int4Symmetric => f16::from_f32(-8.0 * scale.to_f32()),
+            Format::Int4Symmetric | Format::Int4Channel => f16::from_f32(-8.0 * scale.to_f32()),
             Format::Q8 => f16::ZERO,
         };
         let quants = std::array::from_fn(|_| {
@@ -48,6 +48,19 @@ impl Random {
             }
         });
         Block { scale, min, quants }
+    }
+
+    /// The blocks of a matrix, row after row.
+    fn blocks(&mut self, format: Format, rows: usize, per_row: usize) -> Vec<Block> {
+        let mut blocks: Vec<_> = (0..rows * per_row).map(|_| self.block(format)).collect();
+        if format == Format::Int4Channel {
+            for row in blocks.chunks_exact_mut(per_row) {
+                let Block { scale, min, .. } = row[0];
+                row.iter_mut()
+                    .for_each(|block| (block.scale, block.min) = (scale, min));
+            }
+        }
+        blocks
     }
 }
 
@@ -69,7 +82,8 @@ fn product(kernel: &'static Kernel, matrix: &PackedMatrix, x: &[f32], threads: u
     let mut activations = Activations::default();
     let m = x.len() / matrix.cols();
     let row = |row: usize| &x[row * matrix.cols()..][..matrix.cols()];
-    activations.fill(&mut pool, kernel, [m, matrix.cols()], row);
+    let grouping = Grouping::for_all(&[matrix]);
+    activations.fill(&mut pool, kernel, grouping, [m, matrix.cols()], row);
     let mut out = vec![f32::NAN; m * matrix.rows()];
     let product = Product {
         matrix,
@@ -102,9 +116,11 @@ fn a_product_worked_by_hand() {
         min: f16::from_f32(-4.0),
         ..block
     };
-    let matrix = pack(scalar(), Format::Int4Symmetric, 1, &[block]);
     // Now they weigh -2.5 and -3.5.
-    assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+    for format in [Format::Int4Symmetric, Format::Int4Channel] {
+        let matrix = pack(scalar(), format, 1, &[block]);
+        assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+    }
 
     let block = Block {
         quants: std::array::from_fn(|i| -(i as i8)),
@@ -123,7 +139,7 @@ fn packed_rows_dequantise_to_what_was_packed() {
     let mut random = Random::new(1);
     for kernel in supported() {
         for format in Format::ALL {
-            let blocks: Vec<_> = (0..11 * 3).map(|_| random.block(format)).collect();
+            let blocks = random.blocks(format, 11, 3);
             let matrix = pack(kernel, format, 11, &blocks);
             let mut row = vec![0.0; 3 * BLOCK];
             for (index, blocks) in blocks.chunks_exact(3).enumerate() {
@@ -141,9 +157,7 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
     for format in Format::ALL {
         for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
             for blocks_in_row in [1, 2, 5] {
-                let blocks: Vec<_> = (0..rows * blocks_in_row)
-                    .map(|_| random.block(format))
-                    .collect();
+                let blocks = random.blocks(format, rows, blocks_in_row);
                 for m in [1, 2, 3, 4, 5, 8, 13] {
                     let x = random.floats(m * blocks_in_row * BLOCK);
                     let expected = product(scalar(), &pack(scalar(), format, rows, &blocks), &x, 1);
@@ -203,9 +217,7 @@ fn a_product_is_the_same_for_any_threads_and_any_rows_beside_it() {
     let (rows, cols, m) = (100, 96, 9);
     for kernel in supported() {
         for format in Format::ALL {
-            let blocks: Vec<_> = (0..rows * cols / BLOCK)
-                .map(|_| random.block(format))
-                .collect();
+            let blocks = random.blocks(format, rows, cols / BLOCK);
             let matrix = pack(kernel, format, rows, &blocks);
             let x = random.floats(m * cols);
             let together = product(kernel, &matrix, &x, 3);
@@ -229,7 +241,8 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
     x[2 * BLOCK] = 100.0;
     for kernel in supported() {
         let mut activations = Activations::default();
-        activations.fill(&mut Pool::new(1).unwrap(), kernel, [1, x.len()], |_| &x);
+        let pool = &mut Pool::new(1).unwrap();
+        activations.fill(pool, kernel, Grouping::Block, [1, x.len()], |_| &x);
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {
             let block = activations.block(index, 0);
             let restored: Vec<_> = block
@@ -246,6 +259,27 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
             let sum: i32 = block.quants.iter().map(|q| i32::from(*q)).sum();
             assert_eq!(block.sum, sum as f32);
         }
+    }
+}
+
+#[test]
+fn a_row_of_activations_may_share_a_scale() {
+    let x = Random::new(9).floats(3 * BLOCK);
+    let high = x.iter().fold(0.0f32, |high, v| high.max(v.abs()));
+    for kernel in supported() {
+        let mut activations = Activations::default();
+        let pool = &mut Pool::new(1).unwrap();
+        activations.fill(pool, kernel, Grouping::Row, [1, x.len()], |_| &x);
+        let mut sum = 0;
+        for (index, x) in x.chunks_exact(BLOCK).enumerate() {
+            let block = activations.block(index, 0);
+            assert_eq!(block.scale, high / 127.0);
+            for (q, x) in block.quants.iter().zip(x) {
+                assert!((f32::from(*q) * block.scale - x).abs() <= block.scale * 0.5001);
+                sum += i32::from(*q);
+            }
+        }
+        assert_eq!(activations.row_sum(0), sum, "{kernel:?}");
     }
 }
 

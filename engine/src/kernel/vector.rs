@@ -9,7 +9,7 @@ use half::f16;
 
 use crate::attention::{KEY_BLOCK, Partial, Span};
 use crate::int4::BLOCK;
-use crate::matrix::RowWriter;
+use crate::matrix::{Grouping, RowWriter};
 
 /// Partial sums of a reduction: enough for two registers of any instruction set.
 const LANES: usize = 16;
@@ -49,23 +49,34 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
     }
 }
 
+/// The highest absolute value.
+#[inline(always)]
+fn highest(x: &[f32]) -> f32 {
+    let mut highs = [0.0f32; LANES];
+    for chunk in x.as_chunks::<LANES>().0 {
+        for i in 0..LANES {
+            let v = chunk[i].abs();
+            highs[i] = if v > highs[i] { v } else { highs[i] };
+        }
+    }
+    highs
+        .iter()
+        .fold(0.0, |high, v| if *v > high { *v } else { high })
+}
+
 /// Quantises one row of activations to blocks of int8.
 ///
 /// # Safety
 /// As [`RowWriter::block`]: no other thread writes this row.
 #[inline(always)]
-pub(super) unsafe fn quantize(x: &[f32], row: &RowWriter) {
+pub(super) unsafe fn quantize(x: &[f32], grouping: Grouping, row: &RowWriter) {
+    let row_high = match grouping {
+        Grouping::Block => None,
+        Grouping::Row => Some(highest(x)),
+    };
+    let mut row_sum = 0;
     for (index, block) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
-        let mut highs = [0.0f32; LANES];
-        for half in block.as_chunks::<LANES>().0 {
-            for i in 0..LANES {
-                let v = half[i].abs();
-                highs[i] = if v > highs[i] { v } else { highs[i] };
-            }
-        }
-        let high = highs
-            .iter()
-            .fold(0.0, |high, v| if *v > high { *v } else { high });
+        let high = row_high.unwrap_or_else(|| highest(block));
         let scale = high / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         // SAFETY: handed on to the caller.
@@ -78,7 +89,10 @@ pub(super) unsafe fn quantize(x: &[f32], row: &RowWriter) {
         }
         *out.scale = scale;
         *out.sum = sum as f32;
+        row_sum += sum;
     }
+    // SAFETY: handed on to the caller.
+    unsafe { row.finish(row_sum) };
 }
 
 /// `exp(x)`, within 2 units in the last place; 0 below -87.
@@ -283,7 +297,7 @@ macro_rules! vector_ops {
 
             use crate::attention::{Partial, Span};
             use crate::kernel::{VectorOps, vector};
-            use crate::matrix::RowWriter;
+            use crate::matrix::{Grouping, RowWriter};
 
             pub(super) const OPS: VectorOps =
                 VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend };
@@ -294,9 +308,9 @@ macro_rules! vector_ops {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn quantize(x: &[f32], row: &RowWriter) {
+            unsafe fn quantize(x: &[f32], grouping: Grouping, row: &RowWriter) {
                 // SAFETY: handed on to the caller.
-                unsafe { vector::quantize(x, row) }
+                unsafe { vector::quantize(x, grouping, row) }
             }
 
             $(#[target_feature(enable = $feature)])?

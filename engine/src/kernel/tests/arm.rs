@@ -14,9 +14,7 @@ fn rows_longer_than_any_buffer_give_the_bits_of_scalar() {
         };
         for (blocks_in_row, m) in [(8, 1), (9, 1), (145, 1), (145, 2), (70, 3), (3, 260)] {
             // The largest dot products with the same sign in every block, then random ones.
-            let mut blocks: Vec<_> = (0..17 * blocks_in_row)
-                .map(|_| random.block(format))
-                .collect();
+            let mut blocks = random.blocks(format, 17, blocks_in_row);
             for (row, quant) in [(1, low), (2, high)] {
                 for block in &mut blocks[row * blocks_in_row..][..blocks_in_row] {
                     block.quants = [quant; BLOCK];
