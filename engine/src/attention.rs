@@ -1,6 +1,6 @@
 //! Grouped-query attention over the KV cache, cut into tasks for the pool.
 //!
-//! Query rows that share a KV head go up to four at a time, so that keys and values are widened once for them. The
+//! Query rows that share a KV head go up to 16 at a time, so that keys and values are widened once for them. The
 //! positions are cut at multiples of [`SPAN`] whatever the batch or the chunk of the prefill, and the spans of a row
 //! are merged in order: the same bits, whether one thread does all spans of a row or several share them.
 
@@ -16,7 +16,7 @@ use crate::threads::{Parts, Pool};
 /// Positions after which a task may end.
 const SPAN: usize = 256;
 /// Query rows of a task.
-const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 16;
 
 /// A query row and the positions that it may see: those before `end`.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct QueryRow<'a> {
 
 /// What a kernel computes at a time: a few query rows against one span of positions.
 pub(crate) struct Span<'a> {
-    /// 1 to 4.
+    /// 1 to [`ROWS`].
     pub(crate) rows: &'a [QueryRow<'a>],
     /// The first position.
     pub(crate) start: usize,

@@ -365,7 +365,7 @@ fn plain_attention(row: &QueryRow<'_>, blocks: &[(&[f16], &[f16])], head_dim: us
 fn attention_equals_its_definition() {
     let mut random = Random::new(6);
     for kernel in supported() {
-        for head_dim in [8, 64, 128] {
+        for head_dim in [8, 24, 64, 128] {
             let stored: Vec<_> = (0..3)
                 .map(|_| {
                     random
@@ -379,7 +379,15 @@ fn attention_equals_its_definition() {
                 .iter()
                 .map(|block| block.split_at(KEY_BLOCK * head_dim))
                 .collect();
-            for ends in [&[1][..], &[33], &[1, 32], &[31, 32, 33], &[5, 64, 65, 96]] {
+            for ends in [
+                &[1][..],
+                &[33],
+                &[1, 32],
+                &[31, 32, 33],
+                &[5, 64, 65, 96],
+                &[30, 31, 32, 33, 34, 35],
+                &[1, 2, 3, 31, 32, 33, 34, 50, 63, 64, 65, 66, 80, 90, 95, 96],
+            ] {
                 let queries = random.floats(ends.len() * head_dim);
                 let rows: Vec<_> = ends
                     .iter()
