@@ -18,7 +18,7 @@ use crate::config::ModelConfig;
 use crate::int4::Block;
 use crate::kernel;
 use crate::kv::KvCache;
-use crate::matrix::Format;
+use crate::matrix::{Format, huge_pages};
 use crate::model::{Model, NewTokens};
 use crate::schedule::pool;
 use crate::threads::Pool;
@@ -162,7 +162,7 @@ pub fn kernels() -> Vec<KernelInfo> {
 pub fn run(options: &Options) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut threads = pool(options.threads)?;
-    let read_bandwidth = read_bandwidth(&mut threads);
+    let read_bandwidth = read_bandwidth(&mut threads)?;
     let multiply_rate = kernel.peak().map(|peak| multiply_rate(&mut threads, peak));
     let started = Instant::now();
     let (name, mut model) = load(&options.subject, kernel, threads)?;
@@ -358,19 +358,21 @@ fn kv_bytes(config: &ModelConfig) -> usize {
     config.layers * config.kv_heads * config.head_dim * 2 * size_of::<f16>()
 }
 
-/// Bytes a second that the threads read together: the best of some passes over 512 MiB.
-fn read_bandwidth(threads: &mut Pool) -> f64 {
-    const WORDS: usize = 64 << 20;
+/// Bytes a second that the threads read together: the best of some passes over 512 MiB, in huge pages as the weights.
+fn read_bandwidth(threads: &mut Pool) -> Result<f64, Error> {
+    const BYTES: usize = 512 << 20;
     const PASSES: usize = 5;
-    let buffer = vec![1u64; WORDS];
+    let mut buffer = huge_pages(BYTES)?;
+    buffer.fill(1);
+    let words: &[u64] = bytemuck::cast_slice(&buffer);
     let best = (0..PASSES).map(|_| {
         let started = Instant::now();
-        threads.for_each(WORDS, 1 << 17, |range, _| {
-            std::hint::black_box(buffer[range].iter().fold(0u64, |sum, word| sum ^ word));
+        threads.for_each(words.len(), 1 << 17, |range, _| {
+            std::hint::black_box(words[range].iter().fold(0u64, |sum, word| sum ^ word));
         });
         started.elapsed()
     });
-    (WORDS * size_of::<u64>()) as f64 / best.min().unwrap_or_default().as_secs_f64()
+    Ok(BYTES as f64 / best.min().unwrap_or_default().as_secs_f64())
 }
 
 /// Multiply-accumulates a second of all threads, on registers alone.

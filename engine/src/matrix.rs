@@ -118,11 +118,11 @@ impl PackedMatrix {
         }
     }
 
-    fn tile_count(&self) -> usize {
+    pub(crate) fn tile_count(&self) -> usize {
         self.rows.div_ceil(self.kernel.layout.rows)
     }
 
-    fn tiles(&self, range: Range<usize>) -> Tiles<'_> {
+    pub(crate) fn tiles(&self, range: Range<usize>) -> Tiles<'_> {
         let blocks = self.cols / BLOCK;
         let tile_bytes = self.format.tile_bytes(self.kernel.layout, blocks);
         let bytes =
@@ -190,15 +190,7 @@ impl<'a> Packing<'a> {
     /// # Errors
     /// [`Error::Option`] when there is no memory for the weights.
     pub(crate) fn pack(self, pool: &mut Pool) -> Result<Vec<PackedMatrix>, Error> {
-        let mut mapping = MmapMut::map_anon(self.bytes.max(1)).map_err(|source| {
-            Error::Option(format!(
-                "no memory for {} bytes of weights: {source}",
-                self.bytes
-            ))
-        })?;
-        #[cfg(target_os = "linux")]
-        // A refusal only costs speed.
-        let _ = mapping.advise(memmap2::Advice::HugePage);
+        let mut mapping = huge_pages(self.bytes.max(1))?;
         let (kernel, layout) = (self.kernel, self.kernel.layout);
         let parts = Parts::new(&mut mapping[..]);
         let mut ranges = Vec::with_capacity(self.plans.len());
@@ -230,6 +222,20 @@ impl<'a> Packing<'a> {
             });
         Ok(matrices.collect())
     }
+}
+
+/// Memory of zeros for weights.
+///
+/// # Errors
+/// [`Error::Option`] when there is not enough.
+pub(crate) fn huge_pages(bytes: usize) -> Result<MmapMut, Error> {
+    let mapping = MmapMut::map_anon(bytes).map_err(|source| {
+        Error::Option(format!("no memory for {bytes} bytes of weights: {source}"))
+    })?;
+    #[cfg(target_os = "linux")]
+    // A refusal only costs speed.
+    let _ = mapping.advise(memmap2::Advice::HugePage);
+    Ok(mapping)
 }
 
 /// Lays out the blocks of one tile; rows beyond the matrix are zero.

@@ -1,6 +1,7 @@
 //! Every kernel of this CPU against `scalar`, and `scalar` against hand-worked numbers.
 
 mod arm;
+mod guarded;
 
 use half::f16;
 use rand_pcg::Pcg64Mcg;
