@@ -139,6 +139,12 @@ pub struct KernelInfo {
     pub chosen: bool,
 }
 
+/// Instruction-set features that the kernels use or could use, and whether this CPU has them.
+#[must_use]
+pub fn cpu_features() -> Vec<(&'static str, bool)> {
+    kernel::cpu_features()
+}
+
 /// The kernels of this architecture, slowest first.
 #[must_use]
 pub fn kernels() -> Vec<KernelInfo> {

@@ -92,6 +92,22 @@ pub(crate) fn supported() -> impl DoubleEndedIterator<Item = &'static Kernel> {
     KERNELS.iter().filter(|kernel| (kernel.supported)())
 }
 
+/// Instruction-set features that matter to matrix products, and whether this CPU has them.
+pub(crate) fn cpu_features() -> Vec<(&'static str, bool)> {
+    macro_rules! features {
+        ($detected:ident: $($name:tt)*) => {
+            vec![$(($name, std::arch::$detected!($name))),*]
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    let features = features!(is_x86_feature_detected:
+        "avx2" "fma" "f16c" "avxvnni" "avx512f" "avx512bw" "avx512vl" "avx512vnni");
+    #[cfg(target_arch = "aarch64")]
+    let features = features!(is_aarch64_feature_detected:
+        "neon" "dotprod" "fp16" "bf16" "i8mm" "sve" "sve2");
+    features
+}
+
 /// The kernel of that name, or the fastest.
 ///
 /// # Errors

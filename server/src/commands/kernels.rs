@@ -3,14 +3,19 @@
 use std::io::{self, Write};
 
 use nibble_engine::bench;
+use serde_json::json;
 
 use crate::cli::KernelsArgs;
 
 pub(super) fn run(args: &KernelsArgs) -> anyhow::Result<()> {
-    let kernels = bench::kernels();
+    let (kernels, features) = (bench::kernels(), bench::cpu_features());
+    let found = |found: bool| features.iter().filter(move |feature| feature.1 == found);
+    let names = |with: bool| found(with).map(|feature| feature.0).collect::<Vec<_>>();
+    let (present, missing) = (names(true), names(false));
     let mut stdout = io::stdout();
     if args.json {
-        writeln!(stdout, "{}", serde_json::to_string_pretty(&kernels)?)?;
+        let json = json!({ "kernels": kernels, "features": present, "missing_features": missing });
+        writeln!(stdout, "{json:#}")?;
         return Ok(());
     }
     for kernel in kernels {
@@ -21,5 +26,15 @@ pub(super) fn run(args: &KernelsArgs) -> anyhow::Result<()> {
         };
         writeln!(stdout, "{:<14}{note}", kernel.name)?;
     }
+    writeln!(stdout, "\nthis CPU has     {}", list(&present))?;
+    writeln!(stdout, "it does not have {}", list(&missing))?;
     Ok(())
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
