@@ -1,11 +1,11 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit e2e aarch64 bench arm-count fmt screenshot
+.PHONY: run test lint unit asan e2e aarch64 bench bench-kernels arm-count fmt screenshot
 
 run:
 	cargo run --release
 
-test: lint unit e2e
+test: lint unit asan e2e
 
 lint:
 	cargo fmt --all --check
@@ -29,9 +29,20 @@ aarch64:
 	engine/scripts/aarch64 test
 	engine/scripts/aarch64 cargo build -p nibble --locked
 
-# Prefill and decode of the default model on this machine, before and after the kernels.
+# On a quiet machine: before and after the kernels, then beside llama.cpp on the same files.
 bench:
-	cargo run --release --locked -- bench --compare scalar,$$(cargo run -q --release --locked -- kernels | awk '/taken/ {print $$1}')
+	cargo build --release --locked
+	target/release/nibble bench --compare scalar,$$(target/release/nibble kernels | awk '/taken/ {print $$1}')
+	engine/scripts/bench-peer --out engine/benches/RESULTS.md
+
+# One product of every kernel by itself.
+bench-kernels:
+	cargo bench -p nibble-engine --locked
+
+# The kernels' tests under AddressSanitizer, whose runtime comes with Rust.
+asan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan \
+		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) kernel
 
 # Executed instructions of the Arm kernels, and what llvm-mca makes of their loops.
 arm-count:

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Writes a GGUF of the shape of a Llama model with random int4 weights and no vocabulary, to time engines on one file.
+
+    pip install gguf numpy
+    engine/scripts/random_gguf.py llama-3.2-1b q4_0 OUT.gguf
+"""
+
+import argparse
+
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFWriter
+
+# Layers, hidden, ffn, heads, KV heads, head size, RoPE theta, whether the output head is the embedding.
+SHAPES = {
+    "llama-3.2-1b": (16, 2048, 8192, 32, 8, 64, 5e5, True),
+    "llama-3.1-8b": (32, 4096, 14336, 32, 8, 128, 5e5, False),
+}
+VOCABULARY = 128_256
+BLOCK = 32
+
+
+def blocks(random, rows, cols, kind):
+    """Rows of blocks: scale and minimum as f16, then 16 bytes of nibbles."""
+    scale = 0.2 / np.sqrt(cols)
+    header = [scale] if kind == "q4_0" else [scale, -8 * scale]
+    header = np.frombuffer(np.array(header, np.float16).tobytes(), np.uint8)
+    data = random.integers(0, 256, (rows * cols // BLOCK, len(header) + BLOCK // 2), np.uint8)
+    data[:, : len(header)] = header
+    return data.reshape(rows, -1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("shape", choices=SHAPES)
+    parser.add_argument("kind", choices=["q4_0", "q4_1"])
+    parser.add_argument("out")
+    args = parser.parse_args()
+    layers, hidden, ffn, heads, kv_heads, head_dim, theta, tied = SHAPES[args.shape]
+    random = np.random.default_rng(0)
+    dtype = GGMLQuantizationType[args.kind.upper()]
+
+    writer = GGUFWriter(args.out, "llama")
+    writer.add_block_count(layers)
+    writer.add_context_length(131_072)
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_dimension_count(head_dim)
+    writer.add_rope_freq_base(theta)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(VOCABULARY)
+    writer.add_tokenizer_model("no_vocab")
+
+    matrices = {"token_embd": (VOCABULARY, hidden)}
+    if not tied:
+        matrices["output"] = (VOCABULARY, hidden)
+    norms = ["output_norm"]
+    for layer in range(layers):
+        prefix = f"blk.{layer}."
+        norms += [prefix + "attn_norm", prefix + "ffn_norm"]
+        matrices |= {
+            prefix + "attn_q": (heads * head_dim, hidden),
+            prefix + "attn_k": (kv_heads * head_dim, hidden),
+            prefix + "attn_v": (kv_heads * head_dim, hidden),
+            prefix + "attn_output": (hidden, heads * head_dim),
+            prefix + "ffn_gate": (ffn, hidden),
+            prefix + "ffn_up": (ffn, hidden),
+            prefix + "ffn_down": (hidden, ffn),
+        }
+    for name, (rows, cols) in matrices.items():
+        writer.add_tensor(name + ".weight", blocks(random, rows, cols, args.kind), raw_dtype=dtype)
+    for name in norms:
+        writer.add_tensor(name + ".weight", np.ones(hidden, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+main()
