@@ -50,6 +50,8 @@ pub struct Options {
     pub batch: usize,
     /// Threads; by default as many as [`crate::Engine`] would take.
     pub threads: Option<usize>,
+    /// Whether each thread stays on a CPU of its own.
+    pub pin: bool,
     /// Kernel by name; by default the fastest.
     pub kernel: Option<String>,
     /// How often each is measured.
@@ -167,7 +169,8 @@ pub fn kernels() -> Vec<KernelInfo> {
 /// [`Error::Option`] for values that make no sense together, and what loading the model gives.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
-    let mut threads = pool(options.threads)?;
+    let mut threads = pool(options.threads, options.pin)?;
+    threads.settle();
     let read_bandwidth = read_bandwidth(&mut threads)?;
     let multiply_rate = kernel.peak().map(|peak| multiply_rate(&mut threads, peak));
     let started = Instant::now();
@@ -419,6 +422,7 @@ mod tests {
             context: 100,
             batch: 3,
             threads: Some(2),
+            pin: false,
             kernel: None,
             repetitions: 3,
         }

@@ -99,6 +99,11 @@ impl Model {
         self.pool.threads()
     }
 
+    /// Makes the calling thread the one that runs the model.
+    pub(crate) fn settle(&self) {
+        self.pool.settle();
+    }
+
     /// An empty cache of this model's shape.
     pub(crate) fn new_cache(&self) -> KvCache {
         KvCache::new(

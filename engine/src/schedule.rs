@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub model: PathBuf,
     /// Threads that compute; by default what affinity and the cgroup quota allow.
     pub threads: Option<usize>,
+    /// Whether each of these threads stays on a CPU of its own.
+    pub pin: bool,
     /// Matrix kernel by name; by default the fastest that this CPU runs.
     pub kernel: Option<String>,
     /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`].
@@ -67,7 +69,7 @@ impl Engine {
     /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options.
     pub fn load(options: &LoadOptions) -> Result<Self, Error> {
         let kernel = kernel::choose(options.kernel.as_deref())?;
-        let pool = pool(options.threads)?;
+        let pool = pool(options.threads, options.pin)?;
         let gguf = Gguf::open(&options.model)?;
         let config = ModelConfig::from_gguf(&gguf)?;
         let context = context(options.context, config.context)?;
@@ -184,6 +186,7 @@ impl Drop for Engine {
 
 /// The owner thread: one job after the other until the queue is closed.
 fn own(mut model: Model, tokenizer: &Tokenizer, jobs: &Receiver<Job>, shared: &Shared) {
+    model.settle();
     let mut resident = Resident::new(model.new_cache());
     let shutdown = || shared.shutdown.load(Ordering::Relaxed);
     for job in jobs {
@@ -197,14 +200,19 @@ fn own(mut model: Model, tokenizer: &Tokenizer, jobs: &Receiver<Job>, shared: &S
 }
 
 /// The threads that were asked for.
-pub(crate) fn pool(threads: Option<usize>) -> Result<Pool, Error> {
+pub(crate) fn pool(threads: Option<usize>, pin: bool) -> Result<Pool, Error> {
     let threads = threads.unwrap_or_else(threads::available);
     if !(1..=MAX_THREADS).contains(&threads) {
         return Err(Error::Option(format!(
             "`threads` must be from 1 to {MAX_THREADS}, found {threads}"
         )));
     }
-    Pool::new(threads).map_err(no_thread)
+    if pin {
+        Pool::pinned(threads)
+            .map_err(|source| Error::Option(format!("cannot pin threads: {source}")))
+    } else {
+        Pool::new(threads).map_err(no_thread)
+    }
 }
 
 fn no_thread(source: std::io::Error) -> Error {

@@ -6,6 +6,9 @@
 //! worker waiting for milliseconds, the others do its share. (A barrier for all threads cost seven eighths of the
 //! decode speed beside a browser on two cores.) Nothing is allocated per stage.
 
+mod affinity;
+
+use std::io;
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +47,8 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     sleepers: Vec<Thread>,
+    /// The caller's CPU, when threads are pinned.
+    caller_cpu: Option<usize>,
 }
 
 /// Threads that this process may keep busy: the CPUs of its affinity mask, or fewer where a cgroup quota, rounded
@@ -54,7 +59,27 @@ pub(crate) fn available() -> usize {
 
 impl Pool {
     /// A pool of `threads` threads, the caller's being one of them.
-    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn new(threads: usize) -> io::Result<Self> {
+        Self::with_cpus(threads, None)
+    }
+
+    /// A pool of which every thread has a CPU of its own; the caller's own thread goes to its CPU by
+    /// [`Pool::settle`].
+    ///
+    /// # Errors
+    /// When there are fewer CPUs than threads, or the system does not pin threads.
+    pub(crate) fn pinned(threads: usize) -> io::Result<Self> {
+        let cpus = affinity::cpus()?;
+        if cpus.len() < threads {
+            let found = cpus.len();
+            return Err(io::Error::other(format!(
+                "there are {found} CPUs for {threads} threads"
+            )));
+        }
+        Self::with_cpus(threads, Some(&cpus))
+    }
+
+    fn with_cpus(threads: usize, cpus: Option<&[usize]>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             stage: AtomicPtr::default(),
             state: AtomicUsize::new(0),
@@ -68,9 +93,13 @@ impl Pool {
         let workers = (1..threads)
             .map(|index| {
                 let shared = Arc::clone(&shared);
+                let cpu = cpus.map(|cpus| cpus[index]);
                 thread::Builder::new()
                     .name(format!("nibble-{index}"))
-                    .spawn(move || work(&shared, index))
+                    .spawn(move || {
+                        stay_on(cpu);
+                        work(&shared, index);
+                    })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let sleepers = workers
@@ -81,7 +110,13 @@ impl Pool {
             shared,
             workers,
             sleepers,
+            caller_cpu: cpus.map(|cpus| cpus[0]),
         })
+    }
+
+    /// Pins the calling thread, which runs all stages from now on, where the pool's threads are pinned.
+    pub(crate) fn settle(&self) {
+        stay_on(self.caller_cpu);
     }
 
     /// Threads that take part in a stage.
@@ -173,6 +208,14 @@ impl Drop for CloseStage<'_> {
                 thread::yield_now();
             }
         }
+    }
+}
+
+/// Pins this thread, if it has a CPU of its own.
+fn stay_on(cpu: Option<usize>) {
+    if let Some(cpu) = cpu {
+        // The CPU was in the affinity mask a moment ago; a refusal only costs speed.
+        let _ = affinity::pin(cpu);
     }
 }
 
@@ -328,6 +371,34 @@ mod tests {
             assert_eq!(calls.into_inner(), 0x01_01_01);
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn pinned_threads_have_a_cpu_each() {
+        let all = affinity::cpus().unwrap();
+        let mut pool = Pool::pinned(all.len().min(3)).unwrap();
+        let cpus = std::sync::Mutex::new(Vec::new());
+        together(&mut pool, |thread| {
+            if thread > 0 {
+                cpus.lock()
+                    .unwrap()
+                    .push((thread, affinity::cpus().unwrap()));
+            }
+        });
+        for (thread, cpus) in cpus.into_inner().unwrap() {
+            assert_eq!(cpus, [all[thread]]);
+        }
+        assert_eq!(
+            affinity::cpus().unwrap(),
+            all,
+            "the caller before it settles"
+        );
+        let error = Pool::pinned(all.len() + 1).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("{} threads", all.len() + 1)),
+            "{error}"
+        );
     }
 
     #[test]

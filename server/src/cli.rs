@@ -156,17 +156,8 @@ pub(crate) struct BenchArgs {
     /// Measurements of each, of which the median counts
     #[arg(long, value_name = "N", value_parser = count(1..=1000), default_value = "5")]
     pub(crate) repetitions: usize,
-    /// Threads that compute [default: as many as this machine or its container allows]
-    #[arg(long, env = "NIBBLE_THREADS", hide_env_values = true, value_name = "N", value_parser = count(1..=1024))]
-    pub(crate) threads: Option<usize>,
-    /// Matrix kernel by name [default: the fastest for this CPU]
-    #[arg(
-        long,
-        env = "NIBBLE_KERNEL",
-        hide_env_values = true,
-        value_name = "NAME"
-    )]
-    pub(crate) kernel: Option<String>,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
     /// Kernels to measure one after the other, such as scalar,avx2: before and after
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) compare: Vec<String>,
@@ -210,16 +201,9 @@ pub(crate) struct PriceArgs {
     pub(crate) usd_per_hour: f64,
 }
 
+/// What computes.
 #[derive(Debug, Args)]
-pub(crate) struct ModelArgs {
-    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
-    #[arg(
-        long,
-        env = "NIBBLE_MODEL",
-        hide_env_values = true,
-        value_name = "PATH"
-    )]
-    pub(crate) model: Option<PathBuf>,
+pub(crate) struct ComputeArgs {
     /// Threads that compute [default: as many as this machine or its container allows]
     #[arg(long, env = "NIBBLE_THREADS", hide_env_values = true, value_name = "N", value_parser = count(1..=1024))]
     pub(crate) threads: Option<usize>,
@@ -231,6 +215,23 @@ pub(crate) struct ModelArgs {
         value_name = "NAME"
     )]
     pub(crate) kernel: Option<String>,
+    /// Keep each of these threads on a CPU of its own
+    #[arg(long, env = "NIBBLE_PIN", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) pin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
+    #[arg(
+        long,
+        env = "NIBBLE_MODEL",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
     /// The longest conversation, in tokens [default: the model's own, at most 8192]
     #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
     pub(crate) context: Option<usize>,

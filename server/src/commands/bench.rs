@@ -18,12 +18,13 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         output_tokens: args.output_tokens,
         context: args.context,
         batch: args.batch,
-        threads: args.threads,
+        threads: args.compute.threads,
+        pin: args.compute.pin,
         kernel: None,
         repetitions: args.repetitions,
     };
     let kernels = if args.compare.is_empty() {
-        vec![args.kernel.clone()]
+        vec![args.compute.kernel.clone()]
     } else {
         args.compare.iter().cloned().map(Some).collect()
     };

@@ -17,8 +17,9 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
     tracing::info!("loading `{}`", model.display());
     let engine = Engine::load(&LoadOptions {
         model,
-        threads: args.threads,
-        kernel: args.kernel.clone(),
+        threads: args.compute.threads,
+        pin: args.compute.pin,
+        kernel: args.compute.kernel.clone(),
         context: args.context,
         queue,
     })?;
