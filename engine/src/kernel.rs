@@ -278,6 +278,7 @@ impl<'a> Tile<'a> {
     ///
     /// # Panics
     /// When that is not the size of a group.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     fn group_bytes<const GROUP: usize>(&self) -> &'a [[u8; GROUP]] {
         assert_eq!(GROUP, self.format.group_bytes(self.layout));
@@ -285,6 +286,7 @@ impl<'a> Tile<'a> {
     }
 
     /// The scales of the rows of a channelwise tile, as f16.
+    #[cfg(target_arch = "x86_64")]
     fn channel_scales(&self) -> &'a [u8] {
         self.channel_scales
     }

@@ -8,9 +8,10 @@ use std::arch::aarch64::*;
 
 use half::f16;
 
+use super::Tiles;
 use super::neon_asm::from_memory;
 use crate::int4::BLOCK;
-use crate::matrix::Format;
+use crate::matrix::{Activations, Format};
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
@@ -20,6 +21,7 @@ pub(super) const HALF: usize = ROWS / 2;
 /// Formats as parameters of functions.
 pub(super) const INT4: u8 = Format::Int4 as u8;
 pub(super) const SYMMETRIC: u8 = Format::Int4Symmetric as u8;
+pub(super) const CHANNEL: u8 = Format::Int4Channel as u8;
 pub(super) const Q8: u8 = Format::Q8 as u8;
 
 /// 1.5 * 2^23: neighbouring floats differ by one, half the binade is left on either side.
@@ -90,7 +92,7 @@ pub(super) unsafe fn load_halves(from: *const u8) -> [float32x4_t; 2] {
     ]
 }
 
-/// Scales and minima of half a tile, four rows at a time; without minima, the scales again.
+/// Scales and minima of half a tile, four rows at a time; what the format has none of is of no use.
 ///
 /// # Safety
 /// `group` points to a whole group of the format.
@@ -100,6 +102,9 @@ pub(super) unsafe fn factors<const FORMAT: u8>(
     group: *const u8,
     half: usize,
 ) -> [[float32x4_t; 2]; 2] {
+    if FORMAT == CHANNEL {
+        return [[vdupq_n_f32(0.0); 2]; 2];
+    }
     let quant_bytes = if FORMAT == Q8 { BLOCK } else { BLOCK / 2 };
     let at = group.wrapping_add(quant_bytes * ROWS + 2 * HALF * half);
     // SAFETY: the scales follow the quants.
@@ -112,8 +117,33 @@ pub(super) unsafe fn factors<const FORMAT: u8>(
     [scales, mins]
 }
 
-/// What the minima are multiplied with: a symmetric format has `min = -8 * scale`.
+/// What a kernel needs of a block's sum of activations: the sum itself beside minima. A symmetric format takes 8 times
+/// the sum off its dot product by starting there.
 #[inline]
-pub(super) fn min_factor<const FORMAT: u8>(sum: f32) -> f32 {
-    if FORMAT == SYMMETRIC { -8.0 * sum } else { sum }
+pub(super) fn sum_operand<const FORMAT: u8>(sum: f32) -> f32 {
+    if FORMAT == SYMMETRIC {
+        MAGIC - 8.0 * sum
+    } else {
+        sum
+    }
+}
+
+/// Scales the integer sums of channelwise tiles, which `out` `[tiles, x rows, tile rows]` holds the bits of.
+#[target_feature(enable = "neon")]
+pub(super) fn finish_channels(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
+        let scales: [f32; ROWS] = std::array::from_fn(|row| tile.channel_scale(row));
+        for (row, out) in out.chunks_exact_mut(ROWS).enumerate() {
+            let offset = vdupq_n_s32(8 * x.row_sum(row));
+            let x_scale = vdupq_n_f32(x.block(0, row).scale);
+            let scales = scales.as_chunks::<4>().0;
+            for (out, scales) in out.as_chunks_mut::<4>().0.iter_mut().zip(scales) {
+                let dot = vsubq_s32(vreinterpretq_s32_f32(load(out)), offset);
+                store(
+                    out,
+                    vmulq_f32(x_scale, vmulq_f32(load(scales), vcvtq_f32_s32(dot))),
+                );
+            }
+        }
+    }
 }

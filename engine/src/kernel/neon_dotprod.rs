@@ -6,7 +6,7 @@
 //! ```text
 //! for each block b of 32 columns, for each row m of activations:
 //!     dot[16 rows] = sum over i < 4 of low nibbles[i] * x[b][m][4i..] + high nibbles[i] * x[b][m][16 + 4i..]
-//!     sum[m] += scale * x.scale[b][m] * dot + min * x.sum[b][m]
+//!     sum[m] += x.scale[b][m] * (scale * dot + min * x.sum[b][m])
 //! ```
 //!
 //! Decode unpacks nibbles as they come from memory and keeps all sums in registers. Prefill holds one block of half a
@@ -16,8 +16,8 @@ use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
 
 use super::neon::{
-    HALF, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, min_factor, starts, store, sums,
-    widen,
+    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, starts,
+    store, sum_operand, sums, widen,
 };
 use super::neon_asm::sdot;
 use super::vector::vector_ops;
@@ -41,6 +41,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     },
     supported: || is_aarch64_feature_detected!("dotprod"),
     int4,
+    channel,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -63,6 +64,19 @@ unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
+unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => row::<CHANNEL>,
+        _ => rows::<CHANNEL>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+    finish_channels(tiles, x, out);
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
 unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     let product = match x.rows() {
         1 => row::<Q8>,
@@ -70,6 +84,21 @@ unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     };
     // SAFETY: handed on to the caller.
     unsafe { product(tiles, x, out) }
+}
+
+/// Where the integer sums of four rows start: channelwise ones go on, symmetric ones carry their offset.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn start<const FORMAT: u8, const LANE: i32>(
+    start: int32x4_t,
+    total: float32x4_t,
+    x_sums: float32x4_t,
+) -> int32x4_t {
+    match FORMAT {
+        CHANNEL => vreinterpretq_s32_f32(total),
+        SYMMETRIC => vreinterpretq_s32_f32(vdupq_laneq_f32::<LANE>(x_sums)),
+        _ => start,
+    }
 }
 
 /// Adds one block's share to the sums of four rows, in the order that `scalar` adds. Scale and sum of the activations
@@ -82,12 +111,14 @@ fn add<const FORMAT: u8, const LANE: i32>(
     dot: int32x4_t,
     [x_scales, x_sums]: [float32x4_t; 2],
 ) -> float32x4_t {
-    let scaled = vmulq_laneq_f32::<LANE>(scales, x_scales);
-    let total = vfmaq_f32(total, scaled, sums(dot));
-    match FORMAT {
-        Q8 => total,
-        _ => vfmaq_laneq_f32::<LANE>(total, mins, x_sums),
+    if FORMAT == CHANNEL {
+        return vreinterpretq_f32_s32(dot);
     }
+    let share = match FORMAT {
+        INT4 => vfmaq_f32(vmulq_laneq_f32::<LANE>(mins, x_sums), scales, sums(dot)),
+        _ => vmulq_f32(scales, sums(dot)),
+    };
+    vfmaq_laneq_f32::<LANE>(total, share, x_scales)
 }
 
 /// Decode: one row of activations.
@@ -97,13 +128,16 @@ fn add<const FORMAT: u8, const LANE: i32>(
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     let group_bytes = tiles.format.group_bytes(tiles.layout);
-    let mut group = tiles.bytes.as_ptr();
-    for out in out.as_chunks_mut::<ROWS>().0 {
+    for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        let mut group = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
         let mut totals = [vdupq_n_f32(0.0); ROWS / 4];
         for ((quants, scale), sum) in x.quants().iter().zip(x.scales()).zip(x.sums()) {
             let x = load_x(quants);
-            let x_factors = [*scale, min_factor::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
+            let x_factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
             let mut dots = starts();
+            for (dot, total) in dots.iter_mut().zip(totals) {
+                *dot = start::<FORMAT, 0>(*dot, total, x_factors[1]);
+            }
             // SAFETY: `tiles` holds one group for each block of each tile.
             unsafe { columns::<FORMAT, 0>(group, x, &mut dots) };
             // SAFETY: as above.
@@ -187,7 +221,7 @@ unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [
     for first in (0..tiles.blocks).step_by(at_once) {
         for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
             for b in first..(first + at_once).min(tiles.blocks) {
-                let at = (tile * tiles.blocks + b) * group_bytes;
+                let at = tile * tiles.tile_bytes() + b * group_bytes;
                 let group = tiles.bytes.as_ptr().wrapping_add(at);
                 for half in 0..2 {
                     // SAFETY: `tiles` holds one group for each block of each tile.
@@ -239,7 +273,7 @@ unsafe fn half_tile<const FORMAT: u8>(
     let (sums, last_sums) = x.sums()[block].as_chunks::<4>();
     let (out, last_out) = out.as_chunks_mut::<ROWS>().0.as_chunks_mut::<4>();
     for (((quants, scales), sums), out) in quants.iter().zip(scales).zip(sums).zip(out) {
-        let factors = [load(scales), load(&sums.map(min_factor::<FORMAT>))];
+        let factors = [load(scales), load(&sums.map(sum_operand::<FORMAT>))];
         let [a, b, c, d] = out;
         one_row::<FORMAT, 0>(&weights, half, &quants[0], factors, a);
         one_row::<FORMAT, 1>(&weights, half, &quants[1], factors, b);
@@ -248,7 +282,7 @@ unsafe fn half_tile<const FORMAT: u8>(
     }
     let last = last_quants.iter().zip(last_scales).zip(last_sums);
     for (((quants, scale), sum), out) in last.zip(last_out) {
-        let factors = [*scale, min_factor::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
+        let factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
         one_row::<FORMAT, 0>(&weights, half, quants, factors, out);
     }
 }
@@ -272,13 +306,14 @@ fn one_row<const FORMAT: u8, const LANE: i32>(
         .enumerate()
         .zip(starts())
     {
+        let total = load(out);
+        dot = start::<FORMAT, LANE>(dot, total, x_factors[1]);
         for (side, x) in x.into_iter().enumerate() {
             dot = sdot::<0>(dot, weights.quants[0][i][side], x);
             dot = sdot::<1>(dot, weights.quants[1][i][side], x);
             dot = sdot::<2>(dot, weights.quants[2][i][side], x);
             dot = sdot::<3>(dot, weights.quants[3][i][side], x);
         }
-        let total = load(out);
         let factors = [weights.scales[i], weights.mins[i]];
         let total = add::<FORMAT, LANE>(total, factors, dot, x_factors);
         store(out, total);

@@ -9,7 +9,7 @@ mod prefill;
 
 use std::arch::is_aarch64_feature_detected;
 
-use super::neon::{INT4, Q8, ROWS, SYMMETRIC, widen};
+use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
 use crate::matrix::{Activations, Format};
@@ -27,6 +27,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     },
     supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
     int4,
+    channel,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -44,6 +45,19 @@ unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     };
     // SAFETY: handed on to the caller.
     unsafe { product(tiles, x, out) }
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => decode::row::<CHANNEL>,
+        _ => prefill::rows::<CHANNEL>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+    finish_channels(tiles, x, out);
 }
 
 /// # Safety

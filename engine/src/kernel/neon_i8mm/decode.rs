@@ -17,7 +17,9 @@
 
 use std::arch::aarch64::*;
 
-use super::super::neon::{MAGIC, Q8, ROWS, factors, load, load_quants, min_factor, store};
+use super::super::neon::{
+    CHANNEL, INT4, MAGIC, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store,
+};
 use super::super::neon_asm::{faddp, smmla, usmmla};
 use super::DEPTH;
 use crate::kernel::Tiles;
@@ -34,7 +36,7 @@ const BLOCKS_AT_ONCE: usize = 128;
 #[repr(C, align(16))]
 struct Operands {
     quants: [[i8; 2 * DEPTH]; 4],
-    /// The scale, what the minima are multiplied with, and nothing: lanes of a register.
+    /// Scale and sum, and nothing: lanes of a register.
     factors: [f32; 4],
 }
 
@@ -62,7 +64,7 @@ impl Operands {
         }
         Self {
             quants,
-            factors: [block.scale, min_factor::<FORMAT>(block.sum), 0.0, 0.0],
+            factors: [block.scale, block.sum, 0.0, 0.0],
         }
     }
 }
@@ -88,11 +90,38 @@ pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, o
             *operands = Operands::new::<FORMAT>(&x.block(first + b, 0));
         }
         for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            let at = (tile * tiles.blocks + first) * group_bytes;
+            let at = tile * tiles.tile_bytes() + first * group_bytes;
             let group = tiles.bytes.as_ptr().wrapping_add(at);
-            // SAFETY: `tiles` holds one group for each block of each tile.
-            unsafe { tile_row::<FORMAT>(group, group_bytes, operands, out) };
+            if FORMAT == CHANNEL {
+                // SAFETY: `tiles` holds one group for each block of each tile.
+                unsafe { channel_row(group, operands, out) };
+            } else {
+                // SAFETY: as above.
+                unsafe { tile_row::<FORMAT>(group, group_bytes, operands, out) };
+            }
         }
+    }
+}
+
+/// Adds the products of consecutive channelwise blocks to the integer sums of one tile: nothing is scaled on the way.
+///
+/// # Safety
+/// `group` points to as many groups as there are operands.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn channel_row(mut group: *const u8, operands: &[Operands], out: &mut [f32; ROWS]) {
+    let mut running = [vdupq_n_s32(0); ROWS / 2];
+    for x in operands {
+        // SAFETY: handed on to the caller.
+        unsafe { multiply::<CHANNEL>(group, x, &mut running) };
+        group = group.wrapping_add(ROWS * DEPTH * 2);
+    }
+    let (pairs, _) = running.as_chunks::<2>();
+    for ([a, b], out) in pairs.iter().zip(out.as_chunks_mut::<4>().0) {
+        let total = vaddq_s32(vreinterpretq_s32_f32(load(out)), vuzp1q_s32(*a, *b));
+        // Column 1 holds 16 times its products.
+        let total = vsraq_n_s32::<4>(total, vuzp2q_s32(*a, *b));
+        store(out, vreinterpretq_f32_s32(total));
     }
 }
 
@@ -156,9 +185,46 @@ unsafe fn block<const FORMAT: u8>(
     sums: &mut Sums,
     mut running: [float32x4_t; ROWS / 4],
 ) -> [float32x4_t; ROWS / 4] {
+    // SAFETY: handed on to the caller.
+    unsafe { multiply::<FORMAT>(group, x, &mut sums.running) };
+    let x_factors = load(&x.factors);
+    for half in 0..2 {
+        // SAFETY: handed on to the caller.
+        let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+        for i in 0..2 {
+            let at = 2 * half + i;
+            let [a, b] = [sums.running[2 * at], sums.running[2 * at + 1]];
+            let after = faddp(vreinterpretq_f32_s32(a), vreinterpretq_f32_s32(b));
+            let dot = vsubq_f32(after, running[at]);
+            let share = match FORMAT {
+                INT4 => vfmaq_f32(vmulq_laneq_f32::<1>(mins[i], x_factors), scales[i], dot),
+                SYMMETRIC => {
+                    let dot = vfmsq_laneq_f32::<1>(dot, vdupq_n_f32(8.0), x_factors);
+                    vmulq_f32(scales[i], dot)
+                }
+                _ => vmulq_f32(scales[i], dot),
+            };
+            sums.totals[at] = vfmaq_laneq_f32::<0>(sums.totals[at], share, x_factors);
+            running[at] = after;
+        }
+    }
+    running
+}
+
+/// Adds the integer products of one block to the running sums.
+///
+/// # Safety
+/// `group` points to a whole group of the format.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn multiply<const FORMAT: u8>(
+    group: *const u8,
+    x: &Operands,
+    running: &mut [int32x4_t; ROWS / 2],
+) {
     let chunks = if FORMAT == Q8 { 4 } else { 2 };
     for chunk in 0..chunks {
-        for (pair, sum) in sums.running.iter_mut().enumerate() {
+        for (pair, sum) in running.iter_mut().enumerate() {
             let at = group.wrapping_add(chunk * DEPTH * ROWS + 2 * DEPTH * pair);
             // SAFETY: within the quants of the group, by the contract.
             let w = unsafe { vld1q_u8(at) };
@@ -174,26 +240,4 @@ unsafe fn block<const FORMAT: u8>(
             };
         }
     }
-    let x_factors = load(&x.factors);
-    for half in 0..2 {
-        // SAFETY: handed on to the caller.
-        let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
-        for i in 0..2 {
-            let at = 2 * half + i;
-            let [a, b] = [sums.running[2 * at], sums.running[2 * at + 1]];
-            let after = faddp(vreinterpretq_f32_s32(a), vreinterpretq_f32_s32(b));
-            let dot = vsubq_f32(after, running[at]);
-            let total = vfmaq_f32(
-                sums.totals[at],
-                vmulq_laneq_f32::<0>(scales[i], x_factors),
-                dot,
-            );
-            sums.totals[at] = match FORMAT {
-                Q8 => total,
-                _ => vfmaq_laneq_f32::<1>(total, mins[i], x_factors),
-            };
-            running[at] = after;
-        }
-    }
-    running
 }

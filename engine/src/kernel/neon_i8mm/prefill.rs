@@ -7,14 +7,15 @@
 //! ```text
 //! for each pair p of rows of activations, for each pair r of weight rows:
 //!     dot[2 x 2] = sum over i < 4 of w[r][8i..] * x[p][8i..]
-//!     sum[r][p] += scale[r] * x.scale[p] * dot + min[r] * x.sum[p]
+//!     sum[r][p] += x.scale[p] * (scale[r] * dot + min[r] * x.sum[p])
 //! ```
 
 use std::arch::aarch64::*;
 use std::ops::Range;
 
 use super::super::neon::{
-    HALF, INT4, Q8, ROWS, factors, load, load_quants, min_factor, starts, store, sums,
+    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, starts, store,
+    sum_operand, sums,
 };
 use super::super::neon_asm::{from_memory, smmla};
 use super::DEPTH;
@@ -52,7 +53,7 @@ impl Pair {
             quants[..DEPTH].copy_from_slice(a);
             quants[DEPTH..].copy_from_slice(b);
         }
-        let sums = sums.map(min_factor::<FORMAT>);
+        let sums = sums.map(sum_operand::<FORMAT>);
         Self {
             quants,
             scales: [scales[0], scales[1], scales[0], scales[1]],
@@ -120,7 +121,7 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, 
             for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
                 let out = &mut out[rows.start * ROWS..rows.end * ROWS];
                 for (b, arranged) in blocks.clone().zip(arranged.chunks_exact(pairs)) {
-                    let at = (tile * tiles.blocks + b) * tiles.format.group_bytes(tiles.layout);
+                    let at = tile * tiles.tile_bytes() + b * tiles.format.group_bytes(tiles.layout);
                     let group = tiles.bytes.as_ptr().wrapping_add(at);
                     for half in 0..2 {
                         // SAFETY: `tiles` holds one group for each block of each tile.
@@ -194,7 +195,7 @@ unsafe fn half_tile<const FORMAT: u8>(
     let (outs, single) = out.as_chunks_mut::<{ 2 * ROWS }>();
     for (pair, out) in pairs.iter().zip(outs) {
         let out = &mut out.as_chunks_mut::<4>().0.as_chunks_mut::<{ HALF / 2 }>().0[half];
-        let dots = dots(&weights, pair);
+        let dots = dots::<FORMAT>(&weights, pair, out);
         let factors = weights.factors::<FORMAT>();
         // Two sums at a time, as loads and stores of two cost one instruction.
         let dots = dots
@@ -217,10 +218,16 @@ unsafe fn half_tile<const FORMAT: u8>(
     let single = single.as_chunks_mut::<HALF>().0.get_mut(half);
     if let (Some(pair), Some(out)) = (pairs.last(), single) {
         let zero = vdupq_n_f32(0.0);
-        let dots = dots(&weights, pair);
-        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            let total = load(out);
-            let [low, high] = [vzip1q_f32(total, zero), vzip2q_f32(total, zero)];
+        let quads = out.as_chunks_mut::<4>().0;
+        let mut wide = [[0.0; 4]; HALF / 2];
+        for (wide, quad) in wide.as_chunks_mut::<2>().0.iter_mut().zip(&*quads) {
+            let total = load(quad);
+            store(&mut wide[0], vzip1q_f32(total, zero));
+            store(&mut wide[1], vzip2q_f32(total, zero));
+        }
+        let dots = dots::<FORMAT>(&weights, pair, &wide);
+        for (i, out) in quads.iter_mut().enumerate() {
+            let [low, high] = [load(&wide[2 * i]), load(&wide[2 * i + 1])];
             let low = add::<FORMAT>(low, &weights.factors[2 * i], dots[2 * i], pair);
             let high = add::<FORMAT>(high, &weights.factors[2 * i + 1], dots[2 * i + 1], pair);
             store(out, vuzp1q_f32(low, high));
@@ -228,11 +235,22 @@ unsafe fn half_tile<const FORMAT: u8>(
     }
 }
 
-/// Products of half a tile with two rows of activations.
+/// Products of half a tile with two rows of activations. Symmetric ones carry their offset from the start,
+/// channelwise ones go on from `totals`.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-fn dots(weights: &Weights, pair: &Pair) -> [int32x4_t; HALF / 2] {
-    let mut dots = starts();
+fn dots<const FORMAT: u8>(
+    weights: &Weights,
+    pair: &Pair,
+    totals: &[[f32; 4]; HALF / 2],
+) -> [int32x4_t; HALF / 2] {
+    let mut dots = match FORMAT {
+        CHANNEL => totals
+            .each_ref()
+            .map(|total| vreinterpretq_s32_f32(load(total))),
+        SYMMETRIC => [0; HALF / 2].map(|_| vreinterpretq_s32_f32(load(from_memory(&pair.sums)))),
+        _ => starts(),
+    };
     for (dot, weights) in dots.iter_mut().zip(&weights.quants) {
         for (w, x) in weights.iter().zip(&pair.quants) {
             *dot = smmla(*dot, *w, load_quants(x));
@@ -250,12 +268,14 @@ fn add<const FORMAT: u8>(
     dot: int32x4_t,
     pair: &Pair,
 ) -> float32x4_t {
-    let scales = vmulq_f32(*scales, load(&pair.scales));
-    let total = vfmaq_f32(total, scales, sums(dot));
-    match FORMAT {
-        Q8 => total,
-        _ => vfmaq_f32(total, *mins, load(&pair.sums)),
+    if FORMAT == CHANNEL {
+        return vreinterpretq_f32_s32(dot);
     }
+    let share = match FORMAT {
+        INT4 => vfmaq_f32(vmulq_f32(*mins, load(&pair.sums)), *scales, sums(dot)),
+        _ => vmulq_f32(*scales, sums(dot)),
+    };
+    vfmaq_f32(total, share, load(&pair.scales))
 }
 
 /// Turns 2 x 2 sums into two rows.
