@@ -22,9 +22,10 @@ mod vector;
 use half::f16;
 
 use crate::Error;
+use crate::activations::{Activations, Grouping, RowWriter};
 use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format, Grouping, RowWriter};
+use crate::matrix::Format;
 
 /// All kernels of this architecture, slowest first.
 static KERNELS: &[Kernel] = &[

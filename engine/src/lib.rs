@@ -7,6 +7,7 @@
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
 #[allow(dead_code, reason = "the forward pass reads it")]
+mod activations;
 mod attention;
 mod checkpoint;
 mod config;

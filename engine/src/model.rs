@@ -6,11 +6,12 @@
 //! each.
 
 use crate::Error;
+use crate::activations::{Activations, Grouping};
 use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::KvCache;
-use crate::matrix::{self, Activations, Grouping, Product, Sums};
+use crate::matrix::{self, Product, Sums};
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
 use crate::weights::{LayerWeights, TensorSource, Weights};

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::RandomWeights;
+use crate::activations::{Activations, Grouping};
 use crate::kernel::{self, Kernel};
-use crate::matrix::{self, Activations, Format, Grouping, PackedMatrix, Packing, Product, Sums};
+use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
 use crate::weights::TensorSource;
 

@@ -19,8 +19,9 @@ use half::f16;
 
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
+use crate::activations::Activations;
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format};
+use crate::matrix::Format;
 
 vector_ops!("avx2,fma,f16c", widen = super::widen);
 

@@ -17,8 +17,9 @@ use half::f16;
 
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
+use crate::activations::Activations;
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format};
+use crate::matrix::Format;
 
 vector_ops!(
     "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c",

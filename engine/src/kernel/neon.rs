@@ -10,8 +10,9 @@ use half::f16;
 
 use super::Tiles;
 use super::neon_asm::from_memory;
+use crate::activations::Activations;
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format};
+use crate::matrix::Format;
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;

@@ -22,8 +22,9 @@ use super::neon::{
 use super::neon_asm::sdot;
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
+use crate::activations::Activations;
 use crate::int4::BLOCK;
-use crate::matrix::{Activations, Format};
+use crate::matrix::Format;
 
 vector_ops!("neon,dotprod", widen = super::widen);
 

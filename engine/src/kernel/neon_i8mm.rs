@@ -12,7 +12,8 @@ use std::arch::is_aarch64_feature_detected;
 use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
-use crate::matrix::{Activations, Format};
+use crate::activations::Activations;
+use crate::matrix::Format;
 
 vector_ops!("neon,dotprod,i8mm", widen = super::widen);
 

@@ -17,8 +17,8 @@ use half::f16;
 
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
+use crate::activations::Activations;
 use crate::int4::BLOCK;
-use crate::matrix::Activations;
 
 vector_ops!(, widen = super::widen);
 

@@ -7,9 +7,9 @@
 
 use half::f16;
 
+use crate::activations::{Grouping, RowWriter};
 use crate::attention::{KEY_BLOCK, Partial, ROWS, Span};
 use crate::int4::BLOCK;
-use crate::matrix::{Grouping, RowWriter};
 
 /// Partial sums of a reduction: enough for two registers of any instruction set.
 const LANES: usize = 16;
@@ -352,7 +352,7 @@ macro_rules! vector_ops {
 
             use crate::attention::{Partial, Span};
             use crate::kernel::{VectorOps, vector};
-            use crate::matrix::{Grouping, RowWriter};
+            use crate::activations::{Grouping, RowWriter};
 
             pub(super) const OPS: VectorOps =
                 VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend };

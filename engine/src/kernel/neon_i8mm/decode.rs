@@ -22,8 +22,8 @@ use super::super::neon::{
 };
 use super::super::neon_asm::{faddp, smmla, usmmla};
 use super::DEPTH;
+use crate::activations::{ActivationBlock, Activations};
 use crate::kernel::Tiles;
-use crate::matrix::{ActivationBlock, Activations};
 
 /// Blocks that integer sums run on: column 1 stays within 2^22 of its start for 8 * 32 * 240 * 127 / 2 = 3,901,440,
 /// and that of Q8 for 8 * 32 * 128 * 127 = 4,161,536.

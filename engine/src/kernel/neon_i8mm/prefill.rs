@@ -19,9 +19,9 @@ use super::super::neon::{
 };
 use super::super::neon_asm::{from_memory, smmla};
 use super::DEPTH;
+use crate::activations::Activations;
 use crate::int4::BLOCK;
 use crate::kernel::Tiles;
-use crate::matrix::Activations;
 
 /// Pairs of rows that are arranged at a time, for as many blocks as fit: 12 KiB, to stay in the L1 cache.
 const PAIRS_AT_ONCE: usize = 128;

@@ -1,0 +1,186 @@
+//! Activations in int8, as the products take them.
+
+use crate::int4::BLOCK;
+use crate::kernel::Kernel;
+use crate::matrix::{Format, PackedMatrix};
+use crate::threads::{Parts, Pool};
+
+/// Activations that share a scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    /// 32 columns of a row.
+    #[default]
+    Block,
+    /// A row: every block of it has the same scale.
+    Row,
+}
+
+impl Grouping {
+    /// What activations need that are multiplied with all of these.
+    pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
+        let channelwise = |matrix: &&PackedMatrix| matrix.format() == Format::Int4Channel;
+        if matrices.iter().any(channelwise) {
+            Self::Row
+        } else {
+            Self::Block
+        }
+    }
+}
+
+/// Rows of activations in int8, one scale per block of 32 or per row.
+///
+/// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
+/// without jumping, and rows never meet in the same cache set.
+#[derive(Debug, Default)]
+pub(crate) struct Activations {
+    rows: usize,
+    blocks: usize,
+    grouping: Grouping,
+    quants: Vec<[i8; BLOCK]>,
+    scales: Vec<f32>,
+    sums: Vec<f32>,
+    row_sums: Vec<i32>,
+}
+
+/// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
+pub(crate) struct ActivationBlock<'a> {
+    pub(crate) quants: &'a [i8; BLOCK],
+    pub(crate) scale: f32,
+    pub(crate) sum: f32,
+}
+
+impl Activations {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Blocks in a row.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// What shares a scale.
+    pub(crate) fn grouping(&self) -> Grouping {
+        self.grouping
+    }
+
+    pub(crate) fn block(&self, block: usize, row: usize) -> ActivationBlock<'_> {
+        let at = block * self.rows + row;
+        ActivationBlock {
+            quants: &self.quants[at],
+            scale: self.scales[at],
+            sum: self.sums[at],
+        }
+    }
+
+    /// The sum of all quants of a row.
+    pub(crate) fn row_sum(&self, row: usize) -> i32 {
+        self.row_sums[row]
+    }
+
+    /// All quants, `[blocks, rows]`.
+    pub(crate) fn quants(&self) -> &[[i8; BLOCK]] {
+        &self.quants[..self.blocks * self.rows]
+    }
+
+    /// All scales, `[blocks, rows]`.
+    pub(crate) fn scales(&self) -> &[f32] {
+        &self.scales[..self.blocks * self.rows]
+    }
+
+    /// All sums, `[blocks, rows]`.
+    pub(crate) fn sums(&self) -> &[f32] {
+        &self.sums[..self.blocks * self.rows]
+    }
+
+    /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
+    /// once for the `cols` values of each row.
+    pub(crate) fn fill<'x>(
+        &mut self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        grouping: Grouping,
+        [rows, cols]: [usize; 2],
+        row_values: impl Fn(usize) -> &'x [f32] + Sync,
+    ) {
+        /// Rows that one thread takes at a time; fewer than this are not worth a barrier.
+        const ROWS: usize = 4;
+        assert_eq!(cols % BLOCK, 0);
+        (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
+        let len = rows * self.blocks;
+        if self.quants.len() < len {
+            self.quants.resize(len, [0; BLOCK]);
+            self.scales.resize(len, 0.0);
+            self.sums.resize(len, 0.0);
+        }
+        self.row_sums.resize(rows, 0);
+        let quants = Parts::new(&mut self.quants);
+        let scales = Parts::new(&mut self.scales);
+        let sums = Parts::new(&mut self.sums);
+        let row_sums = Parts::new(&mut self.row_sums);
+        pool.for_each(rows, ROWS, |chunk, _| {
+            for row in chunk {
+                let values = row_values(row);
+                assert_eq!(values.len(), cols);
+                let writer = RowWriter {
+                    row,
+                    rows,
+                    quants: &quants,
+                    scales: &scales,
+                    sums: &sums,
+                    row_sums: &row_sums,
+                };
+                // SAFETY: every row is written by one thread.
+                unsafe { kernel.quantize(values, grouping, &writer) };
+            }
+        });
+    }
+}
+
+/// Writes one row of [`Activations`] while other threads write others.
+pub(crate) struct RowWriter<'a> {
+    row: usize,
+    rows: usize,
+    quants: &'a Parts<'a, [i8; BLOCK]>,
+    scales: &'a Parts<'a, f32>,
+    sums: &'a Parts<'a, f32>,
+    row_sums: &'a Parts<'a, i32>,
+}
+
+/// Where one block of a row goes.
+pub(crate) struct BlockMut<'a> {
+    pub(crate) quants: &'a mut [i8; BLOCK],
+    pub(crate) scale: &'a mut f32,
+    pub(crate) sum: &'a mut f32,
+}
+
+impl RowWriter<'_> {
+    /// One block of this row.
+    ///
+    /// # Safety
+    /// No other thread writes this row.
+    pub(crate) unsafe fn block(&self, block: usize) -> BlockMut<'_> {
+        let at = block * self.rows + self.row;
+        // SAFETY: no other thread writes this row, by the contract, for all three parts.
+        let quants = unsafe { self.quants.part(at..at + 1) };
+        // SAFETY: as above.
+        let scales = unsafe { self.scales.part(at..at + 1) };
+        // SAFETY: as above.
+        let sums = unsafe { self.sums.part(at..at + 1) };
+        BlockMut {
+            quants: &mut quants[0],
+            scale: &mut scales[0],
+            sum: &mut sums[0],
+        }
+    }
+
+    /// Notes the sum of all quants of this row.
+    ///
+    /// # Safety
+    /// No other thread writes this row.
+    pub(crate) unsafe fn finish(&self, sum: i32) {
+        // SAFETY: no other thread writes this row, by the contract.
+        let row_sum = unsafe { self.row_sums.part(self.row..self.row + 1) };
+        row_sum[0] = sum;
+    }
+}
