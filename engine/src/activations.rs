@@ -40,6 +40,8 @@ pub(crate) struct Activations {
     scales: Vec<f32>,
     sums: Vec<f32>,
     row_sums: Vec<i32>,
+    /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
+    floats: Option<Vec<f32>>,
 }
 
 /// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
@@ -57,6 +59,16 @@ impl Activations {
     /// Blocks in a row.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks
+    }
+
+    /// Keeps the values beside the quants from the next [`Activations::fill`] on, for the products to use instead.
+    pub(crate) fn keep_floats(&mut self) {
+        self.floats.get_or_insert_default();
+    }
+
+    /// The values, `[rows, cols]`, when they are kept.
+    pub(crate) fn floats(&self) -> Option<&[f32]> {
+        self.floats.as_deref()
     }
 
     /// What shares a scale.
@@ -114,6 +126,10 @@ impl Activations {
             self.sums.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
+        if let Some(floats) = &mut self.floats {
+            floats.resize(rows * cols, 0.0);
+        }
+        let floats = self.floats.as_deref_mut().map(Parts::new);
         let quants = Parts::new(&mut self.quants);
         let scales = Parts::new(&mut self.scales);
         let sums = Parts::new(&mut self.sums);
@@ -122,6 +138,11 @@ impl Activations {
             for row in chunk {
                 let values = row_values(row);
                 assert_eq!(values.len(), cols);
+                if let Some(floats) = &floats {
+                    // SAFETY: every row is written by one thread.
+                    let kept = unsafe { floats.part(row * cols..(row + 1) * cols) };
+                    kept.copy_from_slice(values);
+                }
                 let writer = RowWriter {
                     row,
                     rows,

@@ -32,6 +32,7 @@ mod weights;
 pub mod bench;
 pub mod hub;
 pub mod metrics;
+pub mod perplexity;
 
 pub use error::Error;
 pub use request::{

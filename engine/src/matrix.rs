@@ -316,6 +316,9 @@ pub(crate) fn multiply<const N: usize>(
     sums: &mut Sums,
     products: [Product<'_>; N],
 ) {
+    if let Some(floats) = x.floats() {
+        return multiply_floats(pool, floats, products);
+    }
     let kernel = products[0].matrix.kernel;
     let per_tile = x.rows() * kernel.layout.rows;
     let tiles_at_once = (SUMS / per_tile).clamp(1, 64);
@@ -353,6 +356,39 @@ pub(crate) fn multiply<const N: usize>(
             first = end;
         }
     });
+}
+
+/// The products with activations that were not rounded, in plain loops.
+fn multiply_floats<const N: usize>(pool: &mut Pool, x: &[f32], products: [Product<'_>; N]) {
+    /// Rows of a matrix that a thread takes at a time.
+    const ROWS: usize = 16;
+    for Product { matrix, out, add } in products {
+        let (rows, cols) = (matrix.rows, matrix.cols);
+        let out = Parts::new(out);
+        pool.for_each(rows, ROWS, |range, _| {
+            let mut weights = vec![0.0; cols];
+            for row in range {
+                matrix.row_to_f32(row, &mut weights);
+                for (m, x) in x.chunks_exact(cols).enumerate() {
+                    // SAFETY: every row of the matrix is computed by one thread.
+                    let out = unsafe { out.part(m * rows + row..m * rows + row + 1) };
+                    let sum = dot(&weights, x);
+                    out[0] = if add { out[0] + sum } else { sum };
+                }
+            }
+        });
+    }
+}
+
+/// In several partial sums, so that rounding stays small and the compiler may use whole registers.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+        for i in 0..16 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    sums.iter().sum()
 }
 
 /// Moves sums `[tiles, x rows, tile rows]` to `out` `[x rows, matrix rows]`.

@@ -100,6 +100,12 @@ impl Model {
         self.pool.threads()
     }
 
+    /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the
+    /// rounding.
+    pub(crate) fn keep_floats(&mut self) {
+        self.buffers.quantized.keep_floats();
+    }
+
     /// Makes the calling thread the one that runs the model.
     pub(crate) fn settle(&self) {
         self.pool.settle();
@@ -124,6 +130,30 @@ impl Model {
         batch: &mut [NewTokens<'_>],
         cancelled: &dyn Fn() -> bool,
     ) -> Option<&[f32]> {
+        self.layers(batch, cancelled)?;
+        let hidden = self.config.hidden;
+        let mut row = 0;
+        for (index, sequence) in batch.iter().enumerate() {
+            row += sequence.tokens.len();
+            let last = (row - 1) * hidden..row * hidden;
+            self.buffers.x.copy_within(last, index * hidden);
+        }
+        Some(self.head(batch.len()))
+    }
+
+    /// Runs one step of one sequence and returns the logits behind each of its tokens, `[tokens, vocabulary]`.
+    ///
+    /// # Panics
+    /// As [`Model::forward`].
+    pub(crate) fn forward_each(&mut self, tokens: &[u32], cache: &mut KvCache) -> &[f32] {
+        let rows = tokens.len();
+        // Nobody cancels.
+        let _ = self.layers(&mut [NewTokens { tokens, cache }], &|| false);
+        self.head(rows)
+    }
+
+    /// Runs one step up to the last hidden states; `None` when it was cancelled.
+    fn layers(&mut self, batch: &mut [NewTokens<'_>], cancelled: &dyn Fn() -> bool) -> Option<()> {
         let rows = self.start(batch);
         for layer in 0..self.config.layers {
             if cancelled() {
@@ -135,7 +165,7 @@ impl Model {
         for sequence in batch.iter_mut() {
             sequence.cache.advance(sequence.tokens.len());
         }
-        Some(self.head(batch))
+        Some(())
     }
 
     fn heads(&self) -> Heads {
@@ -311,16 +341,11 @@ impl Model {
         );
     }
 
-    /// Logits behind the last row of each sequence.
-    fn head(&mut self, batch: &[NewTokens<'_>]) -> &[f32] {
+    /// Logits behind the first rows of `x`.
+    fn head(&mut self, rows: usize) -> &[f32] {
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let b = &mut self.buffers;
-        let mut row = 0;
-        for (index, sequence) in batch.iter().enumerate() {
-            row += sequence.tokens.len();
-            b.x.copy_within((row - 1) * hidden..row * hidden, index * hidden);
-        }
-        b.x.truncate(batch.len() * hidden);
+        b.x.truncate(rows * hidden);
         let matrix = self.weights.head();
         let norm = Norm {
             weight: &self.weights.output_norm,
@@ -329,7 +354,7 @@ impl Model {
         };
         let pool = &mut self.pool;
         norm.quantize(pool, self.kernel, &b.x, &mut b.normed, &mut b.quantized);
-        b.logits.resize(batch.len() * vocabulary, 0.0);
+        b.logits.resize(rows * vocabulary, 0.0);
         let product = Product {
             matrix,
             out: &mut b.logits,

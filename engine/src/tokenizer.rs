@@ -125,8 +125,7 @@ impl Tokenizer {
     }
 
     fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
-        if let Some(bos) = self.bos
-            && self.adds_bos
+        if let Some(bos) = self.added_bos()
             && ids.first() != Some(&bos)
         {
             ids.insert(0, bos);
@@ -163,6 +162,11 @@ impl Tokenizer {
     #[cfg(test)]
     pub(crate) fn vocabulary(&self) -> usize {
         self.vocabulary.len()
+    }
+
+    /// The token that every prompt of this model starts with, if there is one.
+    pub(crate) fn added_bos(&self) -> Option<u32> {
+        self.bos.filter(|_| self.adds_bos)
     }
 
     /// The token that starts a sequence.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nibble_engine::Sampling;
 
 #[cfg(test)]
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Measure prefill and decode speed on this machine
     Bench(BenchArgs),
+    /// Measure how well the model foretells a text
+    Perplexity(PerplexityArgs),
     /// List the matrix kernels and which of them this CPU runs
     Kernels(KernelsArgs),
 }
@@ -130,14 +132,8 @@ pub(crate) struct TokenizeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// A GGUF file [default: the default model]
-    #[arg(
-        long,
-        env = "NIBBLE_MODEL",
-        hide_env_values = true,
-        value_name = "PATH"
-    )]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
     /// Random weights of a shape instead of a file: smollm2-135m, llama-3.2-1b, llama-3.2-3b, llama-3.1-8b
     #[arg(long, value_name = "NAME", value_parser = shapes(), hide_possible_values = true)]
     pub(crate) shape: Option<String>,
@@ -164,6 +160,33 @@ pub(crate) struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerplexityArgs {
+    /// The text, UTF-8
+    #[arg(long = "file", value_name = "PATH")]
+    pub(crate) text: PathBuf,
+    /// Tokens of a window, of which the second half counts [default: 512]
+    #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
+    pub(crate) context: Option<usize>,
+    /// What becomes of activations: int8 as for answers, or f32, slowly, to see what rounding them does
+    #[arg(long, value_name = "KIND", value_enum, default_value = "int8")]
+    pub(crate) activations: Activations,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// What becomes of activations before they are multiplied.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Activations {
+    Int8,
+    F32,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +224,19 @@ pub(crate) struct PriceArgs {
     pub(crate) usd_per_hour: f64,
 }
 
+/// The file of the model.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
+    #[arg(
+        long,
+        env = "NIBBLE_MODEL",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) model: Option<PathBuf>,
+}
+
 /// What computes.
 #[derive(Debug, Args)]
 pub(crate) struct ComputeArgs {
@@ -222,14 +258,8 @@ pub(crate) struct ComputeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
-    #[arg(
-        long,
-        env = "NIBBLE_MODEL",
-        hide_env_values = true,
-        value_name = "PATH"
-    )]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     /// The longest conversation, in tokens [default: the model's own, at most 8192]

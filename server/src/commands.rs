@@ -8,6 +8,7 @@ mod figures;
 mod generate;
 mod kernels;
 mod loading;
+mod perplexity;
 mod serve;
 mod tokenize;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Perplexity(args) => perplexity::run(&args),
         Command::Kernels(args) => kernels::run(&args),
     }
 }

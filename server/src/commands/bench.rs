@@ -10,7 +10,7 @@ use crate::cli::BenchArgs;
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let subject = match &args.shape {
         Some(shape) => Subject::Shape(shape.clone()),
-        None => Subject::File(loading::model_file(args.model.as_deref())?),
+        None => Subject::File(loading::model_file(&args.file)?),
     };
     let options = Options {
         subject,

@@ -1,7 +1,7 @@
 //! From model options to a loaded engine, with the default model fetched when there is none yet.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::hub::{self, Progress};
 use nibble_engine::{Engine, Error, LoadOptions};
 
-use crate::cli::ModelArgs;
+use crate::cli::{FileArgs, ModelArgs};
 
 /// Loads what the options name; `queue` limits the requests that may wait.
 pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, Error> {
-    let model = model_file(args.model.as_deref())?;
+    let model = model_file(&args.file)?;
     tracing::info!("loading `{}`", model.display());
     let engine = Engine::load(&LoadOptions {
         model,
@@ -38,10 +38,10 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
 }
 
 /// The file that was named, or the default model's, fetched when it is not there yet.
-pub(super) fn model_file(named: Option<&Path>) -> Result<PathBuf, Error> {
-    match named {
+pub(super) fn model_file(named: &FileArgs) -> Result<PathBuf, Error> {
+    match &named.model {
         // An environment file that leaves NIBBLE_MODEL empty means the default.
-        Some(path) if !path.as_os_str().is_empty() => Ok(path.to_owned()),
+        Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
         _ => hub::default_model(&Bar::default()),
     }
 }

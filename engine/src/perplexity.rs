@@ -1,0 +1,288 @@
+//! How well a model foretells a text: the measure by which kernels, roundings and formats are compared.
+//!
+//! The protocol is that of llama.cpp's `llama-perplexity`, so that figures compare: windows of the text that do not
+//! overlap, each read from an empty cache; the tokens of the second half of a window count, as the first half gives
+//! them something to be foretold from. A last window that is not full is left out.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::Error;
+use crate::checkpoint::Gguf;
+use crate::config::ModelConfig;
+use crate::generate::PREFILL;
+use crate::kernel;
+use crate::model::{Model, NewTokens};
+use crate::schedule::{self, pool};
+use crate::tokenizer::Tokenizer;
+
+/// What to measure.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A GGUF file.
+    pub model: PathBuf,
+    /// The text.
+    pub text: String,
+    /// Tokens of a window; by default [`DEFAULT_WINDOW`].
+    pub window: Option<usize>,
+    /// Threads; by default as many as [`crate::Engine`] would take.
+    pub threads: Option<usize>,
+    /// Whether each thread stays on a CPU of its own.
+    pub pin: bool,
+    /// Kernel by name; by default the fastest.
+    pub kernel: Option<String>,
+    /// Whether activations are rounded to int8, as they are for answers, or kept in f32, which is slow.
+    pub activations: Rounding,
+}
+
+/// What becomes of activations before they are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// They are rounded to int8.
+    #[default]
+    Int8,
+    /// They stay in f32.
+    F32,
+}
+
+/// Tokens of a window unless told otherwise.
+pub const DEFAULT_WINDOW: usize = 512;
+/// Tokens whose logits are computed at a time.
+const CHUNK: usize = 64;
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name of the file.
+    pub model: String,
+    /// `exp(nll)`.
+    pub perplexity: f64,
+    /// Mean negative logarithm of the probability that the model gave to each counted token.
+    pub nll: f64,
+    /// Tokens that were counted.
+    pub tokens: usize,
+    /// Windows that were read.
+    pub windows: usize,
+    /// Tokens of a window.
+    pub window: usize,
+    /// Tokens that were read a second.
+    pub tokens_per_second: f64,
+    /// The matrix kernel.
+    pub kernel: String,
+    /// What became of activations.
+    pub activations: Rounding,
+}
+
+/// Reads the text window by window; `progress` is told the windows done, all windows, and the perplexity so far.
+///
+/// # Errors
+/// What loading the model gives, and [`Error::Option`] for a window that the model cannot hold or the text not fill.
+pub fn run(
+    options: &Options,
+    mut progress: impl FnMut(usize, usize, f64),
+) -> Result<Report, Error> {
+    let kernel = kernel::choose(options.kernel.as_deref())?;
+    let pool = pool(options.threads, options.pin)?;
+    let gguf = Gguf::open(&options.model)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
+    let window = window(options, config.context)?;
+    let tokenizer = Tokenizer::from_gguf(&gguf)?
+        .ok_or_else(|| gguf.error("it has no vocabulary, so it cannot read a text"))?;
+    let bos = tokenizer.added_bos();
+    let mut tokens = tokenizer.encode_raw(&options.text);
+    let windows = tokens.len() / window;
+    if windows == 0 {
+        return Err(Error::Option(format!(
+            "the text has {} tokens, and a window takes {window}",
+            tokens.len()
+        )));
+    }
+    let mut model = Model::load(&gguf, config, kernel, pool)?;
+    model.settle();
+    if options.activations == Rounding::F32 {
+        model.keep_floats();
+    }
+    let started = Instant::now();
+    let (mut sum, mut counted) = (0.0, 0);
+    for (index, window) in tokens.chunks_exact_mut(window).enumerate() {
+        if let Some(bos) = bos {
+            window[0] = bos;
+        }
+        sum += second_half(&mut model, window);
+        counted += window.len().div_ceil(2) - 1;
+        progress(index + 1, windows, (sum / counted as f64).exp());
+    }
+    let nll = sum / counted as f64;
+    Ok(Report {
+        model: schedule::name(&options.model),
+        perplexity: nll.exp(),
+        nll,
+        tokens: counted,
+        windows,
+        window,
+        tokens_per_second: (windows * window) as f64 / started.elapsed().as_secs_f64(),
+        kernel: kernel.name.to_owned(),
+        activations: options.activations,
+    })
+}
+
+fn window(options: &Options, context: usize) -> Result<usize, Error> {
+    let window = options.window.unwrap_or(DEFAULT_WINDOW.min(context));
+    if (4..=context).contains(&window) {
+        Ok(window)
+    } else {
+        Err(Error::Option(format!(
+            "a window must have from 4 to the model's {context} tokens, found {window}"
+        )))
+    }
+}
+
+/// The negative logarithms of the probabilities of the tokens behind the middle of a window, summed.
+fn second_half(model: &mut Model, window: &[u32]) -> f64 {
+    let vocabulary = model.config().vocabulary;
+    let mut cache = model.new_cache();
+    let (first, counted) = window.split_at(window.len() / 2);
+    for tokens in first.chunks(PREFILL) {
+        let cache = &mut cache;
+        model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+    }
+    let mut sum = 0.0;
+    // The last token foretells nothing that is known.
+    let foretelling = &counted[..counted.len() - 1];
+    for (tokens, next) in foretelling.chunks(CHUNK).zip(counted[1..].chunks(CHUNK)) {
+        let logits = model.forward_each(tokens, &mut cache);
+        for (logits, next) in logits.chunks_exact(vocabulary).zip(next) {
+            sum += surprise(logits, *next as usize);
+        }
+    }
+    sum
+}
+
+/// `-ln softmax(logits)[token]`.
+fn surprise(logits: &[f32], token: usize) -> f64 {
+    let high = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from(logit - high).exp())
+        .sum();
+    sum.ln() - f64::from(logits[token] - high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::Pool;
+
+    fn options(text: &str) -> Options {
+        let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
+        Options {
+            model: tiny.into(),
+            text: text.into(),
+            window: Some(16),
+            threads: Some(2),
+            ..Options::default()
+        }
+    }
+
+    const TEXT: &str =
+        "The quick brown fox jumps over the lazy dog, and then it does so again and again.";
+
+    /// From the definition: the probability of each token after all before it, one at a time.
+    fn token_by_token(options: &Options, window: usize) -> f64 {
+        let gguf = Gguf::open(&options.model).unwrap();
+        let config = ModelConfig::from_gguf(&gguf).unwrap();
+        let tokenizer = Tokenizer::from_gguf(&gguf).unwrap().unwrap();
+        let kernel = kernel::choose(Some("scalar")).unwrap();
+        let mut model = Model::load(&gguf, config, kernel, Pool::new(1).unwrap()).unwrap();
+        let mut tokens = tokenizer.encode_raw(&options.text);
+        let mut surprises = Vec::new();
+        for window in tokens.chunks_exact_mut(window) {
+            if let Some(bos) = tokenizer.added_bos() {
+                window[0] = bos;
+            }
+            let mut cache = model.new_cache();
+            for (position, pair) in window.windows(2).enumerate() {
+                let (tokens, cache) = (&pair[..1], &mut cache);
+                let logits = model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+                let logits = logits.unwrap();
+                let sum: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
+                let probability = f64::from(logits[pair[1] as usize]).exp() / sum;
+                if position >= window.len() / 2 {
+                    surprises.push(-probability.ln());
+                }
+            }
+        }
+        surprises.iter().sum::<f64>() / surprises.len() as f64
+    }
+
+    #[test]
+    fn it_is_what_its_definition_says_with_every_kernel() {
+        for window in [16, 17] {
+            let options = Options {
+                window: Some(window),
+                ..options(TEXT)
+            };
+            let expected = token_by_token(&options, window);
+            let mut reports = Vec::new();
+            for kernel in kernel::supported() {
+                let kernel = Some(kernel.name.to_owned());
+                let options = Options {
+                    kernel,
+                    ..options.clone()
+                };
+                let mut told = Vec::new();
+                let report = run(&options, |done, all, _| told.push((done, all))).unwrap();
+                assert!(
+                    (report.nll - expected).abs() < 1e-6,
+                    "{report:?}, not {expected}"
+                );
+                assert_eq!(told.len(), report.windows);
+                assert_eq!(told.last(), Some(&(report.windows, report.windows)));
+                reports.push(report.nll.to_bits());
+            }
+            assert!(reports.iter().all(|nll| *nll == reports[0]));
+        }
+    }
+
+    #[test]
+    fn rounding_activations_changes_it_little() {
+        let rounded = run(&options(TEXT), |_, _, _| {}).unwrap();
+        let activations = Rounding::F32;
+        let options = Options {
+            activations,
+            ..options(TEXT)
+        };
+        let exact = run(&options, |_, _, _| {}).unwrap();
+        assert_ne!(rounded.nll, exact.nll);
+        let ratio = rounded.perplexity / exact.perplexity;
+        assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+    }
+
+    #[test]
+    fn what_no_window_fits_is_refused_by_name() {
+        let refuse = |options: Options, words: [&str; 2]| {
+            let error = run(&options, |_, _, _| {}).unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        };
+        refuse(options("Short."), ["the text has", "16"]);
+        let window = Some(1_000_000);
+        refuse(
+            Options {
+                window,
+                ..options(TEXT)
+            },
+            ["from 4 to", "1000000"],
+        );
+        let window = Some(3);
+        refuse(
+            Options {
+                window,
+                ..options(TEXT)
+            },
+            ["from 4 to", "found 3"],
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! `nibble perplexity`: how well a model foretells a text.
+
+use std::fs;
+use std::io::{self, Write};
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use nibble_engine::perplexity::{self, Options, Rounding};
+
+use super::loading;
+use crate::cli::{Activations, PerplexityArgs};
+
+pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
+    let path = args.text.display();
+    let bytes = fs::read(&args.text).with_context(|| format!("cannot read `{path}`"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow!("`{path}` is not UTF-8: the byte at {at} begins no character")
+    })?;
+    let options = Options {
+        model: loading::model_file(&args.file)?,
+        text,
+        window: args.context,
+        threads: args.compute.threads,
+        pin: args.compute.pin,
+        kernel: args.compute.kernel.clone(),
+        activations: match args.activations {
+            Activations::Int8 => Rounding::Int8,
+            Activations::F32 => Rounding::F32,
+        },
+    };
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left") {
+        bar.set_style(style);
+    }
+    let report = perplexity::run(&options, |done, all, perplexity| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_message(format!("perplexity {perplexity:.4}"));
+    })?;
+    bar.finish_and_clear();
+    let mut stdout = io::stdout();
+    if args.json {
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        writeln!(
+            stdout,
+            "{}: perplexity {:.4} over {} tokens in {} windows of {}, {:.1} tokens/s with {}",
+            report.model,
+            report.perplexity,
+            report.tokens,
+            report.windows,
+            report.window,
+            report.tokens_per_second,
+            report.kernel,
+        )?;
+    }
+    Ok(())
+}
