@@ -40,6 +40,8 @@ pub(crate) struct Activations {
     scales: Vec<f32>,
     sums: Vec<f32>,
     row_sums: Vec<i32>,
+    /// Whether rows share a scale even where the weights do not want it.
+    by_row: bool,
     /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
     floats: Option<Vec<f32>>,
 }
@@ -59,6 +61,11 @@ impl Activations {
     /// Blocks in a row.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks
+    }
+
+    /// Gives all values of a row one scale from the next [`Activations::fill`] on, asked for or not.
+    pub(crate) fn round_by_row(&mut self) {
+        self.by_row = true;
     }
 
     /// Keeps the values beside the quants from the next [`Activations::fill`] on, for the products to use instead.
@@ -118,6 +125,7 @@ impl Activations {
         /// Rows that one thread takes at a time; fewer than this are not worth a barrier.
         const ROWS: usize = 4;
         assert_eq!(cols % BLOCK, 0);
+        let grouping = if self.by_row { Grouping::Row } else { grouping };
         (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
         let len = rows * self.blocks;
         if self.quants.len() < len {

@@ -22,7 +22,7 @@ use crate::matrix::{Format, huge_pages};
 use crate::model::{Model, NewTokens};
 use crate::schedule::pool;
 use crate::threads::Pool;
-use crate::weights::{MatrixSource, TensorSource};
+use crate::weights::{MatrixSource, Rounding, TensorSource, Want};
 
 pub use product::{Case, PreparedProduct, cases};
 
@@ -54,6 +54,8 @@ pub struct Options {
     pub pin: bool,
     /// Kernel by name; by default the fastest.
     pub kernel: Option<String>,
+    /// What weights are rounded to.
+    pub rounding: Rounding,
     /// How often each is measured.
     pub repetitions: usize,
 }
@@ -174,7 +176,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let read_bandwidth = read_bandwidth(&mut threads)?;
     let multiply_rate = kernel.peak().map(|peak| multiply_rate(&mut threads, peak));
     let started = Instant::now();
-    let (name, mut model) = load(&options.subject, kernel, threads)?;
+    let (name, mut model) = load(options, kernel, threads)?;
     let load_seconds = started.elapsed().as_secs_f64();
     check(options, model.config())?;
 
@@ -233,22 +235,23 @@ fn repetitions(options: &Options, tokens: usize) -> usize {
 }
 
 fn load(
-    subject: &Subject,
+    options: &Options,
     kernel: &'static kernel::Kernel,
     threads: Pool,
 ) -> Result<(String, Model), Error> {
-    match subject {
+    let rounding = options.rounding;
+    match &options.subject {
         Subject::File(path) => {
             let gguf = Gguf::open(path)?;
             let config = ModelConfig::from_gguf(&gguf)?;
             let name = crate::schedule::name(path);
-            Ok((name, Model::load(&gguf, config, kernel, threads)?))
+            Ok((name, Model::load(&gguf, config, rounding, kernel, threads)?))
         }
         Subject::Shape(name) => {
             let config = shape(name)?;
             Ok((
                 name.clone(),
-                Model::load(&RandomWeights, config, kernel, threads)?,
+                Model::load(&RandomWeights, config, rounding, kernel, threads)?,
             ))
         }
     }
@@ -288,7 +291,7 @@ impl TensorSource for RandomWeights {
         &self,
         _name: &str,
         [_, cols]: [usize; 2],
-        _format: Format,
+        want: Want,
     ) -> Result<MatrixSource<'_>, Error> {
         // Keeps the activations near 1 from layer to layer.
         let scale = f16::from_f32(0.2 / (cols as f32).sqrt());
@@ -301,8 +304,12 @@ impl TensorSource for RandomWeights {
             });
             Block { scale, min, quants }
         };
+        let format = match want {
+            Want::Stored(_) => Format::Int4Symmetric,
+            Want::Rounded(format) => format,
+        };
         Ok(MatrixSource {
-            format: Format::Int4Symmetric,
+            format,
             blocks: Box::new(blocks),
         })
     }
@@ -424,6 +431,7 @@ mod tests {
             threads: Some(2),
             pin: false,
             kernel: None,
+            rounding: Rounding::default(),
             repetitions: 3,
         }
     }

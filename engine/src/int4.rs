@@ -36,6 +36,15 @@ impl Block {
         Self { scale, min, quants }
     }
 
+    /// Rounds 32 weights of a row to the levels -8 to 7 of the row's scale.
+    pub(crate) fn channel(weights: &[f32; BLOCK], scale: f16) -> Self {
+        Self {
+            scale,
+            min: f16::from_f32(-8.0 * scale.to_f32()),
+            quants: weights.map(|w| quant(w, scale, -8.0, 7.0) + 8),
+        }
+    }
+
     /// Rounds 32 weights to 8 bits.
     pub(crate) fn q8(weights: &[f32; BLOCK]) -> Self {
         let high = weights.iter().fold(0.0, |high: f32, w| high.max(w.abs()));
@@ -54,6 +63,28 @@ impl Block {
         let (scale, min) = (self.scale.to_f32(), self.min.to_f32());
         self.quants.map(|q| scale * f32::from(q) + min)
     }
+}
+
+/// The scale of a whole row for [`Block::channel`]: of some that cut off more or fewer of the largest weights, the one
+/// with the smallest squared error.
+pub(crate) fn channel_scale(row: &[f32]) -> f16 {
+    let high = row.iter().fold(0.0, |high: f32, w| high.max(w.abs()));
+    let candidates = (8..=16).map(|sixteenths| {
+        let scale = f16::from_f32(high * sixteenths as f32 / 16.0 / 7.5);
+        let inverse = if scale == f16::ZERO {
+            0.0
+        } else {
+            1.0 / scale.to_f32()
+        };
+        let error = row.iter().map(|w| {
+            let level = (w * inverse).round().clamp(-8.0, 7.0);
+            (w - level * scale.to_f32()).powi(2)
+        });
+        (error.sum::<f32>(), scale)
+    });
+    candidates
+        .min_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(f16::ZERO, |(_, scale)| scale)
 }
 
 /// The level nearest to `weight`; everything is level 0 where the scale is too small for an f16.
@@ -87,6 +118,33 @@ mod tests {
     fn a_block_of_equal_weights_keeps_their_value() {
         assert_eq!(Block::int4(&[0.25; BLOCK]).dequantize(), [0.25; BLOCK]);
         assert_eq!(Block::q8(&[0.0; BLOCK]).dequantize(), [0.0; BLOCK]);
+    }
+
+    #[test]
+    fn a_row_of_normal_weights_is_cut_off_where_that_helps() {
+        // Sums of uniform numbers, with one weight far out.
+        let mut state = 1u32;
+        let mut row: Vec<f32> = (0..512)
+            .map(|_| {
+                let uniform = |_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+                };
+                (0..12).map(uniform).sum()
+            })
+            .collect();
+        row[17] = 6.0;
+        let error = |scale: f16| {
+            let blocks = row.as_chunks::<BLOCK>().0.iter();
+            let restored = blocks.flat_map(|block| Block::channel(block, scale).dequantize());
+            let errors = restored
+                .zip(&row)
+                .map(|(restored, w)| (restored - w).powi(2));
+            errors.sum::<f32>()
+        };
+        let found = error(channel_scale(&row));
+        assert!(found < 0.8 * error(f16::from_f32(6.0 / 7.5)));
+        assert_eq!(channel_scale(&[0.0; BLOCK]), f16::ZERO);
     }
 
     #[test]

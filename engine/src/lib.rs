@@ -40,3 +40,4 @@ pub use request::{
     Request, Role, Sampling, Stopper,
 };
 pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
+pub use weights::Rounding;

@@ -14,7 +14,7 @@ use crate::kv::KvCache;
 use crate::matrix::{self, Product, Sums};
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
-use crate::weights::{LayerWeights, TensorSource, Weights};
+use crate::weights::{LayerWeights, Rounding, TensorSource, Weights};
 
 /// New tokens of one sequence.
 pub(crate) struct NewTokens<'a> {
@@ -65,10 +65,11 @@ impl Model {
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: ModelConfig,
+        rounding: Rounding,
         kernel: &'static Kernel,
         mut pool: Pool,
     ) -> Result<Self, Error> {
-        let weights = Weights::load(source, &config, kernel, &mut pool)?;
+        let weights = Weights::load(source, &config, rounding, kernel, &mut pool)?;
         let rope = Rope::new(
             config.head_dim,
             config.rope_theta,
@@ -104,6 +105,11 @@ impl Model {
     /// rounding.
     pub(crate) fn keep_floats(&mut self) {
         self.buffers.quantized.keep_floats();
+    }
+
+    /// Gives all activations of a row one scale from now on.
+    pub(crate) fn round_by_row(&mut self) {
+        self.buffers.quantized.round_by_row();
     }
 
     /// Makes the calling thread the one that runs the model.

@@ -17,6 +17,7 @@ use crate::kernel;
 use crate::model::{Model, NewTokens};
 use crate::schedule::{self, pool};
 use crate::tokenizer::Tokenizer;
+use crate::weights::Rounding;
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -33,17 +34,22 @@ pub struct Options {
     pub pin: bool,
     /// Kernel by name; by default the fastest.
     pub kernel: Option<String>,
-    /// Whether activations are rounded to int8, as they are for answers, or kept in f32, which is slow.
-    pub activations: Rounding,
+    /// What weights are rounded to.
+    pub rounding: Rounding,
+    /// What becomes of activations.
+    pub activations: Activations,
 }
 
 /// What becomes of activations before they are multiplied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Rounding {
-    /// They are rounded to int8.
+pub enum Activations {
+    /// They are rounded to int8, one scale for 32 of them (for a whole row where weights are channelwise).
     #[default]
     Int8,
+    /// They are rounded to int8, one scale for a whole row.
+    #[serde(rename = "int8-row")]
+    Int8Row,
     /// They stay in f32.
     F32,
 }
@@ -73,7 +79,7 @@ pub struct Report {
     /// The matrix kernel.
     pub kernel: String,
     /// What became of activations.
-    pub activations: Rounding,
+    pub activations: Activations,
 }
 
 /// Reads the text window by window; `progress` is told the windows done, all windows, and the perplexity so far.
@@ -100,10 +106,12 @@ pub fn run(
             tokens.len()
         )));
     }
-    let mut model = Model::load(&gguf, config, kernel, pool)?;
+    let mut model = Model::load(&gguf, config, options.rounding, kernel, pool)?;
     model.settle();
-    if options.activations == Rounding::F32 {
-        model.keep_floats();
+    match options.activations {
+        Activations::Int8 => {}
+        Activations::Int8Row => model.round_by_row(),
+        Activations::F32 => model.keep_floats(),
     }
     let started = Instant::now();
     let (mut sum, mut counted) = (0.0, 0);
@@ -196,7 +204,14 @@ mod tests {
         let config = ModelConfig::from_gguf(&gguf).unwrap();
         let tokenizer = Tokenizer::from_gguf(&gguf).unwrap().unwrap();
         let kernel = kernel::choose(Some("scalar")).unwrap();
-        let mut model = Model::load(&gguf, config, kernel, Pool::new(1).unwrap()).unwrap();
+        let mut model = Model::load(
+            &gguf,
+            config,
+            Rounding::default(),
+            kernel,
+            Pool::new(1).unwrap(),
+        )
+        .unwrap();
         let mut tokens = tokenizer.encode_raw(&options.text);
         let mut surprises = Vec::new();
         for window in tokens.chunks_exact_mut(window) {
@@ -250,7 +265,7 @@ mod tests {
     #[test]
     fn rounding_activations_changes_it_little() {
         let rounded = run(&options(TEXT), |_, _, _| {}).unwrap();
-        let activations = Rounding::F32;
+        let activations = Activations::F32;
         let options = Options {
             activations,
             ..options(TEXT)

@@ -18,6 +18,7 @@ use crate::model::Model;
 use crate::prompt::ChatTemplate;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
+use crate::weights::Rounding;
 use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 
 /// How to load a model; `None` leaves the choice to the engine.
@@ -31,6 +32,8 @@ pub struct LoadOptions {
     pub pin: bool,
     /// Matrix kernel by name; by default the fastest that this CPU runs.
     pub kernel: Option<String>,
+    /// What weights are rounded to.
+    pub rounding: Rounding,
     /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`].
     pub context: Option<usize>,
     /// Requests that may wait; by default [`DEFAULT_QUEUE`].
@@ -77,8 +80,8 @@ impl Engine {
             gguf.error("it has no vocabulary, so it can neither read nor write text")
         })?;
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
-        let model = Model::load(&gguf, config, kernel, pool)?;
-        let info = info(&model, name(&options.model), context);
+        let model = Model::load(&gguf, config, options.rounding, kernel, pool)?;
+        let info = info(&model, name(&options.model), context, options.rounding);
         let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
         let (queue, jobs) = mpsc::sync_channel(queue_limit);
         let (tokenizer, shared) = (Arc::new(tokenizer), Arc::<Shared>::default());
@@ -229,8 +232,9 @@ fn context(asked: Option<usize>, model: usize) -> Result<usize, Error> {
     }
 }
 
-fn info(model: &Model, name: String, context: usize) -> ModelInfo {
+fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {
     let (config, weights) = (model.config(), model.weights());
+    let group = if rounding.channelwise { "a row" } else { "32" };
     let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
     ModelInfo {
         id: name.to_lowercase(),
@@ -238,7 +242,7 @@ fn info(model: &Model, name: String, context: usize) -> ModelInfo {
         weight_bytes: weights.bytes(),
         context,
         vocabulary: config.vocabulary,
-        quantization: format!("int4 in groups of 32, {bits:.1} bits a weight"),
+        quantization: format!("int4 in groups of {group}, {bits:.1} bits a weight"),
         kernel: model.kernel().name.to_owned(),
         threads: model.threads(),
         sampling: Sampling::advised_for(&name),

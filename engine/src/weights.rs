@@ -3,15 +3,26 @@
 //! Four-bit and eight-bit tensors are taken as they are; floats become int4 in the layers and Q8 in the embedding and
 //! the output head, where rounding shows most.
 
+use std::sync::OnceLock;
+
 use half::f16;
 
 use crate::Error;
 use crate::checkpoint::{Gguf, Tensor, TensorType};
 use crate::config::ModelConfig;
-use crate::int4::{BLOCK, Block};
+use crate::int4::{BLOCK, Block, channel_scale};
 use crate::kernel::Kernel;
 use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
 use crate::threads::Pool;
+
+/// What weights are rounded to beyond what the file already holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounding {
+    /// In the layers, one scale for a whole row instead of one for 32 weights: smaller, faster and less exact.
+    pub channelwise: bool,
+    /// Four bits for the output head, which is otherwise kept in eight unless the file has it in four.
+    pub int4_head: bool,
+}
 
 /// One transformer layer; matrices are `[outputs, inputs]` under the checkpoint's names.
 pub(crate) struct LayerWeights {
@@ -49,25 +60,29 @@ pub(crate) struct Weights {
     pub(crate) layers: Vec<LayerWeights>,
     /// `[hidden]`.
     pub(crate) output_norm: Vec<f32>,
-    /// `[vocabulary, hidden]`; models that tie it to the embedding have none.
+    /// `[vocabulary, hidden]`; where it is the embedding itself there is none.
     output: Option<PackedMatrix>,
 }
 
 /// Where the tensors of a model come from, under GGUF's names without `.weight`.
 pub(crate) trait TensorSource {
-    /// A matrix of this shape; floats are to be rounded to `format`.
-    fn matrix(
-        &self,
-        name: &str,
-        shape: [usize; 2],
-        format: Format,
-    ) -> Result<MatrixSource<'_>, Error>;
+    /// A matrix of this shape.
+    fn matrix(&self, name: &str, shape: [usize; 2], want: Want) -> Result<MatrixSource<'_>, Error>;
 
     /// A vector of floats.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
 
     /// Whether there is such a tensor.
     fn has(&self, name: &str) -> bool;
+}
+
+/// What a matrix is to be packed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// As it is stored, floats rounded to this.
+    Stored(Format),
+    /// This, whatever it is stored as.
+    Rounded(Format),
 }
 
 /// The blocks of a matrix and what they are packed as.
@@ -81,23 +96,41 @@ impl Weights {
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: &ModelConfig,
+        rounding: Rounding,
         kernel: &'static Kernel,
         pool: &mut Pool,
     ) -> Result<Self, Error> {
         let mut packing = Packing::new(kernel);
-        let mut plan = |name: &str, shape, format| {
-            let MatrixSource { format, blocks } = source.matrix(name, shape, format)?;
+        let mut plan = |name: &str, shape, want| {
+            let MatrixSource { format, blocks } = source.matrix(name, shape, want)?;
             packing.add(shape, format, blocks);
             Ok::<_, Error>(())
         };
         let (hidden, vocabulary) = (config.hidden, config.vocabulary);
         let q_dim = config.heads * config.head_dim;
         let kv_dim = config.kv_heads * config.head_dim;
-        plan("token_embd", [vocabulary, hidden], Format::Q8)?;
-        let untied = source.has("output");
-        if untied {
-            plan("output", [vocabulary, hidden], Format::Q8)?;
+        let stored = Want::Stored(Format::Q8);
+        plan("token_embd", [vocabulary, hidden], stored)?;
+        // A rounded head needs a copy: the embedding itself costs no time.
+        let apart = source.has("output") || rounding.int4_head;
+        if apart {
+            let name = if source.has("output") {
+                "output"
+            } else {
+                "token_embd"
+            };
+            let want = if rounding.int4_head {
+                Want::Rounded(Format::Int4)
+            } else {
+                stored
+            };
+            plan(name, [vocabulary, hidden], want)?;
         }
+        let want = if rounding.channelwise {
+            Want::Rounded(Format::Int4Channel)
+        } else {
+            Want::Stored(Format::Int4)
+        };
         for layer in 0..config.layers {
             for (name, shape) in [
                 ("attn_q", [q_dim, hidden]),
@@ -108,7 +141,7 @@ impl Weights {
                 ("ffn_up", [config.ffn, hidden]),
                 ("ffn_down", [hidden, config.ffn]),
             ] {
-                plan(&format!("blk.{layer}.{name}"), shape, Format::Int4)?;
+                plan(&format!("blk.{layer}.{name}"), shape, want)?;
             }
         }
         let output_norm = source.vector("output_norm", hidden)?;
@@ -125,7 +158,7 @@ impl Weights {
                 .expect("one packed matrix for each that was planned")
         };
         let embedding = next();
-        let output = untied.then(&mut next);
+        let output = apart.then(&mut next);
         let layers = norms.into_iter().map(|(attn_norm, ffn_norm)| LayerWeights {
             attn_norm,
             q_proj: next(),
@@ -195,24 +228,31 @@ impl TensorSource for Gguf {
         &self,
         name: &str,
         [rows, cols]: [usize; 2],
-        format: Format,
+        want: Want,
     ) -> Result<MatrixSource<'_>, Error> {
         let tensor = tensor(self, name, &[rows, cols])?;
-        let format = match tensor.kind {
-            TensorType::Q4_0 => Format::Int4Symmetric,
-            TensorType::Q4_1 => Format::Int4,
-            TensorType::Q8_0 => Format::Q8,
-            TensorType::F32 | TensorType::F16 | TensorType::BF16 => format,
+        let stored = match tensor.kind {
+            TensorType::Q4_0 => Some(Format::Int4Symmetric),
+            TensorType::Q4_1 => Some(Format::Int4),
+            TensorType::Q8_0 => Some(Format::Q8),
+            TensorType::F32 | TensorType::F16 | TensorType::BF16 => None,
         };
-        let row_bytes = tensor.bytes.len() / rows;
-        let blocks = Box::new(move |row: usize, block: usize| {
-            read_block(
-                &tensor.bytes[row * row_bytes..][..row_bytes],
-                tensor.kind,
-                block,
-                format,
-            )
-        });
+        let format = match want {
+            Want::Stored(format) => stored.unwrap_or(format),
+            Want::Rounded(format) => format,
+        };
+        let blocks: BlockSource<'_> = match (format, stored == Some(format)) {
+            (_, true) => Box::new(move |row, block| {
+                stored_block(tensor.kind, block_bytes(&tensor, rows, row, block))
+            }),
+            (Format::Int4Channel, _) => channel_blocks(tensor, rows, cols),
+            (Format::Q8, _) => {
+                Box::new(move |row, block| Block::q8(&floats(&tensor, rows, row, block)))
+            }
+            (Format::Int4 | Format::Int4Symmetric, _) => {
+                Box::new(move |row, block| Block::int4(&floats(&tensor, rows, row, block)))
+            }
+        };
         Ok(MatrixSource { format, blocks })
     }
 
@@ -237,10 +277,37 @@ fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>,
     Ok(tensor)
 }
 
-/// One block of a row of a tensor, as it is or rounded to `format`.
-fn read_block(row: &[u8], kind: TensorType, block: usize, format: Format) -> Block {
-    let bytes = kind.block_bytes() * (BLOCK / kind.block_len());
-    let bytes = &row[block * bytes..][..bytes];
+/// The bytes of 32 numbers of a row.
+fn block_bytes<'a>(tensor: &Tensor<'a>, rows: usize, row: usize, block: usize) -> &'a [u8] {
+    let row_bytes = tensor.bytes.len() / rows;
+    let bytes = tensor.kind.block_bytes() * (BLOCK / tensor.kind.block_len());
+    &tensor.bytes[row * row_bytes + block * bytes..][..bytes]
+}
+
+/// 32 numbers of a row.
+fn floats(tensor: &Tensor<'_>, rows: usize, row: usize, block: usize) -> [f32; BLOCK] {
+    let mut weights = [0.0; BLOCK];
+    tensor
+        .kind
+        .dequantize(block_bytes(tensor, rows, row, block), &mut weights);
+    weights
+}
+
+/// A tensor rounded to one scale a row. The scale is found when the first block of its row is asked for, by the thread
+/// that packs the row.
+fn channel_blocks(tensor: Tensor<'_>, rows: usize, cols: usize) -> BlockSource<'_> {
+    let scales: Vec<OnceLock<f16>> = vec![OnceLock::new(); rows];
+    Box::new(move |row, block| {
+        let scale = scales[row].get_or_init(|| {
+            let blocks = (0..cols / BLOCK).map(|block| floats(&tensor, rows, row, block));
+            channel_scale(blocks.collect::<Vec<_>>().as_flattened())
+        });
+        Block::channel(&floats(&tensor, rows, row, block), *scale)
+    })
+}
+
+/// A block as it is stored; floats have none.
+fn stored_block(kind: TensorType, bytes: &[u8]) -> Block {
     let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
     let nibbles = |quants: &[u8]| {
         std::array::from_fn(|i| {
@@ -266,22 +333,13 @@ fn read_block(row: &[u8], kind: TensorType, block: usize, format: Format) -> Blo
             min: half(2),
             quants: nibbles(&bytes[4..]),
         },
-        TensorType::Q8_0 => {
-            let quants = std::array::from_fn(|i| bytes[2 + i].cast_signed());
-            Block {
-                scale: half(0),
-                min: f16::ZERO,
-                quants,
-            }
-        }
+        TensorType::Q8_0 => Block {
+            scale: half(0),
+            min: f16::ZERO,
+            quants: std::array::from_fn(|i| bytes[2 + i].cast_signed()),
+        },
         TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
-            let mut weights = [0.0; BLOCK];
-            kind.dequantize(bytes, &mut weights);
-            if format == Format::Q8 {
-                Block::q8(&weights)
-            } else {
-                Block::int4(&weights)
-            }
+            unreachable!("floats are rounded to blocks, not stored as such")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::Sampling;
+use nibble_engine::{Rounding, Sampling};
 
 #[cfg(test)]
 mod tests;
@@ -134,6 +134,8 @@ pub(crate) struct TokenizeArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) rounding: RoundingArgs,
     /// Random weights of a shape instead of a file: smollm2-135m, llama-3.2-1b, llama-3.2-3b, llama-3.1-8b
     #[arg(long, value_name = "NAME", value_parser = shapes(), hide_possible_values = true)]
     pub(crate) shape: Option<String>,
@@ -170,7 +172,7 @@ pub(crate) struct PerplexityArgs {
     /// Tokens of a window, of which the second half counts [default: 512]
     #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
     pub(crate) context: Option<usize>,
-    /// What becomes of activations: int8 as for answers, or f32, slowly, to see what rounding them does
+    /// What becomes of activations: int8 as for answers, with one scale a row, or f32, slowly
     #[arg(long, value_name = "KIND", value_enum, default_value = "int8")]
     pub(crate) activations: Activations,
     /// Print JSON
@@ -179,6 +181,8 @@ pub(crate) struct PerplexityArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
     #[command(flatten)]
+    pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
 
@@ -186,6 +190,7 @@ pub(crate) struct PerplexityArgs {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Activations {
     Int8,
+    Int8Row,
     F32,
 }
 
@@ -237,6 +242,57 @@ pub(crate) struct FileArgs {
     pub(crate) model: Option<PathBuf>,
 }
 
+/// What weights are rounded to.
+#[derive(Debug, Args)]
+pub(crate) struct RoundingArgs {
+    /// Weights of a layer that share a scale: 32, or a whole row, which is smaller, faster and less exact
+    #[arg(
+        long,
+        env = "NIBBLE_GROUP",
+        hide_env_values = true,
+        value_name = "32|channel",
+        value_enum,
+        default_value = "32",
+        hide_possible_values = true
+    )]
+    group: Group,
+    /// Bits of the output head: 8 unless the file has it in 4, or 4, which is smaller, faster and less exact
+    #[arg(
+        long,
+        env = "NIBBLE_HEAD_BITS",
+        hide_env_values = true,
+        value_name = "8|4",
+        value_enum,
+        default_value = "8",
+        hide_possible_values = true
+    )]
+    head_bits: HeadBits,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    #[value(name = "32")]
+    Block,
+    Channel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HeadBits {
+    #[value(name = "8")]
+    Eight,
+    #[value(name = "4")]
+    Four,
+}
+
+impl RoundingArgs {
+    pub(crate) fn rounding(&self) -> Rounding {
+        Rounding {
+            channelwise: self.group == Group::Channel,
+            int4_head: self.head_bits == HeadBits::Four,
+        }
+    }
+}
+
 /// What computes.
 #[derive(Debug, Args)]
 pub(crate) struct ComputeArgs {
@@ -260,6 +316,8 @@ pub(crate) struct ComputeArgs {
 pub(crate) struct ModelArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) rounding: RoundingArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     /// The longest conversation, in tokens [default: the model's own, at most 8192]

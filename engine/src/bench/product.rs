@@ -7,7 +7,7 @@ use crate::activations::{Activations, Grouping};
 use crate::kernel::{self, Kernel};
 use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
-use crate::weights::TensorSource;
+use crate::weights::{TensorSource, Want};
 
 /// Rows and columns of the matrix: as large as the products of an 8B model, beyond the caches.
 const SIDE: usize = 4096;
@@ -51,7 +51,7 @@ impl Case {
         let mut pool = Pool::new(1).expect("a pool of the caller's thread alone starts none");
         let mut packing = Packing::new(self.kernel);
         let weights = RandomWeights
-            .matrix("", [SIDE, SIDE], self.format)
+            .matrix("", [SIDE, SIDE], Want::Rounded(self.format))
             .expect("random weights have any shape");
         packing.add([SIDE, SIDE], self.format, weights.blocks);
         let matrix = packing

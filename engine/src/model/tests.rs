@@ -13,7 +13,14 @@ fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
     let gguf = Gguf::open(&path).unwrap();
     let config = ModelConfig::from_gguf(&gguf).unwrap();
-    Model::load(&gguf, config, kernel, Pool::new(threads).unwrap()).unwrap()
+    Model::load(
+        &gguf,
+        config,
+        Rounding::default(),
+        kernel,
+        Pool::new(threads).unwrap(),
+    )
+    .unwrap()
 }
 
 fn tokens(seed: u32, len: usize) -> Vec<u32> {
@@ -178,7 +185,14 @@ fn assert_close(path: &Path, reference: &str, bound: f32) {
     let gguf = Gguf::open(path).unwrap();
     let config = ModelConfig::from_gguf(&gguf).unwrap();
     let scalar = kernel::choose(Some("scalar")).unwrap();
-    let mut model = Model::load(&gguf, config, scalar, Pool::new(2).unwrap()).unwrap();
+    let mut model = Model::load(
+        &gguf,
+        config,
+        Rounding::default(),
+        scalar,
+        Pool::new(2).unwrap(),
+    )
+    .unwrap();
     for case in serde_json::from_str::<Vec<Reference>>(reference).unwrap() {
         let difference = difference(&mut model, &case);
         assert!(difference < bound, "{difference} for {:?}", case.tokens);

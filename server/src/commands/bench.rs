@@ -21,6 +21,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: None,
+        rounding: args.rounding.rounding(),
         repetitions: args.repetitions,
     };
     let kernels = if args.compare.is_empty() {

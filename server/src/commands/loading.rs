@@ -20,6 +20,7 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
+        rounding: args.rounding.rounding(),
         context: args.context,
         queue,
     })?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use nibble_engine::perplexity::{self, Options, Rounding};
+use nibble_engine::perplexity::{self, Activations as Kept, Options};
 
 use super::loading;
 use crate::cli::{Activations, PerplexityArgs};
@@ -24,9 +24,11 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
+        rounding: args.rounding.rounding(),
         activations: match args.activations {
-            Activations::Int8 => Rounding::Int8,
-            Activations::F32 => Rounding::F32,
+            Activations::Int8 => Kept::Int8,
+            Activations::Int8Row => Kept::Int8Row,
+            Activations::F32 => Kept::F32,
         },
     };
     let bar = ProgressBar::new(0);
