@@ -20,6 +20,7 @@ use crate::kernel;
 use crate::kv::KvCache;
 use crate::matrix::{Format, huge_pages};
 use crate::model::{Model, NewTokens};
+use crate::packed::{PackedCache, PackedFile};
 use crate::schedule::pool;
 use crate::threads::Pool;
 use crate::weights::{MatrixSource, Rounding, TensorSource, Want};
@@ -56,6 +57,8 @@ pub struct Options {
     pub kernel: Option<String>,
     /// What weights are rounded to.
     pub rounding: Rounding,
+    /// Where packed weights are kept.
+    pub packed: PackedCache,
     /// How often each is measured.
     pub repetitions: usize,
 }
@@ -245,13 +248,15 @@ fn load(
             let gguf = Gguf::open(path)?;
             let config = ModelConfig::from_gguf(&gguf)?;
             let name = crate::schedule::name(path);
-            Ok((name, Model::load(&gguf, config, rounding, kernel, threads)?))
+            let packed = PackedFile::of(&options.packed, &gguf, rounding, kernel);
+            let model = Model::load(&gguf, config, rounding, kernel, threads, packed.as_ref())?;
+            Ok((name, model))
         }
         Subject::Shape(name) => {
             let config = shape(name)?;
             Ok((
                 name.clone(),
-                Model::load(&RandomWeights, config, rounding, kernel, threads)?,
+                Model::load(&RandomWeights, config, rounding, kernel, threads, None)?,
             ))
         }
     }
@@ -432,6 +437,7 @@ mod tests {
             pin: false,
             kernel: None,
             rounding: Rounding::default(),
+            packed: PackedCache::Off,
             repetitions: 3,
         }
     }

@@ -19,6 +19,7 @@ mod kernel;
 mod kv;
 mod matrix;
 mod model;
+mod packed;
 mod prompt;
 mod request;
 mod rope;
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod perplexity;
 
 pub use error::Error;
+pub use packed::{PackedCache, pack};
 pub use request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,

@@ -105,6 +105,16 @@ impl PackedMatrix {
         self.bytes.len()
     }
 
+    /// The packed weights.
+    pub(crate) fn packed_bytes(&self) -> &[u8] {
+        &self.mapping[self.bytes.clone()]
+    }
+
+    /// Format and shape.
+    pub(crate) fn label(&self) -> String {
+        label(self.format, [self.rows, self.cols])
+    }
+
     /// Dequantises one row.
     pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols);
@@ -130,8 +140,7 @@ impl PackedMatrix {
     pub(crate) fn tiles(&self, range: Range<usize>) -> Tiles<'_> {
         let blocks = self.cols / BLOCK;
         let tile_bytes = self.format.tile_bytes(self.kernel.layout, blocks);
-        let bytes =
-            &self.mapping[self.bytes.clone()][range.start * tile_bytes..range.end * tile_bytes];
+        let bytes = &self.packed_bytes()[range.start * tile_bytes..range.end * tile_bytes];
         Tiles {
             bytes,
             layout: self.kernel.layout,
@@ -144,12 +153,25 @@ impl PackedMatrix {
 /// Yields the block of a matrix at (row, index in the row).
 pub(crate) type BlockSource<'a> = Box<dyn Fn(usize, usize) -> Block + Sync + 'a>;
 
-struct Plan<'a> {
-    rows: usize,
-    cols: usize,
+/// A matrix that will be packed.
+pub(crate) struct Plan<'a> {
+    pub(crate) name: String,
+    shape: [usize; 2],
     format: Format,
-    offset: usize,
+    /// Its place in the mapping.
+    pub(crate) bytes: Range<usize>,
     source: BlockSource<'a>,
+}
+
+impl Plan<'_> {
+    /// Format and shape.
+    pub(crate) fn label(&self) -> String {
+        label(self.format, self.shape)
+    }
+}
+
+fn label(format: Format, shape: [usize; 2]) -> String {
+    format!("{format:?} {shape:?}")
 }
 
 /// Collects the matrices of a model, then packs them all into one mapping.
@@ -168,65 +190,106 @@ impl<'a> Packing<'a> {
         }
     }
 
-    /// Plans the next matrix of the result of [`Packing::pack`]; `cols` is a multiple of [`BLOCK`].
+    /// Plans the next matrix of the result of [`Packing::pack`]; its columns are a multiple of [`BLOCK`].
     pub(crate) fn add(
         &mut self,
-        [rows, cols]: [usize; 2],
+        name: &str,
+        shape: [usize; 2],
         format: Format,
         source: BlockSource<'a>,
     ) {
+        let [rows, cols] = shape;
         assert_eq!(cols % BLOCK, 0);
         /// Where a matrix may start: a cache line.
         const ALIGNMENT: usize = 64;
         let tiles = rows.div_ceil(self.kernel.layout.rows);
         let bytes = tiles * format.tile_bytes(self.kernel.layout, cols / BLOCK);
         self.plans.push(Plan {
-            rows,
-            cols,
+            name: name.to_owned(),
+            shape,
             format,
-            offset: self.bytes,
+            bytes: self.bytes..self.bytes + bytes,
             source,
         });
         self.bytes += bytes.next_multiple_of(ALIGNMENT);
     }
 
-    /// Packs every matrix, in parallel within each.
+    /// The matrices in their order.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan<'a>> {
+        self.plans.iter()
+    }
+
+    /// Packs every matrix, in parallel within each, and lets go of its source; `progress` is told the bytes packed so
+    /// far and all bytes.
     ///
     /// # Errors
     /// [`Error::Option`] when there is no memory for the weights.
-    pub(crate) fn pack(self, pool: &mut Pool) -> Result<Vec<PackedMatrix>, Error> {
+    pub(crate) fn pack(
+        self,
+        pool: &mut Pool,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Vec<PackedMatrix>, Error> {
         let mut mapping = huge_pages(self.bytes.max(1))?;
         let (kernel, layout) = (self.kernel, self.kernel.layout);
         let parts = Parts::new(&mut mapping[..]);
-        let mut ranges = Vec::with_capacity(self.plans.len());
-        for plan in &self.plans {
-            let tile_bytes = plan.format.tile_bytes(layout, plan.cols / BLOCK);
-            let tiles = plan.rows.div_ceil(layout.rows);
-            pool.for_each(tiles, 8, |chunk, _| {
+        let mut packed = Vec::with_capacity(self.plans.len());
+        for plan in self.plans {
+            let [rows, cols] = plan.shape;
+            let tile_bytes = plan.format.tile_bytes(layout, cols / BLOCK);
+            pool.for_each(rows.div_ceil(layout.rows), 8, |chunk, _| {
                 for tile in chunk {
-                    let start = plan.offset + tile * tile_bytes;
+                    let start = plan.bytes.start + tile * tile_bytes;
                     // SAFETY: every tile is packed by one thread.
                     let bytes = unsafe { parts.part(start..start + tile_bytes) };
-                    pack_tile(plan, layout, tile, bytes);
+                    pack_tile(&plan, layout, tile, bytes);
                 }
             });
-            ranges.push(plan.offset..plan.offset + tiles * tile_bytes);
+            progress(plan.bytes.end as u64, self.bytes as u64);
+            packed.push((plan.shape, plan.format, plan.bytes));
         }
-        let mapping = Arc::new(mapping);
-        let matrices = self
-            .plans
-            .iter()
-            .zip(ranges)
-            .map(|(plan, bytes)| PackedMatrix {
-                rows: plan.rows,
-                cols: plan.cols,
-                format: plan.format,
-                kernel,
-                mapping: Arc::clone(&mapping),
-                bytes,
-            });
-        Ok(matrices.collect())
+        Ok(matrices(kernel, mapping, packed.into_iter()))
     }
+
+    /// The matrices with bytes that `fill` has for them, packed for this kernel before. It is called from all threads,
+    /// with the place of a matrix in the order of the plans.
+    ///
+    /// # Errors
+    /// As [`Packing::pack`].
+    pub(crate) fn fill(
+        &self,
+        pool: &mut Pool,
+        fill: impl Fn(usize, &mut [u8]) + Sync,
+    ) -> Result<Vec<PackedMatrix>, Error> {
+        let mut mapping = huge_pages(self.bytes.max(1))?;
+        let parts = Parts::new(&mut mapping[..]);
+        pool.for_each(self.plans.len(), 1, |range, _| {
+            for index in range {
+                // SAFETY: every matrix is filled by one thread.
+                let bytes = unsafe { parts.part(self.plans[index].bytes.clone()) };
+                fill(index, bytes);
+            }
+        });
+        let plans = self.plans.iter();
+        let filled = plans.map(|plan| (plan.shape, plan.format, plan.bytes.clone()));
+        Ok(matrices(self.kernel, mapping, filled))
+    }
+}
+
+fn matrices(
+    kernel: &'static Kernel,
+    mapping: MmapMut,
+    packed: impl Iterator<Item = ([usize; 2], Format, Range<usize>)>,
+) -> Vec<PackedMatrix> {
+    let mapping = Arc::new(mapping);
+    let matrices = packed.map(|([rows, cols], format, bytes)| PackedMatrix {
+        rows,
+        cols,
+        format,
+        kernel,
+        mapping: Arc::clone(&mapping),
+        bytes,
+    });
+    matrices.collect()
 }
 
 /// Memory of zeros for weights.
@@ -245,7 +308,8 @@ pub(crate) fn huge_pages(bytes: usize) -> Result<MmapMut, Error> {
 
 /// Lays out the blocks of one tile; rows beyond the matrix are zero.
 fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
-    let (format, blocks) = (plan.format, plan.cols / BLOCK);
+    let ([rows, cols], format) = (plan.shape, plan.format);
+    let blocks = cols / BLOCK;
     let quant_bytes = format.quant_bytes() * layout.rows;
     let (groups, channel_scales) = bytes.split_at_mut(format.group_bytes(layout) * blocks);
     for (index, group) in groups
@@ -255,7 +319,7 @@ fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
         let (quants, halves) = group.split_at_mut(quant_bytes);
         for row in 0..layout.rows {
             let matrix_row = tile * layout.rows + row;
-            let block = if matrix_row < plan.rows {
+            let block = if matrix_row < rows {
                 (plan.source)(matrix_row, index)
             } else {
                 Block::ZERO

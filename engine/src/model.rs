@@ -12,6 +12,7 @@ use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::KvCache;
 use crate::matrix::{self, Product, Sums};
+use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
 use crate::weights::{LayerWeights, Rounding, TensorSource, Weights};
@@ -61,15 +62,16 @@ struct Buffers {
 }
 
 impl Model {
-    /// Reads the weights and packs them for `kernel`.
+    /// Reads the weights and packs them for `kernel`, unless `packed` has them.
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: ModelConfig,
         rounding: Rounding,
         kernel: &'static Kernel,
         mut pool: Pool,
+        packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let weights = Weights::load(source, &config, rounding, kernel, &mut pool)?;
+        let weights = Weights::load(source, &config, rounding, kernel, &mut pool, packed)?;
         let rope = Rope::new(
             config.head_dim,
             config.rope_theta,

@@ -106,7 +106,7 @@ pub fn run(
             tokens.len()
         )));
     }
-    let mut model = Model::load(&gguf, config, options.rounding, kernel, pool)?;
+    let mut model = Model::load(&gguf, config, options.rounding, kernel, pool, None)?;
     model.settle();
     match options.activations {
         Activations::Int8 => {}
@@ -210,6 +210,7 @@ mod tests {
             Rounding::default(),
             kernel,
             Pool::new(1).unwrap(),
+            None,
         )
         .unwrap();
         let mut tokens = tokenizer.encode_raw(&options.text);

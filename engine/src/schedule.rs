@@ -15,6 +15,7 @@ use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
 use crate::metrics::Clock;
 use crate::model::Model;
+use crate::packed::{PackedCache, PackedFile};
 use crate::prompt::ChatTemplate;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
@@ -34,6 +35,8 @@ pub struct LoadOptions {
     pub kernel: Option<String>,
     /// What weights are rounded to.
     pub rounding: Rounding,
+    /// Where packed weights are kept.
+    pub packed: PackedCache,
     /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`].
     pub context: Option<usize>,
     /// Requests that may wait; by default [`DEFAULT_QUEUE`].
@@ -80,7 +83,9 @@ impl Engine {
             gguf.error("it has no vocabulary, so it can neither read nor write text")
         })?;
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
-        let model = Model::load(&gguf, config, options.rounding, kernel, pool)?;
+        let packed = PackedFile::of(&options.packed, &gguf, options.rounding, kernel);
+        let rounding = options.rounding;
+        let model = Model::load(&gguf, config, rounding, kernel, pool, packed.as_ref())?;
         let info = info(&model, name(&options.model), context, options.rounding);
         let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
         let (queue, jobs) = mpsc::sync_channel(queue_limit);

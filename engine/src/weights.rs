@@ -4,6 +4,7 @@
 //! the output head, where rounding shows most.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use half::f16;
 
@@ -13,6 +14,7 @@ use crate::config::ModelConfig;
 use crate::int4::{BLOCK, Block, channel_scale};
 use crate::kernel::Kernel;
 use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
+use crate::packed::PackedFile;
 use crate::threads::Pool;
 
 /// What weights are rounded to beyond what the file already holds.
@@ -92,66 +94,31 @@ pub(crate) struct MatrixSource<'a> {
 }
 
 impl Weights {
-    /// Reads every tensor and packs it.
+    /// Reads every tensor and packs it, or takes it from a packed file that has it, or else is to have it.
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: &ModelConfig,
         rounding: Rounding,
         kernel: &'static Kernel,
         pool: &mut Pool,
+        packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let mut packing = Packing::new(kernel);
-        let mut plan = |name: &str, shape, want| {
-            let MatrixSource { format, blocks } = source.matrix(name, shape, want)?;
-            packing.add(shape, format, blocks);
-            Ok::<_, Error>(())
-        };
-        let (hidden, vocabulary) = (config.hidden, config.vocabulary);
-        let q_dim = config.heads * config.head_dim;
-        let kv_dim = config.kv_heads * config.head_dim;
-        let stored = Want::Stored(Format::Q8);
-        plan("token_embd", [vocabulary, hidden], stored)?;
-        // A rounded head needs a copy: the embedding itself costs no time.
-        let apart = source.has("output") || rounding.int4_head;
-        if apart {
-            let name = if source.has("output") {
-                "output"
-            } else {
-                "token_embd"
-            };
-            let want = if rounding.int4_head {
-                Want::Rounded(Format::Int4)
-            } else {
-                stored
-            };
-            plan(name, [vocabulary, hidden], want)?;
-        }
-        let want = if rounding.channelwise {
-            Want::Rounded(Format::Int4Channel)
-        } else {
-            Want::Stored(Format::Int4)
-        };
-        for layer in 0..config.layers {
-            for (name, shape) in [
-                ("attn_q", [q_dim, hidden]),
-                ("attn_k", [kv_dim, hidden]),
-                ("attn_v", [kv_dim, hidden]),
-                ("attn_output", [hidden, q_dim]),
-                ("ffn_gate", [config.ffn, hidden]),
-                ("ffn_up", [config.ffn, hidden]),
-                ("ffn_down", [hidden, config.ffn]),
-            ] {
-                plan(&format!("blk.{layer}.{name}"), shape, want)?;
-            }
-        }
+        let packing = plan(source, config, rounding, kernel)?;
+        let apart = packing.plans().any(|plan| plan.name == "output");
+        let hidden = config.hidden;
         let output_norm = source.vector("output_norm", hidden)?;
         let norm = |layer: usize, name: &str| source.vector(&format!("blk.{layer}.{name}"), hidden);
         let norms = (0..config.layers)
             .map(|layer| Ok((norm(layer, "attn_norm")?, norm(layer, "ffn_norm")?)))
             .collect::<Result<Vec<_>, Error>>()?;
 
-        let mut packed = packing.pack(pool)?.into_iter();
-        // The order is that of the calls above.
+        let kept = packed.and_then(|file| file.read(&packing, pool));
+        let mut packed = match kept {
+            Some(matrices) => matrices,
+            None => pack(packing, pool, packed)?,
+        }
+        .into_iter();
+        // The order is that of `plan`.
         let mut next = || {
             packed
                 .next()
@@ -223,6 +190,72 @@ impl Weights {
     }
 }
 
+/// The matrices of a model in the order of [`Weights`].
+pub(crate) fn plan<'a>(
+    source: &'a dyn TensorSource,
+    config: &ModelConfig,
+    rounding: Rounding,
+    kernel: &'static Kernel,
+) -> Result<Packing<'a>, Error> {
+    let mut packing = Packing::new(kernel);
+    let mut add = |name: &str, tensor: &str, shape, want| {
+        let MatrixSource { format, blocks } = source.matrix(tensor, shape, want)?;
+        packing.add(name, shape, format, blocks);
+        Ok::<_, Error>(())
+    };
+    let (hidden, vocabulary) = (config.hidden, config.vocabulary);
+    let q_dim = config.heads * config.head_dim;
+    let kv_dim = config.kv_heads * config.head_dim;
+    let stored = Want::Stored(Format::Q8);
+    add("token_embd", "token_embd", [vocabulary, hidden], stored)?;
+    let untied = source.has("output");
+    // A rounded head needs a copy: the embedding itself costs no time.
+    if untied || rounding.int4_head {
+        let tensor = if untied { "output" } else { "token_embd" };
+        let want = if rounding.int4_head {
+            Want::Rounded(Format::Int4)
+        } else {
+            stored
+        };
+        add("output", tensor, [vocabulary, hidden], want)?;
+    }
+    let want = if rounding.channelwise {
+        Want::Rounded(Format::Int4Channel)
+    } else {
+        Want::Stored(Format::Int4)
+    };
+    for layer in 0..config.layers {
+        for (tensor, shape) in [
+            ("attn_q", [q_dim, hidden]),
+            ("attn_k", [kv_dim, hidden]),
+            ("attn_v", [kv_dim, hidden]),
+            ("attn_output", [hidden, q_dim]),
+            ("ffn_gate", [config.ffn, hidden]),
+            ("ffn_up", [config.ffn, hidden]),
+            ("ffn_down", [hidden, config.ffn]),
+        ] {
+            let name = format!("blk.{layer}.{tensor}");
+            add(&name, &name, shape, want)?;
+        }
+    }
+    Ok(packing)
+}
+
+/// Packs everything, and keeps it in `file`.
+fn pack(
+    packing: Packing<'_>,
+    pool: &mut Pool,
+    file: Option<&PackedFile>,
+) -> Result<Vec<PackedMatrix>, Error> {
+    let names: Vec<_> = packing.plans().map(|plan| plan.name.clone()).collect();
+    let started = Instant::now();
+    let matrices = packing.pack(pool, &|_, _| {})?;
+    if let Some(file) = file {
+        file.keep(&names, &matrices, started.elapsed());
+    }
+    Ok(matrices)
+}
+
 impl TensorSource for Gguf {
     fn matrix(
         &self,
@@ -230,8 +263,8 @@ impl TensorSource for Gguf {
         [rows, cols]: [usize; 2],
         want: Want,
     ) -> Result<MatrixSource<'_>, Error> {
-        let tensor = tensor(self, name, &[rows, cols])?;
-        let stored = match tensor.kind {
+        let tensor = Released(self, tensor(self, name, &[rows, cols])?);
+        let stored = match tensor.get().kind {
             TensorType::Q4_0 => Some(Format::Int4Symmetric),
             TensorType::Q4_1 => Some(Format::Int4),
             TensorType::Q8_0 => Some(Format::Q8),
@@ -243,14 +276,15 @@ impl TensorSource for Gguf {
         };
         let blocks: BlockSource<'_> = match (format, stored == Some(format)) {
             (_, true) => Box::new(move |row, block| {
-                stored_block(tensor.kind, block_bytes(&tensor, rows, row, block))
+                let tensor = tensor.get();
+                stored_block(tensor.kind, block_bytes(tensor, rows, row, block))
             }),
             (Format::Int4Channel, _) => channel_blocks(tensor, rows, cols),
             (Format::Q8, _) => {
-                Box::new(move |row, block| Block::q8(&floats(&tensor, rows, row, block)))
+                Box::new(move |row, block| Block::q8(&floats(tensor.get(), rows, row, block)))
             }
             (Format::Int4 | Format::Int4Symmetric, _) => {
-                Box::new(move |row, block| Block::int4(&floats(&tensor, rows, row, block)))
+                Box::new(move |row, block| Block::int4(&floats(tensor.get(), rows, row, block)))
             }
         };
         Ok(MatrixSource { format, blocks })
@@ -277,6 +311,21 @@ fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>,
     Ok(tensor)
 }
 
+/// A tensor whose memory goes back to the system when it has been packed.
+struct Released<'a>(&'a Gguf, Tensor<'a>);
+
+impl<'a> Released<'a> {
+    fn get(&self) -> &Tensor<'a> {
+        &self.1
+    }
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        self.0.release(&self.1);
+    }
+}
+
 /// The bytes of 32 numbers of a row.
 fn block_bytes<'a>(tensor: &Tensor<'a>, rows: usize, row: usize, block: usize) -> &'a [u8] {
     let row_bytes = tensor.bytes.len() / rows;
@@ -295,14 +344,14 @@ fn floats(tensor: &Tensor<'_>, rows: usize, row: usize, block: usize) -> [f32; B
 
 /// A tensor rounded to one scale a row. The scale is found when the first block of its row is asked for, by the thread
 /// that packs the row.
-fn channel_blocks(tensor: Tensor<'_>, rows: usize, cols: usize) -> BlockSource<'_> {
+fn channel_blocks(tensor: Released<'_>, rows: usize, cols: usize) -> BlockSource<'_> {
     let scales: Vec<OnceLock<f16>> = vec![OnceLock::new(); rows];
     Box::new(move |row, block| {
         let scale = scales[row].get_or_init(|| {
-            let blocks = (0..cols / BLOCK).map(|block| floats(&tensor, rows, row, block));
+            let blocks = (0..cols / BLOCK).map(|block| floats(tensor.get(), rows, row, block));
             channel_scale(blocks.collect::<Vec<_>>().as_flattened())
         });
-        Block::channel(&floats(&tensor, rows, row, block), *scale)
+        Block::channel(&floats(tensor.get(), rows, row, block), *scale)
     })
 }
 

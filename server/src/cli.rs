@@ -1,12 +1,13 @@
 //! The command line: what a person may type, checked at the edge so that nothing behind it sees a bad value.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::{Rounding, Sampling};
+use nibble_engine::{PackedCache, Rounding, Sampling};
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Measure prefill and decode speed on this machine
     Bench(BenchArgs),
+    /// Pack a model's weights for this CPU into a file, so that starts need not
+    Pack(PackArgs),
     /// Measure how well the model foretells a text
     Perplexity(PerplexityArgs),
     /// List the matrix kernels and which of them this CPU runs
@@ -156,12 +159,28 @@ pub(crate) struct BenchArgs {
     pub(crate) repetitions: usize,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) packed: PackedArgs,
     /// Kernels to measure one after the other, such as scalar,avx2: before and after
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) compare: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackArgs {
+    /// A GGUF file
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// The packed file, for --packed [default: where starts look for it by themselves]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +288,31 @@ pub(crate) struct RoundingArgs {
     head_bits: HeadBits,
 }
 
+/// Where packed weights are kept.
+#[derive(Debug, Args)]
+pub(crate) struct PackedArgs {
+    /// Where packed weights are kept between starts: auto (in the cache folder, when packing takes over two seconds),
+    /// off, or a file
+    #[arg(
+        long,
+        env = "NIBBLE_PACKED",
+        hide_env_values = true,
+        value_name = "auto|off|PATH",
+        default_value = "auto"
+    )]
+    packed: OsString,
+}
+
+impl PackedArgs {
+    pub(crate) fn cache(&self) -> PackedCache {
+        match self.packed.to_str() {
+            Some("auto" | "") => PackedCache::Automatic,
+            Some("off") => PackedCache::Off,
+            _ => PackedCache::File(self.packed.clone().into()),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Group {
     #[value(name = "32")]
@@ -320,6 +364,8 @@ pub(crate) struct ModelArgs {
     pub(crate) rounding: RoundingArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) packed: PackedArgs,
     /// The longest conversation, in tokens [default: the model's own, at most 8192]
     #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
     pub(crate) context: Option<usize>,

@@ -8,6 +8,7 @@ mod figures;
 mod generate;
 mod kernels;
 mod loading;
+mod pack;
 mod perplexity;
 mod serve;
 mod tokenize;
@@ -20,6 +21,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Pack(args) => pack::run(args),
         Command::Perplexity(args) => perplexity::run(&args),
         Command::Kernels(args) => kernels::run(&args),
     }

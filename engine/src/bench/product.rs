@@ -53,9 +53,9 @@ impl Case {
         let weights = RandomWeights
             .matrix("", [SIDE, SIDE], Want::Rounded(self.format))
             .expect("random weights have any shape");
-        packing.add([SIDE, SIDE], self.format, weights.blocks);
+        packing.add("", [SIDE, SIDE], self.format, weights.blocks);
         let matrix = packing
-            .pack(&mut pool)
+            .pack(&mut pool, &|_, _| {})
             .expect("memory for the matrix")
             .remove(0);
         let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();

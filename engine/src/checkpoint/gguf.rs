@@ -56,6 +56,34 @@ impl Gguf {
         }
     }
 
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything before the first tensor.
+    pub(crate) fn header_bytes(&self) -> &[u8] {
+        let starts = self.header.tensors.iter().map(|tensor| tensor.bytes.start);
+        &self.file[..starts.min().unwrap_or(self.file.len())]
+    }
+
+    /// Lets the system take back the memory that holds a tensor's part of the file; it is read again when needed.
+    pub(crate) fn release(&self, tensor: &Tensor<'_>) {
+        let offset = tensor.bytes.as_ptr().addr() - self.file.as_ptr().addr();
+        #[cfg(target_os = "linux")]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the pages are a private map of a file that nobody writes: what they held comes back unchanged. A
+            // refusal only costs memory.
+            let _ = unsafe {
+                self.file
+                    .unchecked_advise_range(advice, offset, tensor.bytes.len())
+            };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = offset;
+    }
+
     /// An error about this file.
     pub(crate) fn error(&self, reason: impl Into<String>) -> Error {
         Error::Model {

@@ -70,11 +70,13 @@ fn pack(kernel: &'static Kernel, format: Format, rows: usize, blocks: &[Block]) 
     let per_row = blocks.len() / rows;
     let mut packing = Packing::new(kernel);
     packing.add(
+        "",
         [rows, per_row * BLOCK],
         format,
         Box::new(|row, index| blocks[row * per_row + index]),
     );
-    packing.pack(&mut Pool::new(1).unwrap()).unwrap().remove(0)
+    let pool = &mut Pool::new(1).unwrap();
+    packing.pack(pool, &|_, _| {}).unwrap().remove(0)
 }
 
 /// `x [m, cols]` times the matrix, `[m, rows]`.

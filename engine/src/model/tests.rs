@@ -19,6 +19,7 @@ fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
         Rounding::default(),
         kernel,
         Pool::new(threads).unwrap(),
+        None,
     )
     .unwrap()
 }
@@ -191,6 +192,7 @@ fn assert_close(path: &Path, reference: &str, bound: f32) {
         Rounding::default(),
         scalar,
         Pool::new(2).unwrap(),
+        None,
     )
     .unwrap();
     for case in serde_json::from_str::<Vec<Reference>>(reference).unwrap() {

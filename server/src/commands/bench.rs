@@ -22,6 +22,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         pin: args.compute.pin,
         kernel: None,
         rounding: args.rounding.rounding(),
+        packed: args.packed.cache(),
         repetitions: args.repetitions,
     };
     let kernels = if args.compare.is_empty() {

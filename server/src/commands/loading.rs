@@ -21,6 +21,7 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
         rounding: args.rounding.rounding(),
+        packed: args.packed.cache(),
         context: args.context,
         queue,
     })?;
