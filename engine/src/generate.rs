@@ -188,10 +188,6 @@ impl Generation<'_> {
 
     /// Sends what was held back, now that nothing can follow it.
     fn flush(&mut self, reason: FinishReason) -> FinishReason {
-        let rest = self.decoder.finish().to_owned();
-        if self.show(&rest) {
-            return FinishReason::Stop;
-        }
         let held = self.filter.finish();
         if !held.is_empty() {
             self.job.answer.send(Event::Text(held));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::vocabulary::Vocabulary;
 
 /// Turns the tokens of one answer into text. A token may end in the middle of a character: such bytes wait for the
-/// next token. Bytes that can no longer become a character turn into U+FFFD at once.
+/// next token, and an answer that ends there goes without the character. Bytes that can no longer become one turn into
+/// U+FFFD at once.
 #[derive(Debug)]
 pub(crate) struct TokenDecoder {
     vocabulary: Arc<Vocabulary>,
@@ -49,16 +50,6 @@ impl TokenDecoder {
             }
         }
         self.pending.drain(..done);
-        &self.text
-    }
-
-    /// What is left at the end of the answer: U+FFFD for an unfinished character.
-    pub(crate) fn finish(&mut self) -> &str {
-        self.text.clear();
-        if !self.pending.is_empty() {
-            self.pending.clear();
-            self.text.push(char::REPLACEMENT_CHARACTER);
-        }
         &self.text
     }
 }
