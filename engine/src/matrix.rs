@@ -401,9 +401,9 @@ pub(crate) fn multiply<const N: usize>(
         );
         (product.matrix, Parts::new(product.out), product.add)
     });
-    // Several turns a thread even out their speeds; a stage of one chunk would leave the others idle.
-    let chunk = tiles_at_once.min(total.div_ceil(pool.threads() * 4));
-    pool.for_each(total, chunk, |range, thread| {
+    // Two tiles are worth their turn, and kernels multiply two at a time.
+    let sizes = tiles_at_once.min(2)..=tiles_at_once;
+    pool.share(total, sizes, |range, thread| {
         // SAFETY: each thread has sums of its own.
         let sums = unsafe { sums.part(thread * sums_len..(thread + 1) * sums_len) };
         let mut first = 0;
@@ -468,8 +468,12 @@ unsafe fn scatter(
 ) {
     let tile_rows = matrix.kernel.layout.rows;
     let x_rows = sums.len() / tiles.len() / tile_rows;
-    for (tile, sums) in tiles.zip(sums.chunks_exact(x_rows * tile_rows)) {
-        let first = tile * tile_rows;
+    // Of a single row the sums of all tiles stand in order.
+    let together = if x_rows == 1 { tiles.len() } else { 1 };
+    let tile_rows = tile_rows * together;
+    let groups = tiles.step_by(together);
+    for (tile, sums) in groups.zip(sums.chunks_exact(x_rows * tile_rows)) {
+        let first = tile * matrix.kernel.layout.rows;
         let rows = tile_rows.min(matrix.rows - first);
         for (x_row, sums) in sums.chunks_exact(tile_rows).enumerate() {
             let start = x_row * matrix.rows + first;

@@ -10,7 +10,7 @@ mod affinity;
 
 use std::io;
 use std::num::NonZero;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
@@ -162,20 +162,38 @@ impl Pool {
         chunk: usize,
         task: impl Fn(Range<usize>, usize) + Sync,
     ) {
-        if items <= chunk {
+        self.share(items, chunk..=chunk, task);
+    }
+
+    /// Splits `0..items` into chunks of these sizes and lets the threads take one after the other. Chunks are a share
+    /// of what is left, ever smaller, so that all threads end together.
+    pub(crate) fn share(
+        &mut self,
+        items: usize,
+        sizes: RangeInclusive<usize>,
+        task: impl Fn(Range<usize>, usize) + Sync,
+    ) {
+        let (smallest, largest) = sizes.into_inner();
+        if items <= smallest {
             if items > 0 {
                 task(0..items, 0);
             }
             return;
         }
-        let next = AtomicUsize::new(0);
+        let (next, shares) = (AtomicUsize::new(0), 2 * self.threads());
         self.run(&|thread| {
-            loop {
-                let start = next.fetch_add(chunk, Ordering::Relaxed);
-                if start >= items {
-                    break;
+            let mut start = 0;
+            while start < items {
+                let left = items - start;
+                let chunk = (left / shares).clamp(smallest, largest).min(left);
+                let (order, end) = (Ordering::Relaxed, start + chunk);
+                match next.compare_exchange_weak(start, end, order, order) {
+                    Ok(_) => {
+                        task(start..end, thread);
+                        start = end;
+                    }
+                    Err(now) => start = now,
                 }
-                task(start..items.min(start + chunk), thread);
             }
         });
     }
@@ -312,6 +330,7 @@ impl<'a, T> Parts<'a, T> {
         clippy::mut_from_ref,
         reason = "handing out disjoint mutable parts is what this type is for"
     )]
+    #[inline]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(
             range.start <= range.end && range.end <= self.len,
@@ -338,7 +357,8 @@ mod tests {
             let mut pool = Pool::new(threads).unwrap();
             for (items, chunk) in [(0, 1), (1, 1), (7, 2), (1000, 3)] {
                 let done: Vec<_> = (0..items).map(|_| AtomicUsize::new(0)).collect();
-                pool.for_each(items, chunk, |range, _| {
+                pool.share(items, chunk..=4 * chunk, |range, _| {
+                    assert!(range.len() <= 4 * chunk);
                     range.for_each(|i| {
                         done[i].fetch_add(1, Ordering::Relaxed);
                     });
