@@ -1,9 +1,15 @@
 //! Activations in int8, as the products take them.
 
+use std::ops::Range;
+
 use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+
+/// The float whose last bit counts ones, 1.5 * 2^23. An integer sum that starts at its bits reads, as a float, as this
+/// plus the sum, exactly: one subtraction converts it.
+pub(crate) const MAGIC: f32 = 12_582_912.0;
 
 /// Activations that share a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +45,7 @@ pub(crate) struct Activations {
     quants: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
     sums: Vec<f32>,
+    starts: Vec<f32>,
     row_sums: Vec<i32>,
     /// Whether rows share a scale even where the weights do not want it.
     by_row: bool,
@@ -112,6 +119,11 @@ impl Activations {
         &self.sums[..self.blocks * self.rows]
     }
 
+    /// `MAGIC - 8 * sum` for all sums, `[blocks, rows]`: where the sums of a block of nibbles around 8 start.
+    pub(crate) fn starts(&self) -> &[f32] {
+        &self.starts[..self.blocks * self.rows]
+    }
+
     /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
     /// once for the `cols` values of each row.
     pub(crate) fn fill<'x>(
@@ -122,8 +134,6 @@ impl Activations {
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
-        /// Rows that one thread takes at a time; fewer than this are not worth a barrier.
-        const ROWS: usize = 4;
         assert_eq!(cols % BLOCK, 0);
         let grouping = if self.by_row { Grouping::Row } else { grouping };
         (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
@@ -132,6 +142,7 @@ impl Activations {
             self.quants.resize(len, [0; BLOCK]);
             self.scales.resize(len, 0.0);
             self.sums.resize(len, 0.0);
+            self.starts.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
         if let Some(floats) = &mut self.floats {
@@ -141,75 +152,90 @@ impl Activations {
         let quants = Parts::new(&mut self.quants);
         let scales = Parts::new(&mut self.scales);
         let sums = Parts::new(&mut self.sums);
+        let starts = Parts::new(&mut self.starts);
         let row_sums = Parts::new(&mut self.row_sums);
-        pool.for_each(rows, ROWS, |chunk, _| {
-            for row in chunk {
-                let values = row_values(row);
+        // Fewer than four rows are not worth a barrier.
+        let chunk = (rows / (2 * pool.threads())).clamp(4, ROWS);
+        pool.for_each(rows, chunk, |chunk, _| {
+            let mut values = [&[][..]; ROWS];
+            for (values, row) in values.iter_mut().zip(chunk.clone()) {
+                *values = row_values(row);
                 assert_eq!(values.len(), cols);
                 if let Some(floats) = &floats {
                     // SAFETY: every row is written by one thread.
                     let kept = unsafe { floats.part(row * cols..(row + 1) * cols) };
                     kept.copy_from_slice(values);
                 }
-                let writer = RowWriter {
-                    row,
-                    rows,
-                    quants: &quants,
-                    scales: &scales,
-                    sums: &sums,
-                    row_sums: &row_sums,
-                };
-                // SAFETY: every row is written by one thread.
-                unsafe { kernel.quantize(values, grouping, &writer) };
             }
+            let writer = RowsWriter {
+                rows: chunk.clone(),
+                all_rows: rows,
+                quants: &quants,
+                scales: &scales,
+                sums: &sums,
+                starts: &starts,
+                row_sums: &row_sums,
+            };
+            // SAFETY: every row is written by one thread.
+            unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
     }
 }
 
-/// Writes one row of [`Activations`] while other threads write others.
-pub(crate) struct RowWriter<'a> {
-    row: usize,
-    rows: usize,
+/// Rows that are quantised together, at most. Block after block they fill whole cache lines: row after row, the lines
+/// of a row lie a power of two apart and push each other out of the cache.
+pub(crate) const ROWS: usize = 16;
+
+/// Writes some rows of [`Activations`] while other threads write others.
+pub(crate) struct RowsWriter<'a> {
+    rows: Range<usize>,
+    all_rows: usize,
     quants: &'a Parts<'a, [i8; BLOCK]>,
     scales: &'a Parts<'a, f32>,
     sums: &'a Parts<'a, f32>,
+    starts: &'a Parts<'a, f32>,
     row_sums: &'a Parts<'a, i32>,
 }
 
-/// Where one block of a row goes.
-pub(crate) struct BlockMut<'a> {
-    pub(crate) quants: &'a mut [i8; BLOCK],
-    pub(crate) scale: &'a mut f32,
-    pub(crate) sum: &'a mut f32,
+/// Where one block of the rows goes, `[rows]`.
+pub(crate) struct BlocksMut<'a> {
+    pub(crate) quants: &'a mut [[i8; BLOCK]],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [f32],
+    pub(crate) starts: &'a mut [f32],
 }
 
-impl RowWriter<'_> {
-    /// One block of this row.
+impl RowsWriter<'_> {
+    /// One block of these rows.
     ///
     /// # Safety
-    /// No other thread writes this row.
-    pub(crate) unsafe fn block(&self, block: usize) -> BlockMut<'_> {
-        let at = block * self.rows + self.row;
-        // SAFETY: no other thread writes this row, by the contract, for all three parts.
-        let quants = unsafe { self.quants.part(at..at + 1) };
-        // SAFETY: as above.
-        let scales = unsafe { self.scales.part(at..at + 1) };
-        // SAFETY: as above.
-        let sums = unsafe { self.sums.part(at..at + 1) };
-        BlockMut {
-            quants: &mut quants[0],
-            scale: &mut scales[0],
-            sum: &mut sums[0],
+    /// No other thread writes these rows.
+    #[inline]
+    pub(crate) unsafe fn block(&self, block: usize) -> BlocksMut<'_> {
+        let first = block * self.all_rows;
+        let range = || first + self.rows.start..first + self.rows.end;
+        BlocksMut {
+            // SAFETY: no other thread writes these rows, by the contract.
+            quants: unsafe { self.quants.part(range()) },
+            // SAFETY: as above.
+            scales: unsafe { self.scales.part(range()) },
+            // SAFETY: as above.
+            sums: unsafe { self.sums.part(range()) },
+            // SAFETY: as above.
+            starts: unsafe { self.starts.part(range()) },
         }
     }
 
-    /// Notes the sum of all quants of this row.
+    /// Where the sum of all quants of each of these rows goes.
     ///
     /// # Safety
-    /// No other thread writes this row.
-    pub(crate) unsafe fn finish(&self, sum: i32) {
-        // SAFETY: no other thread writes this row, by the contract.
-        let row_sum = unsafe { self.row_sums.part(self.row..self.row + 1) };
-        row_sum[0] = sum;
+    /// No other thread writes these rows.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "what is handed out is a disjoint part of a buffer that is borrowed mutably"
+    )]
+    pub(crate) unsafe fn row_sums(&self) -> &mut [i32] {
+        // SAFETY: no other thread writes these rows, by the contract.
+        unsafe { self.row_sums.part(self.rows.clone()) }
     }
 }

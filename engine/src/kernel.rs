@@ -18,11 +18,13 @@ mod neon_dotprod;
 mod neon_i8mm;
 mod scalar;
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use half::f16;
 
 use crate::Error;
-use crate::activations::{Activations, Grouping, RowWriter};
+use crate::activations::{Activations, Grouping, RowsWriter};
 use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
@@ -70,7 +72,7 @@ type TileProduct = unsafe fn(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]
 /// The steps around the products; what each does is said at its twin in [`vector`].
 struct VectorOps {
     rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
-    quantize: unsafe fn(&[f32], Grouping, &RowWriter),
+    quantize: unsafe fn(&[&[f32]], Grouping, &RowsWriter),
     swiglu: unsafe fn(&mut [f32], &[f32]),
     softmax_weights: unsafe fn(&[f32], f32, f32, &mut [f32]) -> f32,
     rope: unsafe fn(&mut [f32], &[f32]),
@@ -166,13 +168,13 @@ impl Kernel {
         unsafe { (self.ops.rms_norm)(x, weight, epsilon, out) }
     }
 
-    /// Quantises one row of activations.
+    /// Quantises some rows of activations, all equally long.
     ///
     /// # Safety
-    /// No other thread writes this row.
-    pub(crate) unsafe fn quantize(&self, x: &[f32], grouping: Grouping, row: &RowWriter) {
+    /// No other thread writes these rows.
+    pub(crate) unsafe fn quantize(&self, rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
         // SAFETY: this CPU has the kernel's features (module header); the rest is the caller's.
-        unsafe { (self.ops.quantize)(x, grouping, row) }
+        unsafe { (self.ops.quantize)(rows, grouping, writer) }
     }
 
     /// `gate = silu(gate) * up`.
@@ -275,15 +277,10 @@ impl<'a> Tile<'a> {
             })
     }
 
-    /// The bytes of the groups, `GROUP` each.
-    ///
-    /// # Panics
-    /// When that is not the size of a group.
+    /// The bytes of all groups.
     #[cfg(target_arch = "x86_64")]
-    #[inline]
-    fn group_bytes<const GROUP: usize>(&self) -> &'a [[u8; GROUP]] {
-        assert_eq!(GROUP, self.format.group_bytes(self.layout));
-        self.groups.as_chunks().0
+    fn bytes(&self) -> &'a [u8] {
+        self.groups
     }
 
     /// The scales of the rows of a channelwise tile, as f16.

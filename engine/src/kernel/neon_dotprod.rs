@@ -26,7 +26,7 @@ use crate::activations::Activations;
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod", widen = super::widen);
+vector_ops!("neon,dotprod", widen = super::widen, attend = 4 rows at once);
 
 /// Consecutive columns of a row in a 32-bit lane.
 const DEPTH: usize = 4;

@@ -15,7 +15,7 @@ use super::{Kernel, Layout, Tiles};
 use crate::activations::Activations;
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod,i8mm", widen = super::widen);
+vector_ops!("neon,dotprod,i8mm", widen = super::widen, attend = 4 rows at once);
 
 /// Consecutive columns of a row: half a register.
 const DEPTH: usize = 8;

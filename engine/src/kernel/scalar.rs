@@ -20,7 +20,7 @@ use super::{Kernel, Layout, Tiles};
 use crate::activations::Activations;
 use crate::int4::BLOCK;
 
-vector_ops!(, widen = super::widen);
+vector_ops!(, widen = super::widen, attend = 4 rows at once);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "scalar",

@@ -8,6 +8,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
+use crate::activations::MAGIC;
 use crate::attention::{KEY_BLOCK, QueryRow};
 use crate::int4::Block;
 use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
@@ -261,6 +262,7 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
             }
             let sum: i32 = block.quants.iter().map(|q| i32::from(*q)).sum();
             assert_eq!(block.sum, sum as f32);
+            assert_eq!(activations.starts()[index], MAGIC - 8.0 * block.sum);
         }
     }
 }

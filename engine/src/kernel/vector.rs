@@ -7,15 +7,12 @@
 
 use half::f16;
 
-use crate::activations::{Grouping, RowWriter};
+use crate::activations::{self, Grouping, MAGIC, RowsWriter};
 use crate::attention::{KEY_BLOCK, Partial, ROWS, Span};
 use crate::int4::BLOCK;
 
 /// Partial sums of a reduction: enough for two registers of any instruction set.
 const LANES: usize = 16;
-
-/// Adding and subtracting this rounds a small `f32` to the nearest integer, ties to even.
-const ROUND: f32 = 12_582_912.0;
 
 #[inline(always)]
 fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
@@ -75,35 +72,45 @@ fn highest(x: &[f32]) -> f32 {
     highest_lane(highs)
 }
 
-/// Quantises one row of activations to blocks of int8.
+/// Quantises some rows of activations to blocks of int8.
 ///
 /// # Safety
-/// As [`RowWriter::block`]: no other thread writes this row.
+/// As [`RowsWriter::block`]: no other thread writes these rows.
 #[inline(always)]
-pub(super) unsafe fn quantize(x: &[f32], grouping: Grouping, row: &RowWriter) {
-    let row_high = match grouping {
-        Grouping::Block => None,
-        Grouping::Row => Some(highest(x)),
-    };
-    let mut row_sum = 0;
-    for (index, block) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
-        let high = row_high.unwrap_or_else(|| highest(block));
-        let scale = high / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        // SAFETY: handed on to the caller.
-        let out = unsafe { row.block(index) };
-        let mut sum = 0;
-        for (q, v) in out.quants.iter_mut().zip(block) {
-            // The low bits of a float near `ROUND` are the rounded integer.
-            *q = (v * inverse + ROUND).to_bits() as i8;
-            sum += i32::from(*q);
-        }
-        *out.scale = scale;
-        *out.sum = sum as f32;
-        row_sum += sum;
-    }
+pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
     // SAFETY: handed on to the caller.
-    unsafe { row.finish(row_sum) };
+    let row_sums = unsafe { writer.row_sums() };
+    row_sums.fill(0);
+    let mut row_highs = [0.0; activations::ROWS];
+    if grouping == Grouping::Row {
+        for (high, row) in row_highs.iter_mut().zip(rows) {
+            *high = highest(row);
+        }
+    }
+    let blocks = rows.first().map_or(0, |row| row.len() / BLOCK);
+    for index in 0..blocks {
+        // SAFETY: handed on to the caller.
+        let out = unsafe { writer.block(index) };
+        for (r, row) in rows.iter().enumerate() {
+            let block = &row.as_chunks::<BLOCK>().0[index];
+            let high = match grouping {
+                Grouping::Block => highest(block),
+                Grouping::Row => row_highs[r],
+            };
+            let scale = high / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            let mut sum = 0;
+            for (q, v) in out.quants[r].iter_mut().zip(block) {
+                // Adding this rounds to the nearest integer, ties to even, and leaves it in the low bits.
+                *q = (v * inverse + MAGIC).to_bits() as i8;
+                sum += i32::from(*q);
+            }
+            out.scales[r] = scale;
+            out.sums[r] = sum as f32;
+            out.starts[r] = MAGIC - 8.0 * sum as f32;
+            row_sums[r] += sum;
+        }
+    }
 }
 
 /// `exp(x)`, within 2 units in the last place; 0 below -87.
@@ -111,12 +118,12 @@ pub(super) unsafe fn quantize(x: &[f32], grouping: Grouping, row: &RowWriter) {
 fn exp(x: f32) -> f32 {
     let clamped = if x > -87.0 { x } else { -87.0 };
     let clamped = if clamped < 88.0 { clamped } else { 88.0 };
-    let n = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = clamped * std::f32::consts::LOG2_E + MAGIC;
     let exponent = ((n.to_bits() as i32)
-        .wrapping_sub(ROUND.to_bits() as i32)
+        .wrapping_sub(MAGIC.to_bits() as i32)
         .wrapping_add(127))
         << 23;
-    let n = n - ROUND;
+    let n = n - MAGIC;
     // ln 2 in two parts, the first exact in few bits, so that r keeps its precision.
     let r = f32::mul_add(n, -0.693_359_4, clamped);
     let r = f32::mul_add(n, 2.121_944_4e-4, r);
@@ -180,10 +187,11 @@ pub(super) fn rope(head: &mut [f32], angles: &[f32]) {
 /// Attention of a few query rows over one span of keys and values, by online softmax (Milakov and Gimelshein, 2018;
 /// FlashAttention): no score outlives its block of keys.
 ///
-/// A block of keys is widened to f32 once for all rows, which then pass by in fours. Scores come out 16 positions at a
-/// time without a horizontal sum, because keys are stored with the positions innermost.
+/// A block of keys is widened to f32 once for all rows, which then pass by a few at a time: as many as the instruction
+/// set has registers for, at least four. Scores come out 16 positions at a time without a horizontal sum, because keys
+/// are stored with the positions innermost.
 #[inline(always)]
-pub(super) fn attend(
+pub(super) fn attend<const AT_ONCE: usize>(
     span: &Span<'_>,
     widen: impl Fn(&[f16], &mut [f32]),
     scratch: &mut [f32],
@@ -199,14 +207,17 @@ pub(super) fn attend(
         let mut weights = [[0.0; KEY_BLOCK]; ROWS];
         let mut rescale = [1.0; ROWS];
         widen(keys, wide);
-        for first in (0..rows).step_by(4) {
+        let mut first = 0;
+        while first < rows {
             let weights = &mut weights[first..];
             match rows - first {
                 1 => scores::<1>(span, first, wide, weights),
                 2 => scores::<2>(span, first, wide, weights),
                 3 => scores::<3>(span, first, wide, weights),
-                _ => scores::<4>(span, first, wide, weights),
+                n if n < AT_ONCE => scores::<4>(span, first, wide, weights),
+                _ => scores::<AT_ONCE>(span, first, wide, weights),
             }
+            first += rows_at_once::<AT_ONCE>(rows - first);
         }
         for (r, row) in span.rows.iter().enumerate() {
             // A block holds at least one position that some row sees.
@@ -215,16 +226,29 @@ pub(super) fn attend(
             rescale[r] = softmax(&mut weights[r], visible, high, sum);
         }
         widen(values, wide);
-        for first in (0..rows).step_by(4) {
+        let mut first = 0;
+        while first < rows {
             let (weights, rescale) = (&weights[first..], &rescale[first..]);
             let out = &mut out.values[first * span.head_dim..];
             match rows - first {
                 1 => add_values::<1>(weights, rescale, wide, out),
                 2 => add_values::<2>(weights, rescale, wide, out),
                 3 => add_values::<3>(weights, rescale, wide, out),
-                _ => add_values::<4>(weights, rescale, wide, out),
+                n if n < AT_ONCE => add_values::<4>(weights, rescale, wide, out),
+                _ => add_values::<AT_ONCE>(weights, rescale, wide, out),
             }
+            first += rows_at_once::<AT_ONCE>(rows - first);
         }
+    }
+}
+
+/// How many of the rows that are left go at a time.
+#[inline(always)]
+fn rows_at_once<const AT_ONCE: usize>(left: usize) -> usize {
+    if left >= AT_ONCE {
+        AT_ONCE
+    } else {
+        left.min(4)
     }
 }
 
@@ -346,13 +370,13 @@ fn add_columns<const N: usize, const COLUMNS: usize>(
 
 /// Compiles the steps of this module for one instruction set, as a `const OPS: VectorOps` of the calling module.
 macro_rules! vector_ops {
-    ($($feature:literal)?, widen = $widen:path) => {
+    ($($feature:literal)?, widen = $widen:path, attend = $rows:literal rows at once) => {
         mod ops {
             use half::f16;
 
             use crate::attention::{Partial, Span};
             use crate::kernel::{VectorOps, vector};
-            use crate::activations::{Grouping, RowWriter};
+            use crate::activations::{Grouping, RowsWriter};
 
             pub(super) const OPS: VectorOps =
                 VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend };
@@ -363,9 +387,9 @@ macro_rules! vector_ops {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn quantize(x: &[f32], grouping: Grouping, row: &RowWriter) {
+            unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
                 // SAFETY: handed on to the caller.
-                unsafe { vector::quantize(x, grouping, row) }
+                unsafe { vector::quantize(rows, grouping, writer) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -386,7 +410,7 @@ macro_rules! vector_ops {
             $(#[target_feature(enable = $feature)])?
             fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
                 let widen = |from: &[f16], to: &mut [f32]| $widen(from, to);
-                vector::attend(span, widen, scratch, out);
+                vector::attend::<$rows>(span, widen, scratch, out);
             }
         }
     };
