@@ -18,7 +18,8 @@ use crate::config::ModelConfig;
 use crate::int4::Block;
 use crate::kernel;
 use crate::kv::KvCache;
-use crate::matrix::{Format, huge_pages};
+use crate::matrix::Format;
+use crate::memory::HugePages;
 use crate::model::{Model, NewTokens};
 use crate::packed::{PackedCache, PackedFile};
 use crate::schedule::pool;
@@ -248,7 +249,7 @@ fn load(
             let gguf = Gguf::open(path)?;
             let config = ModelConfig::from_gguf(&gguf)?;
             let name = crate::schedule::name(path);
-            let packed = PackedFile::of(&options.packed, &gguf, rounding, kernel);
+            let packed = PackedFile::of(&options.packed, &gguf, rounding, kernel)?;
             let model = Model::load(&gguf, config, rounding, kernel, threads, packed.as_ref())?;
             Ok((name, model))
         }
@@ -383,7 +384,7 @@ fn kv_bytes(config: &ModelConfig) -> usize {
 fn read_bandwidth(threads: &mut Pool) -> Result<f64, Error> {
     const BYTES: usize = 512 << 20;
     const PASSES: usize = 5;
-    let mut buffer = huge_pages(BYTES)?;
+    let mut buffer = HugePages::new(BYTES)?;
     buffer.fill(1);
     let words: &[u64] = bytemuck::cast_slice(&buffer);
     let best = (0..PASSES).map(|_| {
