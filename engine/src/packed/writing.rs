@@ -231,10 +231,10 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
         match fallocate(file, FallocateFlags::empty(), 0, bytes) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
                 let reason = format!("there is no room for {} MB", bytes.div_ceil(1_000_000));
-                return Err(io::Error::new(io::ErrorKind::StorageFull, reason));
+                Err(io::Error::new(io::ErrorKind::StorageFull, reason))
             }
             // Not every file system can.
-            _ => return Ok(()),
+            _ => Ok(()),
         }
     }
     #[cfg(not(target_os = "linux"))]
