@@ -224,7 +224,7 @@ fn sweep(folder: &Path, prefix: &str) {
 
 /// Takes room on the disk, so that a full one shows at once.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;
@@ -237,7 +237,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
             _ => Ok(()),
         }
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", not(miri))))]
     file.set_len(bytes)
 }
 
