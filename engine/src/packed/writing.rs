@@ -44,7 +44,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`Error::File`] when there is none.
     pub(super) fn new(place: &'a PackedFile, packing: &Packing<'_>) -> Result<Self, Error> {
-        let failed = |source| failed(place, source);
+        let failed = |reason| failed(place, reason);
         let entry = |plan: &crate::matrix::Plan<'_>| Entry {
             name: plan.name.clone(),
             label: plan.label(),
@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Error> {
         let place = self.place;
         self.write(matrices, pool, progress)
-            .map_err(|source| failed(place, source))
+            .map_err(|reason| failed(place, reason))
     }
 
     /// [`Writer::finish`] for weights that are there without the file: a failure is logged.
@@ -168,11 +168,11 @@ impl Entry {
     }
 }
 
-fn failed(place: &PackedFile, source: io::Error) -> Error {
+fn failed(place: &PackedFile, reason: io::Error) -> Error {
     Error::File {
         action: "write",
         path: place.path.clone(),
-        source,
+        reason,
     }
 }
 
