@@ -1,6 +1,6 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan e2e aarch64 bench bench-kernels arm-count fmt screenshot
+.PHONY: run test lint unit asan miri e2e aarch64 bench bench-kernels perplexity arm-count fmt screenshot
 
 run:
 	cargo run --release
@@ -39,10 +39,21 @@ bench:
 bench-kernels:
 	cargo bench -p nibble-engine --locked
 
-# The kernels' tests under AddressSanitizer, whose runtime comes with Rust.
+# Everything that reads files or memory by hand, under AddressSanitizer, whose runtime comes with Rust: kernels, packed
+# weights, GGUF files, and the forward pass of a tiny model. Weights are plain allocations, whose ends it knows.
 asan:
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan \
-		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) kernel
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address --cfg plain_memory" CARGO_TARGET_DIR=target/asan \
+		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) -- \
+		kernel packed gguf model::tests threads --skip default_model
+
+# Plain products, packed weights and threads under Miri, where a nightly toolchain has it or can get it.
+miri:
+	engine/scripts/miri
+
+# How well the default model foretells 23 k tokens with every kernel and rounding: an hour on two cores.
+perplexity:
+	cargo build --release --locked
+	engine/scripts/perplexity --out engine/benches/PERPLEXITY.md
 
 # Executed instructions of the Arm kernels, and what llvm-mca makes of their loops.
 arm-count:

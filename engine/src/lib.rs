@@ -18,6 +18,7 @@ mod int4;
 mod kernel;
 mod kv;
 mod matrix;
+mod memory;
 mod model;
 mod packed;
 mod prompt;

@@ -1,18 +1,16 @@
 //! Matrices in one kernel's layout, activations, and their product on the pool.
 //!
 //! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
-//! lie in one anonymous mapping that asks for huge pages: decoding streams through gigabytes, and with 4 KiB pages
-//! address translation costs a fifth of the bandwidth.
+//! lie in one piece of memory.
 
 use std::ops::Range;
 use std::sync::Arc;
-
-use memmap2::MmapMut;
 
 use crate::Error;
 use crate::activations::Activations;
 use crate::int4::{BLOCK, Block};
 use crate::kernel::{Kernel, Layout, Tiles};
+use crate::memory::HugePages;
 use crate::threads::{Parts, Pool};
 
 /// How the weights of a matrix are held.
@@ -73,7 +71,7 @@ pub(crate) struct PackedMatrix {
     cols: usize,
     format: Format,
     kernel: &'static Kernel,
-    mapping: Arc<MmapMut>,
+    memory: Arc<HugePages>,
     bytes: Range<usize>,
 }
 
@@ -107,12 +105,7 @@ impl PackedMatrix {
 
     /// The packed weights.
     pub(crate) fn packed_bytes(&self) -> &[u8] {
-        &self.mapping[self.bytes.clone()]
-    }
-
-    /// Format and shape.
-    pub(crate) fn label(&self) -> String {
-        label(self.format, [self.rows, self.cols])
+        &self.memory[self.bytes.clone()]
     }
 
     /// Dequantises one row.
@@ -150,6 +143,10 @@ impl PackedMatrix {
     }
 }
 
+/// Bytes of a matrix that are written to a file, or read from it, at a time: a multiple of the size of huge pages, small
+/// enough to be checked before the caches lose it, and many enough for many threads.
+pub(crate) const PIECE: usize = 2 << 20;
+
 /// Yields the block of a matrix at (row, index in the row).
 pub(crate) type BlockSource<'a> = Box<dyn Fn(usize, usize) -> Block + Sync + 'a>;
 
@@ -158,7 +155,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: String,
     shape: [usize; 2],
     format: Format,
-    /// Its place in the mapping.
+    /// Its place in the memory.
     pub(crate) bytes: Range<usize>,
     source: BlockSource<'a>,
 }
@@ -166,15 +163,11 @@ pub(crate) struct Plan<'a> {
 impl Plan<'_> {
     /// Format and shape.
     pub(crate) fn label(&self) -> String {
-        label(self.format, self.shape)
+        format!("{:?} {:?}", self.format, self.shape)
     }
 }
 
-fn label(format: Format, shape: [usize; 2]) -> String {
-    format!("{format:?} {shape:?}")
-}
-
-/// Collects the matrices of a model, then packs them all into one mapping.
+/// Collects the matrices of a model, then packs them all into one piece of memory.
 pub(crate) struct Packing<'a> {
     kernel: &'static Kernel,
     plans: Vec<Plan<'a>>,
@@ -214,6 +207,11 @@ impl<'a> Packing<'a> {
         self.bytes += bytes.next_multiple_of(ALIGNMENT);
     }
 
+    /// Bytes that the matrices will take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The matrices in their order.
     pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan<'a>> {
         self.plans.iter()
@@ -229,9 +227,9 @@ impl<'a> Packing<'a> {
         pool: &mut Pool,
         progress: &dyn Fn(u64, u64),
     ) -> Result<Vec<PackedMatrix>, Error> {
-        let mut mapping = huge_pages(self.bytes.max(1))?;
+        let mut memory = HugePages::new(self.bytes)?;
         let (kernel, layout) = (self.kernel, self.kernel.layout);
-        let parts = Parts::new(&mut mapping[..]);
+        let parts = Parts::new(&mut memory[..]);
         let mut packed = Vec::with_capacity(self.plans.len());
         for plan in self.plans {
             let [rows, cols] = plan.shape;
@@ -247,63 +245,55 @@ impl<'a> Packing<'a> {
             progress(plan.bytes.end as u64, self.bytes as u64);
             packed.push((plan.shape, plan.format, plan.bytes));
         }
-        Ok(matrices(kernel, mapping, packed.into_iter()))
+        Ok(matrices(kernel, memory, packed.into_iter()))
     }
 
-    /// The matrices with bytes that `fill` has for them, packed for this kernel before. It is called from all threads,
-    /// with the place of a matrix in the order of the plans.
+    /// The matrices with bytes that were packed for this kernel before. `fill` is called from all threads with a piece
+    /// of a matrix at a time: the matrix's place in the order of the plans, the piece's number, and room for it.
     ///
     /// # Errors
     /// As [`Packing::pack`].
     pub(crate) fn fill(
         &self,
         pool: &mut Pool,
-        fill: impl Fn(usize, &mut [u8]) + Sync,
+        fill: impl Fn(usize, usize, &mut [u8]) + Sync,
     ) -> Result<Vec<PackedMatrix>, Error> {
-        let mut mapping = huge_pages(self.bytes.max(1))?;
-        let parts = Parts::new(&mut mapping[..]);
-        pool.for_each(self.plans.len(), 1, |range, _| {
-            for index in range {
-                // SAFETY: every matrix is filled by one thread.
-                let bytes = unsafe { parts.part(self.plans[index].bytes.clone()) };
-                fill(index, bytes);
+        let mut memory = HugePages::new(self.bytes)?;
+        let parts = Parts::new(&mut memory[..]);
+        let of_plan = |(index, plan): (usize, &Plan<'_>)| {
+            let starts = plan.bytes.clone().step_by(PIECE).enumerate();
+            let end = plan.bytes.end;
+            starts.map(move |(piece, start)| (index, piece, start..end.min(start + PIECE)))
+        };
+        let pieces: Vec<_> = self.plans.iter().enumerate().flat_map(of_plan).collect();
+        pool.for_each(pieces.len(), 1, |range, _| {
+            for (index, piece, bytes) in &pieces[range] {
+                // SAFETY: every piece is filled by one thread.
+                let bytes = unsafe { parts.part(bytes.clone()) };
+                fill(*index, *piece, bytes);
             }
         });
         let plans = self.plans.iter();
         let filled = plans.map(|plan| (plan.shape, plan.format, plan.bytes.clone()));
-        Ok(matrices(self.kernel, mapping, filled))
+        Ok(matrices(self.kernel, memory, filled))
     }
 }
 
 fn matrices(
     kernel: &'static Kernel,
-    mapping: MmapMut,
+    memory: HugePages,
     packed: impl Iterator<Item = ([usize; 2], Format, Range<usize>)>,
 ) -> Vec<PackedMatrix> {
-    let mapping = Arc::new(mapping);
+    let memory = Arc::new(memory);
     let matrices = packed.map(|([rows, cols], format, bytes)| PackedMatrix {
         rows,
         cols,
         format,
         kernel,
-        mapping: Arc::clone(&mapping),
+        memory: Arc::clone(&memory),
         bytes,
     });
     matrices.collect()
-}
-
-/// Memory of zeros for weights.
-///
-/// # Errors
-/// [`Error::Option`] when there is not enough.
-pub(crate) fn huge_pages(bytes: usize) -> Result<MmapMut, Error> {
-    let mapping = MmapMut::map_anon(bytes).map_err(|source| {
-        Error::Option(format!("no memory for {bytes} bytes of weights: {source}"))
-    })?;
-    #[cfg(target_os = "linux")]
-    // A refusal only costs speed.
-    let _ = mapping.advise(memmap2::Advice::HugePage);
-    Ok(mapping)
 }
 
 /// Lays out the blocks of one tile; rows beyond the matrix are zero.

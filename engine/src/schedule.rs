@@ -83,7 +83,7 @@ impl Engine {
             gguf.error("it has no vocabulary, so it can neither read nor write text")
         })?;
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
-        let packed = PackedFile::of(&options.packed, &gguf, options.rounding, kernel);
+        let packed = PackedFile::of(&options.packed, &gguf, options.rounding, kernel)?;
         let rounding = options.rounding;
         let model = Model::load(&gguf, config, rounding, kernel, pool, packed.as_ref())?;
         let info = info(&model, name(&options.model), context, options.rounding);

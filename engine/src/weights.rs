@@ -4,7 +4,6 @@
 //! the output head, where rounding shows most.
 
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use half::f16;
 
@@ -247,11 +246,10 @@ fn pack(
     pool: &mut Pool,
     file: Option<&PackedFile>,
 ) -> Result<Vec<PackedMatrix>, Error> {
-    let names: Vec<_> = packing.plans().map(|plan| plan.name.clone()).collect();
-    let started = Instant::now();
+    let writer = file.and_then(|file| file.keep(&packing));
     let matrices = packing.pack(pool, &|_, _| {})?;
-    if let Some(file) = file {
-        file.keep(&names, &matrices, started.elapsed());
+    if let Some(writer) = writer {
+        writer.keep(&matrices, pool);
     }
     Ok(matrices)
 }

@@ -291,8 +291,7 @@ pub(crate) struct RoundingArgs {
 /// Where packed weights are kept.
 #[derive(Debug, Args)]
 pub(crate) struct PackedArgs {
-    /// Where packed weights are kept between starts: auto (in the cache folder, when packing takes over two seconds),
-    /// off, or a file
+    /// Where packed weights are kept between starts: auto (in the cache folder, from 64 MiB on), off, or a file
     #[arg(
         long,
         env = "NIBBLE_PACKED",

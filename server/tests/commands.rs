@@ -119,6 +119,7 @@ fn wrong_use_exits_with_2_and_failure_with_1() {
     assert_eq!(output.status.code(), Some(1));
     let message = text(&output.stderr);
     assert!(message.contains("`no-such.gguf`"), "{message}");
+    assert_eq!(message.matches("No such file").count(), 1, "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
 }
 

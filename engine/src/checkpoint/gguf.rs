@@ -15,18 +15,19 @@ pub(crate) mod written;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
 use self::header::{Header, TensorEntry};
 use self::value::{Value, ValueType, scalar};
 use super::Tensor;
 use crate::Error;
+use crate::memory::FileMap;
 
 /// An open GGUF file.
 #[derive(Debug)]
 pub(crate) struct Gguf {
     path: PathBuf,
-    file: Mmap,
+    /// What is mapped, to ask the system about it; none for bytes that are in no file.
+    opened: Option<File>,
+    file: FileMap,
     header: Header,
 }
 
@@ -35,23 +36,26 @@ impl Gguf {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |action| {
             let path = path.to_owned();
-            move |source| Error::File {
+            move |reason| Error::File {
                 action,
                 path,
-                source,
+                reason,
             }
         };
         let file = File::open(path).map_err(failed("open"))?;
-        // SAFETY: The map is only ever read. A model file is written once and then moved into place, so nobody
-        // writes to the mapped bytes; whoever truncates one in use ends this process, and nothing else.
-        let map = unsafe { Mmap::map(&file) }.map_err(failed("map"))?;
-        Self::from_map(path, map)
+        let map = FileMap::new(&file).map_err(failed("map"))?;
+        Self::from_map(path, Some(file), map)
     }
 
-    fn from_map(path: &Path, file: Mmap) -> Result<Self, Error> {
+    fn from_map(path: &Path, opened: Option<File>, file: FileMap) -> Result<Self, Error> {
         let path = path.to_owned();
         match Header::parse(&file) {
-            Ok(header) => Ok(Self { path, file, header }),
+            Ok(header) => Ok(Self {
+                path,
+                opened,
+                file,
+                header,
+            }),
             Err(reason) => Err(Error::Model { path, reason }),
         }
     }
@@ -61,27 +65,15 @@ impl Gguf {
         &self.path
     }
 
-    /// Everything before the first tensor.
-    pub(crate) fn header_bytes(&self) -> &[u8] {
-        let starts = self.header.tensors.iter().map(|tensor| tensor.bytes.start);
-        &self.file[..starts.min().unwrap_or(self.file.len())]
+    /// The file as it was opened, whatever has been put in its place since.
+    pub(crate) fn opened(&self) -> Option<&File> {
+        self.opened.as_ref()
     }
 
     /// Lets the system take back the memory that holds a tensor's part of the file; it is read again when needed.
     pub(crate) fn release(&self, tensor: &Tensor<'_>) {
-        let offset = tensor.bytes.as_ptr().addr() - self.file.as_ptr().addr();
-        #[cfg(target_os = "linux")]
-        {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the pages are a private map of a file that nobody writes: what they held comes back unchanged. A
-            // refusal only costs memory.
-            let _ = unsafe {
-                self.file
-                    .unchecked_advise_range(advice, offset, tensor.bytes.len())
-            };
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = offset;
+        let start = tensor.bytes.as_ptr().addr() - self.file.as_ptr().addr();
+        self.file.release(start..start + tensor.bytes.len());
     }
 
     /// An error about this file.

@@ -2,6 +2,7 @@
 
 mod arm;
 mod guarded;
+mod unaligned;
 
 use half::f16;
 use rand_pcg::Pcg64Mcg;
@@ -176,6 +177,39 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
                     }
                 }
             }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(60))]
+
+    #[test]
+    fn any_product_has_the_bits_of_scalar(
+        format in proptest::sample::select(Format::ALL.to_vec()),
+        rows in 1..70usize,
+        blocks_in_row in 1..10usize,
+        m in 1..20usize,
+        threads in 1..4usize,
+        extreme in 0..4usize,
+        seed: u64,
+    ) {
+        let mut random = Random::new(seed);
+        let mut blocks = random.blocks(format, rows, blocks_in_row);
+        let mut x = random.floats(m * blocks_in_row * BLOCK);
+        // The largest quants side by side, and activations that are as large as floats can be or all zero.
+        if extreme & 1 != 0 {
+            let high = if format == Format::Q8 { 127 } else { 15 };
+            blocks.iter_mut().step_by(2).for_each(|block| block.quants = [high; BLOCK]);
+        }
+        if extreme & 2 != 0 {
+            x.iter_mut().step_by(3).for_each(|v| *v = 1e30f32.copysign(*v));
+            x[..BLOCK].fill(0.0);
+        }
+        let expected = product(scalar(), &pack(scalar(), format, rows, &blocks), &x, 1);
+        for kernel in supported() {
+            let found = product(kernel, &pack(kernel, format, rows, &blocks), &x, threads);
+            proptest::prop_assert_eq!(bits(&found), bits(&expected), "{:?}", kernel);
         }
     }
 }

@@ -89,6 +89,40 @@ fn sequences_of_a_batch_do_not_influence_each_other() {
 }
 
 #[test]
+fn sequences_that_decode_together_get_the_bits_of_each_alone() {
+    for kernel in kernel::supported() {
+        let mut model = tiny(kernel, 3);
+        let prompts: Vec<_> = (0..9).map(|i| tokens(i, 3 + 40 * i as usize)).collect();
+        let alone: Vec<_> = prompts
+            .iter()
+            .map(|prompt| prefill(&mut model, prompt, prompt.len()))
+            .collect();
+
+        let mut caches: Vec<_> = prompts.iter().map(|_| model.new_cache()).collect();
+        let rest = 2;
+        for (prompt, cache) in prompts.iter().zip(&mut caches) {
+            let tokens = &prompt[..prompt.len() - rest];
+            model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+        }
+        let mut together = Vec::new();
+        for step in (1..=rest).rev() {
+            let next = prompts.iter().map(|prompt| prompt.len() - step);
+            let mut batch: Vec<_> = prompts
+                .iter()
+                .zip(next)
+                .map(|(prompt, at)| &prompt[at..=at])
+                .zip(&mut caches)
+                .map(|(tokens, cache)| NewTokens { tokens, cache })
+                .collect();
+            let logits = model.forward(&mut batch, &|| false).unwrap();
+            let logits = logits.chunks_exact(logits.len() / prompts.len());
+            together = logits.map(bits).collect();
+        }
+        assert_eq!(together, alone, "{kernel:?}");
+    }
+}
+
+#[test]
 fn a_cut_sequence_continues_as_if_the_rest_had_never_been() {
     let kernel = kernel::choose(None).unwrap();
     let mut model = tiny(kernel, 2);

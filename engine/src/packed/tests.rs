@@ -2,6 +2,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::checkpoint::Written;
+use crate::int4::Block;
+use crate::matrix::{Format, PIECE};
 use crate::model::{Model, NewTokens};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
@@ -17,7 +20,7 @@ fn logits(
     let mut pool = Pool::new(2).unwrap();
     let gguf = Gguf::open(source).unwrap();
     let config = ModelConfig::from_gguf(&gguf).unwrap();
-    let file = PackedFile::of(cache, &gguf, rounding, kernel);
+    let file = PackedFile::of(cache, &gguf, rounding, kernel).unwrap();
     let packing = weights::plan(&gguf, &config, rounding, kernel).unwrap();
     let fits = file
         .as_ref()
@@ -77,14 +80,21 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
     let fastest = kernel::choose(None).unwrap().name;
     assert!(fastest == "scalar" || !logits(&source, &file, fastest, stored()).1);
     assert!(logits(&source, &file, fastest, stored()).1);
-    let later = std::time::SystemTime::now() + Duration::from_secs(60);
-    File::options()
-        .write(true)
-        .open(&source)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    // A file that was only copied or touched is still the same; one that looks the same but for the time at which the
+    // system changed it is not.
+    let written = fs::metadata(&source).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&source).unwrap();
+    let rewrite = |bytes: &[u8]| {
+        fs::write(&source, bytes).unwrap();
+        let file = File::options().write(true).open(&source).unwrap();
+        file.set_modified(written).unwrap();
+    };
+    rewrite(&bytes);
+    assert!(logits(&source, &file, fastest, stored()).1);
+    *bytes.last_mut().unwrap() ^= 1;
+    rewrite(&bytes);
     assert!(!logits(&source, &file, fastest, stored()).1);
+    assert!(logits(&source, &file, fastest, stored()).1);
 }
 
 #[test]
@@ -114,11 +124,124 @@ fn a_damaged_file_is_noticed_and_replaced_whatever_is_wrong_with_it() {
 }
 
 #[test]
+fn the_file_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed");
+    logits(
+        TINY.as_ref(),
+        &PackedCache::File(path.clone()),
+        "scalar",
+        stored(),
+    );
+    let bytes = fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let embedding = tensors.tensor("token_embd").unwrap();
+    assert_eq!(
+        embedding.data().as_ptr().addr() % 8,
+        bytes.as_ptr().addr() % 8
+    );
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let said = header.metadata().as_ref().unwrap();
+    assert_eq!(said["nibble.layout_version"], LAYOUT_VERSION);
+    assert_eq!(said["nibble.kernel_family"], "scalar: 1 rows x 16 columns");
+    let digest: [u8; 32] = Sha256::digest(fs::read(TINY).unwrap()).into();
+    assert_eq!(said["nibble.source"], hex(&Sha256::digest(digest)));
+}
+
+#[test]
+fn processes_that_start_at_once_leave_one_whole_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = PackedCache::File(folder.path().join("packed"));
+    // What one left that was ended while it wrote.
+    let left = folder.path().join(".packed-dead.part");
+    fs::write(&left, "half").unwrap();
+    let expected = logits(TINY.as_ref(), &PackedCache::Off, "scalar", stored()).0;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let (found, _) = logits(TINY.as_ref(), &file, "scalar", stored());
+                assert_eq!(found, expected);
+            });
+        }
+    });
+    assert_eq!(
+        logits(TINY.as_ref(), &file, "scalar", stored()),
+        (expected, true)
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Small enough for Miri, which cannot compute a model; elsewhere larger than a piece of the file.
+#[test]
+fn what_is_written_is_read_and_checked_by_all_threads() {
+    let rows = if cfg!(miri) { 5 } else { 4000 };
+    let cols = if cfg!(miri) { 64 } else { 2048 };
+    let folder = tempfile::tempdir().unwrap();
+    let (source, path) = (folder.path().join("source"), folder.path().join("packed"));
+    fs::write(&source, Written::default().text("t", "x").bytes()).unwrap();
+    let kernel = kernel::choose(Some("scalar")).unwrap();
+    let pool = &mut Pool::new(3).unwrap();
+    let gguf = Gguf::open(&source).unwrap();
+    let file = PackedFile::of(&PackedCache::File(path.clone()), &gguf, stored(), kernel);
+    let file = file.unwrap().unwrap();
+    let packing = || {
+        let mut packing = Packing::new(kernel);
+        for name in ["one", "other"] {
+            let block = |row: usize, index: usize| Block {
+                quants: std::array::from_fn(|i| (row * 31 + index * 7 + i) as i8 & 15),
+                ..Block::ZERO
+            };
+            packing.add(name, [rows, cols], Format::Int4Symmetric, Box::new(block));
+        }
+        packing
+    };
+    let writer = file.keep(&packing()).unwrap();
+    let matrices = packing().pack(pool, &|_, _| {}).unwrap();
+    assert!(cfg!(miri) || matrices[0].bytes() > 2 * PIECE);
+    writer.keep(&matrices, pool);
+    let read = file.read(&packing(), pool).unwrap();
+    for (read, matrix) in read.iter().zip(&matrices) {
+        assert_eq!(read.packed_bytes(), matrix.packed_bytes());
+    }
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 20, whole.len() - matrices[0].bytes(), whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(file.read(&packing(), pool).is_none(), "damaged at {at}");
+    }
+}
+
+#[test]
+fn a_name_that_belongs_to_another_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let options = LoadOptions {
+            model: TINY.into(),
+            packed: PackedCache::File(path.clone()),
+            ..LoadOptions::default()
+        };
+        let error = pack(&options, &|_, _| {}).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("another file"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    };
+    refused("model.gguf", &fs::read(TINY).unwrap());
+    let none = Vec::<(&str, safetensors::tensor::TensorView<'_>)>::new();
+    refused(
+        "model.safetensors",
+        &safetensors::serialize(none, None).unwrap(),
+    );
+}
+
+#[test]
 fn a_place_that_cannot_be_written_costs_only_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let no_folder = folder.path().join("file");
-    fs::write(&no_folder, "").unwrap();
-    let cache = PackedCache::File(no_folder.join("packed"));
+    let cache = PackedCache::File(folder.path().join("missing").join("packed"));
     let (found, fits) = logits(TINY.as_ref(), &cache, "scalar", stored());
     assert!(!fits);
     assert_eq!(
@@ -131,19 +254,17 @@ fn a_place_that_cannot_be_written_costs_only_the_file() {
         ..LoadOptions::default()
     };
     let error = pack(&options, &|_, _| {}).unwrap_err().to_string();
-    assert!(
-        error.contains("write") && error.contains("packed"),
-        "{error}"
-    );
+    assert!(error.contains("cannot write `"), "{error}");
+    assert!(error.contains("no folder `"), "{error}");
 }
 
 #[test]
-fn packing_that_takes_no_time_is_not_kept() {
+fn weights_that_are_packed_in_no_time_are_not_kept() {
     let gguf = Gguf::open(TINY.as_ref()).unwrap();
     let kernel = kernel::choose(None).unwrap();
-    let Some(file) = PackedFile::of(&PackedCache::Automatic, &gguf, stored(), kernel) else {
-        panic!("there is a cache folder");
-    };
-    file.keep(&[], &[], Duration::from_millis(500));
-    assert!(!file.path.exists());
+    let file = PackedFile::of(&PackedCache::Automatic, &gguf, stored(), kernel);
+    let file = file.unwrap().expect("there is a cache folder");
+    let config = ModelConfig::from_gguf(&gguf).unwrap();
+    let packing = weights::plan(&gguf, &config, stored(), kernel).unwrap();
+    assert!(file.keep(&packing).is_none());
 }

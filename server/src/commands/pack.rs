@@ -18,9 +18,7 @@ pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
         ..LoadOptions::default()
     };
     let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left")
-    {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} %, {eta} left") {
         bar.set_style(style);
     }
     let file = nibble_engine::pack(&options, &|done, all| {

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use memmap2::MmapMut;
-
 use super::Gguf;
 use crate::Error;
+use crate::memory::FileMap;
 
 /// Bytes of a file in the making.
 #[derive(Clone, Default)]
@@ -95,9 +94,7 @@ impl Written {
 impl Gguf {
     /// A file that exists in memory only.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
-        map[..bytes.len()].copy_from_slice(bytes);
-        Self::from_map(Path::new("written.gguf"), map.make_read_only().unwrap())
+        Self::from_map(Path::new("written.gguf"), None, FileMap::of(bytes))
     }
 }
 

@@ -1,0 +1,159 @@
+//! The two large pieces of memory: packed weights, and the map of a model's file.
+//!
+//! Weights lie in anonymous memory that asks for huge pages: decoding streams through gigabytes, and with 4 KiB pages
+//! address translation costs a fifth of the bandwidth. With `--cfg plain_memory`, and under Miri, which knows no maps of
+//! files, both are plain allocations, so that a tool that checks memory knows where each of them ends.
+
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, DerefMut, Range};
+
+#[cfg(not(any(miri, plain_memory)))]
+use memmap2::{Mmap, MmapMut};
+
+use crate::Error;
+
+/// Memory for weights, zero until it is written.
+#[derive(Debug)]
+pub(crate) struct HugePages(
+    #[cfg(not(any(miri, plain_memory)))] MmapMut,
+    #[cfg(any(miri, plain_memory))] plain::CacheLines,
+);
+
+impl HugePages {
+    /// # Errors
+    /// [`Error::Option`] when there is not enough.
+    pub(crate) fn new(bytes: usize) -> Result<Self, Error> {
+        #[cfg(not(any(miri, plain_memory)))]
+        let memory = MmapMut::map_anon(bytes.max(1)).inspect(|memory| {
+            #[cfg(target_os = "linux")]
+            // A refusal only costs speed.
+            let _ = memory.advise(memmap2::Advice::HugePage);
+        });
+        #[cfg(any(miri, plain_memory))]
+        let memory = io::Result::Ok(plain::CacheLines::new(bytes));
+        memory.map(Self).map_err(|source| {
+            Error::Option(format!("no memory for {bytes} bytes of weights: {source}"))
+        })
+    }
+}
+
+impl Deref for HugePages {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for HugePages {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// The bytes of a file that nobody writes.
+#[derive(Debug)]
+pub(crate) struct FileMap(
+    #[cfg(not(any(miri, plain_memory)))] Mmap,
+    #[cfg(any(miri, plain_memory))] Vec<u8>,
+);
+
+impl FileMap {
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        // SAFETY: The map is only ever read. A model file is written once and then moved into place, so nobody
+        // writes to the mapped bytes; whoever truncates one in use ends this process, and nothing else.
+        #[cfg(not(any(miri, plain_memory)))]
+        let map = unsafe { Mmap::map(file) };
+        #[cfg(any(miri, plain_memory))]
+        let map = plain::read(file);
+        map.map(Self)
+    }
+
+    /// Bytes that are in no file.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        #[cfg(not(any(miri, plain_memory)))]
+        let map = {
+            let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
+            map[..bytes.len()].copy_from_slice(bytes);
+            map.make_read_only().unwrap()
+        };
+        #[cfg(any(miri, plain_memory))]
+        let map = bytes.to_vec();
+        Self(map)
+    }
+
+    /// Lets the system take back the memory that holds a part of the file; it is read again when needed.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(all(target_os = "linux", not(any(miri, plain_memory))))]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the pages are a private map of a file that nobody writes: what they held comes back unchanged. A
+            // refusal only costs memory.
+            let _ = unsafe {
+                self.0
+                    .unchecked_advise_range(advice, range.start, range.len())
+            };
+        }
+        #[cfg(not(all(target_os = "linux", not(any(miri, plain_memory)))))]
+        let _ = range;
+    }
+}
+
+impl Deref for FileMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(any(miri, plain_memory))]
+mod plain {
+    use std::fs::File;
+    use std::io::{self, Read};
+    use std::ops::{Deref, DerefMut};
+
+    /// As aligned as what kernels read from huge pages.
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+    #[repr(C, align(64))]
+    struct CacheLine([u8; 64]);
+
+    pub(super) struct CacheLines {
+        lines: Vec<CacheLine>,
+        bytes: usize,
+    }
+
+    impl CacheLines {
+        pub(super) fn new(bytes: usize) -> Self {
+            let lines = vec![CacheLine([0; 64]); bytes.div_ceil(64)];
+            Self { lines, bytes }
+        }
+    }
+
+    impl std::fmt::Debug for CacheLines {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{} bytes", self.bytes)
+        }
+    }
+
+    impl Deref for CacheLines {
+        type Target = [u8];
+
+        fn deref(&self) -> &[u8] {
+            &bytemuck::cast_slice(&self.lines)[..self.bytes]
+        }
+    }
+
+    impl DerefMut for CacheLines {
+        fn deref_mut(&mut self) -> &mut [u8] {
+            &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.bytes]
+        }
+    }
+
+    pub(super) fn read(mut file: &File) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    }
+}

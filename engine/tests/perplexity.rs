@@ -1,0 +1,65 @@
+//! The default model on a short text: kernels foretell it alike, and rounding activations hardly shows.
+//! `make perplexity` does the same with a long text and prints the figures.
+
+use nibble_engine::perplexity::{Activations, Options, run};
+use nibble_engine::{Rounding, bench, hub};
+
+/// Prose that does not change.
+const TEXT: &str = include_str!("../../LICENSE");
+
+fn options(windows: usize) -> Options {
+    let text = TEXT.split_whitespace().collect::<Vec<_>>().join(" ");
+    Options {
+        model: hub::default_model(&()).expect("the default model is to be had"),
+        // Some five bytes are a token.
+        text: text[..windows * WINDOW * 5].to_owned(),
+        window: Some(WINDOW),
+        threads: Some(2),
+        ..Options::default()
+    }
+}
+
+const WINDOW: usize = 64;
+
+fn nll(options: &Options) -> f64 {
+    let report = run(options, |_, _, _| {}).expect("the text is measured");
+    assert!(report.tokens > 0);
+    report.nll
+}
+
+#[test]
+fn every_kernel_gives_the_figure_of_scalar_with_every_rounding() {
+    let kernels = bench::kernels().into_iter().filter(|k| k.supported);
+    let kernels: Vec<_> = kernels.map(|kernel| kernel.name.to_owned()).collect();
+    for (channelwise, int4_head) in [(false, false), (true, true)] {
+        let figures = kernels.iter().map(|kernel| {
+            let rounding = Rounding {
+                channelwise,
+                int4_head,
+            };
+            let kernel = Some(kernel.clone());
+            nll(&Options {
+                kernel,
+                rounding,
+                ..options(1)
+            })
+        });
+        let figures: Vec<_> = figures.collect();
+        let alike = figures
+            .iter()
+            .all(|nll| nll.to_bits() == figures[0].to_bits());
+        assert!(alike, "{kernels:?}: {figures:?}");
+    }
+}
+
+#[test]
+fn rounding_activations_costs_less_than_a_hundredth() {
+    let rounded = nll(&options(6));
+    let exact = nll(&Options {
+        activations: Activations::F32,
+        ..options(6)
+    });
+    assert!(rounded.to_bits() != exact.to_bits(), "nothing was rounded");
+    let ratio = (rounded - exact).exp();
+    assert!((ratio - 1.0).abs() < 0.01, "perplexity times {ratio}");
+}
