@@ -288,16 +288,20 @@ fn checksum(bytes: &[u8]) -> String {
     format!("{:08x}", crc32fast::hash(bytes))
 }
 
-/// What tells one source from another without reading all of it: its length, when it was written, and its header.
+/// What tells one source from another without reading all of it: of each file its length, when it was written, and its
+/// header.
 fn source(gguf: &Gguf) -> io::Result<String> {
-    let file = gguf.path().metadata()?;
-    let written = file.modified()?.duration_since(UNIX_EPOCH);
-    let written = written.unwrap_or_default().as_nanos();
-    let header = hex(&Sha256::digest(gguf.header_bytes()));
-    Ok(format!(
-        "{} bytes of {written}, header {header}",
-        file.len()
-    ))
+    let files = gguf.files().map(|(file, header)| {
+        let metadata = file.path().metadata()?;
+        let written = metadata.modified()?.duration_since(UNIX_EPOCH);
+        let written = written.unwrap_or_default().as_nanos();
+        let header = hex(&Sha256::digest(header));
+        Ok(format!(
+            "{} bytes of {written}, header {header}",
+            metadata.len()
+        ))
+    });
+    Ok(files.collect::<io::Result<Vec<_>>>()?.join("; "))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,17 +1,14 @@
 //! The weights of a Llama model, packed for one kernel.
 //!
-//! Four-bit and eight-bit tensors are taken as they are; floats become int4 in the layers and Q8 in the embedding and
-//! the output head, where rounding shows most.
+//! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
+//! output head, where rounding shows most.
 
-use std::sync::OnceLock;
+mod blocks;
+
 use std::time::Instant;
 
-use half::f16;
-
 use crate::Error;
-use crate::checkpoint::{Gguf, Tensor, TensorType};
 use crate::config::ModelConfig;
-use crate::int4::{BLOCK, Block, channel_scale};
 use crate::kernel::Kernel;
 use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
 use crate::packed::PackedFile;
@@ -254,141 +251,4 @@ fn pack(
         file.keep(&names, &matrices, started.elapsed());
     }
     Ok(matrices)
-}
-
-impl TensorSource for Gguf {
-    fn matrix(
-        &self,
-        name: &str,
-        [rows, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
-        let tensor = Released(self, tensor(self, name, &[rows, cols])?);
-        let stored = match tensor.get().kind {
-            TensorType::Q4_0 => Some(Format::Int4Symmetric),
-            TensorType::Q4_1 => Some(Format::Int4),
-            TensorType::Q8_0 => Some(Format::Q8),
-            TensorType::F32 | TensorType::F16 | TensorType::BF16 => None,
-        };
-        let format = match want {
-            Want::Stored(format) => stored.unwrap_or(format),
-            Want::Rounded(format) => format,
-        };
-        let blocks: BlockSource<'_> = match (format, stored == Some(format)) {
-            (_, true) => Box::new(move |row, block| {
-                let tensor = tensor.get();
-                stored_block(tensor.kind, block_bytes(tensor, rows, row, block))
-            }),
-            (Format::Int4Channel, _) => channel_blocks(tensor, rows, cols),
-            (Format::Q8, _) => {
-                Box::new(move |row, block| Block::q8(&floats(tensor.get(), rows, row, block)))
-            }
-            (Format::Int4 | Format::Int4Symmetric, _) => {
-                Box::new(move |row, block| Block::int4(&floats(tensor.get(), rows, row, block)))
-            }
-        };
-        Ok(MatrixSource { format, blocks })
-    }
-
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        Ok(tensor(self, name, &[len])?.to_f32())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.find_tensor(&format!("{name}.weight")).is_some()
-    }
-}
-
-fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Error> {
-    let name = format!("{name}.weight");
-    let tensor = gguf.tensor(&name)?;
-    if tensor.shape != shape {
-        return Err(gguf.error(format!(
-            "`{name}` must have the shape {shape:?}, found {:?}",
-            tensor.shape
-        )));
-    }
-    Ok(tensor)
-}
-
-/// A tensor whose memory goes back to the system when it has been packed.
-struct Released<'a>(&'a Gguf, Tensor<'a>);
-
-impl<'a> Released<'a> {
-    fn get(&self) -> &Tensor<'a> {
-        &self.1
-    }
-}
-
-impl Drop for Released<'_> {
-    fn drop(&mut self) {
-        self.0.release(&self.1);
-    }
-}
-
-/// The bytes of 32 numbers of a row.
-fn block_bytes<'a>(tensor: &Tensor<'a>, rows: usize, row: usize, block: usize) -> &'a [u8] {
-    let row_bytes = tensor.bytes.len() / rows;
-    let bytes = tensor.kind.block_bytes() * (BLOCK / tensor.kind.block_len());
-    &tensor.bytes[row * row_bytes + block * bytes..][..bytes]
-}
-
-/// 32 numbers of a row.
-fn floats(tensor: &Tensor<'_>, rows: usize, row: usize, block: usize) -> [f32; BLOCK] {
-    let mut weights = [0.0; BLOCK];
-    tensor
-        .kind
-        .dequantize(block_bytes(tensor, rows, row, block), &mut weights);
-    weights
-}
-
-/// A tensor rounded to one scale a row. The scale is found when the first block of its row is asked for, by the thread
-/// that packs the row.
-fn channel_blocks(tensor: Released<'_>, rows: usize, cols: usize) -> BlockSource<'_> {
-    let scales: Vec<OnceLock<f16>> = vec![OnceLock::new(); rows];
-    Box::new(move |row, block| {
-        let scale = scales[row].get_or_init(|| {
-            let blocks = (0..cols / BLOCK).map(|block| floats(tensor.get(), rows, row, block));
-            channel_scale(blocks.collect::<Vec<_>>().as_flattened())
-        });
-        Block::channel(&floats(tensor.get(), rows, row, block), *scale)
-    })
-}
-
-/// A block as it is stored; floats have none.
-fn stored_block(kind: TensorType, bytes: &[u8]) -> Block {
-    let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    let nibbles = |quants: &[u8]| {
-        std::array::from_fn(|i| {
-            (if i < BLOCK / 2 {
-                quants[i] & 15
-            } else {
-                quants[i - BLOCK / 2] >> 4
-            })
-            .cast_signed()
-        })
-    };
-    match kind {
-        TensorType::Q4_0 => {
-            let scale = half(0);
-            Block {
-                scale,
-                min: f16::from_f32(-8.0 * scale.to_f32()),
-                quants: nibbles(&bytes[2..]),
-            }
-        }
-        TensorType::Q4_1 => Block {
-            scale: half(0),
-            min: half(2),
-            quants: nibbles(&bytes[4..]),
-        },
-        TensorType::Q8_0 => Block {
-            scale: half(0),
-            min: f16::ZERO,
-            quants: std::array::from_fn(|i| bytes[2 + i].cast_signed()),
-        },
-        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
-            unreachable!("floats are rounded to blocks, not stored as such")
-        }
-    }
 }

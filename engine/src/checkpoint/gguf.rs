@@ -5,6 +5,7 @@
 
 mod header;
 mod reader;
+mod split;
 mod value;
 
 #[cfg(test)]
@@ -12,84 +13,97 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod written;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-use memmap2::Mmap;
+use std::collections::HashMap;
+use std::path::Path;
 
 use self::header::{Header, TensorEntry};
 use self::value::{Value, ValueType, scalar};
-use super::Tensor;
+use super::{MappedFile, Tensor};
 use crate::Error;
 
-/// An open GGUF file.
+/// An open GGUF file, with the others that it was split into.
 #[derive(Debug)]
 pub(crate) struct Gguf {
-    path: PathBuf,
-    file: Mmap,
+    /// At least one; the metadata is that of the first.
+    parts: Vec<Part>,
+    /// Which part has a tensor and its place there.
+    names: HashMap<String, (usize, usize)>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Part {
+    file: MappedFile,
     header: Header,
 }
 
-impl Gguf {
-    /// Maps the file and checks its whole header.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |action| {
-            let path = path.to_owned();
-            move |source| Error::File {
-                action,
-                path,
-                source,
-            }
-        };
-        let file = File::open(path).map_err(failed("open"))?;
-        // SAFETY: The map is only ever read. A model file is written once and then moved into place, so nobody
-        // writes to the mapped bytes; whoever truncates one in use ends this process, and nothing else.
-        let map = unsafe { Mmap::map(&file) }.map_err(failed("map"))?;
-        Self::from_map(path, map)
-    }
-
-    fn from_map(path: &Path, file: Mmap) -> Result<Self, Error> {
-        let path = path.to_owned();
-        match Header::parse(&file) {
-            Ok(header) => Ok(Self { path, file, header }),
-            Err(reason) => Err(Error::Model { path, reason }),
-        }
-    }
-
-    /// Where the file is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+impl Part {
+    fn read(file: MappedFile) -> Result<Self, Error> {
+        let header = Header::parse(&file).map_err(|reason| file.error(reason))?;
+        Ok(Self { file, header })
     }
 
     /// Everything before the first tensor.
-    pub(crate) fn header_bytes(&self) -> &[u8] {
+    fn header_bytes(&self) -> &[u8] {
         let starts = self.header.tensors.iter().map(|tensor| tensor.bytes.start);
         &self.file[..starts.min().unwrap_or(self.file.len())]
     }
 
-    /// Lets the system take back the memory that holds a tensor's part of the file; it is read again when needed.
-    pub(crate) fn release(&self, tensor: &Tensor<'_>) {
-        let offset = tensor.bytes.as_ptr().addr() - self.file.as_ptr().addr();
-        #[cfg(target_os = "linux")]
-        {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the pages are a private map of a file that nobody writes: what they held comes back unchanged. A
-            // refusal only costs memory.
-            let _ = unsafe {
-                self.file
-                    .unchecked_advise_range(advice, offset, tensor.bytes.len())
-            };
+    fn borrow<'a>(&'a self, entry: &'a TensorEntry) -> Tensor<'a> {
+        Tensor {
+            name: &entry.name,
+            shape: entry.shape.clone(),
+            kind: entry.kind,
+            bytes: &self.file[entry.bytes.clone()],
+            file: &self.file,
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = offset;
+    }
+}
+
+impl Gguf {
+    /// Maps the file, and the others where it is one of several, and checks their whole headers.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let part = Part::read(MappedFile::open(path)?)?;
+        match split::Split::of(path, &part.header).map_err(|why| part.file.error(why))? {
+            None => Self::of_parts(vec![part]),
+            Some(split) => Self::of_parts(split.open(part)?),
+        }
+    }
+
+    fn of_parts(parts: Vec<Part>) -> Result<Self, Error> {
+        let mut names = HashMap::new();
+        for (place, part) in parts.iter().enumerate() {
+            for (index, tensor) in part.header.tensors.iter().enumerate() {
+                if names.insert(tensor.name.clone(), (place, index)).is_some() {
+                    let name = &tensor.name;
+                    return Err(part
+                        .file
+                        .error(format!("the tensor `{name}` appears twice")));
+                }
+            }
+        }
+        Ok(Self { parts, names })
+    }
+
+    /// The files with everything in them before the first tensor.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&MappedFile, &[u8])> {
+        self.parts
+            .iter()
+            .map(|part| (&part.file, part.header_bytes()))
+    }
+
+    fn first(&self) -> &Part {
+        &self.parts[0]
+    }
+
+    /// Where the file is, or the first of several.
+    pub(crate) fn path(&self) -> &Path {
+        self.first().file.path()
     }
 
     /// An error about this file.
     pub(crate) fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Model {
-            path: self.path.clone(),
-            reason: reason.into(),
-        }
+        self.first().file.error(reason)
     }
 
     /// The tensor of this name.
@@ -100,28 +114,21 @@ impl Gguf {
 
     /// The tensor of this name, where a model may do without.
     pub(crate) fn find_tensor(&self, name: &str) -> Option<Tensor<'_>> {
-        let index = *self.header.names.get(name)?;
-        Some(self.borrow(&self.header.tensors[index]))
+        let (part, index) = *self.names.get(name)?;
+        let part = &self.parts[part];
+        Some(part.borrow(&part.header.tensors[index]))
     }
 
     /// All tensors, in the file's order.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<'_>> {
-        self.header.tensors.iter().map(|entry| self.borrow(entry))
-    }
-
-    fn borrow<'a>(&'a self, entry: &'a TensorEntry) -> Tensor<'a> {
-        Tensor {
-            name: &entry.name,
-            shape: entry.shape.clone(),
-            kind: entry.kind,
-            bytes: &self.file[entry.bytes.clone()],
-        }
+        let parts = self.parts.iter();
+        parts.flat_map(|part| part.header.tensors.iter().map(|entry| part.borrow(entry)))
     }
 
     /// A text.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, Error> {
         self.value(key, "a text", |value| match value {
-            Value::Text(range) => std::str::from_utf8(&self.file[range.clone()]).ok(),
+            Value::Text(range) => std::str::from_utf8(&self.first().file[range.clone()]).ok(),
             _ => None,
         })
     }
@@ -158,7 +165,7 @@ impl Gguf {
                 kind: ValueType::Text,
                 count,
                 bytes,
-            } => texts(&self.file[bytes.clone()], *count),
+            } => texts(&self.first().file[bytes.clone()], *count),
             _ => None,
         })
     }
@@ -166,14 +173,14 @@ impl Gguf {
     /// An array of whole numbers.
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, Error> {
         self.value(key, "an array of whole numbers", |value| match value {
-            Value::Array { kind, bytes, .. } => integers(&self.file[bytes.clone()], *kind),
+            Value::Array { kind, bytes, .. } => integers(&self.first().file[bytes.clone()], *kind),
             _ => None,
         })
     }
 
     /// The number of entries of an array of any type, without reading them.
     pub(crate) fn array_len(&self, key: &str) -> Option<usize> {
-        match self.header.metadata.get(key)? {
+        match self.first().header.metadata.get(key)? {
             Value::Array { count, .. } => Some(*count),
             _ => None,
         }
@@ -212,7 +219,7 @@ impl Gguf {
         expected: &str,
         read: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let Some(value) = self.header.metadata.get(key) else {
+        let Some(value) = self.first().header.metadata.get(key) else {
             return Ok(None);
         };
         match read(value) {

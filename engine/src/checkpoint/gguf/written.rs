@@ -1,11 +1,8 @@
 //! GGUF files written in memory, for tests that need one that is small, wrong or hostile.
 
-use std::path::Path;
-
-use memmap2::MmapMut;
-
-use super::Gguf;
+use super::{Gguf, Part};
 use crate::Error;
+use crate::checkpoint::MappedFile;
 
 /// Bytes of a file in the making.
 #[derive(Clone, Default)]
@@ -95,9 +92,8 @@ impl Written {
 impl Gguf {
     /// A file that exists in memory only.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
-        map[..bytes.len()].copy_from_slice(bytes);
-        Self::from_map(Path::new("written.gguf"), map.make_read_only().unwrap())
+        let part = Part::read(MappedFile::of_bytes("written.gguf", bytes))?;
+        Self::of_parts(vec![part])
     }
 }
 
