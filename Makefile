@@ -12,8 +12,10 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
 
-# The default model is fetched by the program itself, as for any user; then the tests that want it find it.
+# The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
+# Python and its packages the tests of real vocabularies are skipped.
 unit:
+	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	cargo run --locked -- tokenize --text "Hello" --json
 	cargo test --workspace --locked
 

@@ -178,6 +178,15 @@ impl Gguf {
         })
     }
 
+    /// An array of floating-point numbers.
+    pub(crate) fn floats(&self, key: &str) -> Result<Option<Vec<f64>>, Error> {
+        let expected = "an array of floating-point numbers";
+        self.value(key, expected, |value| match value {
+            Value::Array { kind, bytes, .. } => floats(&self.first().file[bytes.clone()], *kind),
+            _ => None,
+        })
+    }
+
     /// The number of entries of an array of any type, without reading them.
     pub(crate) fn array_len(&self, key: &str) -> Option<usize> {
         match self.first().header.metadata.get(key)? {
@@ -247,6 +256,16 @@ fn integers(bytes: &[u8], kind: ValueType) -> Option<Vec<i64>> {
         .map(|bytes| match scalar(kind, bytes)? {
             Value::Unsigned(number) => i64::try_from(number).ok(),
             Value::Signed(number) => Some(number),
+            _ => None,
+        })
+        .collect()
+}
+
+fn floats(bytes: &[u8], kind: ValueType) -> Option<Vec<f64>> {
+    let numbers = bytes.chunks_exact(kind.bytes()?);
+    numbers
+        .map(|bytes| match scalar(kind, bytes)? {
+            Value::Float(number) => Some(number),
             _ => None,
         })
         .collect()

@@ -51,6 +51,12 @@ impl Written {
         self.value(key, 9, &bytes)
     }
 
+    pub(crate) fn floats(self, key: &str, values: &[f32]) -> Self {
+        let mut bytes = array_head(6, values.len());
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        self.value(key, 9, &bytes)
+    }
+
     /// A tensor of zeros; `shape` outermost first, `kind` GGML's number, `length` in bytes.
     pub(crate) fn zeros(mut self, name: &str, shape: &[u64], kind: u32, length: usize) -> Self {
         let offset = self.data.len() as u64;
