@@ -4,6 +4,7 @@
 //! mean for a Llama model is decided in `config` and `model`, not here.
 
 mod gguf;
+mod hugging_face;
 mod k_quants;
 mod mapped;
 mod tensor_type;
@@ -11,6 +12,9 @@ mod tensor_type;
 pub(crate) use gguf::Gguf;
 #[cfg(test)]
 pub(crate) use gguf::written::Written;
+pub(crate) use hugging_face::HfFolder;
+#[cfg(test)]
+pub(crate) use hugging_face::written;
 pub(crate) use k_quants::{q4_k_quants, q4_k_scales};
 pub(crate) use mapped::MappedFile;
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod request;
 mod rope;
 mod sample;
 mod schedule;
+mod source;
 mod stop;
 mod threads;
 mod tokenizer;

@@ -17,12 +17,11 @@ use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::Gguf;
-use crate::config::ModelConfig;
 use crate::hub::cache_folder;
 use crate::kernel::{self, Kernel};
 use crate::matrix::{PackedMatrix, Packing};
 use crate::schedule::pool;
+use crate::source::ModelSource;
 use crate::threads::Pool;
 use crate::weights::{self, Rounding};
 use crate::{Error, LoadOptions};
@@ -57,11 +56,11 @@ impl PackedFile {
     /// The file that `cache` means for this model; none when it means none, or the source cannot be identified.
     pub(crate) fn of(
         cache: &PackedCache,
-        gguf: &Gguf,
+        model: &ModelSource,
         rounding: Rounding,
         kernel: &Kernel,
     ) -> Option<Self> {
-        let (layout, source) = (kernel.layout, source(gguf).ok()?);
+        let (layout, source) = (kernel.layout, source(model).ok()?);
         let rounding = format!(
             "{}, {}",
             if rounding.channelwise {
@@ -80,9 +79,9 @@ impl PackedFile {
             PackedCache::Off => return None,
             PackedCache::File(path) => (path.clone(), Duration::ZERO),
             PackedCache::Automatic => {
-                let place = gguf.path().canonicalize().ok()?;
+                let place = model.path().canonicalize().ok()?;
                 let key = Sha256::digest(format!("{} {layout} {rounding}", place.display()));
-                let name = gguf.path().file_stem()?.to_string_lossy();
+                let name = model.path().file_stem()?.to_string_lossy();
                 let file = format!("{name}-{}.safetensors", &hex(&key)[..12]);
                 (
                     cache_folder().ok()?.join("packed").join(file),
@@ -199,11 +198,11 @@ impl PackedFile {
 pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBuf, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut pool = pool(options.threads, options.pin)?;
-    let gguf = Gguf::open(&options.model)?;
-    let config = ModelConfig::from_gguf(&gguf)?;
-    let file = PackedFile::of(&options.packed, &gguf, options.rounding, kernel);
+    let source = ModelSource::open(&options.model)?;
+    let config = source.config()?;
+    let file = PackedFile::of(&options.packed, &source, options.rounding, kernel);
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(&gguf, &config, options.rounding, kernel)?;
+    let packing = weights::plan(source.tensors(), &config, options.rounding, kernel)?;
     let names: Vec<_> = packing.plans().map(|plan| plan.name.clone()).collect();
     let matrices = packing.pack(&mut pool, progress)?;
     file.write(&names, &matrices)?;
@@ -290,8 +289,8 @@ fn checksum(bytes: &[u8]) -> String {
 
 /// What tells one source from another without reading all of it: of each file its length, when it was written, and its
 /// header.
-fn source(gguf: &Gguf) -> io::Result<String> {
-    let files = gguf.files().map(|(file, header)| {
+fn source(model: &ModelSource) -> io::Result<String> {
+    let files = model.files().into_iter().map(|(file, header)| {
         let metadata = file.path().metadata()?;
         let written = metadata.modified()?.duration_since(UNIX_EPOCH);
         let written = written.unwrap_or_default().as_nanos();

@@ -5,6 +5,7 @@
 
 mod decoder;
 mod gguf;
+mod hugging_face;
 mod literals;
 mod sentencepiece;
 mod splitting;
@@ -17,9 +18,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(crate) use self::decoder::TokenDecoder;
+pub(crate) use self::hugging_face::HfText;
 pub(crate) use self::literals::Literals;
 use self::literals::Piece;
-use self::vocabulary::{TokenKind, Vocabulary};
+use self::vocabulary::{BLANK, TokenKind, Vocabulary};
 use crate::prompt::RenderedPrompt;
 
 /// Control tokens that end an answer whatever the file's own end token is. Files name one such token at most twice,
@@ -61,6 +63,26 @@ enum Prefix {
     Never,
     /// Before each stretch between special tokens.
     Always,
+    /// As [`Self::Always`], unless there is one.
+    Unless,
+    /// Only where no token goes before, and unless there is one.
+    First,
+}
+
+impl Prefix {
+    fn put_before(self, text: &str, first: bool) -> Cow<'_, str> {
+        let there = text.starts_with([' ', BLANK]);
+        let wanted = match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Unless => !there,
+            Self::First => first && !there,
+        };
+        match wanted {
+            true => Cow::Owned(format!(" {text}")),
+            false => Cow::Borrowed(text),
+        }
+    }
 }
 
 impl Tokenizer {
@@ -103,10 +125,7 @@ impl Tokenizer {
                 Piece::Token(id) => ids.push(id),
                 Piece::Text("") => {}
                 Piece::Text(text) => {
-                    let text = match self.prefix {
-                        Prefix::Never => Cow::Borrowed(text),
-                        Prefix::Always => Cow::Owned(format!(" {text}")),
-                    };
+                    let text = self.prefix.put_before(text, ids.is_empty());
                     let encoding = self.words.encode_fast(text, false);
                     let encoding =
                         encoding.expect("BPE without an unknown token has no way to fail");

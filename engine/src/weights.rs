@@ -4,6 +4,9 @@
 //! output head, where rounding shows most.
 
 mod blocks;
+mod hugging_face;
+
+pub(crate) use hugging_face::HfModel;
 
 use std::time::Instant;
 
@@ -31,6 +34,9 @@ pub(crate) struct LayerWeights {
     pub(crate) k_proj: PackedMatrix,
     pub(crate) v_proj: PackedMatrix,
     pub(crate) o_proj: PackedMatrix,
+    pub(crate) biases: Biases,
+    /// Norms of the heads of q and k, each `[head_dim]`.
+    pub(crate) head_norms: Option<[Vec<f32>; 2]>,
     /// `[hidden]`.
     pub(crate) ffn_norm: Vec<f32>,
     pub(crate) gate_proj: PackedMatrix,
@@ -52,6 +58,49 @@ impl LayerWeights {
     }
 }
 
+/// What is added to the projections of attention, where a model has it.
+pub(crate) struct Biases {
+    /// `[heads * head_dim]`.
+    pub(crate) q: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) k: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) v: Option<Vec<f32>>,
+    /// `[hidden]`.
+    pub(crate) o: Option<Vec<f32>>,
+}
+
+/// What a layer has besides matrices.
+struct LayerVectors {
+    attn_norm: Vec<f32>,
+    biases: Biases,
+    head_norms: Option<[Vec<f32>; 2]>,
+    ffn_norm: Vec<f32>,
+}
+
+impl LayerVectors {
+    fn read(source: &dyn TensorSource, config: &ModelConfig, layer: usize) -> Result<Self, Error> {
+        let name = |tensor: &str| format!("blk.{layer}.{tensor}");
+        let kv_dim = config.kv_heads * config.head_dim;
+        let head_norm = |tensor| source.vector(&name(tensor), config.head_dim);
+        let head_norms = match source.has(&name("attn_q_norm")) {
+            true => Some([head_norm("attn_q_norm")?, head_norm("attn_k_norm")?]),
+            false => None,
+        };
+        Ok(Self {
+            attn_norm: source.vector(&name("attn_norm"), config.hidden)?,
+            biases: Biases {
+                q: source.bias(&name("attn_q"), config.heads * config.head_dim)?,
+                k: source.bias(&name("attn_k"), kv_dim)?,
+                v: source.bias(&name("attn_v"), kv_dim)?,
+                o: source.bias(&name("attn_output"), config.hidden)?,
+            },
+            head_norms,
+            ffn_norm: source.vector(&name("ffn_norm"), config.hidden)?,
+        })
+    }
+}
+
 /// All weights of a model.
 pub(crate) struct Weights {
     /// `[vocabulary, hidden]`.
@@ -70,6 +119,9 @@ pub(crate) trait TensorSource {
 
     /// A vector of floats.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
+
+    /// What is added to the outputs of a matrix, if anything is.
+    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error>;
 
     /// Whether there is such a tensor.
     fn has(&self, name: &str) -> bool;
@@ -102,12 +154,9 @@ impl Weights {
     ) -> Result<Self, Error> {
         let packing = plan(source, config, rounding, kernel)?;
         let apart = packing.plans().any(|plan| plan.name == "output");
-        let hidden = config.hidden;
-        let output_norm = source.vector("output_norm", hidden)?;
-        let norm = |layer: usize, name: &str| source.vector(&format!("blk.{layer}.{name}"), hidden);
-        let norms = (0..config.layers)
-            .map(|layer| Ok((norm(layer, "attn_norm")?, norm(layer, "ffn_norm")?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let output_norm = source.vector("output_norm", config.hidden)?;
+        let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
+        let vectors = vectors.collect::<Result<Vec<_>, Error>>()?;
 
         let kept = packed.and_then(|file| file.read(&packing, pool));
         let mut packed = match kept {
@@ -123,13 +172,15 @@ impl Weights {
         };
         let embedding = next();
         let output = apart.then(&mut next);
-        let layers = norms.into_iter().map(|(attn_norm, ffn_norm)| LayerWeights {
-            attn_norm,
+        let layers = vectors.into_iter().map(|vectors| LayerWeights {
+            attn_norm: vectors.attn_norm,
             q_proj: next(),
             k_proj: next(),
             v_proj: next(),
             o_proj: next(),
-            ffn_norm,
+            biases: vectors.biases,
+            head_norms: vectors.head_norms,
+            ffn_norm: vectors.ffn_norm,
             gate_proj: next(),
             up_proj: next(),
             down_proj: next(),

@@ -15,15 +15,23 @@ fn logits(
 ) -> (Vec<u32>, bool) {
     let kernel = kernel::choose(Some(kernel)).unwrap();
     let mut pool = Pool::new(2).unwrap();
-    let gguf = Gguf::open(source).unwrap();
-    let config = ModelConfig::from_gguf(&gguf).unwrap();
-    let file = PackedFile::of(cache, &gguf, rounding, kernel);
-    let packing = weights::plan(&gguf, &config, rounding, kernel).unwrap();
+    let source = ModelSource::open(source).unwrap();
+    let config = source.config().unwrap();
+    let file = PackedFile::of(cache, &source, rounding, kernel);
+    let packing = weights::plan(source.tensors(), &config, rounding, kernel).unwrap();
     let fits = file
         .as_ref()
         .is_some_and(|file| file.read(&packing, &mut pool).is_some());
     drop(packing);
-    let mut model = Model::load(&gguf, config, rounding, kernel, pool, file.as_ref()).unwrap();
+    let mut model = Model::load(
+        source.tensors(),
+        config,
+        rounding,
+        kernel,
+        pool,
+        file.as_ref(),
+    )
+    .unwrap();
     let mut cache = model.new_cache();
     let batch = &mut [NewTokens {
         tokens: &[1, 5, 9, 3],
@@ -139,9 +147,9 @@ fn a_place_that_cannot_be_written_costs_only_the_file() {
 
 #[test]
 fn packing_that_takes_no_time_is_not_kept() {
-    let gguf = Gguf::open(TINY.as_ref()).unwrap();
+    let source = ModelSource::open(TINY.as_ref()).unwrap();
     let kernel = kernel::choose(None).unwrap();
-    let Some(file) = PackedFile::of(&PackedCache::Automatic, &gguf, stored(), kernel) else {
+    let Some(file) = PackedFile::of(&PackedCache::Automatic, &source, stored(), kernel) else {
         panic!("there is a cache folder");
     };
     file.keep(&[], &[], Duration::from_millis(500));

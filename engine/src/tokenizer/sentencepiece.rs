@@ -51,7 +51,7 @@ pub(super) fn words(vocabulary: &Vocabulary, scores: &[f64]) -> Result<Words, St
         .build()
         .map_err(|why| format!("the merges of the vocabulary: {why}"))?;
     let mut words = Words::new(bpe);
-    let blanks = Replace::new(" ", BLANK).map_err(|why| why.to_string())?;
+    let blanks = Replace::new(" ", BLANK.to_string()).map_err(|why| why.to_string())?;
     words.with_normalizer(Some(blanks));
     Ok(words)
 }

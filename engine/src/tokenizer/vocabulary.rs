@@ -25,7 +25,7 @@ pub(super) enum Spelling {
 }
 
 /// What SentencePiece writes for a blank.
-pub(super) const BLANK: &str = "\u{2581}";
+pub(super) const BLANK: char = '\u{2581}';
 
 /// All tokens by id.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Vocabulary {
 }
 
 /// The byte of a token like `<0x0A>`.
-fn named_byte(text: &str) -> Option<u8> {
+pub(super) fn named_byte(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
     let plain = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     plain.then(|| u8::from_str_radix(digits, 16).ok())?

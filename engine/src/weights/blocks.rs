@@ -22,12 +22,20 @@ impl TensorSource for Gguf {
         [rows, cols]: [usize; 2],
         want: Want,
     ) -> Result<MatrixSource<'_>, Error> {
-        let tensor = tensor(self, name, &[rows, cols])?;
-        Ok(StoredMatrix::new(tensor).source(want))
+        let tensor = tensor(self, &format!("{name}.weight"), &[rows, cols])?;
+        Ok(StoredMatrix::new(tensor, RowOrder::AsStored).source(want))
     }
 
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        Ok(tensor(self, name, &[len])?.to_f32())
+        Ok(tensor(self, &format!("{name}.weight"), &[len])?.to_f32())
+    }
+
+    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error> {
+        let name = format!("{name}.bias");
+        match self.find_tensor(&name) {
+            None => Ok(None),
+            Some(_) => Ok(Some(tensor(self, &name, &[len])?.to_f32())),
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -36,8 +44,7 @@ impl TensorSource for Gguf {
 }
 
 fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Error> {
-    let name = format!("{name}.weight");
-    let tensor = gguf.tensor(&name)?;
+    let tensor = gguf.tensor(name)?;
     if tensor.shape != shape {
         return Err(gguf.error(format!(
             "`{name}` must have the shape {shape:?}, found {:?}",
@@ -50,6 +57,29 @@ fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>,
 /// A matrix of a checkpoint, whose memory goes back to the system when it has been packed.
 pub(super) struct StoredMatrix<'a> {
     tensor: Tensor<'a>,
+    order: RowOrder,
+}
+
+/// Which row of a stored matrix is which row of the packed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowOrder {
+    AsStored,
+    /// Heads of this many rows are stored with the first elements of all rotated pairs before the second ones. In packed
+    /// matrices a pair stands side by side.
+    Halves(usize),
+}
+
+impl RowOrder {
+    /// The stored place of a row.
+    pub(super) fn stored(self, row: usize) -> usize {
+        match self {
+            Self::AsStored => row,
+            Self::Halves(head_dim) => {
+                let (head, row) = (row / head_dim, row % head_dim);
+                head * head_dim + row % 2 * (head_dim / 2) + row / 2
+            }
+        }
+    }
 }
 
 impl Drop for StoredMatrix<'_> {
@@ -60,8 +90,8 @@ impl Drop for StoredMatrix<'_> {
 
 impl<'a> StoredMatrix<'a> {
     /// `tensor` has two dimensions, and rows of whole blocks of 32.
-    pub(super) fn new(tensor: Tensor<'a>) -> Self {
-        Self { tensor }
+    pub(super) fn new(tensor: Tensor<'a>, order: RowOrder) -> Self {
+        Self { tensor, order }
     }
 
     /// The blocks of the matrix as what is wanted.
@@ -86,7 +116,7 @@ impl<'a> StoredMatrix<'a> {
     /// The bytes of a row.
     fn row(&self, row: usize) -> &'a [u8] {
         let bytes = self.tensor.bytes.len() / self.tensor.shape[0];
-        &self.tensor.bytes[row * bytes..][..bytes]
+        &self.tensor.bytes[self.order.stored(row) * bytes..][..bytes]
     }
 
     /// 32 numbers of a row.

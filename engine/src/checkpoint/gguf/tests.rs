@@ -260,7 +260,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
             role: Role::User,
             content: "hi <|im_end|>".into(),
         };
-        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
+        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer);
         tokenizer.encode_prompt(&template.render(&[message], &tokenizer)?);
     }
     Ok(())

@@ -13,7 +13,7 @@ fn error(kind: TensorType, bytes: &[u8], want: Want) -> (Format, f32) {
         bytes: &file,
         file: &file,
     };
-    let source = StoredMatrix::new(tensor).source(want);
+    let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(want);
     let mut largest = 0.0f32;
     for (row, numbers) in numbers.chunks_exact(cols).enumerate() {
         for (block, numbers) in numbers.as_chunks::<BLOCK>().0.iter().enumerate() {
