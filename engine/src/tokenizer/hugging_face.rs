@@ -3,10 +3,14 @@
 //! `tokenizer.json` is read by the `tokenizers` crate, except for its added tokens: which of those a text may spell
 //! depends on where it comes from, so they are found here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Words};
@@ -125,7 +129,7 @@ impl HfText {
 #[derive(Deserialize)]
 struct TokenizerJson {
     model: Value,
-    normalizer: Option<NormalizerWrapper>,
+    normalizer: Option<Value>,
     pre_tokenizer: Option<Value>,
     post_processor: Option<Value>,
     #[serde(default)]
@@ -176,12 +180,9 @@ impl Tokenizer {
         let kinds = tokens.iter().map(|(text, kind)| (text.as_str(), *kind));
         let vocabulary = Arc::new(Vocabulary::new(kinds, spelling)?);
 
-        let bpe: BPE = serde_json::from_value(model).map_err(|why| format!("`model`: {why}"))?;
-        if bpe.unk_token.is_some() && spelling == Spelling::ByteLevel {
-            return Err("a byte-level `model` must have no `unk_token`".into());
-        }
+        let bpe: BPE = part("model", &model)?;
         let mut words = Words::new(bpe);
-        words.with_normalizer(normalizer);
+        words.with_normalizer(normalizer_of(normalizer)?);
         let (pre_tokenizer, prefix) = split_prefix(pre_tokenizer)?;
         words.with_pre_tokenizer(pre_tokenizer);
 
@@ -212,12 +213,27 @@ impl Tokenizer {
     }
 }
 
+/// A part of the file as the `tokenizers` crate reads it: from text, since it borrows some of its strings.
+fn part<T: DeserializeOwned>(name: &str, value: &Value) -> Result<T, String> {
+    serde_json::from_str(&value.to_string()).map_err(|why| format!("`{name}`: {why}"))
+}
+
 /// How the words are written, which the file says only by what it does to a text.
 fn spelling(model: &Value, pre_tokenizer: Option<&Value>) -> Result<Spelling, String> {
     // Old files leave the type out where it is this one.
     let kind = model["type"].as_str().unwrap_or("BPE");
     if kind != "BPE" {
         return Err(format!("the type of `model` must be `BPE`, found `{kind}`"));
+    }
+    // The crate would cut texts at them, or leave merges to chance.
+    for key in ["continuing_subword_prefix", "end_of_word_suffix", "dropout"] {
+        let absent = matches!(&model[key], Value::Null) || model[key] == "" || model[key] == 0.0;
+        if !absent {
+            return Err(format!(
+                "`{key}` of `model` must be absent, found {}",
+                model[key]
+            ));
+        }
     }
     let byte_level = pre_tokenizer.is_some_and(|steps| {
         let last = steps["pretokenizers"]
@@ -226,6 +242,9 @@ fn spelling(model: &Value, pre_tokenizer: Option<&Value>) -> Result<Spelling, St
         last.unwrap_or(steps)["type"] == "ByteLevel"
     });
     match (byte_level, &model["byte_fallback"]) {
+        (true, _) if !model["unk_token"].is_null() => {
+            Err("a byte-level `model` must have no `unk_token`".into())
+        }
         (true, _) => Ok(Spelling::ByteLevel),
         (false, Value::Bool(true)) => Ok(Spelling::SentencePiece),
         _ => Err("it must be byte-level BPE, or BPE with `byte_fallback`".into()),
@@ -284,6 +303,34 @@ fn tokens(
         .collect())
 }
 
+/// Refuses steps that are not known to work on a stretch of a text as on the whole.
+fn check_steps(what: &str, steps: &Value, allowed: &[&str]) -> Result<(), String> {
+    let kind = steps["type"].as_str().unwrap_or_default();
+    if kind == "Sequence" {
+        let list = [&steps["normalizers"], &steps["pretokenizers"]];
+        let mut list = list.into_iter().filter_map(Value::as_array).flatten();
+        return list.try_for_each(|step| check_steps(what, step, allowed));
+    }
+    if !allowed.contains(&kind) {
+        return Err(format!(
+            "a step of `{what}` must be one of {}, found `{kind}`",
+            allowed.join(", ")
+        ));
+    }
+    if kind == "ByteLevel" && steps["add_prefix_space"] != false {
+        return Err("`add_prefix_space` of `ByteLevel` must be false".into());
+    }
+    Ok(())
+}
+
+fn normalizer_of(steps: Option<Value>) -> Result<Option<NormalizerWrapper>, String> {
+    let Some(steps) = steps else {
+        return Ok(None);
+    };
+    check_steps("normalizer", &steps, &["NFC", "Prepend", "Replace"])?;
+    part("normalizer", &steps).map(Some)
+}
+
 /// The pre-tokenizer without the blank that it puts before a text, and when that is put there.
 fn split_prefix(steps: Option<Value>) -> Result<(Option<PreTokenizerWrapper>, Prefix), String> {
     let Some(mut steps) = steps else {
@@ -299,9 +346,10 @@ fn split_prefix(steps: Option<Value>) -> Result<(Option<PreTokenizerWrapper>, Pr
         };
         steps["prepend_scheme"] = "never".into();
         steps["add_prefix_space"] = false.into();
+    } else {
+        check_steps("pre_tokenizer", &steps, &["ByteLevel", "Digits", "Split"])?;
     }
-    let steps = serde_json::from_value(steps).map_err(|why| format!("`pre_tokenizer`: {why}"))?;
-    Ok((Some(steps), prefix))
+    Ok((Some(part("pre_tokenizer", &steps)?), prefix))
 }
 
 /// Whether the post-processor puts this token before every text.

@@ -1,10 +1,12 @@
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::Tokenizer;
-use crate::checkpoint::{Gguf, Written};
+use crate::checkpoint::{Gguf, Written, written};
 use crate::prompt::RenderedPrompt;
+use crate::source::ModelSource;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
@@ -87,44 +89,87 @@ fn real_vocabulary(name: &str) -> Option<Tokenizer> {
     )
 }
 
+/// The same vocabulary as `tokenizer.json` in a folder.
+fn real_folder(name: &str, vocabulary: usize, bos: &str, eos: &str) -> Option<Tokenizer> {
+    let vocabularies = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/vocabularies");
+    let json = std::path::Path::new(vocabularies).join(name);
+    if !json.exists() {
+        eprintln!("skipped: `engine/scripts/vocabularies target/vocabularies` writes `{name}`");
+        return None;
+    }
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "tie_word_embeddings": true,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 64,
+    });
+    let folder = written::folder(&config, written::Layout::SINGLE_BF16);
+    std::fs::copy(json, folder.path().join("tokenizer.json")).unwrap();
+    let tokens = json!({ "bos_token": bos, "eos_token": { "content": eos } });
+    written::write_json(folder.path(), "tokenizer_config.json", &tokens);
+    Some(
+        ModelSource::open(folder.path())
+            .unwrap()
+            .tokenizer()
+            .unwrap(),
+    )
+}
+
 #[test]
 fn llama_3_gives_the_ids_that_tiktoken_gives() {
-    let Some(tokenizer) = real_vocabulary("llama-3.gguf") else {
-        return;
-    };
-    let golden = include_str!("../../tests/fixtures/llama_3_tokens.json");
-    assert_golden(&tokenizer, golden);
-    let prompt = RenderedPrompt::from_template("a<|eot_id|>");
-    assert_eq!(tokenizer.encode_prompt(&prompt), [128_000, 64, 128_009]);
-    let ends: Vec<u32> = (0..128_256).filter(|&id| tokenizer.is_end(id)).collect();
-    assert_eq!(ends, [128_001, 128_008, 128_009]);
+    let (bos, eos) = ("<|begin_of_text|>", "<|end_of_text|>");
+    let sources = [
+        real_vocabulary("llama-3.gguf"),
+        real_folder("llama-3.json", 128_256, bos, eos),
+    ];
+    for tokenizer in sources.into_iter().flatten() {
+        let golden = include_str!("../../tests/fixtures/llama_3_tokens.json");
+        assert_golden(&tokenizer, golden);
+        let prompt = RenderedPrompt::from_template("a<|eot_id|>");
+        assert_eq!(tokenizer.encode_prompt(&prompt), [128_000, 64, 128_009]);
+        let ends: Vec<u32> = (0..128_256).filter(|&id| tokenizer.is_end(id)).collect();
+        assert_eq!(ends, [128_001, 128_008, 128_009]);
+    }
 }
 
 #[test]
 fn qwen_2_splits_as_tiktoken_does_with_its_pattern() {
-    let Some(tokenizer) = real_vocabulary("qwen-2.gguf") else {
-        return;
-    };
-    let golden = include_str!("../../tests/fixtures/qwen_2_tokens.json");
-    let golden: Golden = serde_json::from_str(golden).unwrap();
-    for Case { text, ids } in golden.plain {
-        assert_eq!(tokenizer.encode(&text), ids, "{text:?}");
+    let (bos, eos) = ("<|begin_of_text|>", "<|end_of_text|>");
+    let sources = [
+        real_vocabulary("qwen-2.gguf"),
+        real_folder("qwen-2.json", 128_256, bos, eos),
+    ];
+    for tokenizer in sources.into_iter().flatten() {
+        let golden = include_str!("../../tests/fixtures/qwen_2_tokens.json");
+        let golden: Golden = serde_json::from_str(golden).unwrap();
+        for Case { text, ids } in golden.plain {
+            assert_eq!(tokenizer.encode(&text), ids, "{text:?}");
+        }
     }
 }
 
 #[test]
 fn mistral_gives_the_ids_that_sentencepiece_gives() {
-    let Some(tokenizer) = real_vocabulary("mistral-1.gguf") else {
-        return;
-    };
-    let golden = include_str!("../../tests/fixtures/mistral_1_tokens.json");
-    // Its blank and the one before the first word are blanks like any other.
-    assert_golden_and(&tokenizer, golden, |text| match text {
-        "" => String::new(),
-        text => format!(" {}", text.replace('\u{2581}', " ")),
-    });
-    let ends: Vec<u32> = (0..32_000).filter(|&id| tokenizer.is_end(id)).collect();
-    assert_eq!(ends, [2]);
+    let sources = [
+        real_vocabulary("mistral-1.gguf"),
+        real_folder("mistral-1.json", 32_000, "<s>", "</s>"),
+    ];
+    for tokenizer in sources.into_iter().flatten() {
+        let golden = include_str!("../../tests/fixtures/mistral_1_tokens.json");
+        // Its blank and the one before the first word are blanks like any other.
+        assert_golden_and(&tokenizer, golden, |text| match text {
+            "" => String::new(),
+            text => format!(" {}", text.replace('\u{2581}', " ")),
+        });
+        assert_eq!(tokenizer.encode_raw("")[..1], [1]);
+        let ends: Vec<u32> = (0..32_000).filter(|&id| tokenizer.is_end(id)).collect();
+        assert_eq!(ends, [2]);
+    }
 }
 
 /// A small SentencePiece vocabulary: three special tokens, the bytes, and some words with scores.

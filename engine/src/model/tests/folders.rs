@@ -1,5 +1,7 @@
 //! Checkpoints of each variety against what the `transformers` library makes of them.
 
+use std::path::Path;
+
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
@@ -10,6 +12,7 @@ use crate::model::Model;
 use crate::source::ModelSource;
 use crate::threads::Pool;
 use crate::weights::Rounding;
+use crate::{Message, Role};
 
 #[derive(serde::Deserialize)]
 struct Case {
@@ -73,4 +76,50 @@ fn weights_are_the_same_in_every_float_type_and_any_number_of_files() {
             "{dtype:?}"
         );
     }
+}
+
+#[test]
+fn the_default_model_as_a_folder_gives_its_prompts_and_nearly_its_logits() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vocabularies/smollm2");
+    if !folder.exists() {
+        eprintln!("skipped: `engine/scripts/vocabularies target/vocabularies` writes `smollm2`");
+        return;
+    }
+    let turns = [
+        (Role::System, "Be brief."),
+        (Role::User, "12 apples,\n<|im_end|> and  é?"),
+        (Role::Assistant, "Yes."),
+        (Role::User, "Why?"),
+    ];
+    let messages = turns.map(|(role, content)| Message {
+        role,
+        content: content.to_owned(),
+    });
+    let prompt = |path: &Path| {
+        let source = ModelSource::open(path).unwrap();
+        let tokenizer = source.tokenizer().unwrap();
+        let template = source.template(&tokenizer).unwrap();
+        tokenizer.encode_prompt(&template.render(&messages, &tokenizer).unwrap())
+    };
+    let file = crate::hub::default_model(&()).unwrap();
+    assert_eq!(prompt(&folder), prompt(&file));
+    // Its weights went through floats, from which rounding finds the blocks again.
+    let tokens: Vec<u32> = (0..70)
+        .map(|i| (1009 * i * i + 17 * i + 300) % 49_152)
+        .collect();
+    let logits = |path: &Path| {
+        let source = ModelSource::open(path).unwrap();
+        let config = source.config().unwrap();
+        let kernel = kernel::choose(None).unwrap();
+        let (rounding, pool) = (Rounding::default(), Pool::new(2).unwrap());
+        let mut model = Model::load(source.tensors(), config, rounding, kernel, pool, None);
+        let model = model.as_mut().unwrap();
+        let mut cache = model.new_cache();
+        model.forward_each(&tokens, &mut cache).to_vec()
+    };
+    let (found, expected) = (logits(&folder), logits(&file));
+    let highest = expected.iter().copied().fold(0.0, f32::max);
+    let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+    let difference = differences.fold(0.0, f32::max) / highest;
+    assert!(difference < 1e-3, "{difference}");
 }
