@@ -257,10 +257,12 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
     }
 }
 
-/// The model's name for people: that of its file, without the kind of quantisation. (`general.name` inside the file
-/// is often that of a training run.)
-pub(crate) fn name(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+/// The model's name for people: that of its file or folder, without the kind of quantisation. (`general.name` inside a
+/// file is often that of a training run.)
+pub(crate) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or("model".as_ref());
+    let name = name.to_string_lossy();
+    let stem = name.strip_suffix(".gguf").unwrap_or(&name);
     let quantisation = |suffix: &str| {
         let suffix = suffix.to_uppercase();
         ["F16", "F32", "BF16"].contains(&suffix.as_str())
@@ -271,7 +273,7 @@ pub(crate) fn name(file: &Path) -> String {
     };
     match stem.rsplit_once(['.', '-']) {
         Some((name, suffix)) if quantisation(suffix) && !name.is_empty() => name.to_owned(),
-        _ => stem.into_owned(),
+        _ => stem.to_owned(),
     }
 }
 
@@ -290,6 +292,8 @@ mod tests {
             ("tiny-bf16.gguf", "tiny"),
             ("a.b-c.gguf", "a.b-c"),
             ("Q4_0.gguf", "Q4_0"),
+            ("models/Llama-3.2-1B-Instruct/", "Llama-3.2-1B-Instruct"),
+            ("..", "model"),
         ] {
             assert_eq!(name(Path::new(file)), expected);
         }

@@ -146,7 +146,15 @@ impl RawConfig {
             kv_heads: size("num_key_value_heads", kv_heads, HEADS)?,
             head_dim,
             vocabulary: size("vocab_size", self.vocab_size, VOCABULARIES)?,
-            context: context.min(self.window(family)?.unwrap_or(context)),
+            context: match self.window(family)? {
+                Some(window) if window < context => {
+                    tracing::warn!(
+                        "`sliding_window` is {window}: the context ends there, though the model's is {context}"
+                    );
+                    window
+                }
+                _ => context,
+            },
             rope,
             rms_norm_epsilon: epsilon,
         };
