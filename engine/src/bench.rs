@@ -13,8 +13,7 @@ use half::f16;
 use serde::Serialize;
 
 use crate::Error;
-use crate::checkpoint::Gguf;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RopeConfig};
 use crate::int4::Block;
 use crate::kernel;
 use crate::kv::KvCache;
@@ -23,6 +22,7 @@ use crate::memory::HugePages;
 use crate::model::{Model, NewTokens};
 use crate::packed::{PackedCache, PackedFile};
 use crate::schedule::pool;
+use crate::source::ModelSource;
 use crate::threads::Pool;
 use crate::weights::{MatrixSource, Rounding, TensorSource, Want};
 
@@ -247,11 +247,12 @@ fn load(
     let rounding = options.rounding;
     match &options.subject {
         Subject::File(path) => {
-            let gguf = Gguf::open(path)?;
-            let config = ModelConfig::from_gguf(&gguf)?;
+            let source = ModelSource::open(path)?;
+            let config = source.config()?;
             let name = crate::schedule::name(path);
-            let packed = PackedFile::of(&options.packed, &gguf, rounding, kernel)?;
-            let model = Model::load(&gguf, config, rounding, kernel, threads, packed.as_ref())?;
+            let packed = PackedFile::of(&options.packed, &source, rounding, kernel)?;
+            let tensors = source.tensors();
+            let model = Model::load(tensors, config, rounding, kernel, threads, packed.as_ref())?;
             Ok((name, model))
         }
         Subject::Shape(name) => {
@@ -284,8 +285,7 @@ fn shape(name: &str) -> Result<ModelConfig, Error> {
         head_dim,
         vocabulary,
         context: 131_072,
-        rope_theta,
-        rope_factors: None,
+        rope: RopeConfig::plain(rope_theta),
         rms_norm_epsilon: 1e-5,
     })
 }
@@ -323,6 +323,10 @@ impl TensorSource for RandomWeights {
 
     fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
         Ok(vec![1.0; len])
+    }
+
+    fn bias(&self, _name: &str, _len: usize) -> Result<Option<Vec<f32>>, Error> {
+        Ok(None)
     }
 
     fn has(&self, _name: &str) -> bool {

@@ -1,10 +1,14 @@
 //! The shape of a Llama model, checked once, so that nothing behind it meets a size that does not fit.
 
+pub(crate) mod hugging_face;
+mod rope;
+
 #[cfg(test)]
 mod tests;
 
 use std::ops::RangeInclusive;
 
+pub(crate) use self::rope::{RopeConfig, frequency};
 use crate::Error;
 use crate::checkpoint::Gguf;
 
@@ -32,6 +36,8 @@ const LAYER_TENSORS: [&str; 9] = [
     "ffn_up",
     "ffn_down",
 ];
+/// Projections that may have a bias.
+const BIASES: [&str; 4] = ["attn_q", "attn_k", "attn_v", "attn_output"];
 const OTHER_TENSORS: [&str; 4] = [
     "token_embd.weight",
     "output_norm.weight",
@@ -55,9 +61,7 @@ pub(crate) struct ModelConfig {
     pub(crate) vocabulary: usize,
     /// The longest sequence that the model was trained for, in tokens.
     pub(crate) context: usize,
-    pub(crate) rope_theta: f32,
-    /// Divisors of the `head_dim / 2` rotation frequencies, where the file has them (Llama 3.1 and later).
-    pub(crate) rope_factors: Option<Vec<f32>>,
+    pub(crate) rope: RopeConfig,
     pub(crate) rms_norm_epsilon: f32,
 }
 
@@ -86,38 +90,42 @@ impl ModelConfig {
             head_dim,
             vocabulary: vocabulary(gguf, hidden)?,
             context: size(gguf, "llama.context_length", CONTEXTS)?,
-            rope_theta: positive(gguf, "llama.rope.freq_base", Some(10_000.0))?,
-            rope_factors: rope_factors(gguf, head_dim)?,
+            rope: RopeConfig {
+                factors: rope_factors(gguf, head_dim)?,
+                ..RopeConfig::plain(positive(gguf, "llama.rope.freq_base", Some(10_000.0))?)
+            },
             rms_norm_epsilon: positive(gguf, "llama.attention.layer_norm_rms_epsilon", None)?,
         };
-        config.check_widths(gguf)?;
+        config.check_widths().map_err(|why| gguf.error(why))?;
+        config.check_head_dim(gguf)?;
         config.check_tensor_names(gguf)?;
         Ok(config)
     }
 
-    fn check_widths(&self, gguf: &Gguf) -> Result<(), Error> {
+    /// Whether the sizes fit together. The error is the reason alone.
+    fn check_widths(&self) -> Result<(), String> {
         let multiple = |what: &str, value: usize, step: usize| {
             if value > 0 && value.is_multiple_of(step) {
                 Ok(())
             } else {
-                Err(gguf.error(format!(
+                Err(format!(
                     "{what} must be a multiple of {step}, found {value}"
-                )))
+                ))
             }
         };
-        multiple("`llama.embedding_length`", self.hidden, BLOCK)?;
-        multiple("`llama.feed_forward_length`", self.ffn, BLOCK)?;
+        let q_dim = self.heads * self.head_dim;
+        multiple("the hidden size", self.hidden, BLOCK)?;
+        multiple("the width of the feed-forward network", self.ffn, BLOCK)?;
         multiple("the head dimension", self.head_dim, HEAD_DIM_STEP)?;
+        multiple("the width of all heads together", q_dim, BLOCK)?;
         multiple(
-            "the width of all heads together",
-            self.heads * self.head_dim,
-            BLOCK,
-        )?;
-        multiple(
-            "`llama.attention.head_count`, shared by the key and value heads,",
+            "the number of heads, shared by the key and value heads,",
             self.heads,
             self.kv_heads,
-        )?;
+        )
+    }
+
+    fn check_head_dim(&self, gguf: &Gguf) -> Result<(), Error> {
         for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
             let found = size_or(gguf, key, WIDTHS, self.head_dim)?;
             if found != self.head_dim {
@@ -136,14 +144,16 @@ impl ModelConfig {
             if OTHER_TENSORS.contains(&name) {
                 return true;
             }
-            let layer = name
-                .strip_prefix("blk.")
-                .and_then(|n| n.strip_suffix(".weight"));
+            let layer = name.strip_prefix("blk.");
             let Some((layer, tensor)) = layer.and_then(|layer| layer.split_once('.')) else {
                 return false;
             };
             layer.parse().is_ok_and(|layer: usize| layer < self.layers)
-                && LAYER_TENSORS.contains(&tensor)
+                && match tensor.split_once('.') {
+                    Some((tensor, "weight")) => LAYER_TENSORS.contains(&tensor),
+                    Some((tensor, "bias")) => BIASES.contains(&tensor),
+                    _ => false,
+                }
         };
         match gguf.tensors().find(|tensor| !known(tensor.name)) {
             None => Ok(()),
@@ -260,7 +270,7 @@ fn vocabulary(gguf: &Gguf, hidden: usize) -> Result<usize, Error> {
     within(gguf, "rows of token_embd.weight", rows as u64, VOCABULARIES)
 }
 
-fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f32>>, Error> {
+fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f64>>, Error> {
     let Some(tensor) = gguf.find_tensor("rope_freqs.weight") else {
         return Ok(None);
     };
@@ -276,7 +286,7 @@ fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f32>>, Error>
         .iter()
         .find(|factor| !(factor.is_normal() && **factor > 0.0))
     {
-        None => Ok(Some(factors)),
+        None => Ok(Some(factors.into_iter().map(f64::from).collect())),
         Some(factor) => Err(gguf.error(format!(
             "`rope_freqs.weight` must hold positive numbers, found {factor}"
         ))),

@@ -1,8 +1,9 @@
 //! Llama inference on the CPU at four bits a weight.
 //!
-//! [`Engine::load`] reads a GGUF file and starts the thread that owns the model. A [`Request`] goes in through
-//! [`Engine::submit`], bounded by a queue; its [`Event`]s come out of an [`Answer`], which is a stream and whose
-//! dropping cancels the work. Every answer ends with a [`Completion`] that says what it took and what it cost.
+//! [`Engine::load`] reads a GGUF file, or a folder in the layout of the Hugging Face hub, and starts the thread that owns
+//! the model. A [`Request`] goes in through [`Engine::submit`], bounded by a queue; its [`Event`]s come out of an
+//! [`Answer`], which is a stream and whose dropping cancels the work. Every answer ends with a [`Completion`] that says
+//! what it took and what it cost.
 //!
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
@@ -26,6 +27,7 @@ mod request;
 mod rope;
 mod sample;
 mod schedule;
+mod source;
 mod stop;
 mod threads;
 mod tokenizer;

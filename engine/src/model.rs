@@ -55,6 +55,8 @@ struct Buffers {
     up: Vec<f32>,
     /// Cosines and sines of each row's position, `[rows, head_dim]`.
     angles: Vec<f32>,
+    /// A normalised head of q or k, `[head_dim]`.
+    head: Vec<f32>,
     /// `[sequences, vocabulary]`.
     logits: Vec<f32>,
     attention: Attention,
@@ -72,11 +74,7 @@ impl Model {
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
         let weights = Weights::load(source, &config, rounding, kernel, &mut pool, packed)?;
-        let rope = Rope::new(
-            config.head_dim,
-            config.rope_theta,
-            config.rope_factors.as_deref(),
-        );
+        let rope = Rope::new(config.head_dim, config.rope.clone());
         Ok(Self {
             config,
             weights,
@@ -205,13 +203,16 @@ impl Model {
         b.gate.resize(rows * config.ffn, 0.0);
         b.up.resize(rows * config.ffn, 0.0);
         b.angles.resize(rows * config.head_dim, 0.0);
+        b.head.resize(config.head_dim, 0.0);
 
         let mut embeddings = b.x.chunks_exact_mut(config.hidden);
         let mut angles = b.angles.chunks_exact_mut(config.head_dim);
         for sequence in batch.iter_mut() {
             assert!(!sequence.tokens.is_empty(), "a sequence without new tokens");
             let position = sequence.cache.len();
-            sequence.cache.reserve(position + sequence.tokens.len());
+            let length = position + sequence.tokens.len();
+            sequence.cache.reserve(length);
+            let frequencies = self.rope.frequencies(length);
             for (i, (token, (x, angles))) in sequence
                 .tokens
                 .iter()
@@ -219,7 +220,7 @@ impl Model {
                 .enumerate()
             {
                 self.weights.embedding.row_to_f32(*token as usize, x);
-                self.rope.angles(position + i, angles);
+                self.rope.angles(&frequencies, position + i, angles);
             }
         }
         let mut first_row = 0;
@@ -246,6 +247,8 @@ impl Model {
             k_proj,
             v_proj,
             o_proj,
+            biases,
+            head_norms,
             ..
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
@@ -262,6 +265,15 @@ impl Model {
             add: false,
         });
         matrix::multiply(pool, &b.quantized, &mut b.sums, products);
+        add_bias(biases.q.as_deref(), &mut b.q);
+        add_bias(biases.k.as_deref(), &mut b.k);
+        add_bias(biases.v.as_deref(), &mut b.v);
+        if let Some([q_norm, k_norm]) = head_norms {
+            let epsilon = self.config.rms_norm_epsilon;
+            for (weight, rows) in [(q_norm, &mut b.q), (k_norm, &mut b.k)] {
+                norm_heads(kernel, weight, epsilon, rows, &mut b.head);
+            }
+        }
 
         rotate(pool, kernel, heads, &b.angles, &mut b.q);
         let kv_dim = heads.kv_heads * heads.head_dim;
@@ -300,6 +312,7 @@ impl Model {
                 add: true,
             }],
         );
+        add_bias(biases.o.as_deref(), &mut b.x);
     }
 
     /// `x += down_proj(silu(gate_proj(norm(x))) * up_proj(norm(x)))`.
@@ -400,6 +413,32 @@ impl Norm<'_> {
             kernel.rms_norm(&x[range], self.weight, self.epsilon, normed);
             normed
         });
+    }
+}
+
+/// Adds a bias, where there is one, to every row.
+fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
+    let Some(bias) = bias else {
+        return;
+    };
+    for row in rows.chunks_exact_mut(bias.len()) {
+        for (x, bias) in row.iter_mut().zip(bias) {
+            *x += bias;
+        }
+    }
+}
+
+/// Normalises every head of every row; `weight` is `[head_dim]`.
+fn norm_heads(
+    kernel: &'static Kernel,
+    weight: &[f32],
+    epsilon: f32,
+    rows: &mut [f32],
+    normed: &mut [f32],
+) {
+    for head in rows.chunks_exact_mut(weight.len()) {
+        kernel.rms_norm(head, weight, epsilon, normed);
+        head.copy_from_slice(normed);
     }
 }
 

@@ -10,13 +10,12 @@
 //!
 //! | | load | decode |
 //! |---|---|---|
-//! | huge pages | 0.5 s | 10.9 and 11.1 tokens/s |
-//! | mapped | 5 ms, and pages come with the first token, which takes twice its time | 9.4 and 9.0 tokens/s |
-//! | mapped, all pages at once | 2.4 s | as mapped |
+//! | huge pages | 0.5 to 3.6 s | 10.9 and 11.1 tokens/s |
+//! | mapped | 5 ms, and pages come with the first token | 9.4 and 9.0 tokens/s |
+//! | mapped, all pages at once | 2.4 s | not measured |
 //!
-//! Decoding pays for small pages at every step, loading only once. (On a virtual machine whose host has to find the memory
-//! first, loading took up to 3.6 s.) Every byte is checked: by threads that have just read it, that costs less than the
-//! spread of the measurements.
+//! Decoding pays for small pages at every step, loading only once. Most of the spread of loading is the system's, which
+//! has to find the memory first. Every byte is checked, by the thread that has just read it.
 
 mod reading;
 mod source;
@@ -32,12 +31,11 @@ use sha2::{Digest, Sha256};
 use self::reading::Reader;
 use self::source::{Source, hex};
 use self::writing::Writer;
-use crate::checkpoint::Gguf;
-use crate::config::ModelConfig;
 use crate::hub::cache_folder;
 use crate::kernel::{self, Kernel};
 use crate::matrix::{PackedMatrix, Packing};
 use crate::schedule::pool;
+use crate::source::ModelSource;
 use crate::threads::Pool;
 use crate::weights::{self, Rounding};
 use crate::{Error, LoadOptions};
@@ -76,7 +74,7 @@ impl PackedFile {
     /// [`Error::Option`] when a file was named that holds something else.
     pub(crate) fn of(
         cache: &PackedCache,
-        gguf: &Gguf,
+        model: &ModelSource,
         rounding: Rounding,
         kernel: &Kernel,
     ) -> Result<Option<Self>, Error> {
@@ -87,13 +85,16 @@ impl PackedFile {
                 refuse_other_content(path)?;
                 Some(path.clone())
             }
-            PackedCache::Automatic => automatic_path(gguf, &family, &rounding),
+            PackedCache::Automatic => automatic_path(model.path(), &family, &rounding),
         };
-        let source = gguf.opened().and_then(|file| Source::new(file).ok());
+        let source = Source::of(model.files());
+        // Shapes alone do not tell where the rows of a head went.
+        let head_dim = model.config().map_or(0, |config| config.head_dim);
         let identity = vec![
             ("nibble.layout_version", LAYOUT_VERSION.to_owned()),
             ("nibble.kernel_family", family),
             ("nibble.rounding", rounding),
+            ("nibble.head_dim", head_dim.to_string()),
         ];
         Ok(path.zip(source).map(|(path, source)| Self {
             path,
@@ -138,11 +139,11 @@ impl PackedFile {
 pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBuf, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut pool = pool(options.threads, options.pin)?;
-    let gguf = Gguf::open(&options.model)?;
-    let config = ModelConfig::from_gguf(&gguf)?;
-    let file = PackedFile::of(&options.packed, &gguf, options.rounding, kernel)?;
+    let source = ModelSource::open(&options.model)?;
+    let config = source.config()?;
+    let file = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(&gguf, &config, options.rounding, kernel)?;
+    let packing = weights::plan(source.tensors(), &config, options.rounding, kernel)?;
     let bytes = packing.bytes() as u64;
     // Before the long work, as it may find that there is no room.
     let writer = Writer::new(&file, &packing)?;
@@ -181,10 +182,10 @@ fn rounding_name(rounding: Rounding) -> String {
 }
 
 /// A name in the cache folder for each model, kernel family and rounding.
-fn automatic_path(gguf: &Gguf, family: &str, rounding: &str) -> Option<PathBuf> {
-    let place = gguf.path().canonicalize().ok()?;
+fn automatic_path(model: &Path, family: &str, rounding: &str) -> Option<PathBuf> {
+    let place = model.canonicalize().ok()?;
     let key = Sha256::digest(format!("{} {family} {rounding}", place.display()));
-    let name = gguf.path().file_stem()?.to_string_lossy();
+    let name = model.file_stem()?.to_string_lossy();
     let file = format!("{name}-{}.safetensors", &hex(&key)[..12]);
     Some(cache_folder().ok()?.join("packed").join(file))
 }

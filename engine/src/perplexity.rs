@@ -10,19 +10,17 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::Error;
-use crate::checkpoint::Gguf;
-use crate::config::ModelConfig;
 use crate::generate::PREFILL;
 use crate::kernel;
 use crate::model::{Model, NewTokens};
 use crate::schedule::{self, pool};
-use crate::tokenizer::Tokenizer;
+use crate::source::ModelSource;
 use crate::weights::Rounding;
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A GGUF file.
+    /// A GGUF file, or a folder in the layout of the Hugging Face hub.
     pub model: PathBuf,
     /// The text.
     pub text: String,
@@ -92,11 +90,10 @@ pub fn run(
 ) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let pool = pool(options.threads, options.pin)?;
-    let gguf = Gguf::open(&options.model)?;
-    let config = ModelConfig::from_gguf(&gguf)?;
+    let source = ModelSource::open(&options.model)?;
+    let config = source.config()?;
     let window = window(options, config.context)?;
-    let tokenizer = Tokenizer::from_gguf(&gguf)?
-        .ok_or_else(|| gguf.error("it has no vocabulary, so it cannot read a text"))?;
+    let tokenizer = source.tokenizer()?;
     let bos = tokenizer.added_bos();
     let mut tokens = tokenizer.encode_raw(&options.text);
     let windows = tokens.len() / window;
@@ -106,7 +103,8 @@ pub fn run(
             tokens.len()
         )));
     }
-    let mut model = Model::load(&gguf, config, options.rounding, kernel, pool, None)?;
+    let tensors = source.tensors();
+    let mut model = Model::load(tensors, config, options.rounding, kernel, pool, None)?;
     model.settle();
     match options.activations {
         Activations::Int8 => {}
@@ -182,7 +180,10 @@ fn surprise(logits: &[f32], token: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Gguf;
+    use crate::config::ModelConfig;
     use crate::threads::Pool;
+    use crate::tokenizer::Tokenizer;
 
     fn options(text: &str) -> Options {
         let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");

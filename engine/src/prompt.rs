@@ -13,7 +13,6 @@ use std::borrow::Cow;
 
 use minijinja::{Environment, Value, context};
 
-use crate::checkpoint::Gguf;
 use crate::tokenizer::{Literals, Tokenizer};
 use crate::{Error, Message, Role};
 
@@ -56,12 +55,12 @@ impl RenderedPrompt {
 }
 
 impl ChatTemplate {
-    /// The template of the file. Without one, ChatML where the vocabulary has its tokens, for then the model was
+    /// A template. Without one, ChatML where the vocabulary has its tokens, for then the model was
     /// trained on it; any other guess would give bad answers without a word, so then chatting is an error.
-    pub(crate) fn from_gguf(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self, Error> {
+    pub(crate) fn new(source: Option<&str>, tokenizer: &Tokenizer) -> Self {
         let control = tokenizer.control();
         let has_chatml = control.contain("<|im_start|>") && control.contain("<|im_end|>");
-        let source = match gguf.text("tokenizer.chat_template")? {
+        let source = match source {
             Some(source) => Ok(source.to_owned()),
             None if has_chatml => Ok(CHATML.to_owned()),
             None => Err(
@@ -73,7 +72,7 @@ impl ChatTemplate {
             let text = id.and_then(|id| tokenizer.token_text(id));
             text.unwrap_or_default().to_owned()
         };
-        Ok(Self {
+        Self {
             source: source.clone().unwrap_or_default(),
             environment: source.and_then(|source| {
                 jinja::environment(TEMPLATE, source).map_err(|why| {
@@ -82,7 +81,7 @@ impl ChatTemplate {
             }),
             bos_token: text_of(tokenizer.bos()),
             eos_token: text_of(tokenizer.eos()),
-        })
+        }
     }
 
     /// The conversation up to where the model's next turn starts.

@@ -10,13 +10,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::checkpoint::Gguf;
-use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
 use crate::metrics::Clock;
 use crate::model::Model;
 use crate::packed::{PackedCache, PackedFile};
 use crate::prompt::ChatTemplate;
+use crate::source::ModelSource;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Rounding;
@@ -25,7 +24,7 @@ use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 /// How to load a model; `None` leaves the choice to the engine.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// A GGUF file.
+    /// A GGUF file, or a folder in the layout of the Hugging Face hub.
     pub model: PathBuf,
     /// Threads that compute; by default what affinity and the cgroup quota allow.
     pub threads: Option<usize>,
@@ -76,17 +75,20 @@ impl Engine {
     pub fn load(options: &LoadOptions) -> Result<Self, Error> {
         let kernel = kernel::choose(options.kernel.as_deref())?;
         let pool = pool(options.threads, options.pin)?;
-        let gguf = Gguf::open(&options.model)?;
-        let config = ModelConfig::from_gguf(&gguf)?;
+        let source = ModelSource::open(&options.model)?;
+        let config = source.config()?;
         let context = context(options.context, config.context)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf)?.ok_or_else(|| {
-            gguf.error("it has no vocabulary, so it can neither read nor write text")
-        })?;
-        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
-        let packed = PackedFile::of(&options.packed, &gguf, options.rounding, kernel)?;
-        let rounding = options.rounding;
-        let model = Model::load(&gguf, config, rounding, kernel, pool, packed.as_ref())?;
-        let info = info(&model, name(&options.model), context, options.rounding);
+        let tokenizer = source.tokenizer()?;
+        let template = source.template(&tokenizer)?;
+        let packed = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
+        let (tensors, rounding) = (source.tensors(), options.rounding);
+        let model = Model::load(tensors, config, rounding, kernel, pool, packed.as_ref())?;
+        let name = name(&options.model);
+        let sampling = source.sampling(&name);
+        let info = ModelInfo {
+            sampling,
+            ..info(&model, name, context, options.rounding)
+        };
         let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
         let (queue, jobs) = mpsc::sync_channel(queue_limit);
         let (tokenizer, shared) = (Arc::new(tokenizer), Arc::<Shared>::default());
@@ -255,10 +257,12 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
     }
 }
 
-/// The model's name for people: that of its file, without the kind of quantisation. (`general.name` inside the file
-/// is often that of a training run.)
-pub(crate) fn name(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+/// The model's name for people: that of its file or folder, without the kind of quantisation. (`general.name` inside a
+/// file is often that of a training run.)
+pub(crate) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or("model".as_ref());
+    let name = name.to_string_lossy();
+    let stem = name.strip_suffix(".gguf").unwrap_or(&name);
     let quantisation = |suffix: &str| {
         let suffix = suffix.to_uppercase();
         ["F16", "F32", "BF16"].contains(&suffix.as_str())
@@ -269,7 +273,7 @@ pub(crate) fn name(file: &Path) -> String {
     };
     match stem.rsplit_once(['.', '-']) {
         Some((name, suffix)) if quantisation(suffix) && !name.is_empty() => name.to_owned(),
-        _ => stem.into_owned(),
+        _ => stem.to_owned(),
     }
 }
 
@@ -288,6 +292,8 @@ mod tests {
             ("tiny-bf16.gguf", "tiny"),
             ("a.b-c.gguf", "a.b-c"),
             ("Q4_0.gguf", "Q4_0"),
+            ("models/Llama-3.2-1B-Instruct/", "Llama-3.2-1B-Instruct"),
+            ("..", "model"),
         ] {
             assert_eq!(name(Path::new(file)), expected);
         }

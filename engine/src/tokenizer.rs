@@ -4,24 +4,24 @@
 //! one depends on where a text comes from: a chat template may, a message may not ([`RenderedPrompt`]).
 
 mod decoder;
+mod gguf;
+mod hugging_face;
 mod literals;
+mod sentencepiece;
 mod splitting;
 mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
-
 pub(crate) use self::decoder::TokenDecoder;
+pub(crate) use self::hugging_face::HfText;
 pub(crate) use self::literals::Literals;
 use self::literals::Piece;
-use self::splitting::Splitting;
-use self::vocabulary::{TokenKind, Vocabulary};
-use crate::Error;
-use crate::checkpoint::Gguf;
+use self::vocabulary::{BLANK, TokenKind, Vocabulary};
 use crate::prompt::RenderedPrompt;
 
 /// Control tokens that end an answer whatever the file's own end token is. Files name one such token at most twice,
@@ -42,10 +42,11 @@ const END_TEXTS: [&str; 13] = [
     "<eos>",
 ];
 
-/// Byte-level BPE with the vocabulary of one model.
+/// BPE, over bytes or as SentencePiece does it, with the vocabulary of one model.
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
     words: tokenizers::Tokenizer,
+    prefix: Prefix,
     vocabulary: Arc<Vocabulary>,
     control: Literals,
     user_defined: Literals,
@@ -56,50 +57,35 @@ pub(crate) struct Tokenizer {
     ends: Vec<u32>,
 }
 
-impl Tokenizer {
-    /// The tokenizer of a file; none when the file says that it has no vocabulary.
-    pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Option<Self>, Error> {
-        match gguf.text("tokenizer.ggml.model")? {
-            None | Some("no_vocab") => return Ok(None),
-            Some("gpt2") => {}
-            Some(other) => {
-                return Err(gguf.error(format!(
-                    "`tokenizer.ggml.model` must be `gpt2` (byte-level BPE), found `{other}`"
-                )));
-            }
+/// Whether a blank goes before a text that is merged, so that its first word is spelt like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prefix {
+    Never,
+    /// Before each stretch between special tokens.
+    Always,
+    /// As [`Self::Always`], unless there is one.
+    Unless,
+    /// Only where no token goes before, and unless there is one.
+    First,
+}
+
+impl Prefix {
+    fn put_before(self, text: &str, first: bool) -> Cow<'_, str> {
+        let there = text.starts_with([' ', BLANK]);
+        let wanted = match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Unless => !there,
+            Self::First => first && !there,
+        };
+        match wanted {
+            true => Cow::Owned(format!(" {text}")),
+            false => Cow::Borrowed(text),
         }
-        let splitting = Splitting::from_gguf(gguf)?;
-        let vocabulary = Arc::new(Vocabulary::from_gguf(gguf)?);
-        let mut words = tokenizers::Tokenizer::new(bpe(gguf, &vocabulary, splitting)?);
-        words.with_pre_tokenizer(Some(
-            splitting.pre_tokenizer().map_err(|why| gguf.error(why))?,
-        ));
-
-        let id = |key| special_id(gguf, key, vocabulary.len());
-        let bos = id("tokenizer.ggml.bos_token_id")?;
-        let eos = id("tokenizer.ggml.eos_token_id")?;
-        let named_ends = [
-            eos,
-            id("tokenizer.ggml.eot_token_id")?,
-            id("tokenizer.ggml.eom_token_id")?,
-        ];
-        let adds_bos = gguf.flag("tokenizer.ggml.add_bos_token")?;
-        Ok(Some(Self {
-            words,
-            control: vocabulary
-                .literals(TokenKind::Control)
-                .map_err(|why| gguf.error(why))?,
-            user_defined: vocabulary
-                .literals(TokenKind::UserDefined)
-                .map_err(|why| gguf.error(why))?,
-            bos,
-            eos,
-            adds_bos: adds_bos.unwrap_or(splitting.adds_bos()),
-            ends: ends(&vocabulary, named_ends),
-            vocabulary,
-        }))
     }
+}
 
+impl Tokenizer {
     /// The ids of a text in which control tokens are plain text.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
@@ -139,6 +125,7 @@ impl Tokenizer {
                 Piece::Token(id) => ids.push(id),
                 Piece::Text("") => {}
                 Piece::Text(text) => {
+                    let text = self.prefix.put_before(text, ids.is_empty());
                     let encoding = self.words.encode_fast(text, false);
                     let encoding =
                         encoding.expect("BPE without an unknown token has no way to fail");
@@ -190,45 +177,12 @@ impl Tokenizer {
     }
 }
 
-fn bpe(gguf: &Gguf, vocabulary: &Vocabulary, splitting: Splitting) -> Result<BPE, Error> {
-    // Without the control tokens, so that no merge and no whole word can end up as one.
-    let tokens: Vocab = vocabulary
-        .iter()
-        .filter(|(_, kind, _)| *kind != TokenKind::Control)
-        .map(|(id, _, text)| (text.to_owned(), id))
-        .collect();
-    let mut merges: Merges = Vec::new();
-    for merge in gguf.required_texts("tokenizer.ggml.merges")? {
-        let (left, right) = merge.split_once(' ').ok_or_else(|| {
-            gguf.error(format!(
-                "`tokenizer.ggml.merges` must hold pairs with a space between, found `{merge}`"
-            ))
-        })?;
-        merges.push((left.to_owned(), right.to_owned()));
-    }
-    BPE::builder()
-        .vocab_and_merges(tokens, merges)
-        .ignore_merges(splitting.ignores_merges())
-        .build()
-        .map_err(|why| gguf.error(format!("`tokenizer.ggml.merges`: {why}")))
-}
-
-fn special_id(gguf: &Gguf, key: &str, tokens: usize) -> Result<Option<u32>, Error> {
-    let Some(found) = gguf.integer(key)? else {
-        return Ok(None);
-    };
-    match u32::try_from(found) {
-        Ok(id) if (id as usize) < tokens => Ok(Some(id)),
-        _ => Err(gguf.error(format!("`{key}` must be below {tokens}, found {found}"))),
-    }
-}
-
-fn ends(vocabulary: &Vocabulary, named: [Option<u32>; 3]) -> Vec<u32> {
+fn ends(vocabulary: &Vocabulary, named: &[Option<u32>]) -> Vec<u32> {
     let by_text = vocabulary
         .iter()
         .filter(|(_, kind, text)| *kind == TokenKind::Control && END_TEXTS.contains(text))
         .map(|(id, ..)| id);
-    let mut ends: Vec<u32> = named.into_iter().flatten().chain(by_text).collect();
+    let mut ends: Vec<u32> = named.iter().flatten().copied().chain(by_text).collect();
     ends.sort_unstable();
     ends.dedup();
     ends

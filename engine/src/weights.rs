@@ -1,16 +1,15 @@
 //! The weights of a Llama model, packed for one kernel.
 //!
-//! Four-bit and eight-bit tensors are taken as they are; floats become int4 in the layers and Q8 in the embedding and
-//! the output head, where rounding shows most.
+//! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
+//! output head, where rounding shows most.
 
-use std::sync::OnceLock;
+mod blocks;
+mod hugging_face;
 
-use half::f16;
+pub(crate) use hugging_face::HfModel;
 
 use crate::Error;
-use crate::checkpoint::{Gguf, Tensor, TensorType};
 use crate::config::ModelConfig;
-use crate::int4::{BLOCK, Block, channel_scale};
 use crate::kernel::Kernel;
 use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
 use crate::packed::PackedFile;
@@ -33,6 +32,9 @@ pub(crate) struct LayerWeights {
     pub(crate) k_proj: PackedMatrix,
     pub(crate) v_proj: PackedMatrix,
     pub(crate) o_proj: PackedMatrix,
+    pub(crate) biases: Biases,
+    /// Norms of the heads of q and k, each `[head_dim]`.
+    pub(crate) head_norms: Option<[Vec<f32>; 2]>,
     /// `[hidden]`.
     pub(crate) ffn_norm: Vec<f32>,
     pub(crate) gate_proj: PackedMatrix,
@@ -54,6 +56,49 @@ impl LayerWeights {
     }
 }
 
+/// What is added to the projections of attention, where a model has it.
+pub(crate) struct Biases {
+    /// `[heads * head_dim]`.
+    pub(crate) q: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) k: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) v: Option<Vec<f32>>,
+    /// `[hidden]`.
+    pub(crate) o: Option<Vec<f32>>,
+}
+
+/// What a layer has besides matrices.
+struct LayerVectors {
+    attn_norm: Vec<f32>,
+    biases: Biases,
+    head_norms: Option<[Vec<f32>; 2]>,
+    ffn_norm: Vec<f32>,
+}
+
+impl LayerVectors {
+    fn read(source: &dyn TensorSource, config: &ModelConfig, layer: usize) -> Result<Self, Error> {
+        let name = |tensor: &str| format!("blk.{layer}.{tensor}");
+        let kv_dim = config.kv_heads * config.head_dim;
+        let head_norm = |tensor| source.vector(&name(tensor), config.head_dim);
+        let head_norms = match source.has(&name("attn_q_norm")) {
+            true => Some([head_norm("attn_q_norm")?, head_norm("attn_k_norm")?]),
+            false => None,
+        };
+        Ok(Self {
+            attn_norm: source.vector(&name("attn_norm"), config.hidden)?,
+            biases: Biases {
+                q: source.bias(&name("attn_q"), config.heads * config.head_dim)?,
+                k: source.bias(&name("attn_k"), kv_dim)?,
+                v: source.bias(&name("attn_v"), kv_dim)?,
+                o: source.bias(&name("attn_output"), config.hidden)?,
+            },
+            head_norms,
+            ffn_norm: source.vector(&name("ffn_norm"), config.hidden)?,
+        })
+    }
+}
+
 /// All weights of a model.
 pub(crate) struct Weights {
     /// `[vocabulary, hidden]`.
@@ -72,6 +117,9 @@ pub(crate) trait TensorSource {
 
     /// A vector of floats.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
+
+    /// What is added to the outputs of a matrix, if anything is.
+    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error>;
 
     /// Whether there is such a tensor.
     fn has(&self, name: &str) -> bool;
@@ -104,12 +152,9 @@ impl Weights {
     ) -> Result<Self, Error> {
         let packing = plan(source, config, rounding, kernel)?;
         let apart = packing.plans().any(|plan| plan.name == "output");
-        let hidden = config.hidden;
-        let output_norm = source.vector("output_norm", hidden)?;
-        let norm = |layer: usize, name: &str| source.vector(&format!("blk.{layer}.{name}"), hidden);
-        let norms = (0..config.layers)
-            .map(|layer| Ok((norm(layer, "attn_norm")?, norm(layer, "ffn_norm")?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let output_norm = source.vector("output_norm", config.hidden)?;
+        let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
+        let vectors = vectors.collect::<Result<Vec<_>, Error>>()?;
 
         let kept = packed.and_then(|file| file.read(&packing, pool));
         let mut packed = match kept {
@@ -125,13 +170,15 @@ impl Weights {
         };
         let embedding = next();
         let output = apart.then(&mut next);
-        let layers = norms.into_iter().map(|(attn_norm, ffn_norm)| LayerWeights {
-            attn_norm,
+        let layers = vectors.into_iter().map(|vectors| LayerWeights {
+            attn_norm: vectors.attn_norm,
             q_proj: next(),
             k_proj: next(),
             v_proj: next(),
             o_proj: next(),
-            ffn_norm,
+            biases: vectors.biases,
+            head_norms: vectors.head_norms,
+            ffn_norm: vectors.ffn_norm,
             gate_proj: next(),
             up_proj: next(),
             down_proj: next(),
@@ -252,141 +299,4 @@ fn pack(
         writer.keep(&matrices, pool);
     }
     Ok(matrices)
-}
-
-impl TensorSource for Gguf {
-    fn matrix(
-        &self,
-        name: &str,
-        [rows, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
-        let tensor = Released(self, tensor(self, name, &[rows, cols])?);
-        let stored = match tensor.get().kind {
-            TensorType::Q4_0 => Some(Format::Int4Symmetric),
-            TensorType::Q4_1 => Some(Format::Int4),
-            TensorType::Q8_0 => Some(Format::Q8),
-            TensorType::F32 | TensorType::F16 | TensorType::BF16 => None,
-        };
-        let format = match want {
-            Want::Stored(format) => stored.unwrap_or(format),
-            Want::Rounded(format) => format,
-        };
-        let blocks: BlockSource<'_> = match (format, stored == Some(format)) {
-            (_, true) => Box::new(move |row, block| {
-                let tensor = tensor.get();
-                stored_block(tensor.kind, block_bytes(tensor, rows, row, block))
-            }),
-            (Format::Int4Channel, _) => channel_blocks(tensor, rows, cols),
-            (Format::Q8, _) => {
-                Box::new(move |row, block| Block::q8(&floats(tensor.get(), rows, row, block)))
-            }
-            (Format::Int4 | Format::Int4Symmetric, _) => {
-                Box::new(move |row, block| Block::int4(&floats(tensor.get(), rows, row, block)))
-            }
-        };
-        Ok(MatrixSource { format, blocks })
-    }
-
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        Ok(tensor(self, name, &[len])?.to_f32())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.find_tensor(&format!("{name}.weight")).is_some()
-    }
-}
-
-fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Error> {
-    let name = format!("{name}.weight");
-    let tensor = gguf.tensor(&name)?;
-    if tensor.shape != shape {
-        return Err(gguf.error(format!(
-            "`{name}` must have the shape {shape:?}, found {:?}",
-            tensor.shape
-        )));
-    }
-    Ok(tensor)
-}
-
-/// A tensor whose memory goes back to the system when it has been packed.
-struct Released<'a>(&'a Gguf, Tensor<'a>);
-
-impl<'a> Released<'a> {
-    fn get(&self) -> &Tensor<'a> {
-        &self.1
-    }
-}
-
-impl Drop for Released<'_> {
-    fn drop(&mut self) {
-        self.0.release(&self.1);
-    }
-}
-
-/// The bytes of 32 numbers of a row.
-fn block_bytes<'a>(tensor: &Tensor<'a>, rows: usize, row: usize, block: usize) -> &'a [u8] {
-    let row_bytes = tensor.bytes.len() / rows;
-    let bytes = tensor.kind.block_bytes() * (BLOCK / tensor.kind.block_len());
-    &tensor.bytes[row * row_bytes + block * bytes..][..bytes]
-}
-
-/// 32 numbers of a row.
-fn floats(tensor: &Tensor<'_>, rows: usize, row: usize, block: usize) -> [f32; BLOCK] {
-    let mut weights = [0.0; BLOCK];
-    tensor
-        .kind
-        .dequantize(block_bytes(tensor, rows, row, block), &mut weights);
-    weights
-}
-
-/// A tensor rounded to one scale a row. The scale is found when the first block of its row is asked for, by the thread
-/// that packs the row.
-fn channel_blocks(tensor: Released<'_>, rows: usize, cols: usize) -> BlockSource<'_> {
-    let scales: Vec<OnceLock<f16>> = vec![OnceLock::new(); rows];
-    Box::new(move |row, block| {
-        let scale = scales[row].get_or_init(|| {
-            let blocks = (0..cols / BLOCK).map(|block| floats(tensor.get(), rows, row, block));
-            channel_scale(blocks.collect::<Vec<_>>().as_flattened())
-        });
-        Block::channel(&floats(tensor.get(), rows, row, block), *scale)
-    })
-}
-
-/// A block as it is stored; floats have none.
-fn stored_block(kind: TensorType, bytes: &[u8]) -> Block {
-    let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    let nibbles = |quants: &[u8]| {
-        std::array::from_fn(|i| {
-            (if i < BLOCK / 2 {
-                quants[i] & 15
-            } else {
-                quants[i - BLOCK / 2] >> 4
-            })
-            .cast_signed()
-        })
-    };
-    match kind {
-        TensorType::Q4_0 => {
-            let scale = half(0);
-            Block {
-                scale,
-                min: f16::from_f32(-8.0 * scale.to_f32()),
-                quants: nibbles(&bytes[2..]),
-            }
-        }
-        TensorType::Q4_1 => Block {
-            scale: half(0),
-            min: half(2),
-            quants: nibbles(&bytes[4..]),
-        },
-        TensorType::Q8_0 => Block {
-            scale: half(0),
-            min: f16::ZERO,
-            quants: std::array::from_fn(|i| bytes[2 + i].cast_signed()),
-        },
-        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
-            unreachable!("floats are rounded to blocks, not stored as such")
-        }
-    }
 }

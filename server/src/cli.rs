@@ -171,7 +171,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
-    /// A GGUF file
+    /// A GGUF file, or a folder in the layout of the Hugging Face hub
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// The packed file, for --packed [default: where starts look for it by themselves]
@@ -251,7 +251,7 @@ pub(crate) struct PriceArgs {
 /// The file of the model.
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
-    /// A GGUF file [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
+    /// A GGUF file, or a folder in the layout of the Hugging Face hub [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
     #[arg(
         long,
         env = "NIBBLE_MODEL",

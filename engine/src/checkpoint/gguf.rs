@@ -5,6 +5,7 @@
 
 mod header;
 mod reader;
+mod split;
 mod value;
 
 #[cfg(test)]
@@ -12,76 +13,89 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod written;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use self::header::{Header, TensorEntry};
 use self::value::{Value, ValueType, scalar};
-use super::Tensor;
+use super::{MappedFile, Tensor};
 use crate::Error;
-use crate::memory::FileMap;
 
-/// An open GGUF file.
+/// An open GGUF file, with the others that it was split into.
 #[derive(Debug)]
 pub(crate) struct Gguf {
-    path: PathBuf,
-    /// What is mapped, to ask the system about it; none for bytes that are in no file.
-    opened: Option<File>,
-    file: FileMap,
+    /// At least one; the metadata is that of the first.
+    parts: Vec<Part>,
+    /// Which part has a tensor and its place there.
+    names: HashMap<String, (usize, usize)>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Part {
+    file: MappedFile,
     header: Header,
 }
 
-impl Gguf {
-    /// Maps the file and checks its whole header.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |action| {
-            let path = path.to_owned();
-            move |reason| Error::File {
-                action,
-                path,
-                reason,
-            }
-        };
-        let file = File::open(path).map_err(failed("open"))?;
-        let map = FileMap::new(&file).map_err(failed("map"))?;
-        Self::from_map(path, Some(file), map)
+impl Part {
+    fn read(file: MappedFile) -> Result<Self, Error> {
+        let header = Header::parse(&file).map_err(|reason| file.error(reason))?;
+        Ok(Self { file, header })
     }
 
-    fn from_map(path: &Path, opened: Option<File>, file: FileMap) -> Result<Self, Error> {
-        let path = path.to_owned();
-        match Header::parse(&file) {
-            Ok(header) => Ok(Self {
-                path,
-                opened,
-                file,
-                header,
-            }),
-            Err(reason) => Err(Error::Model { path, reason }),
+    fn borrow<'a>(&'a self, entry: &'a TensorEntry) -> Tensor<'a> {
+        Tensor {
+            name: &entry.name,
+            shape: entry.shape.clone(),
+            kind: entry.kind,
+            bytes: &self.file[entry.bytes.clone()],
+            file: &self.file,
+        }
+    }
+}
+
+impl Gguf {
+    /// Maps the file, and the others where it is one of several, and checks their whole headers.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let part = Part::read(MappedFile::open(path)?)?;
+        match split::Split::of(path, &part.header).map_err(|why| part.file.error(why))? {
+            None => Self::of_parts(vec![part]),
+            Some(split) => Self::of_parts(split.open(part)?),
         }
     }
 
-    /// Where the file is.
+    fn of_parts(parts: Vec<Part>) -> Result<Self, Error> {
+        let mut names = HashMap::new();
+        for (place, part) in parts.iter().enumerate() {
+            for (index, tensor) in part.header.tensors.iter().enumerate() {
+                if names.insert(tensor.name.clone(), (place, index)).is_some() {
+                    let name = &tensor.name;
+                    return Err(part
+                        .file
+                        .error(format!("the tensor `{name}` appears twice")));
+                }
+            }
+        }
+        Ok(Self { parts, names })
+    }
+
+    /// All files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &MappedFile> {
+        self.parts.iter().map(|part| &part.file)
+    }
+
+    fn first(&self) -> &Part {
+        &self.parts[0]
+    }
+
+    /// Where the file is, or the first of several.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The file as it was opened, whatever has been put in its place since.
-    pub(crate) fn opened(&self) -> Option<&File> {
-        self.opened.as_ref()
-    }
-
-    /// Lets the system take back the memory that holds a tensor's part of the file; it is read again when needed.
-    pub(crate) fn release(&self, tensor: &Tensor<'_>) {
-        let start = tensor.bytes.as_ptr().addr() - self.file.as_ptr().addr();
-        self.file.release(start..start + tensor.bytes.len());
+        self.first().file.path()
     }
 
     /// An error about this file.
     pub(crate) fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Model {
-            path: self.path.clone(),
-            reason: reason.into(),
-        }
+        self.first().file.error(reason)
     }
 
     /// The tensor of this name.
@@ -92,28 +106,21 @@ impl Gguf {
 
     /// The tensor of this name, where a model may do without.
     pub(crate) fn find_tensor(&self, name: &str) -> Option<Tensor<'_>> {
-        let index = *self.header.names.get(name)?;
-        Some(self.borrow(&self.header.tensors[index]))
+        let (part, index) = *self.names.get(name)?;
+        let part = &self.parts[part];
+        Some(part.borrow(&part.header.tensors[index]))
     }
 
     /// All tensors, in the file's order.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<'_>> {
-        self.header.tensors.iter().map(|entry| self.borrow(entry))
-    }
-
-    fn borrow<'a>(&'a self, entry: &'a TensorEntry) -> Tensor<'a> {
-        Tensor {
-            name: &entry.name,
-            shape: entry.shape.clone(),
-            kind: entry.kind,
-            bytes: &self.file[entry.bytes.clone()],
-        }
+        let parts = self.parts.iter();
+        parts.flat_map(|part| part.header.tensors.iter().map(|entry| part.borrow(entry)))
     }
 
     /// A text.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, Error> {
         self.value(key, "a text", |value| match value {
-            Value::Text(range) => std::str::from_utf8(&self.file[range.clone()]).ok(),
+            Value::Text(range) => std::str::from_utf8(&self.first().file[range.clone()]).ok(),
             _ => None,
         })
     }
@@ -150,7 +157,7 @@ impl Gguf {
                 kind: ValueType::Text,
                 count,
                 bytes,
-            } => texts(&self.file[bytes.clone()], *count),
+            } => texts(&self.first().file[bytes.clone()], *count),
             _ => None,
         })
     }
@@ -158,14 +165,23 @@ impl Gguf {
     /// An array of whole numbers.
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, Error> {
         self.value(key, "an array of whole numbers", |value| match value {
-            Value::Array { kind, bytes, .. } => integers(&self.file[bytes.clone()], *kind),
+            Value::Array { kind, bytes, .. } => integers(&self.first().file[bytes.clone()], *kind),
+            _ => None,
+        })
+    }
+
+    /// An array of floating-point numbers.
+    pub(crate) fn floats(&self, key: &str) -> Result<Option<Vec<f64>>, Error> {
+        let expected = "an array of floating-point numbers";
+        self.value(key, expected, |value| match value {
+            Value::Array { kind, bytes, .. } => floats(&self.first().file[bytes.clone()], *kind),
             _ => None,
         })
     }
 
     /// The number of entries of an array of any type, without reading them.
     pub(crate) fn array_len(&self, key: &str) -> Option<usize> {
-        match self.header.metadata.get(key)? {
+        match self.first().header.metadata.get(key)? {
             Value::Array { count, .. } => Some(*count),
             _ => None,
         }
@@ -204,7 +220,7 @@ impl Gguf {
         expected: &str,
         read: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let Some(value) = self.header.metadata.get(key) else {
+        let Some(value) = self.first().header.metadata.get(key) else {
             return Ok(None);
         };
         match read(value) {
@@ -232,6 +248,16 @@ fn integers(bytes: &[u8], kind: ValueType) -> Option<Vec<i64>> {
         .map(|bytes| match scalar(kind, bytes)? {
             Value::Unsigned(number) => i64::try_from(number).ok(),
             Value::Signed(number) => Some(number),
+            _ => None,
+        })
+        .collect()
+}
+
+fn floats(bytes: &[u8], kind: ValueType) -> Option<Vec<f64>> {
+    let numbers = bytes.chunks_exact(kind.bytes()?);
+    numbers
+        .map(|bytes| match scalar(kind, bytes)? {
+            Value::Float(number) => Some(number),
             _ => None,
         })
         .collect()

@@ -35,8 +35,8 @@ fn a_sound_file_gives_its_numbers_and_the_format_its_defaults() {
     assert_eq!((config.layers, config.hidden, config.ffn), (1, 64, 96));
     assert_eq!((config.heads, config.kv_heads, config.head_dim), (4, 2, 16));
     assert_eq!((config.vocabulary, config.context), (10, 128));
-    assert_eq!(config.rope_theta, 10_000.0);
-    assert_eq!(config.rope_factors, None);
+    assert_eq!(config.rope.theta, 10_000.0);
+    assert_eq!(config.rope.factors, None);
     assert_eq!(config.name, "Llama");
 }
 
@@ -123,8 +123,8 @@ fn other_architectures_and_other_maths_are_refused() {
             "found NaN",
         ),
         (
-            written(&[]).zeros("blk.0.attn_q.bias", &[8], 0, 32),
-            "`blk.0.attn_q.bias`",
+            written(&[]).zeros("blk.0.ffn_up.bias", &[8], 0, 32),
+            "`blk.0.ffn_up.bias`",
         ),
         (
             written(&[]).zeros("blk.1.attn_q.weight", &[8], 0, 32),

@@ -1,5 +1,7 @@
 //! The forward pass on the tiny checkpoint: the same bits however the work is cut.
 
+mod folders;
+
 use std::path::Path;
 
 use super::*;

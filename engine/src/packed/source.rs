@@ -11,59 +11,79 @@ use std::sync::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::reading::read_at;
+use crate::checkpoint::MappedFile;
 use crate::threads::{Parts, Pool};
 
 /// Bytes that one thread hashes at a time; part of what the hash means.
 const CHUNK: usize = 1 << 20;
 
-/// The open file of a model.
+/// The open files of a model's weights.
 #[derive(Debug)]
 pub(super) struct Source {
-    file: File,
-    /// What it looked like when it was opened.
-    seen: Metadata,
+    /// Each with what it looked like when it was opened.
+    files: Vec<(File, Metadata)>,
 }
 
 impl Source {
-    pub(super) fn new(file: &File) -> io::Result<Self> {
-        let file = file.try_clone()?;
-        let seen = file.metadata()?;
-        Ok(Self { file, seen })
-    }
-
-    /// What changes when the file does.
-    pub(super) fn looks(&self) -> String {
-        looks(&self.seen)
-    }
-
-    /// Whether it still looks as it did when it was opened.
-    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
-        Ok(looks(&self.file.metadata()?) == self.looks())
-    }
-
-    /// SHA-256 of the SHA-256 of every mebibyte, so that all threads can work on it. The file is read, not mapped, and
-    /// so takes no memory.
-    pub(super) fn hash(&self, pool: &mut Pool) -> io::Result<String> {
-        let bytes = self.seen.len() as usize;
-        let chunks = bytes.div_ceil(CHUNK);
-        let mut digests = vec![[0; 32]; chunks];
-        let (parts, failure) = (Parts::new(&mut digests), Mutex::new(None));
-        pool.for_each(chunks, 16, |range, _| {
-            let mut buffer = vec![0; CHUNK];
-            for chunk in range {
-                let start = chunk * CHUNK;
-                let buffer = &mut buffer[..CHUNK.min(bytes - start)];
-                // SAFETY: every chunk is hashed by one thread.
-                let digest = unsafe { parts.part(chunk..chunk + 1) };
-                match read_at(&self.file, buffer, start as u64) {
-                    Ok(()) => digest[0] = Sha256::digest(buffer).into(),
-                    Err(error) => super::note(&failure, error),
-                }
-            }
+    /// None of weights that are in no file.
+    pub(super) fn of<'a>(files: impl Iterator<Item = &'a MappedFile>) -> Option<Self> {
+        let files = files.map(|file| {
+            let file = file.opened()?.try_clone().ok()?;
+            let seen = file.metadata().ok()?;
+            Some((file, seen))
         });
-        super::outcome(failure)?;
-        Ok(hex(&Sha256::digest(digests.as_flattened())))
+        Some(Self {
+            files: files.collect::<Option<_>>()?,
+        })
     }
+
+    /// What changes when a file does.
+    pub(super) fn looks(&self) -> String {
+        let looks = self.files.iter().map(|(_, seen)| looks(seen));
+        looks.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether all still look as they did when they were opened.
+    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+        for (file, seen) in &self.files {
+            if looks(&file.metadata()?) != looks(seen) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// SHA-256 of the SHA-256 of every mebibyte of every file, so that all threads can work on it. The files are read,
+    /// not mapped, and so take no memory.
+    pub(super) fn hash(&self, pool: &mut Pool) -> io::Result<String> {
+        let mut all = Sha256::new();
+        for (file, seen) in &self.files {
+            all.update(hash(file, seen.len() as usize, pool)?.as_flattened());
+        }
+        Ok(hex(&all.finalize()))
+    }
+}
+
+/// SHA-256 of every mebibyte of a file.
+fn hash(file: &File, bytes: usize, pool: &mut Pool) -> io::Result<Vec<[u8; 32]>> {
+    let chunks = bytes.div_ceil(CHUNK);
+    let mut digests = vec![[0; 32]; chunks];
+    let (parts, failure) = (Parts::new(&mut digests), Mutex::new(None));
+    pool.for_each(chunks, 16, |range, _| {
+        let mut buffer = vec![0; CHUNK];
+        for chunk in range {
+            let start = chunk * CHUNK;
+            let buffer = &mut buffer[..CHUNK.min(bytes - start)];
+            // SAFETY: every chunk is hashed by one thread.
+            let digest = unsafe { parts.part(chunk..chunk + 1) };
+            match read_at(file, buffer, start as u64) {
+                Ok(()) => digest[0] = Sha256::digest(buffer).into(),
+                Err(error) => super::note(&failure, error),
+            }
+        }
+    });
+    super::outcome(failure)?;
+    Ok(digests)
 }
 
 #[cfg(unix)]

@@ -18,15 +18,23 @@ fn logits(
 ) -> (Vec<u32>, bool) {
     let kernel = kernel::choose(Some(kernel)).unwrap();
     let mut pool = Pool::new(2).unwrap();
-    let gguf = Gguf::open(source).unwrap();
-    let config = ModelConfig::from_gguf(&gguf).unwrap();
-    let file = PackedFile::of(cache, &gguf, rounding, kernel).unwrap();
-    let packing = weights::plan(&gguf, &config, rounding, kernel).unwrap();
+    let source = ModelSource::open(source).unwrap();
+    let config = source.config().unwrap();
+    let file = PackedFile::of(cache, &source, rounding, kernel).unwrap();
+    let packing = weights::plan(source.tensors(), &config, rounding, kernel).unwrap();
     let fits = file
         .as_ref()
         .is_some_and(|file| file.read(&packing, &mut pool).is_some());
     drop(packing);
-    let mut model = Model::load(&gguf, config, rounding, kernel, pool, file.as_ref()).unwrap();
+    let mut model = Model::load(
+        source.tensors(),
+        config,
+        rounding,
+        kernel,
+        pool,
+        file.as_ref(),
+    )
+    .unwrap();
     let mut cache = model.new_cache();
     let batch = &mut [NewTokens {
         tokens: &[1, 5, 9, 3],
@@ -181,8 +189,8 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
     fs::write(&source, Written::default().text("t", "x").bytes()).unwrap();
     let kernel = kernel::choose(Some("scalar")).unwrap();
     let pool = &mut Pool::new(3).unwrap();
-    let gguf = Gguf::open(&source).unwrap();
-    let file = PackedFile::of(&PackedCache::File(path.clone()), &gguf, stored(), kernel);
+    let source = ModelSource::open(&source).unwrap();
+    let file = PackedFile::of(&PackedCache::File(path.clone()), &source, stored(), kernel);
     let file = file.unwrap().unwrap();
     let packing = || {
         let mut packing = Packing::new(kernel);
@@ -260,11 +268,11 @@ fn a_place_that_cannot_be_written_costs_only_the_file() {
 
 #[test]
 fn weights_that_are_packed_in_no_time_are_not_kept() {
-    let gguf = Gguf::open(TINY.as_ref()).unwrap();
+    let source = ModelSource::open(TINY.as_ref()).unwrap();
     let kernel = kernel::choose(None).unwrap();
-    let file = PackedFile::of(&PackedCache::Automatic, &gguf, stored(), kernel);
+    let file = PackedFile::of(&PackedCache::Automatic, &source, stored(), kernel);
     let file = file.unwrap().expect("there is a cache folder");
-    let config = ModelConfig::from_gguf(&gguf).unwrap();
-    let packing = weights::plan(&gguf, &config, stored(), kernel).unwrap();
+    let config = source.config().unwrap();
+    let packing = weights::plan(source.tensors(), &config, stored(), kernel).unwrap();
     assert!(file.keep(&packing).is_none());
 }

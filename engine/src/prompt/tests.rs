@@ -52,7 +52,8 @@ impl Model {
 
     fn of(gguf: &Gguf) -> Self {
         let tokenizer = Tokenizer::from_gguf(gguf).unwrap().unwrap();
-        let template = ChatTemplate::from_gguf(gguf, &tokenizer).unwrap();
+        let source = gguf.text("tokenizer.chat_template").unwrap();
+        let template = ChatTemplate::new(source, &tokenizer);
         Self {
             tokenizer,
             template,

@@ -1,31 +1,31 @@
 //! The tokens of a model and the bytes that they stand for.
 
-use crate::Error;
-use crate::checkpoint::Gguf;
-
 use super::literals::Literals;
 
-/// What a token is for; the format's other kinds behave like [`TokenKind::Word`] in byte-level BPE.
+/// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
-    /// Built by merges, spelt in [`byte_of`]'s alphabet.
+    /// Built by merges, in the spelling of the vocabulary.
     Word,
+    /// A byte that no word spells, written `<0x0A>`.
+    Byte,
     /// Means something to the model and nothing to a reader.
     Control,
     /// Taken as a whole wherever it stands in a text, spelt as it is.
     UserDefined,
 }
 
-impl TokenKind {
-    fn from_number(number: i64) -> Self {
-        match number {
-            // 2 is the unknown token, which no text may spell either.
-            2 | 3 => Self::Control,
-            4 => Self::UserDefined,
-            _ => Self::Word,
-        }
-    }
+/// How words are written in the vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Every byte is a character of [`byte_of`]'s alphabet.
+    ByteLevel,
+    /// As they are, with [`BLANK`] for a blank.
+    SentencePiece,
 }
+
+/// What SentencePiece writes for a blank.
+pub(super) const BLANK: char = '\u{2581}';
 
 /// All tokens by id.
 #[derive(Debug)]
@@ -34,32 +34,43 @@ pub(super) struct Vocabulary {
     texts: String,
     ends: Vec<usize>,
     kinds: Vec<TokenKind>,
+    spelling: Spelling,
 }
 
 impl Vocabulary {
-    pub(super) fn from_gguf(gguf: &Gguf) -> Result<Self, Error> {
-        let tokens = gguf.required_texts("tokenizer.ggml.tokens")?;
-        let kinds = match gguf.integers("tokenizer.ggml.token_type")? {
-            Some(kinds) => kinds.into_iter().map(TokenKind::from_number).collect(),
-            None => vec![TokenKind::Word; tokens.len()],
+    /// Of tokens in the order of their ids. The error is the reason alone.
+    pub(super) fn new<'t>(
+        tokens: impl Iterator<Item = (&'t str, TokenKind)>,
+        spelling: Spelling,
+    ) -> Result<Self, String> {
+        let mut vocabulary = Self {
+            texts: String::new(),
+            ends: Vec::new(),
+            kinds: Vec::new(),
+            spelling,
         };
-        if kinds.len() != tokens.len() || u32::try_from(tokens.len()).is_err() {
-            return Err(gguf.error(format!(
-                "`tokenizer.ggml.token_type` must have the {} entries of `tokenizer.ggml.tokens`, found {}",
-                tokens.len(),
-                kinds.len()
-            )));
+        let mut bytes = [false; 256];
+        for (text, kind) in tokens {
+            if kind == TokenKind::Byte {
+                let byte = named_byte(text).ok_or_else(|| {
+                    format!("a byte token must look like `<0x0A>`, found `{text}`")
+                })?;
+                bytes[usize::from(byte)] = true;
+            }
+            vocabulary.texts.push_str(text);
+            vocabulary.ends.push(vocabulary.texts.len());
+            vocabulary.kinds.push(kind);
         }
-        let mut texts = String::new();
-        let ends = tokens.into_iter().map(|token| {
-            texts.push_str(token);
-            texts.len()
-        });
-        Ok(Self {
-            ends: ends.collect(),
-            texts,
-            kinds,
-        })
+        let missing = bytes.iter().position(|there| !there);
+        match (spelling, missing) {
+            (Spelling::SentencePiece, Some(byte)) => Err(format!(
+                "the vocabulary must have a token for each byte, found none for `<0x{byte:02X}>`"
+            )),
+            _ if u32::try_from(vocabulary.len()).is_err() => {
+                Err(format!("the vocabulary has {} tokens", vocabulary.len()))
+            }
+            _ => Ok(vocabulary),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,6 +96,14 @@ impl Vocabulary {
         })
     }
 
+    /// The tokens that a text may be made of, by their texts: without the control tokens, so that no merge and no whole
+    /// word can end up as one.
+    pub(super) fn words(&self) -> impl Iterator<Item = (String, u32)> {
+        self.iter()
+            .filter(|(_, kind, _)| *kind != TokenKind::Control)
+            .map(|(id, _, text)| (text.to_owned(), id))
+    }
+
     /// A search for the tokens of one kind.
     pub(super) fn literals(&self, kind: TokenKind) -> Result<Literals, String> {
         let tokens = self.iter().filter(|(_, of, _)| *of == kind);
@@ -99,6 +118,10 @@ impl Vocabulary {
         match kind {
             TokenKind::Control => {}
             TokenKind::UserDefined => bytes.extend_from_slice(text.as_bytes()),
+            TokenKind::Byte => bytes.extend(named_byte(text)),
+            TokenKind::Word if self.spelling == Spelling::SentencePiece => {
+                bytes.extend(text.replace(BLANK, " ").bytes());
+            }
             TokenKind::Word => {
                 for character in text.chars() {
                     match byte_of(character) {
@@ -110,6 +133,13 @@ impl Vocabulary {
             }
         }
     }
+}
+
+/// The byte of a token like `<0x0A>`.
+pub(super) fn named_byte(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
+    let plain = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    plain.then(|| u8::from_str_radix(digits, 16).ok())?
 }
 
 /// The byte that a character of GPT-2's alphabet stands for: printable Latin-1 characters for themselves, the 68 other

@@ -31,8 +31,6 @@ pub(super) struct TensorEntry {
 pub(super) struct Header {
     pub(super) metadata: HashMap<String, Value>,
     pub(super) tensors: Vec<TensorEntry>,
-    /// Index into `tensors`.
-    pub(super) names: HashMap<String, usize>,
 }
 
 impl Header {
@@ -44,18 +42,14 @@ impl Header {
         let metadata_count = reader.u64("metadata count")?;
         let metadata = reader.metadata(metadata_count)?;
         let alignment = alignment(&metadata)?;
-        let (mut tensors, names) = reader.tensors(tensor_count)?;
+        let mut tensors = reader.tensors(tensor_count)?;
 
         let data_start = (reader.position() as u64).next_multiple_of(alignment);
         for tensor in &mut tensors {
             place(tensor, data_start, alignment, file.len())?;
         }
         refuse_overlaps(&tensors)?;
-        Ok(Self {
-            metadata,
-            tensors,
-            names,
-        })
+        Ok(Self { metadata, tensors })
     }
 }
 
@@ -145,20 +139,13 @@ impl Reader<'_> {
         Ok(metadata)
     }
 
-    fn tensors(
-        &mut self,
-        count: u64,
-    ) -> Result<(Vec<TensorEntry>, HashMap<String, usize>), String> {
+    fn tensors(&mut self, count: u64) -> Result<Vec<TensorEntry>, String> {
         let mut tensors = Vec::new();
-        let mut names = HashMap::new();
         for index in 0..count {
             let name = self.text(&format!("name of tensor {index} of {count}"))?;
-            if names.insert(name.to_owned(), tensors.len()).is_some() {
-                return Err(format!("the tensor `{name}` appears twice"));
-            }
             tensors.push(self.tensor(name)?);
         }
-        Ok((tensors, names))
+        Ok(tensors)
     }
 
     /// A tensor whose range is still relative to the data.
@@ -180,7 +167,11 @@ impl Reader<'_> {
         // The file names the innermost dimension first.
         shape.reverse();
         let kind = tensor_type(self.u32(name)?).map_err(|found| {
-            format!("`{name}` must be F32, F16, BF16, Q8_0, Q4_0 or Q4_1, found {found}")
+            let known = TensorType::NUMBERS.map(|(_, kind)| format!("{kind:?}"));
+            format!(
+                "`{name}` must be one of {}, found {found}",
+                known.join(", ")
+            )
         })?;
         let offset = self.u64(name)?;
         let length = byte_length(&shape, kind).map_err(|why| format!("`{name}` {why}"))?;
@@ -204,18 +195,13 @@ fn tensor_type(number: u32) -> Result<TensorType, String> {
         "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL",
         "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16",
     ];
-    match number {
-        0 => Ok(TensorType::F32),
-        1 => Ok(TensorType::F16),
-        2 => Ok(TensorType::Q4_0),
-        3 => Ok(TensorType::Q4_1),
-        8 => Ok(TensorType::Q8_0),
-        30 => Ok(TensorType::BF16),
-        other => Err(match NAMES.get(other as usize) {
+    let known = TensorType::NUMBERS.iter().find(|(of, _)| *of == number);
+    known
+        .map(|(_, kind)| *kind)
+        .ok_or_else(|| match NAMES.get(number as usize) {
             Some(name) => (*name).to_owned(),
-            None => format!("type number {other}"),
-        }),
-    }
+            None => format!("type number {number}"),
+        })
 }
 
 /// Bytes of a tensor with at least one dimension, or what is wrong with its shape.

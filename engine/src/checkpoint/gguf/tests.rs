@@ -80,16 +80,20 @@ fn tensors_are_found_with_the_outermost_dimension_first() {
 #[test]
 fn tensors_that_break_the_format_are_refused_by_name() {
     let one = Written::default();
-    let cases: [(Written, &[&str]); 9] = [
+    let cases: [(Written, &[&str]); 10] = [
         (
             one.clone().zeros("w", &[33], 2, 18),
             &["`w`", "33", "Q4_0", "32"],
         ),
         (
-            one.clone().zeros("w", &[32], 14, 18),
-            &["`w`", "found Q6_K"],
+            one.clone().zeros("w", &[256], 23, 136),
+            &["`w`", "found IQ4_XS"],
         ),
         (one.clone().zeros("w", &[32], 99, 18), &["type number 99"]),
+        (
+            one.clone().zeros("w", &[2, 128], 14, 210),
+            &["`w`", "128", "Q6_K", "256"],
+        ),
         (
             one.clone().zeros("w", &[2, 0], 0, 0),
             &["`w`", "dimension of 0"],
@@ -104,9 +108,7 @@ fn tensors_that_break_the_format_are_refused_by_name() {
             &["`w`", "cannot be counted"],
         ),
         (
-            one.clone()
-                .zeros("w", &[8], 0, 32)
-                .tensor_at("w", &[8], 0, 0),
+            one.clone().zeros("w", &[8], 0, 32).zeros("w", &[8], 0, 32),
             &["`w` appears twice"],
         ),
         (
@@ -182,6 +184,53 @@ fn versions_and_byte_orders_that_are_not_read_are_named() {
     assert!(Header::parse(b"").unwrap_err().contains("magic number"));
 }
 
+/// One of two files that together hold `a` and `b`.
+fn part(index: u32, count: u32) -> Written {
+    Written::default()
+        .integer("split.no", index)
+        .integer("split.count", count)
+        .integer("split.tensors.count", 2)
+        .zeros(["a", "b"][index as usize], &[32], 2, 18)
+}
+
+#[test]
+fn a_split_model_is_opened_by_any_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = [1, 2].map(|n| folder.path().join(format!("m-0000{n}-of-00002.gguf")));
+    let name = part(0, 2).text("general.name", "split");
+    std::fs::write(&first, name.bytes()).unwrap();
+    let missing = Gguf::open(&first).unwrap_err().to_string();
+    assert!(missing.contains("m-00002-of-00002.gguf"), "{missing}");
+    std::fs::write(&second, part(1, 2).bytes()).unwrap();
+    for path in [&first, &second] {
+        let gguf = Gguf::open(path).unwrap();
+        assert_eq!(gguf.path(), first);
+        assert_eq!(gguf.text("general.name").unwrap(), Some("split"));
+        assert_eq!(gguf.tensor("b").unwrap().to_f32(), [0.0; 32]);
+        assert_eq!(gguf.tensors().count(), 2);
+        assert_eq!(gguf.files().count(), 2);
+    }
+    let cases = [
+        (part(1, 3), "`split.count` must be 2, found 3"),
+        (part(0, 2), "`split.no` must be 1, found 0"),
+        (Written::default(), "`split.no` must be 1, found nothing"),
+        (
+            part(1, 2).zeros("c", &[32], 2, 18),
+            "`split.tensors.count` is 2, but the files have 3 tensors",
+        ),
+        (part(1, 2).zeros("a", &[32], 2, 18), "3 tensors"),
+    ];
+    for (file, words) in cases {
+        std::fs::write(&second, file.bytes()).unwrap();
+        let message = Gguf::open(&first).unwrap_err().to_string();
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+    let renamed = folder.path().join("renamed.gguf");
+    std::fs::copy(&first, &renamed).unwrap();
+    let message = Gguf::open(&renamed).unwrap_err().to_string();
+    assert!(message.contains("must end in `-00001-of-00002.gguf`"));
+}
+
 #[test]
 fn a_file_that_is_cut_off_anywhere_in_its_header_is_an_error() {
     let file = Written::default()
@@ -211,7 +260,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
             role: Role::User,
             content: "hi <|im_end|>".into(),
         };
-        let template = ChatTemplate::from_gguf(&gguf, &tokenizer)?;
+        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer);
         tokenizer.encode_prompt(&template.render(&[message], &tokenizer)?);
     }
     Ok(())

@@ -1,10 +1,8 @@
 //! GGUF files written in memory, for tests that need one that is small, wrong or hostile.
 
-use std::path::Path;
-
-use super::Gguf;
+use super::{Gguf, Part};
 use crate::Error;
-use crate::memory::FileMap;
+use crate::checkpoint::MappedFile;
 
 /// Bytes of a file in the making.
 #[derive(Clone, Default)]
@@ -53,6 +51,12 @@ impl Written {
         self.value(key, 9, &bytes)
     }
 
+    pub(crate) fn floats(self, key: &str, values: &[f32]) -> Self {
+        let mut bytes = array_head(6, values.len());
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        self.value(key, 9, &bytes)
+    }
+
     /// A tensor of zeros; `shape` outermost first, `kind` GGML's number, `length` in bytes.
     pub(crate) fn zeros(mut self, name: &str, shape: &[u64], kind: u32, length: usize) -> Self {
         let offset = self.data.len() as u64;
@@ -94,7 +98,8 @@ impl Written {
 impl Gguf {
     /// A file that exists in memory only.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::from_map(Path::new("written.gguf"), None, FileMap::of(bytes))
+        let part = Part::read(MappedFile::of_bytes("written.gguf", bytes))?;
+        Self::of_parts(vec![part])
     }
 }
 

@@ -1,0 +1,207 @@
+//! Folders in the layout of the Hugging Face hub: `config.json`, safetensors, and what describes the text side.
+//!
+//! The `safetensors` crate checks every header, so that a tensor is a range that is known to lie inside its file. Files
+//! in JSON are read whole, up to a limit.
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod written;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{MappedFile, Tensor, TensorType};
+use crate::Error;
+
+/// Far above every published file: tokenizers have some ten megabytes.
+const MAX_TEXT_BYTES: u64 = 256 << 20;
+const INDEX: &str = "model.safetensors.index.json";
+const SINGLE: &str = "model.safetensors";
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct HfFolder {
+    path: PathBuf,
+    files: Vec<Weights>,
+    /// Which file has a tensor.
+    names: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Weights {
+    file: MappedFile,
+    header: Metadata,
+    data_start: usize,
+}
+
+/// Which file has which tensor; what else it says is not needed.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: HashMap<String, String>,
+}
+
+impl HfFolder {
+    /// Maps the weights and checks their headers.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let mut folder = Self {
+            path: path.to_owned(),
+            files: Vec::new(),
+            names: HashMap::new(),
+        };
+        let index: Option<Index> = folder.json(INDEX)?;
+        match &index {
+            None => folder.add(SINGLE)?,
+            Some(index) => {
+                for name in index.weight_map.values().collect::<BTreeSet<_>>() {
+                    folder.check_name(name)?;
+                    folder.add(name)?;
+                }
+            }
+        }
+        for (tensor, name) in index.iter().flat_map(|index| &index.weight_map) {
+            let found = folder
+                .names
+                .get(tensor)
+                .map(|file| &folder.files[*file].file);
+            if found.is_none_or(|file| file.path() != path.join(name)) {
+                return Err(folder.error(
+                    INDEX,
+                    format!("`{tensor}` must be in `{name}`, which does not have it"),
+                ));
+            }
+        }
+        Ok(folder)
+    }
+
+    /// A name in an index must not lead out of the folder.
+    fn check_name(&self, name: &str) -> Result<(), Error> {
+        let mut parts = Path::new(name).components();
+        match (parts.next(), parts.next()) {
+            (Some(Component::Normal(_)), None) => Ok(()),
+            _ => Err(self.error(
+                INDEX,
+                format!("it names `{name}`, which is no plain file name"),
+            )),
+        }
+    }
+
+    fn add(&mut self, name: &str) -> Result<(), Error> {
+        let file = MappedFile::open(&self.path.join(name))?;
+        let (length, header) = SafeTensors::read_metadata(&file)
+            .map_err(|why| file.error(format!("its header cannot be read: {why}")))?;
+        for tensor in header.tensors().into_keys() {
+            if self.names.contains_key(&tensor) {
+                return Err(file.error(format!("another file has the tensor `{tensor}` too")));
+            }
+            self.names.insert(tensor, self.files.len());
+        }
+        self.files.push(Weights {
+            file,
+            header,
+            data_start: 8 + length,
+        });
+        Ok(())
+    }
+
+    /// Where the folder is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error about a file of this folder.
+    pub(crate) fn error(&self, file: &str, reason: impl Into<String>) -> Error {
+        Error::Model {
+            path: self.path.join(file),
+            reason: reason.into(),
+        }
+    }
+
+    /// The files of weights.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &MappedFile> {
+        self.files.iter().map(|weights| &weights.file)
+    }
+
+    /// The names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The tensor of this name and shape.
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Error> {
+        let place = self.names.get_key_value(name);
+        let found = place.and_then(|(name, file)| {
+            let weights = &self.files[*file];
+            Some((name, weights, weights.header.info(name)?))
+        });
+        let Some((name, weights, info)) = found else {
+            let path = self.path.clone();
+            let reason = format!("the tensor `{name}` is missing");
+            return Err(Error::Model { path, reason });
+        };
+        let file = &weights.file;
+        if info.shape != shape {
+            return Err(file.error(format!(
+                "`{name}` must have the shape {shape:?}, found {:?}",
+                info.shape
+            )));
+        }
+        let kind = match info.dtype {
+            Dtype::F32 => TensorType::F32,
+            Dtype::F16 => TensorType::F16,
+            Dtype::BF16 => TensorType::BF16,
+            other => {
+                return Err(file.error(format!(
+                    "`{name}` must be F32, F16 or BF16, found {other:?}"
+                )));
+            }
+        };
+        let (start, end) = info.data_offsets;
+        Ok(Tensor {
+            name,
+            shape: shape.to_owned(),
+            kind,
+            bytes: &file[weights.data_start + start..weights.data_start + end],
+            file,
+        })
+    }
+
+    /// The bytes of a file; none where there is no such file.
+    pub(crate) fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path.join(file);
+        let mut bytes = Vec::new();
+        let read = |bytes: &mut Vec<u8>| {
+            File::open(&path)?
+                .take(MAX_TEXT_BYTES + 1)
+                .read_to_end(bytes)
+        };
+        match read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(reason) => Err(Error::File {
+                action: "read",
+                path,
+                reason,
+            }),
+            Ok(_) if bytes.len() as u64 > MAX_TEXT_BYTES => {
+                Err(self.error(file, format!("it has more than {MAX_TEXT_BYTES} bytes")))
+            }
+            Ok(_) => Ok(Some(bytes)),
+        }
+    }
+
+    /// What a file in JSON holds; none where there is no such file.
+    pub(crate) fn json<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, Error> {
+        let Some(bytes) = self.bytes(file)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some)
+            .map_err(|why| self.error(file, why.to_string()))
+    }
+}

@@ -1,0 +1,232 @@
+//! `config.json` as the `transformers` library writes it, turned into a [`ModelConfig`].
+//!
+//! Keys that only matter in training are not looked at. A key that would change the maths in a way that is not computed
+//! here is refused by its name.
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+
+use super::{BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
+
+/// A folder's model and how its tensors are named.
+#[derive(Debug)]
+pub(crate) struct HfConfig {
+    pub(crate) model: ModelConfig,
+    /// Whether the output head is the embedding.
+    pub(crate) tied: bool,
+    /// Projections of the attention that have a bias, by GGUF's names.
+    pub(crate) biases: &'static [&'static str],
+    /// Whether each head of q and k is normalised.
+    pub(crate) head_norms: bool,
+    /// Tokens that end an answer.
+    pub(crate) ends: Vec<u32>,
+}
+
+/// The keys as they stand in the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawConfig {
+    architectures: Option<Vec<String>>,
+    hidden_size: Option<u64>,
+    intermediate_size: Option<u64>,
+    num_hidden_layers: Option<u64>,
+    num_attention_heads: Option<u64>,
+    num_key_value_heads: Option<u64>,
+    head_dim: Option<u64>,
+    vocab_size: Option<u64>,
+    max_position_embeddings: Option<u64>,
+    rms_norm_eps: Option<f64>,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<rope::RawScaling>,
+    /// Where later versions keep `rope_theta` and `rope_scaling`.
+    rope_parameters: Option<rope::RawScaling>,
+    partial_rotary_factor: Option<f64>,
+    tie_word_embeddings: Option<bool>,
+    attention_bias: Option<bool>,
+    mlp_bias: Option<bool>,
+    hidden_act: Option<String>,
+    sliding_window: Option<u64>,
+    use_sliding_window: Option<bool>,
+    quantization_config: Option<RawQuantization>,
+    eos_token_id: Option<Ids>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct RawQuantization {
+    quant_method: Option<String>,
+}
+
+/// One token or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Ids {
+    One(u32),
+    Several(Vec<u32>),
+}
+
+impl Ids {
+    pub(crate) fn into_vec(self) -> Vec<u32> {
+        match self {
+            Self::One(id) => vec![id],
+            Self::Several(ids) => ids,
+        }
+    }
+}
+
+/// What sets an architecture apart from Llama.
+struct Family {
+    name: &'static str,
+    /// Biases that it always has.
+    biases: &'static [&'static str],
+    head_norms: bool,
+    /// Whether a window counts only where `use_sliding_window` says so.
+    window_by_flag: bool,
+}
+
+const FAMILIES: [Family; 4] = [
+    Family {
+        name: "LlamaForCausalLM",
+        biases: &[],
+        head_norms: false,
+        window_by_flag: false,
+    },
+    Family {
+        name: "MistralForCausalLM",
+        biases: &[],
+        head_norms: false,
+        window_by_flag: false,
+    },
+    Family {
+        name: "Qwen2ForCausalLM",
+        biases: &["attn_q", "attn_k", "attn_v"],
+        head_norms: false,
+        window_by_flag: true,
+    },
+    Family {
+        name: "Qwen3ForCausalLM",
+        biases: &[],
+        head_norms: true,
+        window_by_flag: true,
+    },
+];
+
+impl RawConfig {
+    /// The checked configuration of a model with this name. The error is the reason alone.
+    pub(crate) fn check(self, name: String) -> Result<HfConfig, String> {
+        let family = self.family()?;
+        self.refuse_other_maths()?;
+        let size = |key, value: Option<u64>, range: std::ops::RangeInclusive<usize>| {
+            let value = value.ok_or_else(|| format!("the key `{key}` is missing"))?;
+            let fits = usize::try_from(value).ok().filter(|n| range.contains(n));
+            fits.ok_or_else(|| {
+                let (low, high) = (range.start(), range.end());
+                format!("`{key}` must be from {low} to {high}, found {value}")
+            })
+        };
+        let hidden = size("hidden_size", self.hidden_size, WIDTHS)?;
+        let heads = size("num_attention_heads", self.num_attention_heads, HEADS)?;
+        let kv_heads = self.num_key_value_heads.or(self.num_attention_heads);
+        let head_dim = self.head_dim.unwrap_or((hidden / heads) as u64);
+        let head_dim = size("head_dim", Some(head_dim), WIDTHS)?;
+        let trained = "max_position_embeddings";
+        let trained = size(trained, self.max_position_embeddings, CONTEXTS)?;
+        let (rope, context) = self.rope(head_dim, trained)?;
+        let epsilon = self.rms_norm_eps.unwrap_or(1e-6) as f32;
+        if !(epsilon.is_normal() && epsilon > 0.0) {
+            return Err(format!("`rms_norm_eps` must be positive, found {epsilon}"));
+        }
+        let model = ModelConfig {
+            name,
+            layers: size("num_hidden_layers", self.num_hidden_layers, LAYERS)?,
+            hidden,
+            ffn: size("intermediate_size", self.intermediate_size, WIDTHS)?,
+            heads,
+            kv_heads: size("num_key_value_heads", kv_heads, HEADS)?,
+            head_dim,
+            vocabulary: size("vocab_size", self.vocab_size, VOCABULARIES)?,
+            context: match self.window(family)? {
+                Some(window) if window < context => {
+                    tracing::warn!(
+                        "`sliding_window` is {window}: the context ends there, though the model's is {context}"
+                    );
+                    window
+                }
+                _ => context,
+            },
+            rope,
+            rms_norm_epsilon: epsilon,
+        };
+        model.check_widths()?;
+        Ok(HfConfig {
+            model,
+            tied: self.tie_word_embeddings.unwrap_or(false),
+            biases: match self.attention_bias {
+                Some(true) => &BIASES,
+                _ => family.biases,
+            },
+            head_norms: family.head_norms,
+            ends: self.eos_token_id.map_or(Vec::new(), Ids::into_vec),
+        })
+    }
+
+    fn family(&self) -> Result<&'static Family, String> {
+        let named = self.architectures.as_deref().unwrap_or_default();
+        let family = FAMILIES.iter().find(|family| named == [family.name]);
+        family.ok_or_else(|| {
+            let known = FAMILIES.each_ref().map(|family| family.name);
+            format!(
+                "`architectures` must be one of {}, found {named:?}",
+                known.join(", ")
+            )
+        })
+    }
+
+    fn refuse_other_maths(&self) -> Result<(), String> {
+        if let Some(quantization) = &self.quantization_config {
+            let method = quantization.quant_method.as_deref().unwrap_or("unknown");
+            return Err(format!(
+                "weights quantised by `{method}` (`quantization_config`) are not read"
+            ));
+        }
+        if self.mlp_bias == Some(true) {
+            return Err("`mlp_bias` must be absent or false, found true".into());
+        }
+        match self.hidden_act.as_deref() {
+            None | Some("silu") => {}
+            Some(other) => return Err(format!("`hidden_act` must be `silu`, found `{other}`")),
+        }
+        match self.partial_rotary_factor {
+            None | Some(1.0) => Ok(()),
+            Some(other) => Err(format!(
+                "`partial_rotary_factor` must be absent or 1, found {other}"
+            )),
+        }
+    }
+
+    /// Tokens that attention sees. Up to so many the maths is that without a window, so the context ends there.
+    fn window(&self, family: &Family) -> Result<Option<usize>, String> {
+        let used = !family.window_by_flag || self.use_sliding_window == Some(true);
+        match self.sliding_window.filter(|_| used) {
+            None => Ok(None),
+            Some(0) => Err("`sliding_window` must be at least 1, found 0".into()),
+            Some(window) => Ok(usize::try_from(window).ok()),
+        }
+    }
+
+    /// The rotation, and the longest context that it serves.
+    fn rope(&self, head_dim: usize, trained: usize) -> Result<(RopeConfig, usize), String> {
+        let nested = self.rope_parameters.as_ref();
+        let theta = self.rope_theta.or(nested.and_then(|rope| rope.rope_theta));
+        let theta = theta.unwrap_or(10_000.0) as f32;
+        if !(theta.is_normal() && theta > 0.0) {
+            return Err(format!("`rope_theta` must be positive, found {theta}"));
+        }
+        let plain = RopeConfig::plain(theta);
+        match self.rope_scaling.as_ref().or(nested) {
+            None => Ok((plain, trained)),
+            Some(scaling) => scaling.apply(plain, head_dim, trained),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{HfConfig, RawConfig};
+
+fn sound() -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 256,
+        "max_position_embeddings": 128,
+        "eos_token_id": [2, 3],
+        "torch_dtype": "bfloat16",
+    })
+}
+
+fn check(changes: &Value) -> Result<HfConfig, String> {
+    let mut config = sound();
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    let raw: RawConfig = serde_json::from_value(config).map_err(|why| why.to_string())?;
+    raw.check("m".into())
+}
+
+#[test]
+fn what_is_not_said_has_the_librarys_defaults() {
+    let HfConfig {
+        model,
+        tied,
+        biases,
+        head_norms,
+        ends,
+    } = check(&json!({})).unwrap();
+    assert_eq!(
+        (model.kv_heads, model.head_dim, model.context),
+        (4, 16, 128)
+    );
+    assert_eq!((model.rope.theta, model.rms_norm_epsilon), (10_000.0, 1e-6));
+    assert_eq!((tied, biases.len(), head_norms), (false, 0, false));
+    assert_eq!(ends, [2, 3]);
+}
+
+#[test]
+fn other_maths_is_refused_by_name() {
+    let scaling = |kind: &str| json!({ "rope_scaling": { "rope_type": kind, "factor": 2.0 } });
+    let cases = [
+        (
+            json!({ "architectures": ["GemmaForCausalLM"] }),
+            "GemmaForCausalLM",
+        ),
+        (json!({ "architectures": null }), "`architectures`"),
+        (json!({ "mlp_bias": true }), "`mlp_bias`"),
+        (json!({ "hidden_act": "gelu" }), "found `gelu`"),
+        (json!({ "partial_rotary_factor": 0.5 }), "found 0.5"),
+        (
+            json!({ "quantization_config": { "quant_method": "gptq" } }),
+            "`gptq`",
+        ),
+        (
+            json!({ "quantization_config": {} }),
+            "`quantization_config`",
+        ),
+        (scaling("longrope"), "found `longrope`"),
+        (scaling("llama3"), "`low_freq_factor`"),
+        (json!({ "rope_scaling": { "type": "linear" } }), "`factor`"),
+        (
+            json!({ "rope_scaling": { "type": "linear", "factor": -1.0 } }),
+            "found -1",
+        ),
+        (json!({ "rope_theta": 0.0 }), "`rope_theta`"),
+        (json!({ "rms_norm_eps": -1.0 }), "`rms_norm_eps`"),
+        (json!({ "hidden_size": 1e3 }), "invalid type"),
+        (json!({ "hidden_size": null }), "`hidden_size` is missing"),
+        (
+            json!({ "hidden_size": 80 }),
+            "the hidden size must be a multiple of 32, found 80",
+        ),
+        (
+            json!({ "num_key_value_heads": 3 }),
+            "multiple of 3, found 4",
+        ),
+        (json!({ "head_dim": 12 }), "multiple of 8, found 12"),
+        (json!({ "vocab_size": 0 }), "`vocab_size` must be from 1"),
+        (json!({ "num_attention_heads": 0 }), "`num_attention_heads`"),
+        (json!({ "sliding_window": 0 }), "`sliding_window`"),
+    ];
+    for (changes, words) in cases {
+        let message = check(&changes).unwrap_err();
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+}
+
+#[test]
+fn a_context_ends_where_the_window_or_the_rotation_does() {
+    let context = |changes: Value| check(&changes).unwrap().model.context;
+    let mistral = json!({ "architectures": ["MistralForCausalLM"], "sliding_window": 32 });
+    assert_eq!(context(mistral), 32);
+    let qwen = |used: bool| json!({ "architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "use_sliding_window": used });
+    assert_eq!(context(qwen(true)), 32);
+    assert_eq!(context(qwen(false)), 128);
+    for kind in ["linear", "dynamic", "yarn"] {
+        let scaling = json!({ "rope_type": kind, "factor": 4.0 });
+        assert_eq!(context(json!({ "rope_scaling": scaling })), 512);
+        // Where newer files keep it.
+        let nested = json!({ "rope_type": kind, "factor": 4.0, "rope_theta": 5e5 });
+        let found = check(&json!({ "rope_parameters": nested })).unwrap().model;
+        assert_eq!((found.context, found.rope.theta), (512, 5e5));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_numbers_are_a_model_or_a_refusal(
+        sizes in proptest::array::uniform9(prop_oneof![0u64..200, any::<u64>()]),
+        floats in proptest::array::uniform9(any::<f64>()),
+        kind in "linear|dynamic|yarn|llama3",
+    ) {
+        let number = |at: usize| json!(floats[at]);
+        let config = json!({
+            "architectures": ["Qwen3ForCausalLM"],
+            "hidden_size": sizes[0], "intermediate_size": sizes[1], "num_hidden_layers": sizes[2],
+            "num_attention_heads": sizes[3], "num_key_value_heads": sizes[4], "head_dim": sizes[5],
+            "vocab_size": sizes[6], "max_position_embeddings": sizes[7], "rope_theta": number(0),
+            "rope_scaling": {
+                "rope_type": kind, "factor": number(1), "low_freq_factor": number(2),
+                "high_freq_factor": number(3), "beta_fast": number(4), "beta_slow": number(5),
+                "mscale": number(6), "mscale_all_dim": number(7), "attention_factor": number(8),
+                "original_max_position_embeddings": sizes[8],
+            },
+        });
+        let _ = check(&config);
+        let mut scaled = config.clone();
+        for key in ["hidden_size", "num_attention_heads", "vocab_size", "head_dim"] {
+            scaled[key] = sound()[key].clone();
+        }
+        let _ = check(&scaled);
+    }
+}

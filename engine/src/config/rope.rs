@@ -1,0 +1,206 @@
+//! How checkpoints stretch the rotary position embedding beyond the context that they were first trained on.
+//!
+//! `linear`, `llama3` and `yarn` (Peng et al., 2023) come down to a divisor for each frequency; `dynamic` changes the
+//! base with the length of the sequence.
+
+use serde::Deserialize;
+
+use super::CONTEXTS;
+
+/// The rotation of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RopeConfig {
+    pub(crate) theta: f32,
+    /// Divisors of the `head_dim / 2` frequencies.
+    pub(crate) factors: Option<Vec<f64>>,
+    /// What rotated queries and keys are multiplied by.
+    pub(crate) magnitude: f64,
+    pub(crate) dynamic: Option<DynamicRope>,
+}
+
+impl RopeConfig {
+    /// Without stretching.
+    pub(crate) fn plain(theta: f32) -> Self {
+        Self {
+            theta,
+            factors: None,
+            magnitude: 1.0,
+            dynamic: None,
+        }
+    }
+}
+
+/// Beyond `trained` tokens the base grows with the sequence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DynamicRope {
+    pub(crate) factor: f64,
+    pub(crate) trained: usize,
+}
+
+/// `rope_scaling` as it stands in a `config.json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawScaling {
+    rope_type: Option<String>,
+    #[serde(rename = "type")]
+    old_rope_type: Option<String>,
+    pub(super) rope_theta: Option<f64>,
+    factor: Option<f64>,
+    original_max_position_embeddings: Option<u64>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+    attention_factor: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    mscale: Option<f64>,
+    mscale_all_dim: Option<f64>,
+    truncate: Option<bool>,
+}
+
+impl RawScaling {
+    /// The stretched rotation, and the longest context that it serves.
+    pub(super) fn apply(
+        &self,
+        plain: RopeConfig,
+        head_dim: usize,
+        trained: usize,
+    ) -> Result<(RopeConfig, usize), String> {
+        let kind = self.rope_type.as_deref().or(self.old_rope_type.as_deref());
+        let stretched = |tokens: usize| {
+            let factor = self.positive("factor", self.factor)?;
+            let context = (tokens as f64 * factor).floor() as usize;
+            Ok::<_, String>((factor, context.clamp(tokens, *CONTEXTS.end())))
+        };
+        match kind {
+            None | Some("default") => Ok((plain, trained)),
+            Some("linear") => {
+                let (factor, context) = stretched(trained)?;
+                let factors = Some(vec![factor; head_dim / 2]);
+                Ok((RopeConfig { factors, ..plain }, context))
+            }
+            Some("dynamic") => {
+                let (factor, context) = stretched(trained)?;
+                let dynamic = Some(DynamicRope { factor, trained });
+                Ok((RopeConfig { dynamic, ..plain }, context))
+            }
+            Some("llama3") => {
+                let factors = Some(self.llama3(plain.theta, head_dim)?);
+                Ok((RopeConfig { factors, ..plain }, trained))
+            }
+            Some("yarn") => {
+                let original = self.original(trained)?;
+                let (factor, context) = stretched(original)?;
+                let factors = Some(self.yarn(&plain, head_dim, original, factor)?);
+                let magnitude = self.yarn_magnitude(factor)?;
+                let rope = RopeConfig {
+                    factors,
+                    magnitude,
+                    ..plain
+                };
+                Ok((rope, context))
+            }
+            Some(other) => Err(format!(
+                "the `rope_type` of `rope_scaling` must be `default`, `linear`, `dynamic`, `llama3` or `yarn`, found \
+                 `{other}`"
+            )),
+        }
+    }
+
+    fn positive(&self, key: &str, value: Option<f64>) -> Result<f64, String> {
+        match value {
+            Some(value) if value.is_normal() && value > 0.0 && value < 1e9 => Ok(value),
+            Some(value) => Err(format!(
+                "`{key}` of `rope_scaling` must be positive, found {value}"
+            )),
+            None => Err(format!("`{key}` of `rope_scaling` is missing")),
+        }
+    }
+
+    fn original(&self, default: usize) -> Result<usize, String> {
+        let found = self.original_max_position_embeddings;
+        let Some(found) = found else {
+            return Ok(default);
+        };
+        let fits = usize::try_from(found).ok().filter(|n| CONTEXTS.contains(n));
+        fits.ok_or_else(|| {
+            format!("`original_max_position_embeddings` of `rope_scaling` must be a context, found {found}")
+        })
+    }
+
+    /// Long waves are stretched, short ones are left, those between are a mixture.
+    fn llama3(&self, theta: f32, head_dim: usize) -> Result<Vec<f64>, String> {
+        let factor = self.positive("factor", self.factor)?;
+        let low = self.positive("low_freq_factor", self.low_freq_factor)?;
+        let high = self.positive("high_freq_factor", self.high_freq_factor)?;
+        let Some(original) = self.original_max_position_embeddings else {
+            return Err("`original_max_position_embeddings` of `rope_scaling` is missing".into());
+        };
+        if low >= high {
+            return Err(format!(
+                "`low_freq_factor` of `rope_scaling` must be below `high_freq_factor` = {high}, found {low}"
+            ));
+        }
+        let divisor = |pair| {
+            let wave = std::f64::consts::TAU / frequency(theta, head_dim, pair);
+            let waves = original as f64 / wave;
+            let kept = ((waves - low) / (high - low)).clamp(0.0, 1.0);
+            1.0 / ((1.0 - kept) / factor + kept)
+        };
+        Ok((0..head_dim / 2).map(divisor).collect())
+    }
+
+    /// Frequencies that turn often within the original context are left, those that turn less than once are stretched.
+    fn yarn(
+        &self,
+        plain: &RopeConfig,
+        head_dim: usize,
+        original: usize,
+        factor: f64,
+    ) -> Result<Vec<f64>, String> {
+        let fast = self.positive("beta_fast", self.beta_fast.or(Some(32.0)))?;
+        let slow = self.positive("beta_slow", self.beta_slow.or(Some(1.0)))?;
+        // The pair, as a fraction, that turns so often.
+        let pair_of = |turns: f64| {
+            let waves = original as f64 / (turns * std::f64::consts::TAU);
+            head_dim as f64 * waves.ln() / (2.0 * f64::from(plain.theta).ln())
+        };
+        let (mut low, mut high) = (pair_of(fast), pair_of(slow));
+        if self.truncate != Some(false) {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let last = head_dim as f64 - 1.0;
+        (low, high) = (low.max(0.0), high.min(last));
+        if low == high {
+            high += 0.001;
+        }
+        let divisor = |pair: usize| {
+            let stretched = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
+            1.0 / (stretched / factor + (1.0 - stretched))
+        };
+        let divisors: Vec<f64> = (0..head_dim / 2).map(divisor).collect();
+        match divisors.iter().find(|divisor| !divisor.is_normal()) {
+            None => Ok(divisors),
+            Some(found) => Err(format!("`rope_scaling` gives the divisor {found}")),
+        }
+    }
+
+    fn yarn_magnitude(&self, factor: f64) -> Result<f64, String> {
+        let scale = |mscale: f64| match factor > 1.0 {
+            true => 0.1 * mscale * factor.ln() + 1.0,
+            false => 1.0,
+        };
+        let given = match (self.attention_factor, self.mscale, self.mscale_all_dim) {
+            (Some(factor), ..) => factor,
+            (None, Some(mscale), Some(all)) if mscale != 0.0 && all != 0.0 => {
+                scale(mscale) / scale(all)
+            }
+            _ => scale(1.0),
+        };
+        self.positive("attention_factor", Some(given))
+    }
+}
+
+/// Radians that a pair turns per position, without stretching.
+pub(crate) fn frequency(theta: f32, head_dim: usize, pair: usize) -> f64 {
+    f64::from(theta).powf(-2.0 * pair as f64 / head_dim as f64)
+}

@@ -1,0 +1,155 @@
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::checkpoint::written::{Layout, folder, write_json};
+use crate::source::ModelSource;
+use crate::tokenizer::Tokenizer;
+
+/// A model with 16 tokens, two of them special.
+fn model() -> TempDir {
+    folder(
+        &json!({
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "vocab_size": 16,
+            "max_position_embeddings": 64,
+            "eos_token_id": 9,
+        }),
+        Layout::SINGLE_BF16,
+    )
+}
+
+fn sound() -> Value {
+    json!({
+        "added_tokens": [
+            { "id": 8, "content": "<s>", "special": true },
+            { "id": 9, "content": "</s>", "special": true },
+            { "id": 10, "content": "<tag>" },
+        ],
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true },
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": "<s>", "type_id": 0 } }],
+        },
+        "model": {
+            "type": "BPE",
+            "vocab": { "a": 0, "b": 1, "<": 2, "s": 3, ">": 4, "ab": 5, "/": 6, "<s>": 8 },
+            "merges": ["a b"],
+        },
+    })
+}
+
+fn read(folder: &TempDir) -> Result<Tokenizer, String> {
+    let source = ModelSource::open(folder.path()).map_err(|error| error.to_string())?;
+    source.tokenizer().map_err(|error| error.to_string())
+}
+
+#[test]
+fn special_tokens_are_found_only_where_they_may_be() {
+    let folder = model();
+    write_json(folder.path(), "tokenizer.json", &sound());
+    write_json(
+        folder.path(),
+        "tokenizer_config.json",
+        &json!({ "bos_token": "<s>" }),
+    );
+    let tokenizer = read(&folder).unwrap();
+    assert_eq!(tokenizer.encode("ab<s></s>"), [5, 2, 3, 4, 2, 6, 3, 4]);
+    assert_eq!(tokenizer.encode("a<tag>b"), [0, 10, 1]);
+    assert_eq!(tokenizer.encode_raw("b"), [8, 1]);
+    assert!(tokenizer.is_end(9) && !tokenizer.is_end(8));
+    // What the generation configuration says counts more, and what the tokenizer's own says of the start.
+    write_json(
+        folder.path(),
+        "generation_config.json",
+        &json!({ "eos_token_id": [5, 6] }),
+    );
+    let config = json!({ "bos_token": "<s>", "add_bos_token": false });
+    write_json(folder.path(), "tokenizer_config.json", &config);
+    let tokenizer = read(&folder).unwrap();
+    assert_eq!(tokenizer.encode_raw("b"), [1]);
+    assert!(tokenizer.is_end(5) && tokenizer.is_end(6));
+}
+
+#[test]
+fn what_would_be_split_wrongly_is_refused_by_name() {
+    let folder = model();
+    let refusal = |path: &str, value: Value| {
+        let mut json = sound();
+        *json.pointer_mut(path).unwrap() = value;
+        write_json(folder.path(), "tokenizer.json", &json);
+        read(&folder).unwrap_err()
+    };
+    let cases = [
+        ("/model", json!({ "type": "Unigram" }), "found `Unigram`"),
+        (
+            "/model",
+            json!({ "type": "BPE", "vocab": [] }),
+            "must be an object",
+        ),
+        ("/model/vocab/a", json!(-1), "the id of `a`"),
+        (
+            "/model/vocab/a",
+            json!(16),
+            "below the `vocab_size` of 16, found 16",
+        ),
+        ("/model/vocab/a", json!(u32::MAX), "found 4294967295"),
+        ("/model/merges/0", json!("a x"), "`model`"),
+        ("/pre_tokenizer/type", json!("Whitespace"), "byte-level BPE"),
+        (
+            "/pre_tokenizer/add_prefix_space",
+            json!(true),
+            "`add_prefix_space`",
+        ),
+        (
+            "/added_tokens/2",
+            json!({ "id": 10, "content": "x", "lstrip": true }),
+            "`lstrip`",
+        ),
+        ("/added_tokens", json!(1), "invalid type"),
+    ];
+    for (path, value, words) in cases {
+        let message = refusal(path, value);
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+    for (key, value) in [
+        ("dropout", json!(0.5)),
+        ("continuing_subword_prefix", json!("##")),
+        ("end_of_word_suffix", json!("</w>")),
+        ("unk_token", json!("a")),
+    ] {
+        let mut json = sound();
+        json["model"][key] = value;
+        write_json(folder.path(), "tokenizer.json", &json);
+        assert!(read(&folder).unwrap_err().contains(key));
+    }
+    let mut json = sound();
+    json["normalizer"] = json!({ "type": "Lowercase" });
+    write_json(folder.path(), "tokenizer.json", &json);
+    assert!(read(&folder).unwrap_err().contains("found `Lowercase`"));
+}
+
+#[test]
+fn an_altered_tokenizer_is_read_or_refused() {
+    let folder = model();
+    let sound = sound().to_string().into_bytes();
+    let mut refused = 0;
+    for at in (0..sound.len()).step_by(3) {
+        for byte in [b'0', b'"'] {
+            let mut file = sound.clone();
+            file[at] = byte;
+            fs::write(folder.path().join("tokenizer.json"), file).unwrap();
+            match read(&folder) {
+                Ok(tokenizer) => drop(tokenizer.encode_raw("ab <s>é")),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > sound.len() / 6, "{refused}");
+}
