@@ -1,9 +1,14 @@
 //! Activations in int8, as the products take them.
 
+#[cfg(target_arch = "aarch64")]
+mod quad;
+
 use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use quad::{MAGIC, Quad};
 
 /// Activations that share a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +49,9 @@ pub(crate) struct Activations {
     by_row: bool,
     /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
     floats: Option<Vec<f32>>,
+    /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
+    #[cfg(target_arch = "aarch64")]
+    quads: Vec<Quad>,
 }
 
 /// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
@@ -163,6 +171,10 @@ impl Activations {
                 unsafe { kernel.quantize(values, grouping, &writer) };
             }
         });
+        #[cfg(target_arch = "aarch64")]
+        if rows > 1 && kernel.layout.rows_in_byte == 2 {
+            self.fill_quads(pool);
+        }
     }
 }
 

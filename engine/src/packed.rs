@@ -75,7 +75,10 @@ impl PackedFile {
                 "head as stored"
             },
         );
-        let layout = format!("{} rows x {} columns", layout.rows, layout.depth);
+        let layout = format!(
+            "{} rows x {} columns, {} rows in a byte",
+            layout.rows, layout.depth, layout.rows_in_byte
+        );
         let (path, worth_keeping) = match cache {
             PackedCache::Off => return None,
             PackedCache::File(path) => (path.clone(), Duration::ZERO),

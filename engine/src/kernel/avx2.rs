@@ -45,6 +45,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     layout: Layout {
         rows: ROWS,
         depth: DEPTH,
+        rows_in_byte: 1,
     },
     supported: || {
         is_x86_feature_detected!("avx2")

@@ -24,7 +24,11 @@ vector_ops!(, widen = super::widen);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "scalar",
-    layout: Layout { rows: 1, depth: 16 },
+    layout: Layout {
+        rows: 1,
+        depth: 16,
+        rows_in_byte: 1,
+    },
     supported: || true,
     int4,
     channel,
