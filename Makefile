@@ -5,7 +5,7 @@
 run:
 	cargo run --release
 
-test: lint unit asan e2e
+test: lint unit asan aarch64 e2e
 
 lint:
 	cargo fmt --all --check
@@ -26,10 +26,9 @@ e2e:
 	end2end/openai_client/check
 	cd end2end && npx tsc -p jsconfig.json && npx playwright test
 
-# The engine's tests on emulated Arm CPUs, and the program linked for them: ten minutes more.
+# The engine's tests and a few tokens by the program, built for Arm and run on emulated CPUs.
 aarch64:
 	engine/scripts/aarch64 test
-	engine/scripts/aarch64 cargo build -p nibble --locked
 
 # On a quiet machine: before and after the kernels, then beside llama.cpp on the same files.
 bench:
@@ -59,7 +58,8 @@ perplexity:
 
 # Executed instructions of the Arm kernels, and what llvm-mca makes of their loops.
 arm-count:
-	engine/scripts/arm-count
+	engine/scripts/arm-count >engine/benches/ARM.new
+	mv engine/benches/ARM.new engine/benches/ARM.md
 
 fmt:
 	cargo fmt --all

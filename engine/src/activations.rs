@@ -1,11 +1,16 @@
 //! Activations in int8, as the products take them.
 
+#[cfg(target_arch = "aarch64")]
+mod quad;
+
 use std::ops::Range;
 
 use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use quad::Quad;
 
 /// The float whose last bit counts ones, 1.5 * 2^23. An integer sum that starts at its bits reads, as a float, as this
 /// plus the sum, exactly: one subtraction converts it.
@@ -51,6 +56,9 @@ pub(crate) struct Activations {
     by_row: bool,
     /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
     floats: Option<Vec<f32>>,
+    /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
+    #[cfg(target_arch = "aarch64")]
+    quads: Vec<Quad>,
 }
 
 /// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
@@ -179,6 +187,10 @@ impl Activations {
             // SAFETY: every row is written by one thread.
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
+        #[cfg(target_arch = "aarch64")]
+        if rows > 1 && kernel.layout.rows_in_byte == 2 {
+            self.fill_quads(pool);
+        }
     }
 }
 

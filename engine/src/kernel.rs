@@ -48,6 +48,9 @@ static KERNELS: &[Kernel] = &[
 pub(crate) struct Layout {
     pub(crate) rows: usize,
     pub(crate) depth: usize,
+    /// Rows whose nibbles share a byte: two neighbours, the first in the low nibble, or one, which has columns 16
+    /// apart in a byte.
+    pub(crate) rows_in_byte: usize,
 }
 
 /// One kernel: its layout of weights, its two matrix products and its version of the steps around them.
@@ -334,13 +337,8 @@ impl Group<'_> {
         std::array::from_fn(|column| match self.format {
             Format::Q8 => self.bytes[self.layout.quant_index(row, column)].cast_signed(),
             Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
-                let byte = self.bytes[self.layout.quant_index(row, column % (BLOCK / 2))];
-                (if column < BLOCK / 2 {
-                    byte & 15
-                } else {
-                    byte >> 4
-                })
-                .cast_signed()
+                let (index, shift) = self.layout.nibble_index(row, column);
+                (self.bytes[index] >> shift & 15).cast_signed()
             }
         })
     }
@@ -349,7 +347,21 @@ impl Group<'_> {
 impl Layout {
     /// Where the quant of a column stands among a group's bytes.
     pub(crate) fn quant_index(self, row: usize, column: usize) -> usize {
-        (column / self.depth * self.rows + row) * self.depth + column % self.depth
+        self.index(self.rows, row, column)
+    }
+
+    /// The same of a nibble, and by how many bits it is shifted within its byte.
+    pub(crate) fn nibble_index(self, row: usize, column: usize) -> (usize, usize) {
+        if self.rows_in_byte == 2 {
+            (self.index(self.rows / 2, row / 2, column), row % 2 * 4)
+        } else {
+            let (half, column) = (column / (BLOCK / 2), column % (BLOCK / 2));
+            (self.quant_index(row, column), half * 4)
+        }
+    }
+
+    fn index(self, rows: usize, row: usize, column: usize) -> usize {
+        (column / self.depth * rows + row) * self.depth + column % self.depth
     }
 }
 

@@ -46,3 +46,9 @@ pub use request::{
 };
 pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
 pub use weights::Rounding;
+
+/// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
+#[cfg(test)]
+fn emulated() -> bool {
+    std::env::var_os("NIBBLE_EMULATED").is_some()
+}

@@ -337,6 +337,12 @@ fn pack_quants(from: &[i8; BLOCK], format: Format, layout: Layout, row: usize, t
                 to[layout.quant_index(row, column)] = q.cast_unsigned();
             }
         }
+        Format::Int4 | Format::Int4Symmetric | Format::Int4Channel if layout.rows_in_byte == 2 => {
+            for (column, q) in from.iter().enumerate() {
+                let (index, shift) = layout.nibble_index(row, column);
+                to[index] = to[index] & (0xf0 >> shift) | (q & 15).cast_unsigned() << shift;
+            }
+        }
         Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
             let (low, high) = from.split_at(BLOCK / 2);
             for (column, (low, high)) in low.iter().zip(high).enumerate() {

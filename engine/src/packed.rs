@@ -160,10 +160,11 @@ fn family(kernel: &Kernel) -> String {
     let members = kernel::all().filter(|other| other.layout == layout);
     let names: Vec<_> = members.map(|kernel| kernel.name).collect();
     format!(
-        "{}: {} rows x {} columns",
+        "{}: {} rows x {} columns, {} rows in a byte",
         names.join(", "),
         layout.rows,
-        layout.depth
+        layout.depth,
+        layout.rows_in_byte
     )
 }
 

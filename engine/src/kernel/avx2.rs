@@ -15,7 +15,7 @@ use super::x86::{self, Isa};
 use super::{Kernel, Tiles};
 use crate::activations::Activations;
 
-vector_ops!("avx2,fma,f16c", widen = super::widen, attend = 4 rows at once);
+vector_ops!("avx2,fma,f16c", widen = super::widen);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "avx2",

@@ -16,8 +16,7 @@ use crate::activations::Activations;
 
 vector_ops!(
     "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c",
-    widen = super::widen,
-    attend = 4 rows at once
+    widen = super::widen
 );
 
 pub(super) const KERNEL: Kernel = Kernel {

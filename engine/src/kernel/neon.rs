@@ -9,8 +9,7 @@ use std::arch::aarch64::*;
 use half::f16;
 
 use super::Tiles;
-use super::neon_asm::from_memory;
-use crate::activations::Activations;
+use crate::activations::{Activations, MAGIC};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
@@ -24,19 +23,6 @@ pub(super) const INT4: u8 = Format::Int4 as u8;
 pub(super) const SYMMETRIC: u8 = Format::Int4Symmetric as u8;
 pub(super) const CHANNEL: u8 = Format::Int4Channel as u8;
 pub(super) const Q8: u8 = Format::Q8 as u8;
-
-/// 1.5 * 2^23: neighbouring floats differ by one, half the binade is left on either side.
-pub(super) const MAGIC: f32 = 12_582_912.0;
-
-/// Four integer sums at their start, for four tiles in turn. They come from memory every time, as a Neoverse loads a
-/// register at less cost than it copies one: copies take the same pipes as the dot products.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) fn starts() -> [int32x4_t; 4] {
-    static STARTS: [[f32; 4]; 4] = [[MAGIC; 4]; 4];
-    let starts = from_memory(&STARTS);
-    std::array::from_fn(|i| vreinterpretq_s32_f32(load(&starts[i])))
-}
 
 /// Four integer sums as floats.
 #[inline]
@@ -64,6 +50,13 @@ pub(super) fn store(to: &mut [f32; 4], from: float32x4_t) {
 pub(super) fn load_quants(from: &[i8; 16]) -> int8x16_t {
     // SAFETY: 16 quants.
     unsafe { vld1q_s8(from.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn store_quants(to: &mut [i8; 16], from: int8x16_t) {
+    // SAFETY: 16 quants.
+    unsafe { vst1q_s8(to.as_mut_ptr(), from) }
 }
 
 #[target_feature(enable = "neon")]

@@ -16,17 +16,17 @@ use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
 
 use super::neon::{
-    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, starts,
-    store, sum_operand, sums, widen,
+    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, store,
+    sum_operand, sums, widen,
 };
-use super::neon_asm::sdot;
+use super::neon_asm::{load_again, sdot};
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
-use crate::activations::Activations;
+use crate::activations::{Activations, MAGIC};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod", widen = super::widen, attend = 4 rows at once);
+vector_ops!("neon,dotprod", widen = super::widen);
 
 /// Consecutive columns of a row in a 32-bit lane.
 const DEPTH: usize = 4;
@@ -39,6 +39,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     layout: Layout {
         rows: ROWS,
         depth: DEPTH,
+        rows_in_byte: 1,
     },
     supported: || is_aarch64_feature_detected!("dotprod"),
     int4,
@@ -90,16 +91,12 @@ unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// Where the integer sums of four rows start: channelwise ones go on, symmetric ones carry their offset.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-fn start<const FORMAT: u8, const LANE: i32>(
-    start: int32x4_t,
-    total: float32x4_t,
-    x_sums: float32x4_t,
-) -> int32x4_t {
-    match FORMAT {
-        CHANNEL => vreinterpretq_s32_f32(total),
-        SYMMETRIC => vreinterpretq_s32_f32(vdupq_laneq_f32::<LANE>(x_sums)),
-        _ => start,
-    }
+fn start<const FORMAT: u8, const LANE: i32>(total: float32x4_t, x_sums: float32x4_t) -> int32x4_t {
+    vreinterpretq_s32_f32(match FORMAT {
+        CHANNEL => total,
+        SYMMETRIC => vdupq_laneq_f32::<LANE>(x_sums),
+        _ => load_again(&[MAGIC; 4]),
+    })
 }
 
 /// Adds one block's share to the sums of four rows, in the order that `scalar` adds. Scale and sum of the activations
@@ -135,10 +132,7 @@ unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f
         for ((quants, scale), sum) in x.quants().iter().zip(x.scales()).zip(x.sums()) {
             let x = load_x(quants);
             let x_factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
-            let mut dots = starts();
-            for (dot, total) in dots.iter_mut().zip(totals) {
-                *dot = start::<FORMAT, 0>(*dot, total, x_factors[1]);
-            }
+            let mut dots = totals.map(|total| start::<FORMAT, 0>(total, x_factors[1]));
             // SAFETY: `tiles` holds one group for each block of each tile.
             unsafe { columns::<FORMAT, 0>(group, x, &mut dots) };
             // SAFETY: as above.
@@ -300,15 +294,9 @@ fn one_row<const FORMAT: u8, const LANE: i32>(
 ) {
     let x = load_x(quants);
     let out = &mut out.as_chunks_mut::<HALF>().0[half];
-    for ((i, out), mut dot) in out
-        .as_chunks_mut::<4>()
-        .0
-        .iter_mut()
-        .enumerate()
-        .zip(starts())
-    {
+    for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let total = load(out);
-        dot = start::<FORMAT, LANE>(dot, total, x_factors[1]);
+        let mut dot = start::<FORMAT, LANE>(total, x_factors[1]);
         for (side, x) in x.into_iter().enumerate() {
             dot = sdot::<0>(dot, weights.quants[0][i][side], x);
             dot = sdot::<1>(dot, weights.quants[1][i][side], x);

@@ -1,8 +1,9 @@
 //! Arm with the matrix multiplications SMMLA and USMMLA: Neoverse V1, N2, V2 and all later.
 //!
-//! A tile is 16 rows, two to a register with eight columns each. One instruction multiplies such a register with two
-//! times eight activations to 2 x 2 sums. What the second column of activations is, differs: [`prefill`] has two rows
-//! of activations, [`decode`] has one and lets the other column help to unpack nibbles.
+//! A tile is 16 rows, of which a register has eight columns of two, or of four that share bytes in twos. One
+//! instruction multiplies two rows with two times eight activations to 2 x 2 sums. What the second column of
+//! activations is, differs: [`prefill`] has two rows of activations, [`decode`] has one and lets the other column help
+//! to unpack nibbles.
 
 mod decode;
 mod prefill;
@@ -15,7 +16,7 @@ use super::{Kernel, Layout, Tiles};
 use crate::activations::Activations;
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod,i8mm", widen = super::widen, attend = 4 rows at once);
+vector_ops!("neon,dotprod,i8mm", widen = super::widen);
 
 /// Consecutive columns of a row: half a register.
 const DEPTH: usize = 8;
@@ -25,6 +26,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     layout: Layout {
         rows: ROWS,
         depth: DEPTH,
+        rows_in_byte: 2,
     },
     supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
     int4,

@@ -20,11 +20,15 @@ use super::{Kernel, Layout, Tiles};
 use crate::activations::Activations;
 use crate::int4::BLOCK;
 
-vector_ops!(, widen = super::widen, attend = 4 rows at once);
+vector_ops!(, widen = super::widen);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "scalar",
-    layout: Layout { rows: 1, depth: 16 },
+    layout: Layout {
+        rows: 1,
+        depth: 16,
+        rows_in_byte: 1,
+    },
     supported: || true,
     int4,
     channel,

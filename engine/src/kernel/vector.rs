@@ -187,11 +187,10 @@ pub(super) fn rope(head: &mut [f32], angles: &[f32]) {
 /// Attention of a few query rows over one span of keys and values, by online softmax (Milakov and Gimelshein, 2018;
 /// FlashAttention): no score outlives its block of keys.
 ///
-/// A block of keys is widened to f32 once for all rows, which then pass by a few at a time: as many as the instruction
-/// set has registers for, at least four. Scores come out 16 positions at a time without a horizontal sum, because keys
-/// are stored with the positions innermost.
+/// A block of keys is widened to f32 once for all rows, which then pass by in fours. Scores come out 16 positions at a
+/// time without a horizontal sum, because keys are stored with the positions innermost.
 #[inline(always)]
-pub(super) fn attend<const AT_ONCE: usize>(
+pub(super) fn attend(
     span: &Span<'_>,
     widen: impl Fn(&[f16], &mut [f32]),
     scratch: &mut [f32],
@@ -207,17 +206,14 @@ pub(super) fn attend<const AT_ONCE: usize>(
         let mut weights = [[0.0; KEY_BLOCK]; ROWS];
         let mut rescale = [1.0; ROWS];
         widen(keys, wide);
-        let mut first = 0;
-        while first < rows {
+        for first in (0..rows).step_by(4) {
             let weights = &mut weights[first..];
             match rows - first {
                 1 => scores::<1>(span, first, wide, weights),
                 2 => scores::<2>(span, first, wide, weights),
                 3 => scores::<3>(span, first, wide, weights),
-                n if n < AT_ONCE => scores::<4>(span, first, wide, weights),
-                _ => scores::<AT_ONCE>(span, first, wide, weights),
+                _ => scores::<4>(span, first, wide, weights),
             }
-            first += rows_at_once::<AT_ONCE>(rows - first);
         }
         for (r, row) in span.rows.iter().enumerate() {
             // A block holds at least one position that some row sees.
@@ -226,29 +222,16 @@ pub(super) fn attend<const AT_ONCE: usize>(
             rescale[r] = softmax(&mut weights[r], visible, high, sum);
         }
         widen(values, wide);
-        let mut first = 0;
-        while first < rows {
+        for first in (0..rows).step_by(4) {
             let (weights, rescale) = (&weights[first..], &rescale[first..]);
             let out = &mut out.values[first * span.head_dim..];
             match rows - first {
                 1 => add_values::<1>(weights, rescale, wide, out),
                 2 => add_values::<2>(weights, rescale, wide, out),
                 3 => add_values::<3>(weights, rescale, wide, out),
-                n if n < AT_ONCE => add_values::<4>(weights, rescale, wide, out),
-                _ => add_values::<AT_ONCE>(weights, rescale, wide, out),
+                _ => add_values::<4>(weights, rescale, wide, out),
             }
-            first += rows_at_once::<AT_ONCE>(rows - first);
         }
-    }
-}
-
-/// How many of the rows that are left go at a time.
-#[inline(always)]
-fn rows_at_once<const AT_ONCE: usize>(left: usize) -> usize {
-    if left >= AT_ONCE {
-        AT_ONCE
-    } else {
-        left.min(4)
     }
 }
 
@@ -370,7 +353,7 @@ fn add_columns<const N: usize, const COLUMNS: usize>(
 
 /// Compiles the steps of this module for one instruction set, as a `const OPS: VectorOps` of the calling module.
 macro_rules! vector_ops {
-    ($($feature:literal)?, widen = $widen:path, attend = $rows:literal rows at once) => {
+    ($($feature:literal)?, widen = $widen:path) => {
         mod ops {
             use half::f16;
 
@@ -410,7 +393,7 @@ macro_rules! vector_ops {
             $(#[target_feature(enable = $feature)])?
             fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
                 let widen = |from: &[f16], to: &mut [f32]| $widen(from, to);
-                vector::attend::<$rows>(span, widen, scratch, out);
+                vector::attend(span, widen, scratch, out);
             }
         }
     };

@@ -92,6 +92,7 @@ pub(super) const fn layout<I: Isa>() -> Layout {
     Layout {
         rows: I::ROWS,
         depth: DEPTH,
+        rows_in_byte: 1,
     }
 }
 

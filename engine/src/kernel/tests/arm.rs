@@ -12,7 +12,15 @@ fn rows_longer_than_any_buffer_give_the_bits_of_scalar() {
         } else {
             (0, 15)
         };
-        for (blocks_in_row, m) in [(8, 1), (9, 1), (145, 1), (145, 2), (70, 3), (3, 260)] {
+        for (blocks_in_row, m) in [
+            (8, 1),
+            (9, 1),
+            (145, 1),
+            (145, 2),
+            (70, 3),
+            (66, 7),
+            (3, 260),
+        ] {
             // The largest dot products with the same sign in every block, then random ones.
             let mut blocks = random.blocks(format, 17, blocks_in_row);
             for (row, quant) in [(1, low), (2, high)] {
