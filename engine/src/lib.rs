@@ -18,6 +18,7 @@ mod int4;
 mod kernel;
 mod kv;
 mod matrix;
+mod memory;
 mod model;
 mod packed;
 mod prompt;
@@ -31,6 +32,7 @@ mod tokenizer;
 mod weights;
 
 pub mod bench;
+pub mod cgroup;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;

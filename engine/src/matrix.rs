@@ -190,6 +190,11 @@ impl<'a> Packing<'a> {
         }
     }
 
+    /// Bytes of all matrices that are planned.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Plans the next matrix of the result of [`Packing::pack`]; its columns are a multiple of [`BLOCK`].
     pub(crate) fn add(
         &mut self,
