@@ -1,6 +1,6 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan e2e aarch64 bench bench-kernels arm-count fmt screenshot
+.PHONY: run test lint unit asan e2e aarch64 compose-test dist bench bench-kernels arm-count fmt screenshot
 
 run:
 	cargo run --release
@@ -28,6 +28,14 @@ e2e:
 aarch64:
 	engine/scripts/aarch64 test
 	engine/scripts/aarch64 cargo build -p nibble --locked
+
+# The image and compose.yaml, checked from outside; where there can be no Docker daemon it says so and passes.
+compose-test:
+	deploy/test/run
+
+# Tarballs, Debian packages, checksums and an SBOM for amd64 and arm64, in target/dist.
+dist:
+	deploy/dist
 
 # On a quiet machine: before and after the kernels, then beside llama.cpp on the same files.
 bench:
