@@ -8,14 +8,14 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read, mapped or written.
-    #[error("cannot {action} `{path}`: {source}")]
+    #[error("cannot {action} `{path}`: {reason}")]
     File {
         /// What was tried: "open", "map", "write".
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// The system's reason; not named `source`, or whoever prints the chain would say it twice.
+        reason: io::Error,
     },
     /// A model file breaks its format or uses what this engine does not have.
     #[error("`{path}` cannot be used: {reason}")]

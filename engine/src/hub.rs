@@ -182,9 +182,9 @@ fn sweep(folder: &Path) {
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
     let path = path.to_owned();
-    move |source| Error::File {
+    move |reason| Error::File {
         action,
         path: path.clone(),
-        source,
+        reason,
     }
 }

@@ -164,10 +164,10 @@ impl PackedFile {
     /// # Errors
     /// [`Error::File`].
     pub(crate) fn write(&self, names: &[String], matrices: &[PackedMatrix]) -> Result<(), Error> {
-        let failed = |source| Error::File {
+        let failed = |reason| Error::File {
             action: "write",
             path: self.path.clone(),
-            source,
+            reason,
         };
         let mut said: HashMap<String, String> = self
             .identity

@@ -265,6 +265,7 @@ fn a_cache_that_cannot_be_written_fails_at_once_in_one_line() {
         message.contains(&format!("cannot create `{file}`")),
         "{message}"
     );
+    assert_eq!(message.matches("os error").count(), 1, "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
 }
 

@@ -35,10 +35,10 @@ impl Gguf {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |action| {
             let path = path.to_owned();
-            move |source| Error::File {
+            move |reason| Error::File {
                 action,
                 path,
-                source,
+                reason,
             }
         };
         let file = File::open(path).map_err(failed("open"))?;

@@ -368,7 +368,7 @@ fn failing_midway() -> Result<Answer, Error> {
     sender.send(Event::Failed(Error::File {
         action: "map",
         path: "/secret/model.gguf".into(),
-        source: std::io::Error::other("gone"),
+        reason: std::io::Error::other("gone"),
     }));
     Ok(answer)
 }
