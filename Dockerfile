@@ -20,13 +20,15 @@ RUN mkdir app/src engine/src engine/benches server/src \
     && echo 'fn main() {}' > server/src/main.rs \
     && deploy/container-build "$TARGETARCH"
 
-COPY app app
+# The engine changes less often than what is around it. Sources may be older than the empty ones that they replace.
 COPY engine engine
+RUN touch engine/src/lib.rs && deploy/container-build "$TARGETARCH"
+
+COPY app app
 COPY public public
 COPY server server
 COPY style style
-# Sources may be older than the empty ones that they replace.
-RUN touch app/src/lib.rs engine/src/lib.rs server/src/lib.rs server/src/main.rs \
+RUN touch app/src/lib.rs server/src/lib.rs server/src/main.rs \
     && deploy/container-build "$TARGETARCH" \
     && mkdir target/models
 

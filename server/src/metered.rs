@@ -51,7 +51,7 @@ impl Metered {
             self.generator.submit(request)
         };
         let answer = answer.inspect_err(|error| {
-            self.telemetry.refused(match error {
+            self.telemetry.ended(match error {
                 Error::Busy { .. } => Outcome::Busy,
                 Error::Request(_) => Outcome::Invalid,
                 _ => Outcome::Failed,
@@ -70,7 +70,7 @@ impl Metered {
 
     /// Counts a request that was refused before it came here.
     pub(crate) fn refused_as_invalid(&self) {
-        self.telemetry.refused(Outcome::Invalid);
+        self.telemetry.ended(Outcome::Invalid);
     }
 
     /// Takes no more requests.
@@ -182,7 +182,7 @@ impl MeteredAnswer {
             }
             Some(Event::Failed(_)) | None => {
                 if self.enter(Stage::Ended) {
-                    self.telemetry.refused(Outcome::Failed);
+                    self.telemetry.ended(Outcome::Failed);
                 }
             }
         }
@@ -219,7 +219,7 @@ impl Stream for MeteredAnswer {
 impl Drop for MeteredAnswer {
     fn drop(&mut self) {
         if self.enter(Stage::Ended) {
-            self.telemetry.refused(Outcome::Abandoned);
+            self.telemetry.ended(Outcome::Abandoned);
         }
         self.open.leave(&self.ticket);
     }

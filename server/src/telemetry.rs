@@ -203,7 +203,7 @@ impl Telemetry {
 
     /// Counts an answer with what it took.
     pub(crate) fn answered(&self, outcome: Outcome, completion: &Completion) {
-        self.refused(outcome);
+        self.ended(outcome);
         let (metrics, cached) = (&completion.metrics, completion.cached_tokens);
         let computed = completion.prompt_tokens.saturating_sub(cached);
         for (source, tokens) in [("computed", computed), ("cached", cached)] {
@@ -228,7 +228,7 @@ impl Telemetry {
     }
 
     /// Counts a request of which nothing but its outcome is known.
-    pub(crate) fn refused(&self, outcome: Outcome) {
+    pub(crate) fn ended(&self, outcome: Outcome) {
         self.requests.with_label_values(&[outcome.label()]).inc();
     }
 
