@@ -20,7 +20,7 @@ FORM = {
     "conversation": "",
     "message": "Write a long story about a lighthouse.",
     "temperature": "0.2",
-    "max_tokens": "150",
+    "max_tokens": "400",
     "system_prompt": "",
     "usd_per_hour": "1",
 }
@@ -109,7 +109,7 @@ def check_site(site):
     assert events.getheader("Content-Encoding") is None, "events are compressed"
     assert "event: done" in comes_piece_by_piece("the page's event stream", events)
 
-    stream = site.chat("Tell me about the sea.", max_tokens=150, stream=True)
+    stream = site.chat("Tell me about the sea.", max_tokens=400, stream=True)
     assert stream.getheader("Content-Encoding") is None
     assert "[DONE]" in comes_piece_by_piece("the API's stream", stream)
 
