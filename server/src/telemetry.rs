@@ -12,12 +12,17 @@ use axum::response::{IntoResponse, Response};
 use nibble_engine::cgroup::Cgroup;
 use nibble_engine::{Completion, ModelInfo};
 use prometheus::{
-    Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TEXT_FORMAT, TextEncoder,
+    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TEXT_FORMAT,
+    TextEncoder,
 };
 
+use self::register::Register;
 use crate::error::ApiError;
 use crate::state::AppState;
+
+mod register;
+#[cfg(test)]
+mod tests;
 
 /// From a cached prompt of a small model to a long prompt of a large one.
 const FIRST_TOKEN_S: &[f64] = &[
@@ -261,91 +266,9 @@ fn raise(counter: &Counter, total: f64) {
     counter.inc_by((total - counter.get()).max(0.0));
 }
 
-struct Register(Registry);
-
-impl Register {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        figure: C,
-    ) -> prometheus::Result<C> {
-        self.0.register(Box::new(figure.clone()))?;
-        Ok(figure)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.add(IntGauge::new(name, help)?)
-    }
-
-    fn float_gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
-        self.add(Gauge::new(name, help)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<Counter> {
-        self.add(Counter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add(Histogram::with_opts(options)?)
-    }
-
-    /// Resident memory, CPU time and the like, under the names that every exporter uses.
-    #[cfg(target_os = "linux")]
-    fn process(&self) -> prometheus::Result<()> {
-        use prometheus::process_collector::ProcessCollector;
-        self.0.register(Box::new(ProcessCollector::for_self()))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn process(&self) -> prometheus::Result<()> {
-        Ok(())
-    }
-
-    /// What does not change while the server runs.
-    fn model(&self, model: &ModelInfo, usd_per_hour: f64) -> prometheus::Result<()> {
-        let what = Opts::new("nibble_model_info", "The model that is loaded.")
-            .const_label("model", &model.id)
-            .const_label("kernel", &model.kernel)
-            .const_label("quantization", &model.quantization);
-        self.add(Gauge::with_opts(what)?)?.set(1.0);
-        for (name, help, value) in [
-            (
-                "nibble_price_usd_per_hour",
-                "Price of this machine.",
-                usd_per_hour,
-            ),
-            (
-                "nibble_model_weight_bytes",
-                "Packed weights in memory.",
-                model.weight_bytes as f64,
-            ),
-            (
-                "nibble_context_tokens",
-                "The longest sequence.",
-                model.context as f64,
-            ),
-            (
-                "nibble_threads",
-                "Threads that compute.",
-                model.threads as f64,
-            ),
-        ] {
-            self.float_gauge(name, help)?.set(value);
-        }
-        Ok(())
-    }
-}
-
 pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
     let text = Arc::clone(&state.telemetry)
         .render()
         .map_err(ApiError::internal)?;
     Ok(([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
 }
-
-#[cfg(test)]
-mod tests;
