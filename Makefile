@@ -1,6 +1,7 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan miri e2e aarch64 bench bench-kernels perplexity arm-count fmt screenshot
+.PHONY: run test lint unit asan miri e2e aarch64 compose-test dist bench bench-kernels perplexity arm-count fmt \
+	screenshot
 
 run:
 	cargo run --release
@@ -29,6 +30,14 @@ e2e:
 # The engine's tests and a few tokens by the program, built for Arm and run on emulated CPUs.
 aarch64:
 	engine/scripts/aarch64 test
+
+# The image and compose.yaml, checked from outside; where there can be no Docker daemon it says so and passes.
+compose-test:
+	deploy/test/run
+
+# Tarballs, Debian packages, checksums and an SBOM for amd64 and arm64, in target/dist.
+dist:
+	deploy/dist
 
 # On a quiet machine: before and after the kernels, then beside llama.cpp on the same files.
 bench:

@@ -1,11 +1,13 @@
 // @ts-check
-// The release build with the default model, or the program that NIBBLE_BINARY names, in Debian's Chromium.
+// The release build with the default model, the program that NIBBLE_BINARY names, or the site at NIBBLE_URL, in Debian's
+// Chromium.
 import { createServer } from "node:net";
 import { defineConfig } from "@playwright/test";
 
 // Every worker reads this file again: the first choice of a port must stand.
 process.env.NIBBLE_E2E_PORT ??= String(await freePort());
-const url = `http://127.0.0.1:${process.env.NIBBLE_E2E_PORT}`;
+const site = process.env.NIBBLE_URL;
+const url = site ?? `http://127.0.0.1:${process.env.NIBBLE_E2E_PORT}`;
 
 export default defineConfig({
   testDir: "tests",
@@ -17,6 +19,8 @@ export default defineConfig({
   reporter: "list",
   use: {
     baseURL: url,
+    // A site on this machine has a certificate of its own making.
+    ignoreHTTPSErrors: Boolean(site),
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -32,12 +36,14 @@ export default defineConfig({
       ],
     },
   },
-  webServer: {
-    command: `${process.env.NIBBLE_BINARY ?? "../target/release/nibble"} serve --addr 127.0.0.1:${process.env.NIBBLE_E2E_PORT}`,
-    url: `${url}/health`,
-    timeout: 120_000,
-    stderr: "pipe",
-  },
+  webServer: site
+    ? undefined
+    : {
+        command: `${process.env.NIBBLE_BINARY ?? "../target/release/nibble"} serve --addr 127.0.0.1:${process.env.NIBBLE_E2E_PORT}`,
+        url: `${url}/health`,
+        timeout: 120_000,
+        stderr: "pipe",
+      },
 });
 
 /** @returns {Promise<number>} */

@@ -67,6 +67,10 @@ pub(crate) fn ended(answer: &Answer) -> AnyView {
             Some(figures),
         ),
         Some(End::Stopped(figures)) => (Some("Stopped by you.".to_owned()), Some(figures)),
+        Some(End::CutOff(figures)) => (
+            Some("Cut off: the server was shut down before the answer was complete.".to_owned()),
+            Some(figures),
+        ),
         Some(End::Failed(reason)) => (Some(format!("This answer failed: {reason}.")), None),
     };
     let class = match answer.end {

@@ -78,6 +78,8 @@ pub enum End {
     Length(Figures),
     /// The person stopped it.
     Stopped(Figures),
+    /// The end of the program cut it off.
+    CutOff(Figures),
     /// It could not be completed, for this reason.
     Failed(String),
 }

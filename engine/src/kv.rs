@@ -57,6 +57,11 @@ impl KvCache {
         }
     }
 
+    /// Bytes of one position in every layer.
+    pub(crate) fn bytes_per_token(layers: usize, kv_heads: usize, head_dim: usize) -> u64 {
+        (layers * kv_heads * head_dim * 2 * size_of::<f16>()) as u64
+    }
+
     /// Positions that hold keys and values in every layer.
     pub(crate) fn len(&self) -> usize {
         self.len

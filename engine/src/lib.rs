@@ -7,14 +7,13 @@
 //!
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
-#[allow(dead_code, reason = "the forward pass reads it")]
 mod activations;
 mod attention;
+mod capacity;
 mod checkpoint;
 mod config;
 mod error;
 mod generate;
-
 mod int4;
 mod kernel;
 mod kv;
@@ -34,6 +33,7 @@ mod tokenizer;
 mod weights;
 
 pub mod bench;
+pub mod cgroup;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;

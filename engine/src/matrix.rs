@@ -183,6 +183,11 @@ impl<'a> Packing<'a> {
         }
     }
 
+    /// Bytes of all matrices that are planned.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Plans the next matrix of the result of [`Packing::pack`]; its columns are a multiple of [`BLOCK`].
     pub(crate) fn add(
         &mut self,
@@ -205,11 +210,6 @@ impl<'a> Packing<'a> {
             source,
         });
         self.bytes += bytes.next_multiple_of(ALIGNMENT);
-    }
-
-    /// Bytes that the matrices will take.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// The matrices in their order.

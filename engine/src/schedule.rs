@@ -10,6 +10,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::capacity::{self, Need};
+use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
 use crate::metrics::Clock;
 use crate::model::Model;
@@ -18,7 +20,7 @@ use crate::prompt::ChatTemplate;
 use crate::source::ModelSource;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Rounding;
+use crate::weights::{self, Rounding};
 use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 
 /// How to load a model; `None` leaves the choice to the engine.
@@ -36,7 +38,7 @@ pub struct LoadOptions {
     pub rounding: Rounding,
     /// Where packed weights are kept.
     pub packed: PackedCache,
-    /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`].
+    /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`] and what memory allows.
     pub context: Option<usize>,
     /// Requests that may wait; by default [`DEFAULT_QUEUE`].
     pub queue: Option<usize>,
@@ -71,17 +73,19 @@ impl Engine {
     /// Reads the model, packs its weights for this CPU and starts the owner thread.
     ///
     /// # Errors
-    /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options.
+    /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options, [`Error::Memory`] when
+    /// the model does not fit.
     pub fn load(options: &LoadOptions) -> Result<Self, Error> {
         let kernel = kernel::choose(options.kernel.as_deref())?;
         let pool = pool(options.threads, options.pin)?;
         let source = ModelSource::open(&options.model)?;
         let config = source.config()?;
-        let context = context(options.context, config.context)?;
         let tokenizer = source.tokenizer()?;
         let template = source.template(&tokenizer)?;
         let packed = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
         let (tensors, rounding) = (source.tensors(), options.rounding);
+        let weights = weights::plan(tensors, &config, rounding, kernel)?.bytes();
+        let context = context(options.context, &config, weights)?;
         let model = Model::load(tensors, config, rounding, kernel, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
@@ -148,6 +152,14 @@ impl Engine {
         };
         self.enqueue(job)?;
         Ok(answer)
+    }
+
+    /// Whether the thread that owns the model runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| !owner.is_finished())
     }
 
     /// The token ids of a text, for `nibble tokenize` and for counting. Control tokens written in the text are
@@ -229,14 +241,19 @@ fn no_thread(source: std::io::Error) -> Error {
     Error::Option(format!("cannot start a thread: {source}"))
 }
 
-fn context(asked: Option<usize>, model: usize) -> Result<usize, Error> {
-    match asked {
-        None => Ok(model.min(DEFAULT_CONTEXT)),
-        Some(asked) if (2..=model).contains(&asked) => Ok(asked),
-        Some(asked) => Err(Error::Option(format!(
-            "`context` must be from 2 to the model's {model} tokens, found {asked}"
-        ))),
-    }
+/// The context that was asked for, or the default where that fits the memory, else a shorter one.
+fn context(asked: Option<usize>, config: &ModelConfig, weights: usize) -> Result<usize, Error> {
+    let model = config.context;
+    let wanted = match asked {
+        None => model.min(DEFAULT_CONTEXT),
+        Some(asked) if (2..=model).contains(&asked) => asked,
+        Some(asked) => {
+            return Err(Error::Option(format!(
+                "`context` must be from 2 to the model's {model} tokens, found {asked}"
+            )));
+        }
+    };
+    Need::of(config, weights as u64).context(wanted, asked.is_some(), capacity::available())
 }
 
 fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {

@@ -45,6 +45,7 @@ impl Browser {
         let settings = Settings {
             usd_per_hour: 0.94256,
             allowed_hosts: vec!["chat.example".into()],
+            grace: Duration::from_secs(1),
         };
         Self {
             router: router(AppState::new(generator, settings)),

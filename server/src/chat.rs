@@ -12,7 +12,7 @@ use nibble_engine::{
     Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
 };
 
-use crate::generator::Generator;
+use crate::metered::{Metered, MeteredAnswer};
 use crate::runs::{Run, RunId, Runs};
 use crate::store::{Store, is_running};
 
@@ -23,24 +23,20 @@ const DEFAULT_MAX_TOKENS: usize = 250;
 
 /// The conversations of the page and the answers that are being written in them.
 pub(crate) struct ChatService {
-    generator: Arc<dyn Generator>,
+    model: Metered,
     usd_per_hour: f64,
     store: Arc<Store>,
     runs: Arc<Runs>,
 }
 
 impl ChatService {
-    pub(crate) fn new(generator: Arc<dyn Generator>, usd_per_hour: f64) -> Self {
+    pub(crate) fn new(model: Metered, usd_per_hour: f64) -> Self {
         Self {
-            generator,
+            model,
             usd_per_hour,
             store: Arc::default(),
             runs: Arc::default(),
         }
-    }
-
-    pub(crate) fn stop_all(&self) {
-        self.runs.stop_all();
     }
 
     /// Submits first and takes the turn afterwards, so that nothing has to be undone when the engine refuses. Of two
@@ -52,7 +48,7 @@ impl ChatService {
         let turn = earlier.as_ref().map_or(0, |earlier| earlier.turns.len());
         let request = self.request(earlier.as_ref(), &question, &settings);
         let answer = self
-            .generator
+            .model
             .submit(request)
             .map_err(|error| refusal(&error))?;
         let conversation = match earlier {
@@ -103,7 +99,7 @@ impl ChatService {
             prompt: Prompt::Chat(messages(earlier, question, &settings.system_prompt)),
             sampling: Sampling {
                 temperature: settings.temperature,
-                ..self.generator.info().sampling
+                ..self.model.info().sampling
             },
             max_tokens: settings.max_tokens,
             stop: Vec::new(),
@@ -136,7 +132,7 @@ impl ChatService {
 
 impl Chat for ChatService {
     fn model(&self) -> ModelCard {
-        let info = self.generator.info();
+        let info = self.model.info();
         ModelCard {
             name: info.name.clone(),
             parameters: info.parameters,
@@ -149,7 +145,7 @@ impl Chat for ChatService {
     }
 
     fn defaults(&self) -> Settings {
-        let advised = self.generator.info().sampling.temperature;
+        let advised = self.model.info().sampling.temperature;
         Settings {
             temperature: advised.clamp(*TEMPERATURE.start(), *TEMPERATURE.end()),
             max_tokens: DEFAULT_MAX_TOKENS.clamp(*MAX_TOKENS.start(), *MAX_TOKENS.end()),
@@ -217,19 +213,19 @@ fn messages(earlier: Option<&Conversation>, question: &str, system_prompt: &str)
     messages
 }
 
-async fn write(mut answer: nibble_engine::Answer, run: &Run) -> End {
+async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
     while let Some(event) = answer.next().await {
         match event {
             Event::Prefill { done, total } => run.prefill(done, total),
             Event::Text(text) => run.append(&text),
-            Event::Finished(completion) => return ended(completion),
+            Event::Finished(completion) => return ended(completion, answer.is_cut_off()),
             Event::Failed(error) => return End::Failed(reason(&error)),
         }
     }
     End::Failed(reason(&Error::Stopped))
 }
 
-fn ended(completion: Completion) -> End {
+fn ended(completion: Completion, cut_off: bool) -> End {
     let metrics = completion.metrics;
     let figures = Figures {
         time_to_first_token_s: metrics.time_to_first_token_s,
@@ -248,6 +244,7 @@ fn ended(completion: Completion) -> End {
     match completion.finish_reason {
         FinishReason::Stop => End::Complete(figures),
         FinishReason::Length => End::Length(figures),
+        FinishReason::Cancelled if cut_off => End::CutOff(figures),
         FinishReason::Cancelled => End::Stopped(figures),
     }
 }

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nibble_engine::{PackedCache, Rounding, Sampling};
 
@@ -21,7 +22,8 @@ Examples:
 
 Without a command `serve` is meant. Without --model a small model is fetched once and kept.
 Every option that shows [env: NAME] can also be set by that environment variable.
-Logs go to stderr; NIBBLE_LOG=debug shows more of them.";
+Logs go to stderr; NIBBLE_LOG=debug shows more of them.
+Exit codes: 0 all went well, 1 failure, 2 wrong use, 130 or 143 ended at once by a second SIGINT or SIGTERM.";
 
 /// Chat with a Llama model that runs on this machine's CPU, in a browser, a terminal or an OpenAI client.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the chat page and the OpenAI-compatible API; `nibble` alone does this too
     Serve(ServeArgs),
+    /// Ask the server on this machine whether it is well: exit code 0 or 1
+    Health(HealthArgs),
     /// Chat in the terminal
     Chat(ChatArgs),
     /// Answer one prompt and exit
@@ -54,9 +58,10 @@ pub(crate) enum Command {
     Kernels(KernelsArgs),
 }
 
+/// Where the server is.
 #[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// IP address and port to listen on; 0.0.0.0:PORT is open to the network
+pub(crate) struct AddrArgs {
+    /// IP address and port of the server; 0.0.0.0:PORT is open to the network
     #[arg(
         long,
         env = "NIBBLE_ADDR",
@@ -65,6 +70,21 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:3000"
     )]
     pub(crate) addr: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Seconds to wait for its answer
+    #[arg(long, value_name = "S", value_parser = seconds(0.01..=3600.0), default_value = "3")]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) addr: AddrArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) addr: AddrArgs,
     /// Host name by which this server may be reached, beside localhost and IP addresses; comma or repeat for more
     #[arg(
         long = "allowed-host",
@@ -77,6 +97,9 @@ pub(crate) struct ServeArgs {
     /// Requests that may wait for their turn before others are sent away
     #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
     pub(crate) queue: usize,
+    /// Seconds that open answers may go on after SIGTERM or Ctrl-C; then they are cut off
+    #[arg(long, env = "NIBBLE_GRACE", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=3600.0), default_value = "20")]
+    pub(crate) grace: Duration,
     #[command(flatten)]
     pub(crate) price: PriceArgs,
     #[command(flatten)]
@@ -256,9 +279,15 @@ pub(crate) struct FileArgs {
         long,
         env = "NIBBLE_MODEL",
         hide_env_values = true,
-        value_name = "PATH"
+        value_name = "PATH",
+        value_parser = path()
     )]
     pub(crate) model: Option<PathBuf>,
+}
+
+/// A path that may be empty, as an environment file may leave it.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// What weights are rounded to.
@@ -365,7 +394,7 @@ pub(crate) struct ModelArgs {
     pub(crate) compute: ComputeArgs,
     #[command(flatten)]
     pub(crate) packed: PackedArgs,
-    /// The longest conversation, in tokens [default: the model's own, at most 8192]
+    /// The longest conversation, in tokens [default: the model's own, at most 8192 and what memory allows]
     #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
     pub(crate) context: Option<usize>,
 }
@@ -400,6 +429,11 @@ fn number(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<f64, String> + 
         Ok(value) if range.contains(&value) => Ok(value),
         _ => Err(expected("a number", range.start(), range.end())),
     }
+}
+
+fn seconds(range: RangeInclusive<f64>) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    let number = number(range);
+    move |text| number(text).map(Duration::from_secs_f64)
 }
 
 fn count(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {

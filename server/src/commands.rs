@@ -6,6 +6,7 @@ mod bench;
 mod chat;
 mod figures;
 mod generate;
+mod health;
 mod kernels;
 mod loading;
 mod pack;
@@ -17,6 +18,7 @@ mod tokenize;
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Health(args) => health::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::Tokenize(args) => tokenize::run(&args),

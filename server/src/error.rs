@@ -103,6 +103,16 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", message)
     }
 
+    /// The server failed, and the client can do nothing about it.
+    pub(crate) fn internal(cause: impl StdError + Send + Sync + 'static) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "the server failed; its log says why",
+        )
+        .because(cause)
+    }
+
     fn about(mut self, param: impl Into<String>) -> Self {
         self.body.param = Some(param.into());
         self
@@ -139,12 +149,7 @@ impl From<Error> for ApiError {
             Error::Stopped => {
                 Self::unavailable("the model has stopped; restart the server").because(error)
             }
-            _ => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "the server failed; its log says why",
-            )
-            .because(error),
+            _ => Self::internal(error),
         }
     }
 }

@@ -120,7 +120,7 @@ fn done(state: &AppState, run: &str) -> Event {
     };
     let status = match answer.end {
         Some(End::Complete(_)) => "The answer is complete.",
-        Some(End::Length(_)) => "The answer was cut off.",
+        Some(End::Length(_) | End::CutOff(_)) => "The answer was cut off.",
         Some(End::Stopped(_)) => "The answer was stopped.",
         Some(End::Failed(_)) | None => "The answer failed.",
     };

@@ -7,6 +7,11 @@ pub trait Generator: Send + Sync {
     /// What is loaded.
     fn info(&self) -> &ModelInfo;
 
+    /// Whether answers can be had.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// Puts a request into the queue.
     ///
     /// # Errors
@@ -17,6 +22,10 @@ pub trait Generator: Send + Sync {
 impl Generator for Engine {
     fn info(&self) -> &ModelInfo {
         self.info()
+    }
+
+    fn is_alive(&self) -> bool {
+        self.is_alive()
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

@@ -11,6 +11,7 @@ mod events;
 pub mod generator;
 #[cfg(test)]
 mod held;
+mod metered;
 mod openai;
 mod pages;
 mod router;
@@ -21,6 +22,7 @@ mod security;
 mod serve;
 pub mod state;
 mod store;
+mod telemetry;
 
 pub use router::router;
 pub use serve::serve;

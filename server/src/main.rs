@@ -1,4 +1,5 @@
-//! The `nibble` program: exit code 0 when all went well, 1 for a failure, 2 for wrong use.
+//! The `nibble` program: exit code 0 when all went well, 1 for a failure, 2 for wrong use, and 128 + the
+//! signal's number when a second signal ends it at once.
 
 #![forbid(unsafe_code)]
 

@@ -11,10 +11,12 @@ use axum::http::{Method, Uri};
 use axum::middleware::from_fn;
 use axum::response::Json;
 use axum::routing::{any, get, post};
+use nibble_engine::Error;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, log_cause};
 use crate::state::AppState;
+use crate::telemetry::metrics;
 
 mod chat;
 mod message;
@@ -27,7 +29,7 @@ mod tests;
 /// Four times the text of a full 128k-token context.
 const MAX_BODY_BYTES: usize = 2 << 20;
 
-/// `/v1/*` and `/health`.
+/// `/v1/*`, `/health` and `/metrics`.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
@@ -37,6 +39,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/v1/", any(unknown_path))
         .route("/v1/{*path}", any(unknown_path))
         .route("/health", get(health))
+        .route("/metrics", get(metrics))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(log_cause))
@@ -47,8 +50,15 @@ pub(crate) fn owns(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
 }
 
-async fn health(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({ "status": "ok", "model": state.generator.info().id }))
+/// # Errors
+/// When the engine is gone: a supervisor is to start the program anew.
+async fn health(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+    if !state.model.is_alive() {
+        return Err(Error::Stopped.into());
+    }
+    Ok(Json(
+        json!({ "status": "ok", "model": state.model.info().id }),
+    ))
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

@@ -58,12 +58,6 @@ impl Runs {
         self.lock().remove(id);
     }
 
-    pub(crate) fn stop_all(&self) {
-        for run in self.lock().values() {
-            run.stop();
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Run>>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }

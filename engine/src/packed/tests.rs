@@ -152,7 +152,8 @@ fn the_file_says_what_it_is() {
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let said = header.metadata().as_ref().unwrap();
     assert_eq!(said["nibble.layout_version"], LAYOUT_VERSION);
-    assert_eq!(said["nibble.kernel_family"], "scalar: 1 rows x 16 columns");
+    let family = "scalar: 1 rows x 16 columns, 1 rows in a byte";
+    assert_eq!(said["nibble.kernel_family"], family);
     let digest: [u8; 32] = Sha256::digest(fs::read(TINY).unwrap()).into();
     assert_eq!(said["nibble.source"], hex(&Sha256::digest(digest)));
 }

@@ -40,7 +40,7 @@ fn no_command_means_serve() {
         let Ok(Command::Serve(serve)) = parse(words) else {
             panic!("{words:?} must serve");
         };
-        assert_eq!(serve.addr.port(), 8080);
+        assert_eq!(serve.addr.addr.port(), 8080);
         assert_eq!(serve.allowed_hosts, ["a.example", "b.example"]);
     }
 }
@@ -65,6 +65,12 @@ fn a_value_out_of_range_is_refused_with_option_range_and_value() {
             "--threads",
             "'0'",
             "from 1 to 1024",
+        ),
+        (
+            &["--grace", "4000"][..],
+            "--grace",
+            "'4000'",
+            "from 0 to 3600",
         ),
         (
             &["--usd-per-hour=-1"][..],

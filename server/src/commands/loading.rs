@@ -60,6 +60,11 @@ impl Bar {
     }
 }
 
+/// Not a log line: most commands log warnings only, and this is none.
+fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "fetching the model: {what}");
+}
+
 impl Progress for Bar {
     fn start(&self, what: &str, total_bytes: Option<u64>) {
         let (bar, template) = match total_bytes {
@@ -70,8 +75,7 @@ impl Progress for Bar {
             None => (ProgressBar::new_spinner(), "{spinner} {msg} {bytes}"),
         };
         if bar.is_hidden() {
-            // Not a log line: most commands log warnings only, and this is none.
-            let _ = writeln!(io::stderr(), "fetching the model: {what}");
+            say(what);
         }
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -83,9 +87,13 @@ impl Progress for Bar {
 
     fn advance(&self, bytes_so_far: u64) {
         self.with(|slot| {
-            if let Some(bar) = slot {
-                bar.set_position(bytes_so_far);
+            let Some(bar) = slot else { return };
+            let tenth = |bytes: u64| bar.length().map(|all| bytes * 10 / all.max(1));
+            if bar.is_hidden() && tenth(bytes_so_far) > tenth(bar.position()) {
+                let megabytes = bytes_so_far / 1_000_000;
+                say(&format!("{megabytes} MB of {}", bar.message()));
             }
+            bar.set_position(bytes_so_far);
         });
     }
 

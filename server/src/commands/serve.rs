@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use nibble_server::state::{AppState, Settings};
@@ -17,17 +18,18 @@ use super::loading;
 use crate::cli::ServeArgs;
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let listener = listen(args.addr)?;
+    let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
     let engine = loading::engine(&args.model, Some(args.queue))?;
-    let name = engine.info().name.clone();
+    let (name, grace) = (engine.info().name.clone(), args.grace);
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
         allowed_hosts: args.allowed_hosts,
+        grace: args.grace,
     };
     let state = AppState::new(Arc::new(engine), settings);
     Runtime::new()?.block_on(async {
-        let shutdown = signalled()?;
+        let shutdown = signalled(grace)?;
         // A closed stdout must not keep the server from serving.
         let _ = writeln!(io::stdout(), "{name} is ready at {}", url(address));
         nibble_server::serve(
@@ -58,15 +60,15 @@ fn url(address: SocketAddr) -> String {
 }
 
 /// Ends with the first SIGINT or SIGTERM; the second ends the program at once.
-fn signalled() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+fn signalled(grace: Duration) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut signals = Signals::new()?;
     let (first, shutdown) = oneshot::channel();
     tokio::spawn(async move {
         signals.next().await;
-        tracing::info!("ending; once more ends at once");
+        let seconds = grace.as_secs_f64();
+        tracing::info!("ending within {seconds} s; once more ends at once");
         let _ = first.send(());
-        signals.next().await;
-        process::exit(1);
+        process::exit(signals.next().await);
     });
     Ok(async move {
         let _ = shutdown.await;
@@ -89,10 +91,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    /// The exit code of a program that the next signal ends, as shells count: 128 and the signal's number.
+    async fn next(&mut self) -> i32 {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
         }
     }
 }
@@ -106,11 +109,12 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> i32 {
         // Without a handler the system ends the program itself.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        130
     }
 }
 

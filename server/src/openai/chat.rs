@@ -11,12 +11,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures::{StreamExt, stream};
-use nibble_engine::{Answer, Completion, Error, Event};
+use nibble_engine::{Completion, Error, Event};
 use serde::Serialize;
 
 use super::request::ChatCompletion;
 use super::response::{Chunk, Reply};
 use crate::error::ApiError;
+use crate::metered::MeteredAnswer;
 use crate::state::AppState;
 
 /// A long prefill sends nothing else, and proxies close silent connections after 30 s or more.
@@ -26,12 +27,13 @@ pub(super) async fn complete(
     State(state): State<AppState>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let info = state.generator.info();
-    let chat = ChatCompletion::parse(&body?, info, state.settings.usd_per_hour)?;
+    let info = state.model.info();
+    let chat = ChatCompletion::parse(&body?, info, state.settings.usd_per_hour)
+        .inspect_err(|_| state.model.refused_as_invalid())?;
     let reply = Reply::new(&info.id);
-    let generator = state.generator.clone();
+    let model = state.model.clone();
     // The prompt is tokenised in here, which takes long enough for a long one to hold other streams up.
-    let answer = tokio::task::spawn_blocking(move || generator.submit(chat.request))
+    let answer = tokio::task::spawn_blocking(move || model.submit(chat.request))
         .await
         .map_err(|_| Error::Stopped)??;
     if chat.stream {
@@ -41,7 +43,7 @@ pub(super) async fn complete(
     }
 }
 
-async fn whole(reply: &Reply, mut answer: Answer) -> Result<Response, ApiError> {
+async fn whole(reply: &Reply, mut answer: MeteredAnswer) -> Result<Response, ApiError> {
     let mut text = String::new();
     while let Some(event) = answer.next().await {
         match event {
@@ -56,7 +58,7 @@ async fn whole(reply: &Reply, mut answer: Answer) -> Result<Response, ApiError> 
     Err(Error::Stopped.into())
 }
 
-fn streamed(reply: Reply, answer: Answer, include_usage: bool) -> Response {
+fn streamed(reply: Reply, answer: MeteredAnswer, include_usage: bool) -> Response {
     let mut wire = Wire {
         reply,
         include_usage,

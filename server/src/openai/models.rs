@@ -44,7 +44,7 @@ impl Model {
 pub(super) async fn list(State(state): State<AppState>) -> Json<Models> {
     Json(Models {
         object: "list",
-        data: vec![Model::new(state.generator.info())],
+        data: vec![Model::new(state.model.info())],
     })
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn one(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
-    let info = state.generator.info();
+    let info = state.model.info();
     if id == info.id {
         Ok(Json(Model::new(info)))
     } else {

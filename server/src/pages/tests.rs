@@ -87,6 +87,16 @@ async fn readers_who_leave_do_not_end_the_answer() {
 }
 
 #[tokio::test]
+async fn a_page_may_be_compressed_on_its_way_unless_an_answer_streams_into_it() {
+    let browser = Browser::scripted(&["one ", "two"], Duration::from_millis(40));
+    let path = ask(&browser).await;
+    let caching = async |path: &str| browser.get(path).await.headers[CACHE_CONTROL].clone();
+    assert_eq!(caching(&path).await, "private, no-cache, no-transform");
+    assert_eq!(caching(&path).await, "private, no-cache");
+    assert_eq!(caching("/").await, "private, no-cache");
+}
+
+#[tokio::test]
 async fn stop_keeps_what_is_written_and_says_so() {
     let pieces = vec!["word "; 500];
     let browser = Browser::scripted(&pieces, Duration::from_millis(10));

@@ -1,0 +1,229 @@
+//! The one way from a route to the model, so that an answer counts alike whoever asked for it.
+//!
+//! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
+//! complete in time.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use futures::Stream;
+use nibble_engine::{Answer, Error, Event, FinishReason, ModelInfo, Request, Stopper};
+use tokio::sync::watch;
+
+use crate::generator::Generator;
+use crate::telemetry::{Outcome, Telemetry};
+
+/// A generator whose answers are counted; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Metered {
+    generator: Arc<dyn Generator>,
+    telemetry: Arc<Telemetry>,
+    open: Arc<OpenAnswers>,
+}
+
+impl Metered {
+    pub(crate) fn new(generator: Arc<dyn Generator>, telemetry: Arc<Telemetry>) -> Self {
+        let open = Arc::default();
+        Self {
+            generator,
+            telemetry,
+            open,
+        }
+    }
+
+    pub(crate) fn info(&self) -> &ModelInfo {
+        self.generator.info()
+    }
+
+    /// Whether answers can be had.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.generator.is_alive()
+    }
+
+    /// As [`Generator::submit`]; once the program ends, every request is refused.
+    pub(crate) fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
+        let answer = if self.open.is_ending() {
+            Err(Error::Stopped)
+        } else {
+            self.generator.submit(request)
+        };
+        let answer = answer.inspect_err(|error| {
+            self.telemetry.ended(match error {
+                Error::Busy { .. } => Outcome::Busy,
+                Error::Request(_) => Outcome::Invalid,
+                _ => Outcome::Failed,
+            });
+        })?;
+        self.telemetry.waiting.inc();
+        let ticket = self.open.enter(answer.stopper());
+        Ok(MeteredAnswer {
+            answer,
+            telemetry: Arc::clone(&self.telemetry),
+            open: Arc::clone(&self.open),
+            ticket,
+            stage: Stage::Waiting,
+        })
+    }
+
+    /// Counts a request that was refused before it came here.
+    pub(crate) fn refused_as_invalid(&self) {
+        self.telemetry.ended(Outcome::Invalid);
+    }
+
+    /// Takes no more requests.
+    pub(crate) fn refuse_from_now_on(&self) {
+        self.open.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends every open answer at its next token.
+    pub(crate) fn cut_off(&self) {
+        for ticket in self.open.lock().values() {
+            ticket.cut_off.store(true, Ordering::Relaxed);
+            ticket.stopper.stop();
+        }
+    }
+
+    /// Ready when no answer is open.
+    pub(crate) async fn all_ended(&self) {
+        let mut count = self.open.count.subscribe();
+        // The sender lives as long as `self`.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+#[derive(Default)]
+struct OpenAnswers {
+    ending: AtomicBool,
+    next: AtomicU64,
+    tickets: Mutex<HashMap<u64, Arc<Ticket>>>,
+    count: watch::Sender<usize>,
+}
+
+/// What is known of an open answer from outside.
+struct Ticket {
+    id: u64,
+    stopper: Stopper,
+    cut_off: AtomicBool,
+}
+
+impl OpenAnswers {
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self, stopper: Stopper) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket {
+            id: self.next.fetch_add(1, Ordering::Relaxed),
+            stopper,
+            cut_off: AtomicBool::new(false),
+        });
+        let mut tickets = self.lock();
+        tickets.insert(ticket.id, Arc::clone(&ticket));
+        self.count.send_replace(tickets.len());
+        ticket
+    }
+
+    fn leave(&self, ticket: &Ticket) {
+        let mut tickets = self.lock();
+        tickets.remove(&ticket.id);
+        self.count.send_replace(tickets.len());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Ticket>>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An [`Answer`] that counts itself when it ends, however it does.
+pub(crate) struct MeteredAnswer {
+    answer: Answer,
+    telemetry: Arc<Telemetry>,
+    open: Arc<OpenAnswers>,
+    ticket: Arc<Ticket>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Running,
+    Ended,
+}
+
+impl MeteredAnswer {
+    /// A handle that ends this answer early and keeps its figures.
+    pub(crate) fn stopper(&self) -> Stopper {
+        self.answer.stopper()
+    }
+
+    /// Whether the end of the program ended it.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.ticket.cut_off.load(Ordering::Relaxed)
+    }
+
+    fn observe(&mut self, event: Option<&Event>) {
+        match event {
+            Some(Event::Prefill { .. } | Event::Text(_)) => {
+                self.enter(Stage::Running);
+            }
+            Some(Event::Finished(completion)) => {
+                let outcome = match completion.finish_reason {
+                    FinishReason::Stop => Outcome::Complete,
+                    FinishReason::Length => Outcome::Length,
+                    FinishReason::Cancelled if self.is_cut_off() => Outcome::CutOff,
+                    FinishReason::Cancelled => Outcome::Stopped,
+                };
+                if self.enter(Stage::Ended) {
+                    self.telemetry.answered(outcome, completion);
+                }
+            }
+            Some(Event::Failed(_)) | None => {
+                if self.enter(Stage::Ended) {
+                    self.telemetry.ended(Outcome::Failed);
+                }
+            }
+        }
+    }
+
+    /// Whether the stage is new.
+    fn enter(&mut self, stage: Stage) -> bool {
+        if self.stage == stage {
+            return false;
+        }
+        match self.stage {
+            Stage::Waiting => self.telemetry.waiting.dec(),
+            Stage::Running => self.telemetry.running.dec(),
+            Stage::Ended => return false,
+        }
+        if stage == Stage::Running {
+            self.telemetry.running.inc();
+        }
+        self.stage = stage;
+        true
+    }
+}
+
+impl Stream for MeteredAnswer {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let event = ready!(Pin::new(&mut self.answer).poll_next(context));
+        self.observe(event.as_ref());
+        Poll::Ready(event)
+    }
+}
+
+impl Drop for MeteredAnswer {
+    fn drop(&mut self) {
+        if self.enter(Stage::Ended) {
+            self.telemetry.ended(Outcome::Abandoned);
+        }
+        self.open.leave(&self.ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests;

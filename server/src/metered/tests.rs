@@ -1,0 +1,76 @@
+use futures::StreamExt;
+use nibble_engine::{Prompt, Sampling};
+
+use super::*;
+use crate::held::Held;
+use crate::telemetry::Telemetry;
+
+fn request() -> Request {
+    Request {
+        prompt: Prompt::Raw("Hi".into()),
+        sampling: Sampling::default(),
+        max_tokens: 5,
+        stop: Vec::new(),
+        usd_per_hour: 1.0,
+    }
+}
+
+fn metered() -> (Arc<Held>, Metered) {
+    let held = Arc::new(Held::default());
+    let telemetry = Telemetry::new(held.info(), 1.0).unwrap();
+    let model = Metered::new(held.clone(), Arc::new(telemetry));
+    (held, model)
+}
+
+impl Metered {
+    fn waiting_and_running(&self) -> (i64, i64) {
+        (self.telemetry.waiting.get(), self.telemetry.running.get())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_waits_then_runs_then_is_gone() {
+    let (held, model) = metered();
+    let mut answer = model.submit(request()).unwrap();
+    let (_, sender) = held.take().unwrap();
+    assert_eq!(model.waiting_and_running(), (1, 0));
+    sender.send(Event::Prefill { done: 0, total: 2 });
+    answer.next().await;
+    assert_eq!(model.waiting_and_running(), (0, 1));
+    drop(answer);
+    assert_eq!(model.waiting_and_running(), (0, 0));
+    assert_eq!(model.telemetry.count(Outcome::Abandoned), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_is_counted_once() {
+    let (held, model) = metered();
+    let mut answer = model.submit(request()).unwrap();
+    let (_, sender) = held.take().unwrap();
+    sender.send(Event::Failed(Error::Stopped));
+    drop(sender);
+    while answer.next().await.is_some() {}
+    drop(answer);
+    assert_eq!(model.telemetry.count(Outcome::Failed), 1);
+    assert_eq!(model.telemetry.count(Outcome::Abandoned), 0);
+    assert_eq!(model.waiting_and_running(), (0, 0));
+}
+
+#[tokio::test]
+async fn when_the_program_ends_open_answers_are_waited_for_and_cut_off_and_new_ones_refused() {
+    let (held, model) = metered();
+    let answer = model.submit(request()).unwrap();
+    let (_, sender) = held.take().unwrap();
+    model.refuse_from_now_on();
+    assert!(matches!(model.submit(request()), Err(Error::Stopped)));
+    let waiter = tokio::spawn({
+        let model = model.clone();
+        async move { model.all_ended().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiter.is_finished() && !sender.is_stopped());
+    model.cut_off();
+    assert!(sender.is_stopped() && answer.is_cut_off());
+    drop(answer);
+    waiter.await.unwrap();
+}

@@ -1,0 +1,95 @@
+//! Makes figures and enters them into the registry, so that none can be forgotten there.
+
+use nibble_engine::ModelInfo;
+use prometheus::{
+    Counter, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+pub(super) struct Register(pub(super) Registry);
+
+impl Register {
+    pub(super) fn add<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        figure: C,
+    ) -> prometheus::Result<C> {
+        self.0.register(Box::new(figure.clone()))?;
+        Ok(figure)
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    pub(super) fn float_gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::new(name, help)?)
+    }
+
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<Counter> {
+        self.add(Counter::new(name, help)?)
+    }
+
+    pub(super) fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    pub(super) fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> prometheus::Result<Histogram> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(Histogram::with_opts(options)?)
+    }
+
+    /// Resident memory, CPU time and the like, under the names that every exporter uses.
+    #[cfg(target_os = "linux")]
+    pub(super) fn process(&self) -> prometheus::Result<()> {
+        use prometheus::process_collector::ProcessCollector;
+        self.0.register(Box::new(ProcessCollector::for_self()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn process(&self) -> prometheus::Result<()> {
+        Ok(())
+    }
+
+    /// What does not change while the server runs.
+    pub(super) fn model(&self, model: &ModelInfo, usd_per_hour: f64) -> prometheus::Result<()> {
+        let what = Opts::new("nibble_model_info", "The model that is loaded.")
+            .const_label("model", &model.id)
+            .const_label("kernel", &model.kernel)
+            .const_label("quantization", &model.quantization);
+        self.add(Gauge::with_opts(what)?)?.set(1.0);
+        for (name, help, value) in [
+            (
+                "nibble_price_usd_per_hour",
+                "Price of this machine.",
+                usd_per_hour,
+            ),
+            (
+                "nibble_model_weight_bytes",
+                "Packed weights in memory.",
+                model.weight_bytes as f64,
+            ),
+            (
+                "nibble_context_tokens",
+                "The longest sequence.",
+                model.context as f64,
+            ),
+            (
+                "nibble_threads",
+                "Threads that compute.",
+                model.threads as f64,
+            ),
+        ] {
+            self.float_gauge(name, help)?.set(value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The page and the API count alike, and what Prometheus reads has the form that it wants.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{Request, StatusCode};
+
+use super::*;
+use crate::browser::{Browser, message};
+
+impl Telemetry {
+    pub(crate) fn count(&self, outcome: Outcome) -> u64 {
+        self.requests.with_label_values(&[outcome.label()]).get()
+    }
+}
+
+fn browser() -> Browser {
+    Browser::scripted(&["one ", "two ", "three"], Duration::ZERO)
+}
+
+async fn ask_api(browser: &Browser, body: &'static str) -> StatusCode {
+    let request = Request::post("/v1/chat/completions").header(HOST, "localhost");
+    browser
+        .send(request.body(Body::from(body)).unwrap())
+        .await
+        .status
+}
+
+const QUESTION: &str = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
+
+/// The value of a line of `/metrics`.
+async fn figure(browser: &Browser, name: &str) -> f64 {
+    let text = browser.get("/metrics").await.body;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = value.unwrap_or_else(|| panic!("no `{name}` in {text}"));
+    value.trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_of_the_page_and_one_of_the_api_count_alike() {
+    let browser = browser();
+    let posted = browser.post_form("/api/send", &message("", "what?")).await;
+    // The page comes when its answer is complete.
+    browser.get(posted.location()).await;
+    assert_eq!(ask_api(&browser, QUESTION).await, StatusCode::OK);
+    for (name, expected) in [
+        ("nibble_requests_total{outcome=\"complete\"}", 2.0),
+        ("nibble_prompt_tokens_total{source=\"computed\"}", 20.0),
+        ("nibble_output_tokens_total", 6.0),
+        ("nibble_time_to_first_token_seconds_count", 2.0),
+        ("nibble_time_to_first_token_seconds_sum", 0.5),
+        (
+            "nibble_time_per_output_token_seconds_bucket{le=\"0.02\"}",
+            0.0,
+        ),
+        (
+            "nibble_time_per_output_token_seconds_bucket{le=\"0.03\"}",
+            2.0,
+        ),
+        ("nibble_request_seconds_sum", 2.5),
+        ("nibble_requests_running", 0.0),
+        ("nibble_requests_waiting", 0.0),
+        ("nibble_price_usd_per_hour", 0.94256),
+    ] {
+        assert_eq!(figure(&browser, name).await, expected, "{name}");
+    }
+    // Each at its own price: 3.6 dollars an hour on the page, the server's own in the API.
+    let usd = figure(&browser, "nibble_answers_cost_usd_total").await;
+    assert!(
+        (usd - (0.00125 + 0.94256 / 3600.0 * 1.25)).abs() < 1e-12,
+        "{usd}"
+    );
+    assert!(figure(&browser, "nibble_machine_cost_usd_total").await > 0.0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_counts_as_invalid() {
+    let browser = browser();
+    assert_eq!(ask_api(&browser, "{}").await, StatusCode::BAD_REQUEST);
+    let invalid = "nibble_requests_total{outcome=\"invalid\"}";
+    assert_eq!(figure(&browser, invalid).await, 1.0);
+}
+
+#[tokio::test]
+async fn every_figure_says_what_it_is_in_the_text_form_of_prometheus() {
+    let reply = browser().get("/metrics").await;
+    assert_eq!(reply.headers[CONTENT_TYPE], "text/plain; version=0.0.4");
+    let mut names: Vec<&str> = reply
+        .body
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .filter(|name| name.starts_with("nibble_"))
+        .collect();
+    names.sort_unstable();
+    insta::assert_snapshot!(names.join("\n"));
+    for name in names {
+        assert!(reply.body.contains(&format!("# HELP {name} ")), "{name}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_memory_of_the_process_is_there() {
+    assert!(figure(&browser(), "process_resident_memory_bytes").await > 1e6);
+}
+
+#[tokio::test]
+async fn figures_are_for_known_hosts_only() {
+    for (host, status) in [("chat.example:3000", 200), ("evil.example", 421)] {
+        let request = Request::get("/metrics").header(HOST, host);
+        let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status.as_u16(), status, "{host}");
+    }
+}
