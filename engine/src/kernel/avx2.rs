@@ -75,7 +75,6 @@ impl Isa for Avx2 {
     type Ints = __m256i;
     type Floats = __m256;
     const ROWS: usize = 8;
-    const PREFETCH: usize = 2048;
     const Q8_BIAS: f32 = 0.0;
 
     #[inline(always)]

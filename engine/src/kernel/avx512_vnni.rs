@@ -80,7 +80,6 @@ impl Isa for Avx512 {
     type Ints = __m512i;
     type Floats = __m512;
     const ROWS: usize = 16;
-    const PREFETCH: usize = 4096;
     const Q8_BIAS: f32 = 128.0;
 
     #[inline(always)]

@@ -25,6 +25,9 @@ pub(super) const DEPTH: usize = 4;
 /// Registers of quants that a block takes: nibbles are unpacked from half as many.
 const QUADS: usize = BLOCK / DEPTH;
 
+/// Bytes ahead of the current group that are asked for: what one core reads in the latency of memory at full speed.
+const PREFETCH: usize = 4096;
+
 /// The formats, as the loops are compiled for them.
 const WITH_MIN: u8 = 0;
 const SYMMETRIC: u8 = 1;
@@ -39,8 +42,6 @@ pub(super) trait Isa: Copy {
     type Floats: Copy;
     /// Rows of a tile: the 32-bit lanes of a register.
     const ROWS: usize;
-    /// Bytes ahead of the current group that is asked for: more than the latency of memory at full speed.
-    const PREFETCH: usize;
 
     /// A register of bytes.
     fn load(self, bytes: &[u8]) -> Self::Ints;
@@ -191,11 +192,14 @@ const fn group_bytes<I: Isa, const FORMAT: u8>() -> usize {
     quant_bytes::<I, FORMAT>() + 2 * I::ROWS * halves_of(FORMAT)
 }
 
-/// Asks for the cache lines of a group some way behind this one; they need not exist.
+/// Asks for the cache lines of the group some way behind this one, up to the end of `tiles`: what follows is another
+/// thread's.
 #[inline(always)]
-fn prefetch<I: Isa>(isa: I, group: &[u8]) {
+fn prefetch<I: Isa>(isa: I, group: &[u8], tiles: &Tiles<'_>) {
+    let last = tiles.bytes.as_ptr_range().end.wrapping_sub(1);
     for line in (0..group.len()).step_by(64) {
-        isa.prefetch(group.as_ptr().wrapping_add(I::PREFETCH + line));
+        let at = group.as_ptr().wrapping_add(PREFETCH + line);
+        isa.prefetch(at.min(last));
     }
 }
 
@@ -277,7 +281,7 @@ fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Activations,
         let mut total = isa.splat(0.0);
         for (((group, quants), scale), sum) in groups.zip(x.quants()).zip(x.scales()).zip(x.sums())
         {
-            prefetch(isa, group);
+            prefetch(isa, group, tiles);
             let weights = unpack::<I, FORMAT>(isa, group);
             let start = start::<I, FORMAT>(isa, *sum, MAGIC - 8.0 * sum);
             let mut dot = begin::<I, FORMAT>(isa, start);
@@ -354,7 +358,7 @@ fn weights<I: Isa, const FORMAT: u8>(
 ) -> Weights<I> {
     let group_bytes = group_bytes::<I, FORMAT>();
     let group = &tiles.tile(tile).bytes()[block * group_bytes..][..group_bytes];
-    prefetch(isa, group);
+    prefetch(isa, group, tiles);
     unpack::<I, FORMAT>(isa, group)
 }
 
