@@ -97,17 +97,8 @@ fn real_folder(name: &str, vocabulary: usize, bos: &str, eos: &str) -> Option<To
         eprintln!("skipped: `engine/scripts/vocabularies target/vocabularies` writes `{name}`");
         return None;
     }
-    let config = json!({
-        "architectures": ["LlamaForCausalLM"],
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "tie_word_embeddings": true,
-        "vocab_size": vocabulary,
-        "max_position_embeddings": 64,
-    });
+    let mut config = written::config(vocabulary);
+    config["tie_word_embeddings"] = json!(true);
     let folder = written::folder(&config, written::Layout::SINGLE_BF16);
     std::fs::copy(json, folder.path().join("tokenizer.json")).unwrap();
     let tokens = json!({ "bos_token": bos, "eos_token": { "content": eos } });

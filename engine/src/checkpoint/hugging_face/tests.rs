@@ -3,21 +3,12 @@ use std::fs;
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
-use super::written::{Layout, folder, write_json};
+use super::written::{self, Layout, folder, write_json};
 use super::{HfFolder, INDEX, SINGLE};
 use crate::source::ModelSource;
 
 fn config() -> Value {
-    json!({
-        "architectures": ["LlamaForCausalLM"],
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "vocab_size": 8,
-        "max_position_embeddings": 64,
-    })
+    written::config(8)
 }
 
 fn refusal(path: &std::path::Path) -> String {

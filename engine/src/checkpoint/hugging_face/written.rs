@@ -25,6 +25,20 @@ impl Layout {
     };
 }
 
+/// The `config.json` of a model of one small layer.
+pub(crate) fn config(vocabulary: usize) -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 64,
+    })
+}
+
 /// A folder with `config.json` and every weight that it implies.
 pub(crate) fn folder(config: &Value, layout: Layout) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

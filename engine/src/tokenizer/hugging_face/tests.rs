@@ -3,26 +3,15 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::checkpoint::written::{Layout, folder, write_json};
+use crate::checkpoint::written::{self, Layout, folder, write_json};
 use crate::source::ModelSource;
 use crate::tokenizer::Tokenizer;
 
 /// A model with 16 tokens, two of them special.
 fn model() -> TempDir {
-    folder(
-        &json!({
-            "architectures": ["LlamaForCausalLM"],
-            "hidden_size": 32,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "vocab_size": 16,
-            "max_position_embeddings": 64,
-            "eos_token_id": 9,
-        }),
-        Layout::SINGLE_BF16,
-    )
+    let mut config = written::config(16);
+    config["eos_token_id"] = json!(9);
+    folder(&config, Layout::SINGLE_BF16)
 }
 
 fn sound() -> Value {
