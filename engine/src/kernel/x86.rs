@@ -26,7 +26,7 @@ pub(super) const DEPTH: usize = 4;
 const QUADS: usize = BLOCK / DEPTH;
 
 /// Bytes ahead of the current group that are asked for: what one core reads in the latency of memory at full speed.
-const PREFETCH: usize = 4096;
+const PREFETCH: usize = 384;
 
 /// The formats, as the loops are compiled for them.
 const WITH_MIN: u8 = 0;
