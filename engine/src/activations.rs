@@ -38,15 +38,18 @@ impl Grouping {
     }
 }
 
-/// Rows of activations in int8, one scale per block of 32 or per row.
+/// The rows of a step in int8, one scale per block of 32 or per row.
 ///
-/// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
-/// without jumping, and rows never meet in the same cache set.
+/// They lie in panels: a [`Panel`] is what a kernel multiplies at a time, so that each thread works on rows that it
+/// has quantised itself.
 #[derive(Debug, Default)]
 pub(crate) struct Activations {
     rows: usize,
     blocks: usize,
     grouping: Grouping,
+    panel_rows: usize,
+    panels_in_group: usize,
+    /// All panels one after the other, as are the next three.
     quants: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
     sums: Vec<f32>,
@@ -61,14 +64,39 @@ pub(crate) struct Activations {
     quads: Vec<Quad>,
 }
 
-/// One block of one row of [`Activations`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
+/// Rows of a panel, at most: with two tiles of weights their sums fill half of a small L1 cache.
+const PANEL: usize = 128;
+
+/// Rows that each thread gets at least, before threads share the tiles of a matrix instead: fewer are not worth
+/// unpacking every weight for them.
+const ROWS_OF_THREAD: usize = 64;
+
+/// Some rows of [`Activations`], side by side.
+///
+/// Blocks come first, `[blocks, rows, 32]`: a kernel that holds one block of weights in registers runs down the rows
+/// without jumping, and rows never meet in the same cache set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel<'a> {
+    rows: usize,
+    blocks: usize,
+    grouping: Grouping,
+    quants: &'a [[i8; BLOCK]],
+    scales: &'a [f32],
+    sums: &'a [f32],
+    starts: &'a [f32],
+    row_sums: &'a [i32],
+    #[cfg(target_arch = "aarch64")]
+    quads: &'a [Quad],
+}
+
+/// One block of one row of a [`Panel`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
 pub(crate) struct ActivationBlock<'a> {
     pub(crate) quants: &'a [i8; BLOCK],
     pub(crate) scale: f32,
     pub(crate) sum: f32,
 }
 
-impl Activations {
+impl<'a> Panel<'a> {
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
@@ -76,6 +104,51 @@ impl Activations {
     /// Blocks in a row.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks
+    }
+
+    /// What shares a scale.
+    pub(crate) fn grouping(&self) -> Grouping {
+        self.grouping
+    }
+
+    pub(crate) fn block(&self, block: usize, row: usize) -> ActivationBlock<'a> {
+        let at = block * self.rows + row;
+        ActivationBlock {
+            quants: &self.quants[at],
+            scale: self.scales[at],
+            sum: self.sums[at],
+        }
+    }
+
+    /// The sum of all quants of a row.
+    pub(crate) fn row_sum(&self, row: usize) -> i32 {
+        self.row_sums[row]
+    }
+
+    /// All quants, `[blocks, rows]`.
+    pub(crate) fn quants(&self) -> &'a [[i8; BLOCK]] {
+        self.quants
+    }
+
+    /// All scales, `[blocks, rows]`.
+    pub(crate) fn scales(&self) -> &'a [f32] {
+        self.scales
+    }
+
+    /// All sums, `[blocks, rows]`.
+    pub(crate) fn sums(&self) -> &'a [f32] {
+        self.sums
+    }
+
+    /// `MAGIC - 8 * sum` for all sums, `[blocks, rows]`: where the sums of a block of nibbles around 8 start.
+    pub(crate) fn starts(&self) -> &'a [f32] {
+        self.starts
+    }
+}
+
+impl Activations {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Gives all values of a row one scale from the next [`Activations::fill`] on, asked for or not.
@@ -93,43 +166,43 @@ impl Activations {
         self.floats.as_deref()
     }
 
-    /// What shares a scale.
-    pub(crate) fn grouping(&self) -> Grouping {
-        self.grouping
+    /// Panels that there are.
+    pub(crate) fn panels(&self) -> usize {
+        self.rows.div_ceil(self.panel_rows.max(1))
     }
 
-    pub(crate) fn block(&self, block: usize, row: usize) -> ActivationBlock<'_> {
-        let at = block * self.rows + row;
-        ActivationBlock {
-            quants: &self.quants[at],
-            scale: self.scales[at],
-            sum: self.sums[at],
+    /// Neighbouring panels that one thread does, or some threads together; the last group may have fewer.
+    pub(crate) fn panels_in_group(&self) -> usize {
+        self.panels_in_group
+    }
+
+    /// Rows of every panel but the last, which may have fewer.
+    pub(crate) fn panel_rows(&self) -> usize {
+        self.panel_rows
+    }
+
+    /// The rows of one panel.
+    fn rows_of(&self, panel: usize) -> Range<usize> {
+        let start = panel * self.panel_rows;
+        start..self.rows.min(start + self.panel_rows)
+    }
+
+    /// One panel.
+    pub(crate) fn panel(&self, panel: usize) -> Panel<'_> {
+        let rows = self.rows_of(panel);
+        let range = rows.start * self.blocks..rows.end * self.blocks;
+        Panel {
+            rows: rows.len(),
+            blocks: self.blocks,
+            grouping: self.grouping,
+            quants: &self.quants[range.clone()],
+            scales: &self.scales[range.clone()],
+            sums: &self.sums[range.clone()],
+            starts: &self.starts[range],
+            #[cfg(target_arch = "aarch64")]
+            quads: self.quads_of(rows.clone()),
+            row_sums: &self.row_sums[rows],
         }
-    }
-
-    /// The sum of all quants of a row.
-    pub(crate) fn row_sum(&self, row: usize) -> i32 {
-        self.row_sums[row]
-    }
-
-    /// All quants, `[blocks, rows]`.
-    pub(crate) fn quants(&self) -> &[[i8; BLOCK]] {
-        &self.quants[..self.blocks * self.rows]
-    }
-
-    /// All scales, `[blocks, rows]`.
-    pub(crate) fn scales(&self) -> &[f32] {
-        &self.scales[..self.blocks * self.rows]
-    }
-
-    /// All sums, `[blocks, rows]`.
-    pub(crate) fn sums(&self) -> &[f32] {
-        &self.sums[..self.blocks * self.rows]
-    }
-
-    /// `MAGIC - 8 * sum` for all sums, `[blocks, rows]`: where the sums of a block of nibbles around 8 start.
-    pub(crate) fn starts(&self) -> &[f32] {
-        &self.starts[..self.blocks * self.rows]
     }
 
     /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
@@ -142,28 +215,17 @@ impl Activations {
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
-        assert_eq!(cols % BLOCK, 0);
         let grouping = if self.by_row { Grouping::Row } else { grouping };
-        (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
-        let len = rows * self.blocks;
-        if self.quants.len() < len {
-            self.quants.resize(len, [0; BLOCK]);
-            self.scales.resize(len, 0.0);
-            self.sums.resize(len, 0.0);
-            self.starts.resize(len, 0.0);
-        }
-        self.row_sums.resize(rows, 0);
-        if let Some(floats) = &mut self.floats {
-            floats.resize(rows * cols, 0.0);
-        }
+        self.shape(grouping, [rows, cols], pool.threads());
         let floats = self.floats.as_deref_mut().map(Parts::new);
         let quants = Parts::new(&mut self.quants);
         let scales = Parts::new(&mut self.scales);
         let sums = Parts::new(&mut self.sums);
         let starts = Parts::new(&mut self.starts);
         let row_sums = Parts::new(&mut self.row_sums);
-        // Fewer than four rows are not worth a barrier.
-        let chunk = (rows / (2 * pool.threads())).clamp(4, ROWS);
+        // Fewer than four rows are not worth a barrier; a power of two of them is never of two panels.
+        let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
+        let (chunk, panel_rows) = (1 << few.ilog2(), self.panel_rows);
         pool.for_each(rows, chunk, |chunk, _| {
             let mut values = [&[][..]; ROWS];
             for (values, row) in values.iter_mut().zip(chunk.clone()) {
@@ -175,9 +237,11 @@ impl Activations {
                     kept.copy_from_slice(values);
                 }
             }
+            let panel_start = chunk.start / panel_rows * panel_rows;
             let writer = RowsWriter {
                 rows: chunk.clone(),
-                all_rows: rows,
+                panel: panel_start..rows.min(panel_start + panel_rows),
+                blocks: cols / BLOCK,
                 quants: &quants,
                 scales: &scales,
                 sums: &sums,
@@ -192,6 +256,28 @@ impl Activations {
             self.fill_quads(pool);
         }
     }
+
+    /// Makes room for rows of so many columns, and cuts them into panels: as many groups of them as there are threads,
+    /// unless a thread would get too few.
+    fn shape(&mut self, grouping: Grouping, [rows, cols]: [usize; 2], threads: usize) {
+        assert_eq!(cols % BLOCK, 0);
+        (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
+        let groups = (rows / ROWS_OF_THREAD).clamp(1, threads);
+        self.panels_in_group = rows.div_ceil(groups * PANEL).max(1);
+        let panel_rows = rows.div_ceil(groups * self.panels_in_group);
+        self.panel_rows = panel_rows.next_multiple_of(ROWS);
+        let len = rows * self.blocks;
+        if self.quants.len() < len {
+            self.quants.resize(len, [0; BLOCK]);
+            self.scales.resize(len, 0.0);
+            self.sums.resize(len, 0.0);
+            self.starts.resize(len, 0.0);
+        }
+        self.row_sums.resize(rows, 0);
+        if let Some(floats) = &mut self.floats {
+            floats.resize(rows * cols, 0.0);
+        }
+    }
 }
 
 /// Rows that are quantised together, at most. Block after block they fill whole cache lines: row after row, the lines
@@ -201,7 +287,10 @@ pub(crate) const ROWS: usize = 16;
 /// Writes some rows of [`Activations`] while other threads write others.
 pub(crate) struct RowsWriter<'a> {
     rows: Range<usize>,
-    all_rows: usize,
+    /// All rows of the panel that they are of.
+    panel: Range<usize>,
+    /// Blocks in a row.
+    blocks: usize,
     quants: &'a Parts<'a, [i8; BLOCK]>,
     scales: &'a Parts<'a, f32>,
     sums: &'a Parts<'a, f32>,
@@ -224,8 +313,9 @@ impl RowsWriter<'_> {
     /// No other thread writes these rows.
     #[inline]
     pub(crate) unsafe fn block(&self, block: usize) -> BlocksMut<'_> {
-        let first = block * self.all_rows;
-        let range = || first + self.rows.start..first + self.rows.end;
+        let panel = &self.panel;
+        let start = panel.start * self.blocks + block * panel.len() + self.rows.start - panel.start;
+        let range = || start..start + self.rows.len();
         BlocksMut {
             // SAFETY: no other thread writes these rows, by the contract.
             quants: unsafe { self.quants.part(range()) },

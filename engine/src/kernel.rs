@@ -24,7 +24,7 @@ mod x86;
 use half::f16;
 
 use crate::Error;
-use crate::activations::{Activations, Grouping, RowsWriter};
+use crate::activations::{Grouping, Panel, RowsWriter};
 use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
@@ -70,7 +70,7 @@ pub(crate) struct Kernel {
 }
 
 /// Multiplies whole tiles with every row of activations; `out` is `[tiles, activation rows, tile rows]`.
-type TileProduct = unsafe fn(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]);
+type TileProduct = unsafe fn(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]);
 
 /// The steps around the products; what each does is said at its twin in [`vector`].
 struct VectorOps {
@@ -139,7 +139,7 @@ impl Kernel {
     }
 
     /// Products of whole tiles with every row of `x`, into `out` of shape `[tiles, x.rows(), layout.rows]`.
-    pub(crate) fn multiply(&self, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+    pub(crate) fn multiply(&self, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
         assert_eq!(tiles.layout, self.layout, "tiles packed for another kernel");
         assert_eq!(
             tiles.blocks,

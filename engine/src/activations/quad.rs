@@ -3,7 +3,9 @@
 //! They are brought together once for all matrices that they meet, and hold every factor of a block in the shape in
 //! which its 2 x 2 sums need it.
 
-use super::{ActivationBlock, Activations, MAGIC};
+use std::ops::Range;
+
+use super::{ActivationBlock, Activations, MAGIC, Panel};
 use crate::threads::{Parts, Pool};
 
 /// Consecutive columns of a row in an operand, of which there are two rows.
@@ -50,10 +52,18 @@ impl Quad {
     }
 }
 
-impl Activations {
+impl<'a> Panel<'a> {
     /// Each block of the four rows from `4 * quad` on. Rows beyond the last hold anything.
-    pub(crate) fn quads(&self, quad: usize) -> &[Quad] {
+    pub(crate) fn quads(&self, quad: usize) -> &'a [Quad] {
         &self.quads[quad * self.blocks..][..self.blocks]
+    }
+}
+
+impl Activations {
+    /// Those of some rows, where there are any; panels begin with a quad.
+    pub(super) fn quads_of(&self, rows: Range<usize>) -> &[Quad] {
+        let range = rows.start / 4 * self.blocks..rows.end.div_ceil(4) * self.blocks;
+        self.quads.get(range).unwrap_or_default()
     }
 
     /// Brings all rows side by side.
@@ -68,9 +78,10 @@ impl Activations {
             for quad in range {
                 // SAFETY: every four rows are written by one thread.
                 let quads = unsafe { parts.part(quad * self.blocks..(quad + 1) * self.blocks) };
+                let panel = self.panel(4 * quad / self.panel_rows);
                 for row in 4 * quad..self.rows.min(4 * quad + 4) {
                     for (block, quad) in quads.iter_mut().enumerate() {
-                        quad.set(row % 4, &self.block(block, row));
+                        quad.set(row % 4, &panel.block(block, row % self.panel_rows));
                     }
                 }
             }

@@ -12,7 +12,7 @@ use half::f16;
 use super::vector::vector_ops;
 use super::x86::{self, Isa};
 use super::{Kernel, Tiles};
-use crate::activations::Activations;
+use crate::activations::Panel;
 
 vector_ops!(
     "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c",
@@ -41,17 +41,17 @@ pub(super) const KERNEL: Kernel = Kernel {
 };
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
-fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     x86::int4(Avx512(()), tiles, x, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
-fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     x86::channel(Avx512(()), tiles, x, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
-fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     x86::q8(Avx512(()), tiles, x, out);
 }
 

@@ -9,7 +9,7 @@ use std::arch::aarch64::*;
 use half::f16;
 
 use super::Tiles;
-use crate::activations::{Activations, MAGIC};
+use crate::activations::{MAGIC, Panel};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
@@ -124,7 +124,7 @@ pub(super) fn sum_operand<const FORMAT: u8>(sum: f32) -> f32 {
 
 /// Scales the integer sums of channelwise tiles, which `out` `[tiles, x rows, tile rows]` holds the bits of.
 #[target_feature(enable = "neon")]
-pub(super) fn finish_channels(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) fn finish_channels(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
         let scales: [f32; ROWS] = std::array::from_fn(|row| tile.channel_scale(row));
         for (row, out) in out.chunks_exact_mut(ROWS).enumerate() {

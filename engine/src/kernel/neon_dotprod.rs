@@ -22,7 +22,7 @@ use super::neon::{
 use super::neon_asm::{load_again, sdot};
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
-use crate::activations::{Activations, MAGIC};
+use crate::activations::{MAGIC, Panel};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
@@ -52,7 +52,7 @@ pub(super) const KERNEL: Kernel = Kernel {
 /// # Safety
 /// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match (tiles.format == Format::Int4, x.rows() == 1) {
         (true, true) => row::<INT4>,
         (false, true) => row::<SYMMETRIC>,
@@ -66,7 +66,7 @@ unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match x.rows() {
         1 => row::<CHANNEL>,
         _ => rows::<CHANNEL>,
@@ -79,7 +79,7 @@ unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match x.rows() {
         1 => row::<Q8>,
         _ => rows::<Q8>,
@@ -124,7 +124,7 @@ fn add<const FORMAT: u8, const LANE: i32>(
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let group_bytes = tiles.format.group_bytes(tiles.layout);
     for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
         let mut group = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
@@ -209,7 +209,7 @@ unsafe fn unpack<const FORMAT: u8>(group: *const u8, lane: usize, quad: usize) -
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let group_bytes = tiles.format.group_bytes(tiles.layout);
     out.fill(0.0);
     let at_once = (BLOCKS_AT_ONCE / x.rows()).max(1);
@@ -245,7 +245,7 @@ struct Weights {
 unsafe fn half_tile<const FORMAT: u8>(
     group: *const u8,
     half: usize,
-    x: &Activations,
+    x: &Panel<'_>,
     b: usize,
     out: &mut [f32],
 ) {

@@ -13,7 +13,7 @@ use std::arch::is_aarch64_feature_detected;
 use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
-use crate::activations::Activations;
+use crate::activations::Panel;
 use crate::matrix::Format;
 
 vector_ops!("neon,dotprod,i8mm", widen = super::widen);
@@ -39,7 +39,7 @@ pub(super) const KERNEL: Kernel = Kernel {
 /// # Safety
 /// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match (tiles.format == Format::Int4, x.rows() == 1) {
         (true, true) => decode::row::<INT4>,
         (false, true) => decode::row::<SYMMETRIC>,
@@ -53,7 +53,7 @@ unsafe fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match x.rows() {
         1 => decode::row::<CHANNEL>,
         _ => prefill::rows::<CHANNEL>,
@@ -66,7 +66,7 @@ unsafe fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match x.rows() {
         1 => decode::row::<Q8>,
         _ => prefill::rows::<Q8>,

@@ -17,7 +17,7 @@ use half::f16;
 
 use super::vector::vector_ops;
 use super::{Kernel, Layout, Tiles};
-use crate::activations::Activations;
+use crate::activations::Panel;
 use crate::int4::BLOCK;
 
 vector_ops!(, widen = super::widen);
@@ -43,7 +43,7 @@ fn widen(from: &[f16], to: &mut [f32]) {
     }
 }
 
-fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
         for (b, group) in row.groups().enumerate() {
@@ -61,7 +61,7 @@ fn int4(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
     }
 }
 
-fn channel(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         for (m, sum) in out.iter_mut().enumerate() {
             let dots = row.groups().enumerate().map(|(b, group)| {
@@ -83,7 +83,7 @@ fn dot(quants: &[u8], x: &[i8; BLOCK]) -> i32 {
     products.sum()
 }
 
-fn q8(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
         for (b, group) in row.groups().enumerate() {

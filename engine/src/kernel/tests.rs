@@ -9,7 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::activations::MAGIC;
+use crate::activations::{Activations, MAGIC};
 use crate::attention::{KEY_BLOCK, QueryRow};
 use crate::int4::Block;
 use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
@@ -252,20 +252,24 @@ fn extreme_weights_and_activations_do_not_overflow() {
 #[test]
 fn a_product_is_the_same_for_any_threads_and_any_rows_beside_it() {
     let mut random = Random::new(3);
-    let (rows, cols, m) = (100, 96, 9);
+    let (rows, cols) = (100, 96);
     for kernel in supported() {
         for format in Format::ALL {
             let blocks = random.blocks(format, rows, cols / BLOCK);
             let matrix = pack(kernel, format, rows, &blocks);
-            let x = random.floats(m * cols);
-            let together = product(kernel, &matrix, &x, 3);
-            for row in 0..m {
-                let alone = product(kernel, &matrix, &x[row * cols..][..cols], 1);
-                assert_eq!(
-                    bits(&alone),
-                    bits(&together[row * rows..][..rows]),
-                    "{kernel:?} {format:?}"
-                );
+            // A panel; one for each of two threads, then for each of three; several for each.
+            for m in [9, 130, 200, 500] {
+                let x = random.floats(m * cols);
+                let together = [1, 2, 3].map(|threads| product(kernel, &matrix, &x, threads));
+                for row in (0..m).step_by(1 + m / 16) {
+                    let alone = bits(&product(kernel, &matrix, &x[row * cols..][..cols], 1));
+                    for together in &together {
+                        let found = bits(&together[row * rows..][..rows]);
+                        assert_eq!(found, alone, "{kernel:?} {format:?} row {row} of {m}");
+                    }
+                }
+                assert_eq!(bits(&together[0]), bits(&together[1]));
+                assert_eq!(bits(&together[0]), bits(&together[2]));
             }
         }
     }
@@ -281,6 +285,7 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
         activations.fill(pool, kernel, Grouping::Block, [1, x.len()], |_| &x);
+        let activations = activations.panel(0);
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {
             let block = activations.block(index, 0);
             let restored: Vec<_> = block
@@ -309,6 +314,7 @@ fn a_row_of_activations_may_share_a_scale() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
         activations.fill(pool, kernel, Grouping::Row, [1, x.len()], |_| &x);
+        let activations = activations.panel(0);
         let mut sum = 0;
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {
             let block = activations.block(index, 0);

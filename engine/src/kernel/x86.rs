@@ -16,7 +16,7 @@
 //! activations off by starting below.
 
 use super::{Layout, Tiles};
-use crate::activations::{Activations, MAGIC};
+use crate::activations::{MAGIC, Panel};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
@@ -99,7 +99,7 @@ pub(super) const fn layout<I: Isa>() -> Layout {
 
 /// Int4 blocks, with a minimum or symmetric.
 #[inline(always)]
-pub(super) fn int4<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) fn int4<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     if tiles.format == Format::Int4 {
         product::<I, WITH_MIN>(isa, tiles, x, out);
     } else {
@@ -109,7 +109,7 @@ pub(super) fn int4<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut
 
 /// Channelwise int4: `out` holds the bits of integer sums until the last block is done.
 #[inline(always)]
-pub(super) fn channel<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) fn channel<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     product::<I, CHANNEL>(isa, tiles, x, out);
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * I::ROWS)) {
         let scales = isa.load_halves(tile.channel_scales());
@@ -124,12 +124,12 @@ pub(super) fn channel<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &
 
 /// 8-bit weights.
 #[inline(always)]
-pub(super) fn q8<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) fn q8<I: Isa>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     product::<I, Q8>(isa, tiles, x, out);
 }
 
 #[inline(always)]
-fn product<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn product<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     if x.rows() == 1 {
         one_row::<I, FORMAT>(isa, tiles, x, out);
     } else {
@@ -275,7 +275,7 @@ fn add<I: Isa, const FORMAT: u8>(
 
 /// Decode: one row of activations, sums in registers, weights straight from memory.
 #[inline(always)]
-fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(I::ROWS)) {
         let groups = tile.bytes().chunks_exact(group_bytes::<I, FORMAT>());
         let mut total = isa.splat(0.0);
@@ -312,7 +312,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     #[inline(always)]
-    fn of(x: &'a Activations, block: usize) -> Self {
+    fn of(x: &Panel<'a>, block: usize) -> Self {
         let range = block * x.rows()..(block + 1) * x.rows();
         Self {
             quants: &x.quants()[range.clone()],
@@ -325,7 +325,7 @@ impl<'a> Rows<'a> {
 
 /// Prefill: two tiles at a time, each block of weights is unpacked once and multiplied with all rows of activations.
 #[inline(always)]
-fn all_rows<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+fn all_rows<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     out.fill(0.0);
     let mut pairs = out.chunks_exact_mut(TILES_AT_ONCE * x.rows() * I::ROWS);
     let mut tile = 0;

@@ -18,7 +18,7 @@ use std::arch::aarch64::*;
 use super::super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store};
 use super::super::neon_asm::{load_four_times, load_four_weights, smmla, usmmla};
 use super::DEPTH;
-use crate::activations::{ActivationBlock, Activations, MAGIC};
+use crate::activations::{ActivationBlock, MAGIC, Panel};
 use crate::int4::BLOCK;
 use crate::kernel::Tiles;
 
@@ -71,7 +71,7 @@ const STARTS: [f32; 4] = [MAGIC, MAGIC / 16.0, MAGIC, MAGIC / 16.0];
 /// # Safety
 /// As [`super::int4`], with one row of activations.
 #[target_feature(enable = "neon,i8mm")]
-pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let group_bytes = tiles.format.group_bytes(tiles.layout);
     let mut operands = [Operands::ZERO; BLOCKS_AT_ONCE];
     out.fill(0.0);

@@ -18,7 +18,7 @@ use super::super::neon::{
 };
 use super::super::neon_asm::{load_four_activations, load_four_times, load_four_weights, smmla};
 use super::DEPTH;
-use crate::activations::{Activations, MAGIC, Quad};
+use crate::activations::{MAGIC, Panel, Quad};
 use crate::int4::BLOCK;
 use crate::kernel::Tiles;
 
@@ -57,7 +57,7 @@ type Squares<const N: usize> = [[float32x4_t; PAIRS]; N];
 /// # Safety
 /// As [`super::int4`].
 #[target_feature(enable = "neon,i8mm")]
-pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Activations, out: &mut [f32]) {
+pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let rows_at_once = if FORMAT == CHANNEL { 8 } else { 4 };
     let mut weights = [[Weights::ZERO; BLOCKS_AT_ONCE]; 2];
     let mut mins = [[[[0.0; 4]; PAIRS]; BLOCKS_AT_ONCE]; 2];

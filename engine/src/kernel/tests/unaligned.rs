@@ -45,7 +45,8 @@ fn activations_are_quantised_from_anywhere() {
                 x.extend(Random::new(12).floats(3 * BLOCK));
                 let mut activations = Activations::default();
                 activations.fill(pool, kernel, grouping, [1, 3 * BLOCK], |_| &x[offset..]);
-                (activations.quants().to_vec(), bits(activations.scales()))
+                let panel = activations.panel(0);
+                (panel.quants().to_vec(), bits(panel.scales()))
             };
             let expected = quantised(0);
             for offset in 1..16 {
