@@ -173,11 +173,12 @@ impl Attention {
         self.groups.clear();
         for (index, sequence) in self.sequences.iter().enumerate() {
             let rows = sequence.rows * shape.shared();
-            for kv_head in 0..shape.kv_heads {
-                for start in (0..rows).step_by(ROWS) {
-                    let end = rows.min(start + ROWS);
-                    let last_position = sequence.position + (end - 1) / shape.shared();
-                    let spans = (last_position + 1).div_ceil(SPAN);
+            // A thread's range of groups is then of rows that it computes in the stages before and after.
+            for start in (0..rows).step_by(ROWS) {
+                let end = rows.min(start + ROWS);
+                let last_position = sequence.position + (end - 1) / shape.shared();
+                let spans = (last_position + 1).div_ceil(SPAN);
+                for kv_head in 0..shape.kv_heads {
                     self.groups.push(Group {
                         sequence: index,
                         kv_head,

@@ -8,14 +8,13 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use half::f16;
-
 use super::vector::vector_ops;
 use super::x86::{self, Isa};
 use super::{Kernel, Tiles};
 use crate::activations::Panel;
+use crate::attention::{Partial, Span};
 
-vector_ops!("avx2,fma,f16c", widen = super::widen);
+vector_ops!("avx2,fma,f16c", attend = super::attend);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "avx2",
@@ -51,15 +50,8 @@ fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn widen(from: &[f16], to: &mut [f32]) {
-    let isa = Avx2(());
-    let from: &[u8] = bytemuck::cast_slice(from);
-    for (from, to) in from
-        .chunks_exact(2 * Avx2::ROWS)
-        .zip(to.chunks_exact_mut(Avx2::ROWS))
-    {
-        isa.store(to, isa.load_halves(from));
-    }
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    x86::attend(Avx2(()), span, scratch, out);
 }
 
 /// Made only by this module's functions, which run where the CPU has their features.

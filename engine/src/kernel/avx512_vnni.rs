@@ -7,16 +7,15 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use half::f16;
-
 use super::vector::vector_ops;
 use super::x86::{self, Isa};
 use super::{Kernel, Tiles};
 use crate::activations::Panel;
+use crate::attention::{Partial, Span};
 
 vector_ops!(
     "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c",
-    widen = super::widen
+    attend = super::attend
 );
 
 pub(super) const KERNEL: Kernel = Kernel {
@@ -56,15 +55,8 @@ fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
-fn widen(from: &[f16], to: &mut [f32]) {
-    let isa = Avx512(());
-    let from: &[u8] = bytemuck::cast_slice(from);
-    for (from, to) in from
-        .chunks_exact(2 * Avx512::ROWS)
-        .zip(to.chunks_exact_mut(Avx512::ROWS))
-    {
-        isa.store(to, isa.load_halves(from));
-    }
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    x86::attend(Avx512(()), span, scratch, out);
 }
 
 /// Made only by this module's functions, which run where the CPU has their features.

@@ -20,13 +20,19 @@ use super::neon::{
     sum_operand, sums, widen,
 };
 use super::neon_asm::{load_again, sdot};
-use super::vector::vector_ops;
+use super::vector::{self, vector_ops};
 use super::{Kernel, Layout, Tiles};
 use crate::activations::{MAGIC, Panel};
+use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod", widen = super::widen);
+vector_ops!("neon,dotprod", attend = super::attend);
+
+#[target_feature(enable = "neon,dotprod")]
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    vector::attend(span, |from, to| widen(from, to), scratch, out);
+}
 
 /// Consecutive columns of a row in a 32-bit lane.
 const DEPTH: usize = 4;

@@ -11,12 +11,18 @@ mod prefill;
 use std::arch::is_aarch64_feature_detected;
 
 use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
-use super::vector::vector_ops;
+use super::vector::{self, vector_ops};
 use super::{Kernel, Layout, Tiles};
 use crate::activations::Panel;
+use crate::attention::{Partial, Span};
 use crate::matrix::Format;
 
-vector_ops!("neon,dotprod,i8mm", widen = super::widen);
+vector_ops!("neon,dotprod,i8mm", attend = super::attend);
+
+#[target_feature(enable = "neon,dotprod,i8mm")]
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    vector::attend(span, |from, to| widen(from, to), scratch, out);
+}
 
 /// Consecutive columns of a row: half a register.
 const DEPTH: usize = 8;

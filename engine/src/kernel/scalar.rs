@@ -15,12 +15,13 @@
 
 use half::f16;
 
-use super::vector::vector_ops;
+use super::vector::{self, vector_ops};
 use super::{Kernel, Layout, Tiles};
 use crate::activations::Panel;
+use crate::attention::{Partial, Span};
 use crate::int4::BLOCK;
 
-vector_ops!(, widen = super::widen);
+vector_ops!(, attend = super::attend);
 
 pub(super) const KERNEL: Kernel = Kernel {
     name: "scalar",
@@ -37,10 +38,13 @@ pub(super) const KERNEL: Kernel = Kernel {
     peak: None,
 };
 
-fn widen(from: &[f16], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from.to_f32();
-    }
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    let widen = |from: &[f16], to: &mut [f32]| {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.to_f32();
+        }
+    };
+    vector::attend(span, widen, scratch, out);
 }
 
 fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {

@@ -75,13 +75,11 @@ fn highest(x: &[f32]) -> f32 {
 /// Quantises some rows of activations to blocks of int8.
 ///
 /// # Safety
-/// As [`RowsWriter::block`]: no other thread writes these rows.
+/// As [`RowsWriter::block`] for all blocks of the rows and, with a scale for each row, as [`RowsWriter::row_sums`].
 #[inline(always)]
 pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
-    // SAFETY: handed on to the caller.
-    let row_sums = unsafe { writer.row_sums() };
-    row_sums.fill(0);
     let mut row_highs = [0.0; activations::ROWS];
+    let mut row_sums = [0; activations::ROWS];
     if grouping == Grouping::Row {
         for (high, row) in row_highs.iter_mut().zip(rows) {
             *high = highest(row);
@@ -110,6 +108,11 @@ pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &Rows
             out.starts[r] = MAGIC - 8.0 * sum as f32;
             row_sums[r] += sum;
         }
+    }
+    if grouping == Grouping::Row {
+        // SAFETY: handed on to the caller.
+        let out = unsafe { writer.row_sums() };
+        out.copy_from_slice(&row_sums[..rows.len()]);
     }
 }
 
@@ -266,7 +269,12 @@ fn scores<const N: usize>(
 /// Turns the scores of one row's first `visible` positions of a block into weights, relative to the highest score so
 /// far, and adds them to the sum. Returns the factor for what was summed before.
 #[inline(always)]
-fn softmax(scores: &mut [f32; KEY_BLOCK], visible: usize, highest: &mut f32, sum: &mut f32) -> f32 {
+pub(super) fn softmax(
+    scores: &mut [f32; KEY_BLOCK],
+    visible: usize,
+    highest: &mut f32,
+    sum: &mut f32,
+) -> f32 {
     if visible == 0 {
         scores.fill(0.0);
         return 1.0;
@@ -353,16 +361,13 @@ fn add_columns<const N: usize, const COLUMNS: usize>(
 
 /// Compiles the steps of this module for one instruction set, as a `const OPS: VectorOps` of the calling module.
 macro_rules! vector_ops {
-    ($($feature:literal)?, widen = $widen:path) => {
+    ($($feature:literal)?, attend = $attend:path) => {
         mod ops {
-            use half::f16;
-
-            use crate::attention::{Partial, Span};
-            use crate::kernel::{VectorOps, vector};
             use crate::activations::{Grouping, RowsWriter};
+            use crate::kernel::{VectorOps, vector};
 
             pub(super) const OPS: VectorOps =
-                VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend };
+                VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend: $attend };
 
             $(#[target_feature(enable = $feature)])?
             fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
@@ -388,12 +393,6 @@ macro_rules! vector_ops {
             $(#[target_feature(enable = $feature)])?
             fn rope(head: &mut [f32], angles: &[f32]) {
                 vector::rope(head, angles);
-            }
-
-            $(#[target_feature(enable = $feature)])?
-            fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
-                let widen = |from: &[f16], to: &mut [f32]| $widen(from, to);
-                vector::attend(span, widen, scratch, out);
             }
         }
     };

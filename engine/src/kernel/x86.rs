@@ -15,6 +15,9 @@
 //! Integers become floats without a conversion, by [`MAGIC`]; a symmetric format takes 8 times the sum of the
 //! activations off by starting below.
 
+mod attention;
+
+pub(super) use self::attention::attend;
 use super::{Layout, Tiles};
 use crate::activations::{MAGIC, Panel};
 use crate::int4::BLOCK;
