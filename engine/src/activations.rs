@@ -94,6 +94,12 @@ pub(crate) struct ActivationBlock<'a> {
     pub(crate) quants: &'a [i8; BLOCK],
     pub(crate) scale: f32,
     pub(crate) sum: f32,
+    /// `MAGIC - 8 * sum`: where the sums of a block of nibbles around 8 start.
+    #[cfg_attr(
+        not(target_arch = "aarch64"),
+        allow(dead_code, reason = "other kernels take them all at once")
+    )]
+    pub(crate) start: f32,
 }
 
 impl<'a> Panel<'a> {
@@ -117,10 +123,11 @@ impl<'a> Panel<'a> {
             quants: &self.quants[at],
             scale: self.scales[at],
             sum: self.sums[at],
+            start: self.starts[at],
         }
     }
 
-    /// The sum of all quants of a row.
+    /// The sum of all quants of a row; only known where the row has one scale.
     pub(crate) fn row_sum(&self, row: usize) -> i32 {
         self.row_sums[row]
     }
@@ -140,7 +147,8 @@ impl<'a> Panel<'a> {
         self.sums
     }
 
-    /// `MAGIC - 8 * sum` for all sums, `[blocks, rows]`: where the sums of a block of nibbles around 8 start.
+    /// `MAGIC - 8 * sum` for all sums, `[blocks, rows]`.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn starts(&self) -> &'a [f32] {
         self.starts
     }
@@ -217,42 +225,64 @@ impl Activations {
     ) {
         let grouping = if self.by_row { Grouping::Row } else { grouping };
         self.shape(grouping, [rows, cols], pool.threads());
-        let floats = self.floats.as_deref_mut().map(Parts::new);
-        let quants = Parts::new(&mut self.quants);
-        let scales = Parts::new(&mut self.scales);
-        let sums = Parts::new(&mut self.sums);
-        let starts = Parts::new(&mut self.starts);
-        let row_sums = Parts::new(&mut self.row_sums);
+        let mut floats = std::mem::take(&mut self.floats);
+        let kept = floats.as_deref_mut().map(Parts::new);
+        let writer = self.writer();
         // Fewer than four rows are not worth a barrier; a power of two of them is never of two panels.
         let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
-        let (chunk, panel_rows) = (1 << few.ilog2(), self.panel_rows);
-        pool.for_each(rows, chunk, |chunk, _| {
+        pool.for_each(rows, 1 << few.ilog2(), |chunk, _| {
             let mut values = [&[][..]; ROWS];
             for (values, row) in values.iter_mut().zip(chunk.clone()) {
                 *values = row_values(row);
                 assert_eq!(values.len(), cols);
-                if let Some(floats) = &floats {
+                if let Some(kept) = &kept {
                     // SAFETY: every row is written by one thread.
-                    let kept = unsafe { floats.part(row * cols..(row + 1) * cols) };
+                    let kept = unsafe { kept.part(row * cols..(row + 1) * cols) };
                     kept.copy_from_slice(values);
                 }
             }
-            let panel_start = chunk.start / panel_rows * panel_rows;
-            let writer = RowsWriter {
-                rows: chunk.clone(),
-                panel: panel_start..rows.min(panel_start + panel_rows),
-                blocks: cols / BLOCK,
-                quants: &quants,
-                scales: &scales,
-                sums: &sums,
-                starts: &starts,
-                row_sums: &row_sums,
-            };
+            let writer = writer.rows(chunk.clone(), 0);
             // SAFETY: every row is written by one thread.
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
+        self.floats = floats;
+        self.finish(pool, kernel);
+    }
+
+    /// Whether values can be quantised block by block, as they come, with nothing kept of them.
+    pub(crate) fn take_blocks(&self, grouping: Grouping) -> bool {
+        grouping == Grouping::Block && !self.by_row && self.floats.is_none()
+    }
+
+    /// Gives the activations a shape, to be written block by block; panels are those of any other activations of as
+    /// many rows. [`Activations::finish`] comes last.
+    pub(crate) fn start(&mut self, shape: [usize; 2], pool: &Pool) -> Writer<'_> {
+        assert!(self.take_blocks(Grouping::Block));
+        self.shape(Grouping::Block, shape, pool.threads());
+        self.writer()
+    }
+
+    fn writer(&mut self) -> Writer<'_> {
+        Writer {
+            all_rows: self.rows,
+            panel_rows: self.panel_rows,
+            blocks: self.blocks,
+            quants: Parts::new(&mut self.quants),
+            scales: Parts::new(&mut self.scales),
+            sums: Parts::new(&mut self.sums),
+            starts: Parts::new(&mut self.starts),
+            row_sums: Parts::new(&mut self.row_sums),
+        }
+    }
+
+    /// What is left to do once all rows are quantised.
+    #[cfg_attr(
+        not(target_arch = "aarch64"),
+        expect(unused_variables, clippy::unused_self, reason = "nothing is left")
+    )]
+    pub(crate) fn finish(&mut self, pool: &mut Pool, kernel: &'static Kernel) {
         #[cfg(target_arch = "aarch64")]
-        if rows > 1 && kernel.layout.rows_in_byte == 2 {
+        if self.rows > 1 && kernel.layout.rows_in_byte == 2 {
             self.fill_quads(pool);
         }
     }
@@ -284,18 +314,40 @@ impl Activations {
 /// of a row lie a power of two apart and push each other out of the cache.
 pub(crate) const ROWS: usize = 16;
 
-/// Writes some rows of [`Activations`] while other threads write others.
+/// Writes [`Activations`] from several threads.
+pub(crate) struct Writer<'a> {
+    all_rows: usize,
+    panel_rows: usize,
+    blocks: usize,
+    quants: Parts<'a, [i8; BLOCK]>,
+    scales: Parts<'a, f32>,
+    sums: Parts<'a, f32>,
+    starts: Parts<'a, f32>,
+    row_sums: Parts<'a, i32>,
+}
+
+impl Writer<'_> {
+    /// Some rows of one panel, from a block on.
+    pub(crate) fn rows(&self, rows: Range<usize>, first_block: usize) -> RowsWriter<'_> {
+        let panel_start = rows.start / self.panel_rows * self.panel_rows;
+        let panel = panel_start..self.all_rows.min(panel_start + self.panel_rows);
+        assert!(rows.end <= panel.end, "rows of two panels");
+        RowsWriter {
+            writer: self,
+            rows,
+            panel,
+            first_block,
+        }
+    }
+}
+
+/// Writes some rows of [`Activations`] while other threads write others, or other blocks.
 pub(crate) struct RowsWriter<'a> {
+    writer: &'a Writer<'a>,
     rows: Range<usize>,
     /// All rows of the panel that they are of.
     panel: Range<usize>,
-    /// Blocks in a row.
-    blocks: usize,
-    quants: &'a Parts<'a, [i8; BLOCK]>,
-    scales: &'a Parts<'a, f32>,
-    sums: &'a Parts<'a, f32>,
-    starts: &'a Parts<'a, f32>,
-    row_sums: &'a Parts<'a, i32>,
+    first_block: usize,
 }
 
 /// Where one block of the rows goes, `[rows]`.
@@ -307,28 +359,30 @@ pub(crate) struct BlocksMut<'a> {
 }
 
 impl RowsWriter<'_> {
-    /// One block of these rows.
+    /// One block of these rows, counted from the first.
     ///
     /// # Safety
-    /// No other thread writes these rows.
+    /// No other thread writes this block of these rows.
     #[inline]
     pub(crate) unsafe fn block(&self, block: usize) -> BlocksMut<'_> {
-        let panel = &self.panel;
-        let start = panel.start * self.blocks + block * panel.len() + self.rows.start - panel.start;
+        let (panel, writer) = (&self.panel, self.writer);
+        let start = panel.start * writer.blocks
+            + (self.first_block + block) * panel.len()
+            + (self.rows.start - panel.start);
         let range = || start..start + self.rows.len();
         BlocksMut {
-            // SAFETY: no other thread writes these rows, by the contract.
-            quants: unsafe { self.quants.part(range()) },
+            // SAFETY: no other thread writes this block of these rows, by the contract.
+            quants: unsafe { writer.quants.part(range()) },
             // SAFETY: as above.
-            scales: unsafe { self.scales.part(range()) },
+            scales: unsafe { writer.scales.part(range()) },
             // SAFETY: as above.
-            sums: unsafe { self.sums.part(range()) },
+            sums: unsafe { writer.sums.part(range()) },
             // SAFETY: as above.
-            starts: unsafe { self.starts.part(range()) },
+            starts: unsafe { writer.starts.part(range()) },
         }
     }
 
-    /// Where the sum of all quants of each of these rows goes.
+    /// Where the sum of all quants of each of these rows goes, which only rows with one scale have.
     ///
     /// # Safety
     /// No other thread writes these rows.
@@ -338,6 +392,6 @@ impl RowsWriter<'_> {
     )]
     pub(crate) unsafe fn row_sums(&self) -> &mut [i32] {
         // SAFETY: no other thread writes these rows, by the contract.
-        unsafe { self.row_sums.part(self.rows.clone()) }
+        unsafe { self.writer.row_sums.part(self.rows.clone()) }
     }
 }

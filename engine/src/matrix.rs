@@ -3,9 +3,12 @@
 //! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
 //! lie in one piece of memory.
 
+mod gated;
+
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use self::gated::{FROM as GATED_FROM, multiply_gated};
 use crate::Error;
 use crate::activations::Activations;
 use crate::int4::{BLOCK, Block};
@@ -96,6 +99,11 @@ impl PackedMatrix {
 
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// The kernel that it is packed for.
+    pub(crate) fn kernel(&self) -> &'static Kernel {
+        self.kernel
     }
 
     /// Packed size in bytes.

@@ -11,7 +11,7 @@ use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::KvCache;
-use crate::matrix::{self, Product, Sums};
+use crate::matrix::{self, PackedMatrix, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
@@ -41,6 +41,8 @@ struct Buffers {
     /// Normalised `x`, `[rows, hidden]`.
     normed: Vec<f32>,
     quantized: Activations,
+    /// `silu(gate) * up` of many rows, quantised as it comes.
+    activated: Activations,
     /// `[rows, heads * head_dim]`.
     q: Vec<f32>,
     /// `[rows, kv_heads * head_dim]`.
@@ -49,9 +51,8 @@ struct Buffers {
     v: Vec<f32>,
     /// `[rows, heads * head_dim]`.
     attended: Vec<f32>,
-    /// `[rows, ffn]`.
+    /// `[rows, ffn]`, as is the next: of the rows that `activated` does not take.
     gate: Vec<f32>,
-    /// `[rows, ffn]`.
     up: Vec<f32>,
     /// Cosines and sines of each row's position, `[rows, head_dim]`.
     angles: Vec<f32>,
@@ -61,6 +62,30 @@ struct Buffers {
     logits: Vec<f32>,
     attention: Attention,
     sums: Sums,
+}
+
+impl Buffers {
+    /// `quantized = silu(gate_proj(quantized)) * up_proj(quantized)` by whole rows.
+    fn gate_rows(&mut self, pool: &mut Pool, [gate, up]: [&PackedMatrix; 2], grouping: Grouping) {
+        let (rows, ffn, kernel) = (self.quantized.rows(), gate.rows(), gate.kernel());
+        self.gate.resize(rows * ffn, 0.0);
+        self.up.resize(rows * ffn, 0.0);
+        let products = [(gate, &mut self.gate), (up, &mut self.up)];
+        let products = products.map(|(matrix, out)| Product {
+            matrix,
+            out,
+            add: false,
+        });
+        matrix::multiply(pool, &self.quantized, &mut self.sums, products);
+        let (gate, up) = (Parts::new(&mut self.gate), &self.up);
+        self.quantized
+            .fill(pool, kernel, grouping, [rows, ffn], |row| {
+                // SAFETY: `fill` asks for each row once, from one thread.
+                let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
+                kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
+                gate
+            });
+    }
 }
 
 impl Model {
@@ -160,13 +185,13 @@ impl Model {
 
     /// Runs one step up to the last hidden states; `None` when it was cancelled.
     fn layers(&mut self, batch: &mut [NewTokens<'_>], cancelled: &dyn Fn() -> bool) -> Option<()> {
-        let rows = self.start(batch);
+        self.start(batch);
         for layer in 0..self.config.layers {
             if cancelled() {
                 return None;
             }
             self.attention_block(layer, batch);
-            self.feed_forward_block(layer, rows);
+            self.feed_forward_block(layer);
         }
         for sequence in batch.iter_mut() {
             sequence.cache.advance(sequence.tokens.len());
@@ -188,10 +213,10 @@ impl Model {
         }
     }
 
-    /// Makes room, looks up the embeddings and positions and plans attention; returns the rows of the step.
-    fn start(&mut self, batch: &mut [NewTokens<'_>]) -> usize {
+    /// Makes room, looks up the embeddings and positions and plans attention.
+    fn start(&mut self, batch: &mut [NewTokens<'_>]) {
         let (config, heads) = (&self.config, self.heads());
-        let rows = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
         b.normed.resize(rows * config.hidden, 0.0);
@@ -200,8 +225,6 @@ impl Model {
         b.v.resize(rows * config.kv_heads * config.head_dim, 0.0);
         b.attended
             .resize(rows * config.heads * config.head_dim, 0.0);
-        b.gate.resize(rows * config.ffn, 0.0);
-        b.up.resize(rows * config.ffn, 0.0);
         b.angles.resize(rows * config.head_dim, 0.0);
         b.head.resize(config.head_dim, 0.0);
 
@@ -234,7 +257,6 @@ impl Model {
             }
         });
         b.attention.plan(sequences, heads, self.pool.threads());
-        rows
     }
 
     /// `x += o_proj(attention(rope(q_proj(norm(x))), rope(k_proj(norm(x))), v_proj(norm(x))))`.
@@ -316,7 +338,7 @@ impl Model {
     }
 
     /// `x += down_proj(silu(gate_proj(norm(x))) * up_proj(norm(x)))`.
-    fn feed_forward_block(&mut self, layer: usize, rows: usize) {
+    fn feed_forward_block(&mut self, layer: usize) {
         let kernel = self.kernel;
         let LayerWeights {
             ffn_norm,
@@ -332,27 +354,19 @@ impl Model {
             grouping: Grouping::for_all(&[gate_proj, up_proj]),
         };
         norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
-        let products = [(gate_proj, &mut b.gate), (up_proj, &mut b.up)];
-        let products = products.map(|(matrix, out)| Product {
-            matrix,
-            out,
-            add: false,
-        });
-        matrix::multiply(pool, &b.quantized, &mut b.sums, products);
-
-        let ffn = self.config.ffn;
-        let (gate, up) = (Parts::new(&mut b.gate), &b.up);
         let grouping = Grouping::for_all(&[down_proj]);
-        b.quantized
-            .fill(pool, kernel, grouping, [rows, ffn], |row| {
-                // SAFETY: `fill` asks for each row once, from one thread.
-                let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
-                kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
-                gate
-            });
+        let together = b.quantized.rows() >= matrix::GATED_FROM;
+        let activated = if together && b.quantized.take_blocks(grouping) {
+            let (x, out) = (&b.quantized, &mut b.activated);
+            matrix::multiply_gated(pool, x, &mut b.sums, [gate_proj, up_proj], out);
+            &b.activated
+        } else {
+            b.gate_rows(pool, [gate_proj, up_proj], grouping);
+            &b.quantized
+        };
         matrix::multiply(
             pool,
-            &b.quantized,
+            activated,
             &mut b.sums,
             [Product {
                 matrix: down_proj,

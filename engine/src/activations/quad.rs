@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{ActivationBlock, Activations, MAGIC, Panel};
+use super::{ActivationBlock, Activations, Panel};
 use crate::threads::{Parts, Pool};
 
 /// Consecutive columns of a row in an operand, of which there are two rows.
@@ -46,7 +46,7 @@ impl Quad {
             self.scales[pair][at] = block.scale;
             self.sums[pair][at] = block.sum;
             for start in &mut self.starts[pair] {
-                start[at] = MAGIC - 8.0 * block.sum;
+                start[at] = block.start;
             }
         }
     }

@@ -276,6 +276,49 @@ fn a_product_is_the_same_for_any_threads_and_any_rows_beside_it() {
 }
 
 #[test]
+fn gate_and_up_in_one_stage_give_the_bits_of_three() {
+    let mut random = Random::new(14);
+    let (cols, ffn) = (64, 96);
+    for kernel in supported() {
+        for format in Format::ALL {
+            let [gate, up] = [0, 1].map(|_| {
+                let blocks = random.blocks(format, ffn, cols / BLOCK);
+                pack(kernel, format, ffn, &blocks)
+            });
+            for (m, threads) in [(1, 2), (5, 3), (17, 1), (150, 2)] {
+                let x = random.floats(m * cols);
+                let mut values = product(kernel, &gate, &x, 1);
+                let ups = product(kernel, &up, &x, 1);
+                kernel.swiglu(&mut values, &ups);
+                let pool = &mut Pool::new(threads).unwrap();
+                let mut expected = Activations::default();
+                let row = |row: usize| &values[row * ffn..][..ffn];
+                expected.fill(pool, kernel, Grouping::Block, [m, ffn], row);
+
+                let mut quantized = Activations::default();
+                let grouping = Grouping::for_all(&[&gate, &up]);
+                let row = |row: usize| &x[row * cols..][..cols];
+                quantized.fill(pool, kernel, grouping, [m, cols], row);
+                let mut out = Activations::default();
+                let sums = &mut Sums::default();
+                matrix::multiply_gated(pool, &quantized, sums, [&gate, &up], &mut out);
+                assert_eq!(out.panels(), expected.panels());
+                for panel in 0..out.panels() {
+                    let (found, expected) = (out.panel(panel), expected.panel(panel));
+                    assert_eq!(
+                        found.quants(),
+                        expected.quants(),
+                        "{kernel:?} {format:?} {m}"
+                    );
+                    assert_eq!(bits(found.scales()), bits(expected.scales()));
+                    assert_eq!(bits(found.sums()), bits(expected.sums()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn activations_keep_half_a_level_of_precision_and_their_sum() {
     let mut random = Random::new(4);
     let mut x = random.floats(4 * BLOCK);
@@ -301,7 +344,7 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
             }
             let sum: i32 = block.quants.iter().map(|q| i32::from(*q)).sum();
             assert_eq!(block.sum, sum as f32);
-            assert_eq!(activations.starts()[index], MAGIC - 8.0 * block.sum);
+            assert_eq!(block.start, MAGIC - 8.0 * block.sum);
         }
     }
 }
