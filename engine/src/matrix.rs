@@ -8,7 +8,7 @@ mod gated;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(crate) use self::gated::{FROM as GATED_FROM, multiply_gated};
+pub(crate) use self::gated::multiply_gated;
 use crate::Error;
 use crate::activations::Activations;
 use crate::int4::{BLOCK, Block};

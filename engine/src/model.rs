@@ -41,7 +41,7 @@ struct Buffers {
     /// Normalised `x`, `[rows, hidden]`.
     normed: Vec<f32>,
     quantized: Activations,
-    /// `silu(gate) * up` of many rows, quantised as it comes.
+    /// `silu(gate) * up`, where it is quantised as it comes.
     activated: Activations,
     /// `[rows, heads * head_dim]`.
     q: Vec<f32>,
@@ -51,7 +51,7 @@ struct Buffers {
     v: Vec<f32>,
     /// `[rows, heads * head_dim]`.
     attended: Vec<f32>,
-    /// `[rows, ffn]`, as is the next: of the rows that `activated` does not take.
+    /// `[rows, ffn]`, as is the next; used where `activated` is not.
     gate: Vec<f32>,
     up: Vec<f32>,
     /// Cosines and sines of each row's position, `[rows, head_dim]`.
@@ -355,8 +355,7 @@ impl Model {
         };
         norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
         let grouping = Grouping::for_all(&[down_proj]);
-        let together = b.quantized.rows() >= matrix::GATED_FROM;
-        let activated = if together && b.quantized.take_blocks(grouping) {
+        let activated = if b.quantized.take_blocks(grouping) {
             let (x, out) = (&b.quantized, &mut b.activated);
             matrix::multiply_gated(pool, x, &mut b.sums, [gate_proj, up_proj], out);
             &b.activated

@@ -7,10 +7,6 @@ use crate::activations::{Activations, Grouping, ROWS};
 use crate::int4::BLOCK;
 use crate::threads::{Parts, Pool};
 
-/// Rows from which on one stage is faster than three: below, where reading the weights is what takes time, turning from
-/// gate to up and back for every few tiles costs more than it saves (decode lost 5 %).
-pub(crate) const FROM: usize = ROWS;
-
 /// `out = silu(x * gate^T) * (x * up^T)`, quantised by blocks as soon as 32 columns are known: the floats stay in the
 /// cache of the core that computes them.
 ///
@@ -50,6 +46,14 @@ pub(crate) fn multiply_gated(
         let (gates, ups) = sums.split_at_mut(len);
         kernel.multiply(&gate.tiles(tiles.clone()), &panel, gates);
         kernel.multiply(&up.tiles(tiles.clone()), &panel, ups);
+        if panel.rows() == 1 {
+            // The sums of one row stand in order.
+            kernel.swiglu(gates, ups);
+            let writer = writer.rows(first_row..first_row + 1, tiles.start / items.unit);
+            // SAFETY: a block of columns of a panel is computed by one thread.
+            unsafe { kernel.quantize(&[gates], Grouping::Block, &writer) };
+            return;
+        }
         let in_block = BLOCK * panel.rows();
         let blocks = gates.chunks_exact(in_block).zip(ups.chunks_exact(in_block));
         for (block, (gates, ups)) in (tiles.start / items.unit..).zip(blocks) {
