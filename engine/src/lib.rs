@@ -39,7 +39,7 @@ pub mod metrics;
 pub mod perplexity;
 
 pub use error::Error;
-pub use packed::{PackedCache, pack};
+pub use packed::{KeptWeights, PackedCache, pack};
 pub use request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,

@@ -17,6 +17,7 @@
 //! Decoding pays for small pages at every step, loading only once. Most of the spread of loading is the system's, which
 //! has to find the memory first. Every byte is checked, by the thread that has just read it.
 
+mod kept;
 mod reading;
 mod source;
 mod writing;
@@ -28,6 +29,8 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+pub use self::kept::KeptWeights;
+pub(crate) use self::kept::kept_weights;
 use self::reading::Reader;
 use self::source::{Source, hex};
 use self::writing::Writer;
@@ -61,6 +64,8 @@ pub enum PackedCache {
 #[derive(Debug)]
 pub(crate) struct PackedFile {
     path: PathBuf,
+    /// The model that these weights are of; for people, so not part of the identity.
+    model: PathBuf,
     /// What the file must say about itself.
     identity: Vec<(&'static str, String)>,
     source: Source,
@@ -96,8 +101,11 @@ impl PackedFile {
             ("nibble.rounding", rounding),
             ("nibble.head_dim", head_dim.to_string()),
         ];
+        let place = model.path();
+        let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
         Ok(path.zip(source).map(|(path, source)| Self {
             path,
+            model: place,
             identity,
             source,
             automatic: *cache == PackedCache::Automatic,
@@ -188,7 +196,7 @@ fn automatic_path(model: &Path, family: &str, rounding: &str) -> Option<PathBuf>
     let key = Sha256::digest(format!("{} {family} {rounding}", place.display()));
     let name = model.file_stem()?.to_string_lossy();
     let file = format!("{name}-{}.safetensors", &hex(&key)[..12]);
-    Some(cache_folder().ok()?.join("packed").join(file))
+    Some(kept::folder(&cache_folder().ok()?).join(file))
 }
 
 /// A mistyped name must not cost anybody a model.

@@ -10,13 +10,17 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nibble_engine::{PackedCache, Rounding, Sampling};
 
+mod models;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::models::{DownloadArgs, ListArgs, ModelsArgs, RemoveArgs, WhereArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   nibble                                      serve the default model at http://127.0.0.1:3000
-  nibble --model llama.gguf --addr 0.0.0.0:80 serve another model to the network
+  nibble --model llama3.2:1b                  fetch another model from the hub and serve it
+  nibble --model llama.gguf --addr 0.0.0.0:80 serve a file to the network
   nibble chat                                 chat in this terminal
   nibble generate --prompt 'Why is the sky blue?' --json
 
@@ -56,6 +60,19 @@ pub(crate) enum Command {
     Perplexity(PerplexityArgs),
     /// List the matrix kernels and which of them this CPU runs
     Kernels(KernelsArgs),
+    /// List the models that have short names, with sizes and licences
+    Models(ModelsArgs),
+    /// Fetch a model from the hub, or what has changed of it, and print its path
+    #[command(visible_alias = "pull")]
+    Download(DownloadArgs),
+    /// List the models on this disk and what they take
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Print the path of a model on this disk
+    Where(WhereArgs),
+    /// Remove models that were fetched, and their packed weights
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
 }
 
 /// Where the server is.
@@ -194,7 +211,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
-    /// A GGUF file, or a folder in the layout of the Hugging Face hub
+    /// A GGUF file, a folder in the layout of the Hugging Face hub, a short name or a repository as owner/name
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// The packed file, for --packed [default: where starts look for it by themselves]
@@ -274,12 +291,12 @@ pub(crate) struct PriceArgs {
 /// The file of the model.
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
-    /// A GGUF file, or a folder in the layout of the Hugging Face hub [default: SmolLM2 135M Instruct, 98 MB, fetched once into the cache folder]
+    /// A GGUF file, a folder in the layout of the Hugging Face hub, a short name (`nibble models` lists them) or a repository as owner/name; fetched once into the cache folder [default: smollm2, 98 MB]
     #[arg(
         long,
         env = "NIBBLE_MODEL",
         hide_env_values = true,
-        value_name = "PATH",
+        value_name = "MODEL",
         value_parser = path()
     )]
     pub(crate) model: Option<PathBuf>,

@@ -9,9 +9,11 @@ mod generate;
 mod health;
 mod kernels;
 mod loading;
+mod models;
 mod pack;
 mod perplexity;
 mod serve;
+mod table;
 mod tokenize;
 
 /// Does what was asked.
@@ -26,5 +28,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Pack(args) => pack::run(args),
         Command::Perplexity(args) => perplexity::run(&args),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Models(args) => models::models(&args),
+        Command::Download(args) => models::download(&args),
+        Command::List(args) => models::list(&args),
+        Command::Where(args) => models::find(&args),
+        Command::Remove(args) => models::remove(&args),
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use zip::ZipArchive;
 
-use super::receive::receive;
-use super::{Artefact, Progress, Source};
+use super::receive::{Artefact, receive};
+use super::{Progress, Source, Staging};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -137,9 +137,10 @@ impl Source for Pip {
     fn fetch(
         &self,
         artefact: &Artefact,
-        place: &Path,
+        staging: &Staging,
         progress: &dyn Progress,
     ) -> Result<(), String> {
+        let place = &staging.place;
         let folder = place.parent().ok_or("no folder to fetch into")?;
         let mut missing = Vec::new();
         for command in &self.commands {

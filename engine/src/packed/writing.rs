@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use tempfile::NamedTempFile;
 
+use super::kept::MODEL;
 use super::{PackedFile, note, outcome};
 use crate::Error;
 use crate::matrix::{PIECE, PackedMatrix, Packing};
@@ -136,6 +137,8 @@ impl<'a> Writer<'a> {
         let mut said: HashMap<_, _> = identity
             .map(|(key, value)| ((*key).to_owned(), value.clone()))
             .collect();
+        let model = self.place.model.display().to_string();
+        said.insert(MODEL.into(), model);
         said.insert("nibble.source".into(), source.into());
         said.insert("nibble.source_looks".into(), self.place.source.looks());
         let mut tensors = Vec::with_capacity(self.matrices.len());

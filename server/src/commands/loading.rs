@@ -1,7 +1,7 @@
-//! From model options to a loaded engine, with the default model fetched when there is none yet.
+//! From model options to a loaded engine, with the model fetched when it is not on the disk yet.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -39,18 +39,20 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
     Ok(engine)
 }
 
-/// The file that was named, or the default model's, fetched when it is not there yet.
+/// The path of the model that was named, or of the default one, fetched when it is not there yet.
 pub(super) fn model_file(named: &FileArgs) -> Result<PathBuf, Error> {
-    match &named.model {
-        // An environment file that leaves NIBBLE_MODEL empty means the default.
-        Some(path) if !path.as_os_str().is_empty() => Ok(path.clone()),
-        _ => hub::default_model(&Bar::default()),
-    }
+    // An environment file that leaves NIBBLE_MODEL empty means the default.
+    model(named.model.as_deref().unwrap_or(Path::new("")))
+}
+
+/// The path of a model, by whatever names it.
+pub(super) fn model(named: &Path) -> Result<PathBuf, Error> {
+    hub::model(named, &Bar::default())
 }
 
 /// A bar on a terminal, plain lines elsewhere.
 #[derive(Default)]
-struct Bar(Mutex<Option<ProgressBar>>);
+pub(super) struct Bar(Mutex<Option<ProgressBar>>);
 
 impl Bar {
     fn with(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {

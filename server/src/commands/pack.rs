@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::{LoadOptions, PackedCache};
 
+use super::loading;
 use crate::cli::PackArgs;
 
 pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
     let options = LoadOptions {
-        model: args.model,
+        model: loading::model(&args.model)?,
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel,
