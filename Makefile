@@ -6,7 +6,10 @@
 run:
 	cargo run --release
 
-test: lint unit asan aarch64 e2e
+# The program of the image, where there is one, is the one that the browser tests: it was built a moment ago.
+test: lint unit asan aarch64
+	deploy/test/run site
+	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e
 
 lint:
 	cargo fmt --all --check
@@ -20,10 +23,11 @@ unit:
 	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	cargo test --workspace --locked
 
-# The release build is what people run, so it is what the browser and OpenAI's client test.
+# The release build is what people run, so it is what the browser and OpenAI's client test; or the program that
+# NIBBLE_BINARY names.
 e2e:
 	end2end/prepare
-	cargo build --release --locked
+	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
 	end2end/openai_client/check
 	cd end2end && npx tsc -p jsconfig.json && npx playwright test
 

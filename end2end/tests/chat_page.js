@@ -51,6 +51,28 @@ export class ChatPage {
     return this.answer.innerText();
   }
 
+  /**
+   * Notes inside of the page when how much of the newest answer was there. Asking from outside misses what a fast model
+   * writes between two questions.
+   */
+  async record() {
+    return this.page.evaluateHandle(() => {
+      /** @type {{ at: number, length: number }[]} */
+      const states = [];
+      const log = /** @type {HTMLElement} */ (document.querySelector("#log"));
+      new MutationObserver(() => {
+        let length = 0;
+        for (const prose of log.querySelectorAll(".answer:last-child .prose")) {
+          length += prose.textContent?.length ?? 0;
+        }
+        if (length > 0 && length !== states.at(-1)?.length) {
+          states.push({ at: performance.now() / 1000, length });
+        }
+      }).observe(log, { childList: true, subtree: true, characterData: true });
+      return states;
+    });
+  }
+
   /** Watches the newest answer to its end: how many lengths were seen. */
   async statesUntilEnd() {
     const lengths = new Set();
