@@ -24,13 +24,17 @@ pub(crate) enum Grouping {
     Block,
     /// A row: every block of it has the same scale.
     Row,
+    /// They are not rounded and have none.
+    Unrounded,
 }
 
 impl Grouping {
     /// What activations need that are multiplied with all of these.
     pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
-        let channelwise = |matrix: &&PackedMatrix| matrix.format() == Format::Int4Channel;
-        if matrices.iter().any(channelwise) {
+        let any = |is: fn(Format) -> bool| matrices.iter().any(|matrix| is(matrix.format()));
+        if any(Format::is_float) {
+            Self::Unrounded
+        } else if any(|format| format == Format::Int4Channel) {
             Self::Row
         } else {
             Self::Block
@@ -54,8 +58,10 @@ pub(crate) struct Activations {
     row_sums: Vec<i32>,
     /// Whether rows share a scale even where the weights do not want it.
     by_row: bool,
-    /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
-    floats: Option<Vec<f32>>,
+    /// Whether values are kept even where they are rounded, for whoever wants to know what that does.
+    keeps_floats: bool,
+    /// The values, `[rows, cols]`, when they are kept.
+    floats: Vec<f32>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
     #[cfg(target_arch = "aarch64")]
     quads: Vec<Quad>,
@@ -85,12 +91,13 @@ impl Activations {
 
     /// Keeps the values beside the quants from the next [`Activations::fill`] on, for the products to use instead.
     pub(crate) fn keep_floats(&mut self) {
-        self.floats.get_or_insert_default();
+        self.keeps_floats = true;
     }
 
     /// The values, `[rows, cols]`, when they are kept.
     pub(crate) fn floats(&self) -> Option<&[f32]> {
-        self.floats.as_deref()
+        let kept = self.keeps_floats || self.grouping == Grouping::Unrounded;
+        kept.then(|| &self.floats[..self.rows * self.blocks * BLOCK])
     }
 
     /// What shares a scale.
@@ -143,7 +150,8 @@ impl Activations {
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
         assert_eq!(cols % BLOCK, 0);
-        let grouping = if self.by_row { Grouping::Row } else { grouping };
+        let by_row = self.by_row && grouping == Grouping::Block;
+        let grouping = if by_row { Grouping::Row } else { grouping };
         (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
         let len = rows * self.blocks;
         if self.quants.len() < len {
@@ -153,10 +161,12 @@ impl Activations {
             self.starts.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
-        if let Some(floats) = &mut self.floats {
-            floats.resize(rows * cols, 0.0);
+        let rounded = grouping != Grouping::Unrounded;
+        let kept = self.keeps_floats || !rounded;
+        if kept && self.floats.len() < rows * cols {
+            self.floats.resize(rows * cols, 0.0);
         }
-        let floats = self.floats.as_deref_mut().map(Parts::new);
+        let floats = kept.then(|| Parts::new(&mut self.floats));
         let quants = Parts::new(&mut self.quants);
         let scales = Parts::new(&mut self.scales);
         let sums = Parts::new(&mut self.sums);
@@ -175,6 +185,9 @@ impl Activations {
                     kept.copy_from_slice(values);
                 }
             }
+            if !rounded {
+                return;
+            }
             let writer = RowsWriter {
                 rows: chunk.clone(),
                 all_rows: rows,
@@ -188,7 +201,7 @@ impl Activations {
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
         #[cfg(target_arch = "aarch64")]
-        if rows > 1 && kernel.layout.rows_in_byte == 2 {
+        if rounded && rows > 1 && kernel.layout.rows_in_byte == 2 {
             self.fill_quads(pool);
         }
     }

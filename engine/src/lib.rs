@@ -39,13 +39,14 @@ pub mod metrics;
 pub mod perplexity;
 
 pub use error::Error;
+pub use int4::{Group, Int4};
 pub use packed::{PackedCache, pack};
 pub use request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,
 };
 pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
-pub use weights::Rounding;
+pub use weights::{Quantize, Rounding};
 
 /// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::activations::{Activations, Grouping};
 use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
-use crate::kv::KvCache;
+use crate::kv::{KvCache, Precision};
 use crate::matrix::{self, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
@@ -28,6 +28,7 @@ pub(crate) struct Model {
     config: ModelConfig,
     weights: Weights,
     rope: Rope,
+    kv: Precision,
     kernel: &'static Kernel,
     pool: Pool,
     buffers: Buffers,
@@ -79,6 +80,7 @@ impl Model {
             config,
             weights,
             rope,
+            kv: rounding.kv(),
             kernel,
             pool,
             buffers: Buffers::default(),
@@ -123,6 +125,7 @@ impl Model {
             self.config.layers,
             self.config.kv_heads,
             self.config.head_dim,
+            self.kv,
         )
     }
 

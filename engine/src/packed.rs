@@ -37,11 +37,11 @@ use crate::matrix::{PackedMatrix, Packing};
 use crate::schedule::pool;
 use crate::source::ModelSource;
 use crate::threads::Pool;
-use crate::weights::{self, Rounding};
+use crate::weights::{self, Quantize, Rounding};
 use crate::{Error, LoadOptions};
 
 /// Changes whenever the meaning of the bytes does.
-const LAYOUT_VERSION: &str = "2";
+const LAYOUT_VERSION: &str = "3";
 /// Models whose packed weights take fewer bytes are packed in no time, and not worth a second copy on the disk.
 const WORTH_KEEPING: usize = 64 << 20;
 
@@ -78,14 +78,16 @@ impl PackedFile {
         rounding: Rounding,
         kernel: &Kernel,
     ) -> Result<Option<Self>, Error> {
-        let (family, rounding) = (family(kernel), rounding_name(rounding));
+        let (family, name) = (family(kernel), rounding_name(rounding));
         let path = match cache {
             PackedCache::Off => None,
+            // Floats are copied as they are: a second copy on the disk would not be read faster.
+            _ if rounding.quantize == Quantize::None => None,
             PackedCache::File(path) => {
                 refuse_other_content(path)?;
                 Some(path.clone())
             }
-            PackedCache::Automatic => automatic_path(model.path(), &family, &rounding),
+            PackedCache::Automatic => automatic_path(model.path(), &family, &name),
         };
         let source = Source::of(model.files());
         // Shapes alone do not tell where the rows of a head went.
@@ -93,7 +95,7 @@ impl PackedFile {
         let identity = vec![
             ("nibble.layout_version", LAYOUT_VERSION.to_owned()),
             ("nibble.kernel_family", family),
-            ("nibble.rounding", rounding),
+            ("nibble.rounding", name),
             ("nibble.head_dim", head_dim.to_string()),
         ];
         Ok(path.zip(source).map(|(path, source)| Self {
@@ -137,6 +139,11 @@ impl PackedFile {
 /// What loading the model gives, [`Error::File`] when the packed file cannot be written, and [`Error::Option`] when it has
 /// no place.
 pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBuf, Error> {
+    if options.rounding.quantize == Quantize::None {
+        return Err(Error::Option(
+            "with `quantize` none there is nothing to pack: floats are read as they are".into(),
+        ));
+    }
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
@@ -169,17 +176,12 @@ fn family(kernel: &Kernel) -> String {
 }
 
 fn rounding_name(rounding: Rounding) -> String {
-    let groups = if rounding.channelwise {
-        "channelwise"
-    } else {
-        "groups as stored"
-    };
     let head = if rounding.int4_head {
         "head in int4"
     } else {
         "head as stored"
     };
-    format!("{groups}, {head}")
+    format!("{}, {head}", rounding.quantize)
 }
 
 /// A name in the cache folder for each model, kernel family and rounding.

@@ -15,7 +15,7 @@ use crate::kernel;
 use crate::model::{Model, NewTokens};
 use crate::schedule::{self, pool};
 use crate::source::ModelSource;
-use crate::weights::Rounding;
+use crate::weights::{Quantize, Rounding};
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +88,7 @@ pub fn run(
     options: &Options,
     mut progress: impl FnMut(usize, usize, f64),
 ) -> Result<Report, Error> {
+    let activations = activations(options)?;
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
@@ -106,7 +107,7 @@ pub fn run(
     let tensors = source.tensors();
     let mut model = Model::load(tensors, config, options.rounding, kernel, pool, None)?;
     model.settle();
-    match options.activations {
+    match activations {
         Activations::Int8 => {}
         Activations::Int8Row => model.round_by_row(),
         Activations::F32 => model.keep_floats(),
@@ -131,8 +132,19 @@ pub fn run(
         window,
         tokens_per_second: (windows * window) as f64 / started.elapsed().as_secs_f64(),
         kernel: kernel.name.to_owned(),
-        activations: options.activations,
+        activations,
     })
+}
+
+/// Activations that meet floats are not rounded.
+fn activations(options: &Options) -> Result<Activations, Error> {
+    match (options.rounding.quantize, options.activations) {
+        (Quantize::None, Activations::Int8Row) => Err(Error::Option(
+            "`activations` int8-row rounds what `quantize` none keeps as floats: choose one".into(),
+        )),
+        (Quantize::None, _) => Ok(Activations::F32),
+        (Quantize::Int4(_), activations) => Ok(activations),
+    }
 }
 
 fn window(options: &Options, context: usize) -> Result<usize, Error> {

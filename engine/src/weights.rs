@@ -1,28 +1,22 @@
 //! The weights of a Llama model, packed for one kernel.
 //!
 //! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
-//! output head, where rounding shows most.
+//! output head, where rounding shows most. Or all are floats: see [`Quantize`].
 
 mod blocks;
 mod hugging_face;
+mod rounding;
 
 pub(crate) use hugging_face::HfModel;
+pub use rounding::{Quantize, Rounding};
+pub(crate) use rounding::{Target, Want};
 
 use crate::Error;
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
-use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
+use crate::matrix::{Format, PackedMatrix, Packing, RowSource};
 use crate::packed::PackedFile;
 use crate::threads::Pool;
-
-/// What weights are rounded to beyond what the file already holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rounding {
-    /// In the layers, one scale for a whole row instead of one for 32 weights: smaller, faster and less exact.
-    pub channelwise: bool,
-    /// Four bits for the output head, which is otherwise kept in eight unless the file has it in four.
-    pub int4_head: bool,
-}
 
 /// One transformer layer; matrices are `[outputs, inputs]` under the checkpoint's names.
 pub(crate) struct LayerWeights {
@@ -125,19 +119,10 @@ pub(crate) trait TensorSource {
     fn has(&self, name: &str) -> bool;
 }
 
-/// What a matrix is to be packed as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// As it is stored, floats rounded to this.
-    Stored(Format),
-    /// This, whatever it is stored as.
-    Rounded(Format),
-}
-
-/// The blocks of a matrix and what they are packed as.
+/// The rows of a matrix and what they are packed as.
 pub(crate) struct MatrixSource<'a> {
     pub(crate) format: Format,
-    pub(crate) blocks: BlockSource<'a>,
+    pub(crate) rows: RowSource<'a>,
 }
 
 impl Weights {
@@ -245,31 +230,22 @@ pub(crate) fn plan<'a>(
 ) -> Result<Packing<'a>, Error> {
     let mut packing = Packing::new(kernel);
     let mut add = |name: &str, tensor: &str, shape, want| {
-        let MatrixSource { format, blocks } = source.matrix(tensor, shape, want)?;
-        packing.add(name, shape, format, blocks);
+        let MatrixSource { format, rows } = source.matrix(tensor, shape, want)?;
+        packing.add(name, shape, format, rows);
         Ok::<_, Error>(())
     };
     let (hidden, vocabulary) = (config.hidden, config.vocabulary);
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
-    let stored = Want::Stored(Format::Q8);
-    add("token_embd", "token_embd", [vocabulary, hidden], stored)?;
+    let embedding = rounding.embedding();
+    add("token_embd", "token_embd", [vocabulary, hidden], embedding)?;
     let untied = source.has("output");
     // A rounded head needs a copy: the embedding itself costs no time.
     if untied || rounding.int4_head {
         let tensor = if untied { "output" } else { "token_embd" };
-        let want = if rounding.int4_head {
-            Want::Rounded(Format::Int4)
-        } else {
-            stored
-        };
-        add("output", tensor, [vocabulary, hidden], want)?;
+        add("output", tensor, [vocabulary, hidden], rounding.head()?)?;
     }
-    let want = if rounding.channelwise {
-        Want::Rounded(Format::Int4Channel)
-    } else {
-        Want::Stored(Format::Int4)
-    };
+    let want = rounding.layers();
     for layer in 0..config.layers {
         for (tensor, shape) in [
             ("attn_q", [q_dim, hidden]),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::{PackedCache, Rounding, Sampling};
+use nibble_engine::{PackedCache, Quantize, Rounding, Sampling};
 
 #[cfg(test)]
 mod tests;
@@ -293,17 +293,19 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 /// What weights are rounded to.
 #[derive(Debug, Args)]
 pub(crate) struct RoundingArgs {
-    /// Weights of a layer that share a scale: 32, or a whole row, which is smaller, faster and less exact
+    /// What floats become in the layers: four bits with one scale for 32, 64 or 128 weights or a whole row (channel),
+    /// with -min a minimum too; or none, floats as they are. Blocks of four or eight bits in a file stay as they are,
+    /// but for none and channel
     #[arg(
         long,
-        env = "NIBBLE_GROUP",
+        env = "NIBBLE_QUANTIZE",
         hide_env_values = true,
-        value_name = "32|channel",
-        value_enum,
-        default_value = "32",
+        value_name = "none|g32|g64|g128|channel[-min]",
+        value_parser = quantize(),
+        default_value_t = Quantize::default(),
         hide_possible_values = true
     )]
-    group: Group,
+    quantize: Quantize,
     /// Bits of the output head: 8 unless the file has it in 4, or 4, which is smaller, faster and less exact
     #[arg(
         long,
@@ -341,11 +343,9 @@ impl PackedArgs {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Group {
-    #[value(name = "32")]
-    Block,
-    Channel,
+fn quantize() -> impl TypedValueParser<Value = Quantize> {
+    PossibleValuesParser::new(Quantize::NAMES.map(|(name, _)| name))
+        .try_map(|name| name.parse::<Quantize>())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -359,7 +359,7 @@ enum HeadBits {
 impl RoundingArgs {
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding {
-            channelwise: self.group == Group::Channel,
+            quantize: self.quantize,
             int4_head: self.head_bits == HeadBits::Four,
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::checkpoint::Written;
 use crate::int4::Block;
-use crate::matrix::{Format, PIECE};
+use crate::matrix::{Format, PIECE, RowSource};
 use crate::model::{Model, NewTokens};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
@@ -52,10 +52,10 @@ fn stored() -> Rounding {
 fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
     let folder = tempfile::tempdir().unwrap();
     for kernel in kernel::supported().map(|kernel| kernel.name) {
-        for (channelwise, int4_head) in [(false, false), (true, false), (false, true), (true, true)]
-        {
+        for (name, int4_head) in [("g32", false), ("channel", false), ("g64-min", true)] {
+            let quantize = name.parse().unwrap();
             let rounding = Rounding {
-                channelwise,
+                quantize,
                 int4_head,
             };
             let file = PackedCache::File(folder.path().join(format!("{kernel}{rounding:?}")));
@@ -76,11 +76,12 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
     fs::copy(TINY, &source).unwrap();
     let file = PackedCache::File(folder.path().join("packed"));
     logits(&source, &file, "scalar", stored());
-    let channelwise = Rounding {
-        channelwise: true,
+    // Floats are not kept.
+    let others = Quantize::NAMES[1..].iter().map(|(_, quantize)| Rounding {
+        quantize: *quantize,
         ..stored()
-    };
-    for rounding in [channelwise, stored()] {
+    });
+    for rounding in others.chain([stored()]) {
         assert!(!logits(&source, &file, "scalar", rounding).1);
         assert!(logits(&source, &file, "scalar", rounding).1);
     }
@@ -201,7 +202,12 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
                 quants: std::array::from_fn(|i| (row * 31 + index * 7 + i) as i8 & 15),
                 ..Block::ZERO
             };
-            packing.add(name, [rows, cols], Format::Int4Symmetric, Box::new(block));
+            packing.add(
+                name,
+                [rows, cols],
+                Format::Int4Symmetric,
+                RowSource::of_blocks(block),
+            );
         }
         packing
     };
