@@ -1,5 +1,6 @@
 //! Activations in int8, as the products take them.
 
+mod observer;
 #[cfg(target_arch = "aarch64")]
 mod quad;
 
@@ -9,6 +10,7 @@ use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+pub(crate) use observer::Observer;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use quad::Quad;
 
@@ -62,6 +64,8 @@ pub(crate) struct Activations {
     keeps_floats: bool,
     /// The values, `[rows, cols]`, when they are kept.
     floats: Vec<f32>,
+    /// Looks at the values that are kept.
+    observer: Option<Observer>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
     #[cfg(target_arch = "aarch64")]
     quads: Vec<Quad>,
@@ -92,6 +96,16 @@ impl Activations {
     /// Keeps the values beside the quants from the next [`Activations::fill`] on, for the products to use instead.
     pub(crate) fn keep_floats(&mut self) {
         self.keeps_floats = true;
+    }
+
+    /// Shows the values that are kept to an observer from the next [`Activations::fill`] on.
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Who looks at the values.
+    pub(crate) fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 
     /// The values, `[rows, cols]`, when they are kept.
@@ -200,6 +214,9 @@ impl Activations {
             // SAFETY: every row is written by one thread.
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
+        if let Some(observer) = &mut self.observer {
+            observer.add(&self.floats[..rows * cols], cols);
+        }
         #[cfg(target_arch = "aarch64")]
         if rounded && rows > 1 && kernel.layout.rows_in_byte == 2 {
             self.fill_quads(pool);

@@ -301,12 +301,12 @@ fn shape(name: &str) -> Result<ModelConfig, Error> {
 struct RandomWeights;
 
 impl TensorSource for RandomWeights {
-    fn matrix(
-        &self,
+    fn matrix<'a>(
+        &'a self,
         _name: &str,
         [_, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error> {
         let format = match want {
             Want::Stored(_) => Format::Int4Symmetric,
             Want::Rounded(target) => target.format(),

@@ -9,6 +9,7 @@
 
 mod activations;
 mod attention;
+mod calibration;
 mod capacity;
 mod checkpoint;
 mod config;
@@ -34,10 +35,12 @@ mod weights;
 
 pub mod bench;
 pub mod cgroup;
+pub mod comparison;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;
 
+pub use calibration::Calibration;
 pub use error::Error;
 pub use int4::{Group, Int4};
 pub use packed::{PackedCache, pack};

@@ -6,7 +6,7 @@
 //! each.
 
 use crate::Error;
-use crate::activations::{Activations, Grouping};
+use crate::activations::{Activations, Grouping, Observer};
 use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
@@ -15,7 +15,7 @@ use crate::matrix::{self, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
-use crate::weights::{LayerWeights, Rounding, TensorSource, Weights};
+use crate::weights::{self, LayerWeights, Recipe, TensorSource, Weights};
 
 /// New tokens of one sequence.
 pub(crate) struct NewTokens<'a> {
@@ -66,21 +66,22 @@ struct Buffers {
 
 impl Model {
     /// Reads the weights and packs them for `kernel`, unless `packed` has them.
-    pub(crate) fn load(
-        source: &dyn TensorSource,
+    pub(crate) fn load<'a>(
+        source: &'a dyn TensorSource,
         config: ModelConfig,
-        rounding: Rounding,
+        recipe: impl Into<Recipe<'a>>,
         kernel: &'static Kernel,
         mut pool: Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let weights = Weights::load(source, &config, rounding, kernel, &mut pool, packed)?;
+        let recipe = recipe.into();
+        let weights = Weights::load(source, &config, recipe, kernel, &mut pool, packed)?;
         let rope = Rope::new(config.head_dim, config.rope.clone());
         Ok(Self {
             config,
             weights,
             rope,
-            kv: rounding.kv(),
+            kv: recipe.rounding.kv(),
             kernel,
             pool,
             buffers: Buffers::default(),
@@ -107,6 +108,19 @@ impl Model {
     /// rounding.
     pub(crate) fn keep_floats(&mut self) {
         self.buffers.quantized.keep_floats();
+    }
+
+    /// Looks at the activations of every step from now on, which must be of [`Model::forward_each`].
+    pub(crate) fn observe(&mut self) {
+        let observer = Observer::new(weights::places(self.config.layers));
+        self.buffers.quantized.keep_floats();
+        self.buffers.quantized.observe(observer);
+    }
+
+    /// The mean squares of the columns of activations since [`Model::observe`], in the order of a step.
+    pub(crate) fn observed(&self) -> Vec<Vec<f32>> {
+        let observer = self.buffers.quantized.observer();
+        observer.map(Observer::means).unwrap_or_default()
     }
 
     /// Gives all activations of a row one scale from now on.

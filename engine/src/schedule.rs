@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::calibration::{self, Calibration};
 use crate::capacity::{self, Need};
 use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
@@ -21,7 +22,7 @@ use crate::prompt::ChatTemplate;
 use crate::source::ModelSource;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{self, Rounding};
+use crate::weights::{self, Recipe, Rounding};
 use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 
 /// How to load a model; `None` leaves the choice to the engine.
@@ -37,6 +38,8 @@ pub struct LoadOptions {
     pub kernel: Option<String>,
     /// What weights are rounded to.
     pub rounding: Rounding,
+    /// A text by which the error of rounding is weighed.
+    pub calibration: Option<Calibration>,
     /// Where packed weights are kept.
     pub packed: PackedCache,
     /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`] and what memory allows.
@@ -83,11 +86,17 @@ impl Engine {
         let config = source.config()?;
         let tokenizer = source.tokenizer()?;
         let template = source.template(&tokenizer)?;
-        let packed = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
         let (tensors, rounding) = (source.tensors(), options.rounding);
-        let weights = weights::plan(tensors, &config, rounding, kernel)?.bytes();
+        let calibration = options.calibration.as_ref();
+        let importance = calibration::importance(calibration, &source, rounding, kernel)?;
+        let recipe = Recipe {
+            rounding,
+            importance: importance.as_ref(),
+        };
+        let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+        let weights = weights::plan(tensors, &config, recipe, kernel)?.bytes();
         let context = context(options.context, &config, weights, rounding.kv())?;
-        let model = Model::load(tensors, config, rounding, kernel, pool, packed.as_ref())?;
+        let model = Model::load(tensors, config, recipe, kernel, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
         let info = ModelInfo {

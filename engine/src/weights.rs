@@ -5,9 +5,12 @@
 
 mod blocks;
 mod hugging_face;
+mod importance;
 mod rounding;
 
 pub(crate) use hugging_face::HfModel;
+use importance::{Columns, Place};
+pub(crate) use importance::{Importance, Recipe, places};
 pub use rounding::{Quantize, Rounding};
 pub(crate) use rounding::{Target, Want};
 
@@ -107,7 +110,12 @@ pub(crate) struct Weights {
 /// Where the tensors of a model come from, under GGUF's names without `.weight`.
 pub(crate) trait TensorSource {
     /// A matrix of this shape.
-    fn matrix(&self, name: &str, shape: [usize; 2], want: Want) -> Result<MatrixSource<'_>, Error>;
+    fn matrix<'a>(
+        &'a self,
+        name: &str,
+        shape: [usize; 2],
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error>;
 
     /// A vector of floats.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
@@ -130,12 +138,12 @@ impl Weights {
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: &ModelConfig,
-        rounding: Rounding,
+        recipe: Recipe<'_>,
         kernel: &'static Kernel,
         pool: &mut Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let packing = plan(source, config, rounding, kernel)?;
+        let packing = plan(source, config, recipe, kernel)?;
         let apart = packing.plans().any(|plan| plan.name == "output");
         let output_norm = source.vector("output_norm", config.hidden)?;
         let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
@@ -144,7 +152,12 @@ impl Weights {
         let kept = packed.and_then(|file| file.read(&packing, pool));
         let mut packed = match kept {
             Some(matrices) => matrices,
-            None => pack(packing, pool, packed)?,
+            None => {
+                if let Some(importance) = recipe.importance {
+                    importance.find(pool.threads())?;
+                }
+                pack(packing, pool, packed)?
+            }
         }
         .into_iter();
         // The order is that of `plan`.
@@ -225,9 +238,11 @@ impl Weights {
 pub(crate) fn plan<'a>(
     source: &'a dyn TensorSource,
     config: &ModelConfig,
-    rounding: Rounding,
+    recipe: impl Into<Recipe<'a>>,
     kernel: &'static Kernel,
 ) -> Result<Packing<'a>, Error> {
+    let recipe = recipe.into();
+    let rounding = recipe.rounding;
     let mut packing = Packing::new(kernel);
     let mut add = |name: &str, tensor: &str, shape, want| {
         let MatrixSource { format, rows } = source.matrix(tensor, shape, want)?;
@@ -243,19 +258,21 @@ pub(crate) fn plan<'a>(
     // A rounded head needs a copy: the embedding itself costs no time.
     if untied || rounding.int4_head {
         let tensor = if untied { "output" } else { "token_embd" };
-        add("output", tensor, [vocabulary, hidden], rounding.head()?)?;
+        let head = rounding.head(recipe.head_columns(config.layers))?;
+        add("output", tensor, [vocabulary, hidden], head)?;
     }
-    let want = rounding.layers();
+    use Place::{Attention, AttentionOutput, FeedForward, FeedForwardOutput};
     for layer in 0..config.layers {
-        for (tensor, shape) in [
-            ("attn_q", [q_dim, hidden]),
-            ("attn_k", [kv_dim, hidden]),
-            ("attn_v", [kv_dim, hidden]),
-            ("attn_output", [hidden, q_dim]),
-            ("ffn_gate", [config.ffn, hidden]),
-            ("ffn_up", [config.ffn, hidden]),
-            ("ffn_down", [hidden, config.ffn]),
+        for (tensor, shape, place) in [
+            ("attn_q", [q_dim, hidden], Attention),
+            ("attn_k", [kv_dim, hidden], Attention),
+            ("attn_v", [kv_dim, hidden], Attention),
+            ("attn_output", [hidden, q_dim], AttentionOutput),
+            ("ffn_gate", [config.ffn, hidden], FeedForward),
+            ("ffn_up", [config.ffn, hidden], FeedForward),
+            ("ffn_down", [hidden, config.ffn], FeedForwardOutput),
         ] {
+            let want = rounding.layers(recipe.columns(layer, place));
             let name = format!("blk.{layer}.{tensor}");
             add(&name, &name, shape, want)?;
         }

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Pack(PackArgs),
     /// Measure how well the model foretells a text
     Perplexity(PerplexityArgs),
+    /// Measure what each quantisation of a model costs: bits, perplexity, distance from the unquantised model
+    CompareQuantization(CompareQuantizationArgs),
     /// List the matrix kernels and which of them this CPU runs
     Kernels(KernelsArgs),
 }
@@ -203,7 +205,47 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
     #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareQuantizationArgs {
+    /// The text, UTF-8
+    #[arg(long = "file", value_name = "PATH")]
+    pub(crate) text: PathBuf,
+    /// Tokens of a window, of which the second half counts [default: 512]
+    #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
+    pub(crate) context: Option<usize>,
+    /// What to compare with none, as --quantize names it, such as g32,channel [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choice(), hide_possible_values = true)]
+    pub(crate) choices: Vec<Quantize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) head: HeadArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// The text by which weights are rounded.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrationArgs {
+    /// A UTF-8 text of the kind that the model will read: rounding floats, the weights that it needs most lose least. Some
+    /// thousand words are enough; the unrounded model reads them first
+    #[arg(
+        long,
+        env = "NIBBLE_CALIBRATE",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) calibrate: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -224,6 +266,8 @@ pub(crate) struct PerplexityArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
@@ -306,6 +350,13 @@ pub(crate) struct RoundingArgs {
         hide_possible_values = true
     )]
     quantize: Quantize,
+    #[command(flatten)]
+    head: HeadArgs,
+}
+
+/// What the output head is rounded to.
+#[derive(Debug, Args)]
+pub(crate) struct HeadArgs {
     /// Bits of the output head: 8 unless the file has it in 4, or 4, which is smaller, faster and less exact
     #[arg(
         long,
@@ -343,6 +394,12 @@ impl PackedArgs {
     }
 }
 
+/// A choice beside `none`.
+fn choice() -> impl TypedValueParser<Value = Quantize> {
+    PossibleValuesParser::new(Quantize::NAMES[1..].iter().map(|(name, _)| *name))
+        .try_map(|name| name.parse::<Quantize>())
+}
+
 fn quantize() -> impl TypedValueParser<Value = Quantize> {
     PossibleValuesParser::new(Quantize::NAMES.map(|(name, _)| name))
         .try_map(|name| name.parse::<Quantize>())
@@ -360,8 +417,14 @@ impl RoundingArgs {
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding {
             quantize: self.quantize,
-            int4_head: self.head_bits == HeadBits::Four,
+            int4_head: self.head.is_int4(),
         }
+    }
+}
+
+impl HeadArgs {
+    pub(crate) fn is_int4(&self) -> bool {
+        self.head_bits == HeadBits::Four
     }
 }
 
@@ -390,6 +453,8 @@ pub(crate) struct ModelArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     #[command(flatten)]

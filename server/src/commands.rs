@@ -4,6 +4,7 @@ use crate::cli::Command;
 
 mod bench;
 mod chat;
+mod compare_quantization;
 mod figures;
 mod generate;
 mod health;
@@ -12,6 +13,7 @@ mod loading;
 mod pack;
 mod perplexity;
 mod serve;
+mod text;
 mod tokenize;
 
 /// Does what was asked.
@@ -25,6 +27,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Pack(args) => pack::run(args),
         Command::Perplexity(args) => perplexity::run(&args),
+        Command::CompareQuantization(args) => compare_quantization::run(&args),
         Command::Kernels(args) => kernels::run(&args),
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::checkpoint::Gguf;
 use crate::emulated;
 use crate::kernel;
-use crate::weights::Quantize;
+use crate::weights::{Quantize, Rounding};
 
 /// Longer than two spans of attention.
 const TOKENS: usize = 600;

@@ -2,10 +2,12 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::Calibration;
 use crate::checkpoint::Written;
 use crate::int4::Block;
 use crate::matrix::{Format, PIECE, RowSource};
 use crate::model::{Model, NewTokens};
+use crate::weights::Rounding;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
@@ -104,6 +106,67 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
     rewrite(&bytes);
     assert!(!logits(&source, &file, fastest, stored()).1);
     assert!(logits(&source, &file, fastest, stored()).1);
+}
+
+#[test]
+fn a_file_of_another_calibration_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = PackedCache::File(folder.path().join("packed"));
+    let rounding = Rounding {
+        quantize: "channel".parse().unwrap(),
+        int4_head: true,
+    };
+    let text = |text: &str| Some(Calibration(text.into()));
+    let options = LoadOptions {
+        model: TINY.into(),
+        packed: cache.clone(),
+        rounding,
+        calibration: text("one"),
+        ..LoadOptions::default()
+    };
+    pack(&options, &|_, _| {}).unwrap();
+    let source = ModelSource::open(TINY.as_ref()).unwrap();
+    let config = source.config().unwrap();
+    let kernel = kernel::choose(None).unwrap();
+    let mut paths = Vec::new();
+    for (text, fits) in [(None, false), (text("one"), true), (text("other"), false)] {
+        let importance = calibration::importance(text.as_ref(), &source, rounding, kernel).unwrap();
+        let recipe = Recipe {
+            rounding,
+            importance: importance.as_ref(),
+        };
+        let file = PackedFile::of(&cache, &source, recipe, kernel).unwrap();
+        let packing = weights::plan(source.tensors(), &config, recipe, kernel).unwrap();
+        let pool = &mut Pool::new(1).unwrap();
+        let read = file.unwrap().read(&packing, pool);
+        assert_eq!(read.is_some(), fits, "{text:?}");
+        let automatic = PackedFile::of(&PackedCache::Automatic, &source, recipe, kernel);
+        paths.push(automatic.unwrap().unwrap().path);
+    }
+    assert!(paths[0] != paths[1] && paths[1] != paths[2] && paths[0] != paths[2]);
+}
+
+#[test]
+fn floats_are_not_packed() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        int4_head: false,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = PackedCache::File(folder.path().join("packed"));
+    let fastest = kernel::choose(None).unwrap().name;
+    for _ in 0..2 {
+        assert!(!logits(TINY.as_ref(), &cache, fastest, rounding).1);
+    }
+    let options = LoadOptions {
+        model: TINY.into(),
+        packed: cache,
+        rounding,
+        ..LoadOptions::default()
+    };
+    let error = pack(&options, &|_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("nothing to pack"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

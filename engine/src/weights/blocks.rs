@@ -5,7 +5,7 @@ mod tests;
 
 use half::f16;
 
-use super::{MatrixSource, Target, TensorSource, Want};
+use super::{Columns, MatrixSource, Target, TensorSource, Want};
 use crate::Error;
 use crate::checkpoint::{
     Gguf, IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
@@ -14,12 +14,12 @@ use crate::int4::{BLOCK, Block};
 use crate::matrix::{Format, RowSource, RowWriter};
 
 impl TensorSource for Gguf {
-    fn matrix(
-        &self,
+    fn matrix<'a>(
+        &'a self,
         name: &str,
         [rows, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error> {
         let tensor = tensor(self, &format!("{name}.weight"), &[rows, cols])?;
         Ok(StoredMatrix::new(tensor, RowOrder::AsStored).source(want))
     }
@@ -93,7 +93,7 @@ impl<'a> StoredMatrix<'a> {
     }
 
     /// The rows of the matrix as what is wanted.
-    pub(super) fn source(self, want: Want) -> MatrixSource<'a> {
+    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
         let kind = self.tensor.kind;
         let (stored, wanted) = (stored_format(kind), want.target());
         let Some(target) = wanted else {
@@ -104,7 +104,7 @@ impl<'a> StoredMatrix<'a> {
             let rows = RowSource::Floats(Box::new(move |row, to| self.floats(row, to)));
             return MatrixSource { format, rows };
         };
-        let rounds = |format: &Format| want == Want::Rounded(target) && !target.keeps(*format);
+        let rounds = |format: &Format| matches!(want, Want::Rounded(_)) && !target.keeps(*format);
         let as_stored = stored.filter(|format| !rounds(format));
         let rows: RowWriter<'a, Block> = match as_stored {
             Some(_) => Box::new(move |row, to| self.stored_blocks(row, to)),
@@ -126,11 +126,18 @@ impl<'a> StoredMatrix<'a> {
     }
 
     /// A row rounded to blocks.
-    fn rounded_blocks(&self, row: usize, target: Target, to: &mut [Block]) -> Result<(), Error> {
+    fn rounded_blocks(
+        &self,
+        row: usize,
+        target: Target<'_>,
+        to: &mut [Block],
+    ) -> Result<(), Error> {
         let mut floats = vec![0.0; to.len() * BLOCK];
         self.floats(row, &mut floats)?;
         match target {
-            Target::Int4(int4) => int4.round(&floats, None, to),
+            Target::Int4(int4, columns) => {
+                int4.round(&floats, columns.map(Columns::numbers), to);
+            }
             Target::Q8 => {
                 for (block, floats) in to.iter_mut().zip(floats.as_chunks().0) {
                     *block = Block::q8(floats);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::importance::Columns;
 use crate::Error;
 use crate::int4::{Group, Int4};
 use crate::kv::Precision;
@@ -95,18 +96,18 @@ impl FromStr for Quantize {
 }
 
 /// What a matrix is to be packed as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Want<'a> {
     /// Floats.
     Floats,
     /// As it is stored, floats rounded to this.
-    Stored(Target),
+    Stored(Target<'a>),
     /// This, whatever it is stored as.
-    Rounded(Target),
+    Rounded(Target<'a>),
 }
 
-impl Want {
-    pub(crate) fn target(self) -> Option<Target> {
+impl<'a> Want<'a> {
+    pub(crate) fn target(self) -> Option<Target<'a>> {
         match self {
             Self::Floats => None,
             Self::Stored(target) | Self::Rounded(target) => Some(target),
@@ -115,34 +116,32 @@ impl Want {
 }
 
 /// What floats are rounded to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'a> {
     Q8,
-    Int4(Int4),
+    /// With what the columns count, if not all the same.
+    Int4(Int4, Option<Columns<'a>>),
 }
 
-impl Target {
+impl Target<'_> {
     /// The format that holds it. Groups of more than 32 repeat their scale in every block of 32, for which the kernels
     /// are made: they cost as much as groups of 32.
     pub(crate) fn format(self) -> Format {
         match self {
             Self::Q8 => Format::Q8,
-            Self::Int4(Int4 { min: true, .. }) => Format::Int4,
-            Self::Int4(Int4 {
-                group: Group::Channel,
-                ..
-            }) => Format::Int4Channel,
-            Self::Int4(_) => Format::Int4Symmetric,
+            Self::Int4(Int4 { min: true, .. }, _) => Format::Int4,
+            Self::Int4(int4, _) if int4.group == Group::Channel => Format::Int4Channel,
+            Self::Int4(..) => Format::Int4Symmetric,
         }
     }
 }
 
-impl Target {
+impl Target<'_> {
     /// Whether rounding what has this format would only add an error.
     pub(crate) fn keeps(self, stored: Format) -> bool {
         match self {
             Self::Q8 => stored == Format::Q8,
-            Self::Int4(int4) => {
+            Self::Int4(int4, _) => {
                 let blocks = matches!(stored, Format::Int4 | Format::Int4Symmetric);
                 blocks && int4.group != Group::Channel
             }
@@ -159,7 +158,7 @@ impl Rounding {
         }
     }
 
-    pub(crate) fn embedding(self) -> Want {
+    pub(crate) fn embedding(self) -> Want<'static> {
         match self.quantize {
             Quantize::None => Want::Floats,
             Quantize::Int4(_) => Want::Stored(Target::Q8),
@@ -168,7 +167,7 @@ impl Rounding {
 
     /// # Errors
     /// [`Error::Option`] when the head would be rounded and nothing else.
-    pub(crate) fn head(self) -> Result<Want, Error> {
+    pub(super) fn head(self, columns: Option<Columns<'_>>) -> Result<Want<'_>, Error> {
         let int4 = Int4 {
             group: Group::Of32,
             min: true,
@@ -177,18 +176,18 @@ impl Rounding {
             (true, Quantize::None) => Err(Error::Option(
                 "`head-bits` 4 rounds the output head, and `quantize` none rounds nothing: choose one".into(),
             )),
-            (true, _) => Ok(Want::Rounded(Target::Int4(int4))),
+            (true, _) => Ok(Want::Rounded(Target::Int4(int4, columns))),
             (false, _) => Ok(self.embedding()),
         }
     }
 
-    pub(crate) fn layers(self) -> Want {
+    pub(super) fn layers(self, columns: Option<Columns<'_>>) -> Want<'_> {
         match self.quantize {
             Quantize::None => Want::Floats,
             Quantize::Int4(int4) if int4.group == Group::Channel => {
-                Want::Rounded(Target::Int4(int4))
+                Want::Rounded(Target::Int4(int4, columns))
             }
-            Quantize::Int4(int4) => Want::Stored(Target::Int4(int4)),
+            Quantize::Int4(int4) => Want::Stored(Target::Int4(int4, columns)),
         }
     }
 }

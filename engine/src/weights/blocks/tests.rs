@@ -2,15 +2,15 @@ use super::*;
 use crate::checkpoint::{MappedFile, golden_blocks};
 use crate::weights::Quantize;
 
-fn int4(name: &str) -> Target {
+fn int4(name: &str) -> Target<'static> {
     match name.parse() {
-        Ok(Quantize::Int4(int4)) => Target::Int4(int4),
+        Ok(Quantize::Int4(int4)) => Target::Int4(int4, None),
         other => panic!("{other:?}"),
     }
 }
 
 /// The rows of a matrix of two rows of 32 numbers, as what is wanted.
-fn rows(kind: TensorType, bytes: &[u8], want: Want) -> Result<Vec<f32>, String> {
+fn rows(kind: TensorType, bytes: &[u8], want: Want<'_>) -> Result<Vec<f32>, String> {
     let file = MappedFile::of_bytes("model.gguf", bytes);
     let tensor = Tensor {
         name: "blk.0.ffn_up.weight",
@@ -99,7 +99,7 @@ fn what_is_no_number_is_refused_with_the_name_of_its_tensor() {
 }
 
 /// The largest error of a matrix of two rows, relative to its largest number.
-fn error(kind: TensorType, bytes: &[u8], want: Want) -> (Format, f32) {
+fn error(kind: TensorType, bytes: &[u8], want: Want<'_>) -> (Format, f32) {
     let numbers = kind.dequantize(bytes);
     let cols = numbers.len() / 2;
     let file = MappedFile::of_bytes("w", bytes);
