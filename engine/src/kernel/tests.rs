@@ -323,6 +323,34 @@ fn a_row_of_activations_may_share_a_scale() {
 }
 
 #[test]
+fn products_of_floats_are_sums_of_products_with_the_same_bits_by_every_kernel() {
+    let mut random = Random::new(11);
+    for cols in [8, 16, 24, 96, 576] {
+        for (rows, x_rows) in [(1, 1), (3, 2), (2, 4), (5, 7), (8, 9)] {
+            let (weights, x) = (random.floats(rows * cols), random.floats(x_rows * cols));
+            let found = supported().map(|kernel| {
+                let mut out = vec![f32::NAN; rows * x_rows];
+                kernel.dots(&weights, &x, cols, &mut out);
+                out
+            });
+            let found: Vec<_> = found.collect();
+            for (kernel, other) in supported().zip(&found) {
+                assert_eq!(bits(other), bits(&found[0]), "{kernel:?}, {cols} columns");
+            }
+            let mut products = found[0].iter();
+            for x in x.chunks_exact(cols) {
+                for weights in weights.chunks_exact(cols) {
+                    let terms = weights.iter().zip(x);
+                    let exact: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                    let found = f64::from(*products.next().unwrap());
+                    assert!((found - exact).abs() < 1e-5, "{found}, not {exact}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn rms_norm_swiglu_and_rope_follow_their_formulas() {
     let mut random = Random::new(5);
     for kernel in supported() {
