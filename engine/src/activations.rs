@@ -1,5 +1,6 @@
 //! Activations in int8, as the products take them.
 
+mod observer;
 #[cfg(target_arch = "aarch64")]
 mod quad;
 
@@ -9,6 +10,7 @@ use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+pub(crate) use observer::Observer;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use quad::Quad;
 
@@ -24,13 +26,17 @@ pub(crate) enum Grouping {
     Block,
     /// A row: every block of it has the same scale.
     Row,
+    /// They are not rounded and have none.
+    Unrounded,
 }
 
 impl Grouping {
     /// What activations need that are multiplied with all of these.
     pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
-        let channelwise = |matrix: &&PackedMatrix| matrix.format() == Format::Int4Channel;
-        if matrices.iter().any(channelwise) {
+        let any = |is: fn(Format) -> bool| matrices.iter().any(|matrix| is(matrix.format()));
+        if any(Format::is_float) {
+            Self::Unrounded
+        } else if any(|format| format == Format::Int4Channel) {
             Self::Row
         } else {
             Self::Block
@@ -57,8 +63,12 @@ pub(crate) struct Activations {
     row_sums: Vec<i32>,
     /// Whether rows share a scale even where the weights do not want it.
     by_row: bool,
-    /// The values that were quantised, `[rows, cols]`, for whoever wants to know what rounding them does.
-    floats: Option<Vec<f32>>,
+    /// Whether values are kept even where they are rounded, for whoever wants to know what that does.
+    keeps_floats: bool,
+    /// The values, `[rows, cols]`, when they are kept.
+    floats: Vec<f32>,
+    /// Looks at the values that are kept.
+    observer: Option<Observer>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
     #[cfg(target_arch = "aarch64")]
     quads: Vec<Quad>,
@@ -166,12 +176,23 @@ impl Activations {
 
     /// Keeps the values beside the quants from the next [`Activations::fill`] on, for the products to use instead.
     pub(crate) fn keep_floats(&mut self) {
-        self.floats.get_or_insert_default();
+        self.keeps_floats = true;
+    }
+
+    /// Shows the values that are kept to an observer from the next [`Activations::fill`] on.
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Who looks at the values.
+    pub(crate) fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 
     /// The values, `[rows, cols]`, when they are kept.
     pub(crate) fn floats(&self) -> Option<&[f32]> {
-        self.floats.as_deref()
+        let kept = self.keeps_floats || self.grouping == Grouping::Unrounded;
+        kept.then(|| &self.floats[..self.rows * self.blocks * BLOCK])
     }
 
     /// Panels that there are.
@@ -223,10 +244,12 @@ impl Activations {
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
-        let grouping = if self.by_row { Grouping::Row } else { grouping };
+        let by_row = self.by_row && grouping == Grouping::Block;
+        let grouping = if by_row { Grouping::Row } else { grouping };
         self.shape(grouping, [rows, cols], pool.threads());
         let mut floats = std::mem::take(&mut self.floats);
-        let kept = floats.as_deref_mut().map(Parts::new);
+        let rounded = grouping != Grouping::Unrounded;
+        let kept = (self.keeps_floats || !rounded).then(|| Parts::new(&mut floats));
         let writer = self.writer();
         // Fewer than four rows are not worth a barrier; a power of two of them is never of two panels.
         let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
@@ -241,17 +264,25 @@ impl Activations {
                     kept.copy_from_slice(values);
                 }
             }
+            if !rounded {
+                return;
+            }
             let writer = writer.rows(chunk.clone(), 0);
             // SAFETY: every row is written by one thread.
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
         self.floats = floats;
-        self.finish(pool, kernel);
+        if let Some(observer) = &mut self.observer {
+            observer.add(&self.floats[..rows * cols], cols);
+        }
+        if rounded {
+            self.finish(pool, kernel);
+        }
     }
 
     /// Whether values can be quantised block by block, as they come, with nothing kept of them.
     pub(crate) fn take_blocks(&self, grouping: Grouping) -> bool {
-        grouping == Grouping::Block && !self.by_row && self.floats.is_none()
+        grouping == Grouping::Block && !self.by_row && self.floats().is_none()
     }
 
     /// Gives the activations a shape, to be written block by block; panels are those of any other activations of as
@@ -304,8 +335,10 @@ impl Activations {
             self.starts.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
-        if let Some(floats) = &mut self.floats {
-            floats.resize(rows * cols, 0.0);
+        let rounded = grouping != Grouping::Unrounded;
+        let kept = self.keeps_floats || !rounded;
+        if kept && self.floats.len() < rows * cols {
+            self.floats.resize(rows * cols, 0.0);
         }
     }
 }

@@ -4,6 +4,8 @@
 //! positions are cut at multiples of [`SPAN`] whatever the batch or the chunk of the prefill, and the spans of a row
 //! are merged in order: the same bits, whether one thread does all spans of a row or several share them.
 
+mod exact;
+
 use std::ops::Range;
 
 use half::f16;
@@ -216,6 +218,16 @@ impl Attention {
         queries: &[f32],
         out: &mut [f32],
     ) {
+        if !self.sequences.is_empty() && caches(0).iter().any(HeadCache::is_exact) {
+            let sequences = &self.sequences;
+            let step = exact::Step {
+                kernel,
+                shape,
+                sequences,
+                queries,
+            };
+            return step.run(pool, caches, &mut self.scratch, out);
+        }
         let head_dim = shape.head_dim;
         let (partial_len, scratch_len) = (partial_len(head_dim), scratch_len(head_dim));
         let share = !self.partials.is_empty();

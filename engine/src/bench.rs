@@ -17,7 +17,7 @@ use crate::config::{ModelConfig, RopeConfig};
 use crate::int4::Block;
 use crate::kernel;
 use crate::kv::KvCache;
-use crate::matrix::Format;
+use crate::matrix::{Format, RowSource};
 use crate::memory::HugePages;
 use crate::model::{Model, NewTokens};
 use crate::packed::{PackedCache, PackedFile};
@@ -201,7 +201,8 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         head_dim,
         ..
     } = *model.config();
-    let kv_bytes = KvCache::bytes_per_token(depth, kv_heads, head_dim) as f64;
+    let kv_bytes =
+        KvCache::bytes_per_token(depth, kv_heads, head_dim, options.rounding.kv()) as f64;
     let step_bytes = weight_bytes as f64 + options.batch as f64 * kv_bytes * positions as f64;
     Ok(Report {
         model: name,
@@ -300,31 +301,23 @@ fn shape(name: &str) -> Result<ModelConfig, Error> {
 struct RandomWeights;
 
 impl TensorSource for RandomWeights {
-    fn matrix(
-        &self,
+    fn matrix<'a>(
+        &'a self,
         _name: &str,
         [_, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
-        // Keeps the activations near 1 from layer to layer.
-        let scale = f16::from_f32(0.2 / (cols as f32).sqrt());
-        let min = f16::from_f32(-8.0 * scale.to_f32());
-        let blocks = move |row: usize, block: usize| {
-            let mut state = ((row << 20 | block) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-            let quants = std::array::from_fn(|_: usize| {
-                state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
-                (state >> 60) as i8
-            });
-            Block { scale, min, quants }
-        };
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error> {
         let format = match want {
             Want::Stored(_) => Format::Int4Symmetric,
-            Want::Rounded(format) => format,
+            Want::Rounded(target) => target.format(),
+            Want::Floats => {
+                return Err(Error::Option(
+                    "random weights of a shape are four-bit blocks: `quantize` none takes a model's file".into(),
+                ));
+            }
         };
-        Ok(MatrixSource {
-            format,
-            blocks: Box::new(blocks),
-        })
+        let rows = Self::rows(cols);
+        Ok(MatrixSource { format, rows })
     }
 
     fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
@@ -337,6 +330,23 @@ impl TensorSource for RandomWeights {
 
     fn has(&self, _name: &str) -> bool {
         false
+    }
+}
+
+impl RandomWeights {
+    /// Rows of so many columns.
+    fn rows(cols: usize) -> RowSource<'static> {
+        // Keeps the activations near 1 from layer to layer.
+        let scale = f16::from_f32(0.2 / (cols as f32).sqrt());
+        let min = f16::from_f32(-8.0 * scale.to_f32());
+        RowSource::of_blocks(move |row, block| {
+            let mut state = ((row << 20 | block) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let quants = std::array::from_fn(|_: usize| {
+                state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
+                (state >> 60) as i8
+            });
+            Block { scale, min, quants }
+        })
     }
 }
 

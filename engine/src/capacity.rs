@@ -9,7 +9,7 @@ use crate::Error;
 use crate::cgroup::Cgroup;
 use crate::config::ModelConfig;
 use crate::generate::PREFILL;
-use crate::kv::{KEY_BLOCK, KvCache};
+use crate::kv::{KEY_BLOCK, KvCache, Precision};
 
 /// Conversations, connections, and what the allocator holds back.
 const REST: u64 = 48 << 20;
@@ -26,14 +26,19 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    pub(crate) fn of(config: &ModelConfig, weights: u64) -> Self {
+    pub(crate) fn of(config: &ModelConfig, weights: u64, kv: Precision) -> Self {
         let q_dim = config.heads * config.head_dim;
         // The rows of a prefill step in f32, and as much again in int8 and for sums.
         let row = 3 * config.hidden + 3 * q_dim + 3 * config.ffn;
         let buffers = 4 * (PREFILL * row + config.vocabulary) as u64;
         Self {
             fixed: weights + buffers + REST,
-            kv_per_token: KvCache::bytes_per_token(config.layers, config.kv_heads, config.head_dim),
+            kv_per_token: KvCache::bytes_per_token(
+                config.layers,
+                config.kv_heads,
+                config.head_dim,
+                kv,
+            ),
         }
     }
 

@@ -80,6 +80,7 @@ struct VectorOps {
     softmax_weights: unsafe fn(&[f32], f32, f32, &mut [f32]) -> f32,
     rope: unsafe fn(&mut [f32], &[f32]),
     attend: unsafe fn(&Span<'_>, &mut [f32], &mut Partial<'_>),
+    dots: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
 }
 
 impl std::fmt::Debug for Kernel {
@@ -159,6 +160,7 @@ impl Kernel {
             Format::Int4 | Format::Int4Symmetric => self.int4,
             Format::Int4Channel => self.channel,
             Format::Q8 => self.q8,
+            Format::Bf16 | Format::F32 => panic!("floats are multiplied by `dots`"),
         };
         // SAFETY: this CPU has the kernel's features (module header); the shapes were just checked.
         unsafe { product(tiles, x, out) }
@@ -205,6 +207,15 @@ impl Kernel {
         assert_eq!(head.len(), angles.len());
         // SAFETY: this CPU has the kernel's features (module header).
         unsafe { (self.ops.rope)(head, angles) }
+    }
+
+    /// Products of float rows: `weights` is `[rows, cols]`, `x` `[x rows, cols]` and `out` `[x rows, rows]`.
+    pub(crate) fn dots(&self, weights: &[f32], x: &[f32], cols: usize, out: &mut [f32]) {
+        let (rows, x_rows) = (weights.len() / cols, x.len() / cols);
+        assert_eq!((rows * cols, x_rows * cols), (weights.len(), x.len()));
+        assert_eq!(out.len(), rows * x_rows, "shape of the product");
+        // SAFETY: this CPU has the kernel's features (module header).
+        unsafe { (self.ops.dots)(weights, x, cols, out) }
     }
 
     /// Attention of a few query rows over one span of positions; `scratch` holds a block of keys.
@@ -334,12 +345,12 @@ impl Group<'_> {
 
     /// The quants of one row in order of its columns, 0 to 15 or signed.
     pub(crate) fn row_quants(&self, row: usize) -> [i8; BLOCK] {
-        std::array::from_fn(|column| match self.format {
-            Format::Q8 => self.bytes[self.layout.quant_index(row, column)].cast_signed(),
-            Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
-                let (index, shift) = self.layout.nibble_index(row, column);
-                (self.bytes[index] >> shift & 15).cast_signed()
+        std::array::from_fn(|column| {
+            if self.format == Format::Q8 {
+                return self.bytes[self.layout.quant_index(row, column)].cast_signed();
             }
+            let (index, shift) = self.layout.nibble_index(row, column);
+            (self.bytes[index] >> shift & 15).cast_signed()
         })
     }
 }

@@ -9,6 +9,7 @@
 
 mod activations;
 mod attention;
+mod calibration;
 mod capacity;
 mod checkpoint;
 mod config;
@@ -34,18 +35,21 @@ mod weights;
 
 pub mod bench;
 pub mod cgroup;
+pub mod comparison;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;
 
+pub use calibration::Calibration;
 pub use error::Error;
+pub use int4::{Group, Int4};
 pub use packed::{KeptWeights, PackedCache, pack};
 pub use request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,
 };
 pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
-pub use weights::Rounding;
+pub use weights::{Quantize, Rounding};
 
 /// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
 //! lie in one piece of memory.
 
+mod floats;
 mod gated;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use self::gated::multiply_gated;
 use crate::Error;
@@ -28,18 +29,29 @@ pub(crate) enum Format {
     Int4Channel,
     /// Bytes with a scale: 8.5 bits a weight.
     Q8,
+    /// Floats of two bytes, row after row. Like [`Format::F32`] it is multiplied with activations that are floats too.
+    Bf16,
+    /// Floats of four bytes, row after row.
+    F32,
 }
 
 impl Format {
-    /// Every format.
-    pub(crate) const ALL: [Self; 4] =
+    /// Every format that kernels multiply with rounded activations.
+    pub(crate) const QUANTIZED: [Self; 4] =
         [Self::Int4, Self::Int4Symmetric, Self::Int4Channel, Self::Q8];
 
-    /// Bytes of the quants of one block of one row.
+    /// Whether nothing was rounded.
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::Bf16 | Self::F32)
+    }
+
+    /// Bytes of the quants, or floats, of one block of one row.
     pub(crate) fn quant_bytes(self) -> usize {
         match self {
             Self::Int4 | Self::Int4Symmetric | Self::Int4Channel => BLOCK / 2,
             Self::Q8 => BLOCK,
+            Self::Bf16 => BLOCK * 2,
+            Self::F32 => BLOCK * 4,
         }
     }
 
@@ -48,7 +60,7 @@ impl Format {
         match self {
             Self::Int4 => 2,
             Self::Int4Symmetric | Self::Q8 => 1,
-            Self::Int4Channel => 0,
+            Self::Int4Channel | Self::Bf16 | Self::F32 => 0,
         }
     }
 
@@ -119,6 +131,9 @@ impl PackedMatrix {
     /// Dequantises one row.
     pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols);
+        if self.format.is_float() {
+            return self.widen(row, out);
+        }
         let layout = self.kernel.layout;
         let tile = self.tiles(0..self.tile_count()).tile(row / layout.rows);
         let row = row % layout.rows;
@@ -127,7 +142,7 @@ impl PackedMatrix {
                 Format::Int4 => (group.scale(row), group.min(row)),
                 Format::Int4Symmetric => (group.scale(row), None),
                 Format::Int4Channel => (tile.channel_scale(row), None),
-                Format::Q8 => (group.scale(row), Some(0.0)),
+                Format::Q8 | Format::Bf16 | Format::F32 => (group.scale(row), Some(0.0)),
             };
             let min = min.unwrap_or(-8.0 * scale);
             *out = group.row_quants(row).map(|q| scale * f32::from(q) + min);
@@ -155,8 +170,28 @@ impl PackedMatrix {
 /// enough to be checked before the caches lose it, and many enough for many threads.
 pub(crate) const PIECE: usize = 2 << 20;
 
-/// Yields the block of a matrix at (row, index in the row).
-pub(crate) type BlockSource<'a> = Box<dyn Fn(usize, usize) -> Block + Sync + 'a>;
+/// Writes a row of a matrix that will be packed: called from all threads with the row's number and room for it.
+pub(crate) type RowWriter<'a, T> = Box<dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync + 'a>;
+
+/// Where the rows of a matrix come from.
+pub(crate) enum RowSource<'a> {
+    /// For the quantised formats.
+    Blocks(RowWriter<'a, Block>),
+    /// For the formats of floats.
+    Floats(RowWriter<'a, f32>),
+}
+
+impl<'a> RowSource<'a> {
+    /// Blocks that are made one by one, from the row and the index in it.
+    pub(crate) fn of_blocks(block: impl Fn(usize, usize) -> Block + Sync + 'a) -> Self {
+        Self::Blocks(Box::new(move |row, blocks| {
+            for (index, to) in blocks.iter_mut().enumerate() {
+                *to = block(row, index);
+            }
+            Ok(())
+        }))
+    }
+}
 
 /// A matrix that will be packed.
 pub(crate) struct Plan<'a> {
@@ -165,7 +200,7 @@ pub(crate) struct Plan<'a> {
     format: Format,
     /// Its place in the memory.
     pub(crate) bytes: Range<usize>,
-    source: BlockSource<'a>,
+    source: RowSource<'a>,
 }
 
 impl Plan<'_> {
@@ -202,10 +237,12 @@ impl<'a> Packing<'a> {
         name: &str,
         shape: [usize; 2],
         format: Format,
-        source: BlockSource<'a>,
+        source: RowSource<'a>,
     ) {
         let [rows, cols] = shape;
         assert_eq!(cols % BLOCK, 0);
+        let floats = matches!(source, RowSource::Floats(_));
+        assert_eq!(format.is_float(), floats, "floats are kept as floats");
         /// Where a matrix may start: a cache line.
         const ALIGNMENT: usize = 64;
         let tiles = rows.div_ceil(self.kernel.layout.rows);
@@ -229,7 +266,7 @@ impl<'a> Packing<'a> {
     /// far and all bytes.
     ///
     /// # Errors
-    /// [`Error::Option`] when there is no memory for the weights.
+    /// [`Error::Option`] when there is no memory for the weights, and what a source of rows gives.
     pub(crate) fn pack(
         self,
         pool: &mut Pool,
@@ -239,17 +276,29 @@ impl<'a> Packing<'a> {
         let (kernel, layout) = (self.kernel, self.kernel.layout);
         let parts = Parts::new(&mut memory[..]);
         let mut packed = Vec::with_capacity(self.plans.len());
+        let failure = Mutex::new(None);
         for plan in self.plans {
             let [rows, cols] = plan.shape;
             let tile_bytes = plan.format.tile_bytes(layout, cols / BLOCK);
             pool.for_each(rows.div_ceil(layout.rows), 8, |chunk, _| {
+                let mut row = RowBuffer::default();
                 for tile in chunk {
                     let start = plan.bytes.start + tile * tile_bytes;
                     // SAFETY: every tile is packed by one thread.
                     let bytes = unsafe { parts.part(start..start + tile_bytes) };
-                    pack_tile(&plan, layout, tile, bytes);
+                    if let Err(error) = pack_tile(&plan, layout, tile, bytes, &mut row) {
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        return;
+                    }
                 }
             });
+            if let Some(error) = failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+            {
+                return Err(error);
+            }
             progress(plan.bytes.end as u64, self.bytes as u64);
             packed.push((plan.shape, plan.format, plan.bytes));
         }
@@ -304,58 +353,78 @@ fn matrices(
     matrices.collect()
 }
 
-/// Lays out the blocks of one tile; rows beyond the matrix are zero.
-fn pack_tile(plan: &Plan<'_>, layout: Layout, tile: usize, bytes: &mut [u8]) {
-    let ([rows, cols], format) = (plan.shape, plan.format);
-    let blocks = cols / BLOCK;
+/// Room for one row.
+#[derive(Default)]
+struct RowBuffer {
+    blocks: Vec<Block>,
+    floats: Vec<f32>,
+}
+
+/// Lays out the rows of one tile; rows beyond the matrix are zero, as the memory is.
+fn pack_tile(
+    plan: &Plan<'_>,
+    layout: Layout,
+    tile: usize,
+    bytes: &mut [u8],
+    buffer: &mut RowBuffer,
+) -> Result<(), Error> {
+    let [rows, cols] = plan.shape;
+    let rows = layout.rows.min(rows - tile * layout.rows);
+    for row in 0..rows {
+        let of_matrix = tile * layout.rows + row;
+        match &plan.source {
+            RowSource::Blocks(write) => {
+                buffer.blocks.resize(cols / BLOCK, Block::ZERO);
+                write(of_matrix, &mut buffer.blocks)?;
+                pack_row(&buffer.blocks, plan.format, layout, row, bytes);
+            }
+            RowSource::Floats(write) => {
+                buffer.floats.resize(cols, 0.0);
+                write(of_matrix, &mut buffer.floats)?;
+                let row_bytes = bytes.len() / layout.rows;
+                let to = &mut bytes[row * row_bytes..][..row_bytes];
+                floats::pack_row(&buffer.floats, plan.format, to);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the blocks of one row of a tile in their places.
+fn pack_row(blocks: &[Block], format: Format, layout: Layout, row: usize, tile: &mut [u8]) {
     let quant_bytes = format.quant_bytes() * layout.rows;
-    let (groups, channel_scales) = bytes.split_at_mut(format.group_bytes(layout) * blocks);
-    for (index, group) in groups
-        .chunks_exact_mut(format.group_bytes(layout))
-        .enumerate()
-    {
+    let group_bytes = format.group_bytes(layout);
+    let (groups, channel_scales) = tile.split_at_mut(group_bytes * blocks.len());
+    for (block, group) in blocks.iter().zip(groups.chunks_exact_mut(group_bytes)) {
         let (quants, halves) = group.split_at_mut(quant_bytes);
-        for row in 0..layout.rows {
-            let matrix_row = tile * layout.rows + row;
-            let block = if matrix_row < rows {
-                (plan.source)(matrix_row, index)
-            } else {
-                Block::ZERO
-            };
-            pack_quants(&block.quants, format, layout, row, quants);
-            let scale = block.scale.to_le_bytes();
-            match format {
-                Format::Int4Channel => channel_scales[2 * row..][..2].copy_from_slice(&scale),
-                Format::Int4 | Format::Int4Symmetric | Format::Q8 => {
-                    halves[2 * row..][..2].copy_from_slice(&scale);
-                }
-            }
-            if format == Format::Int4 {
-                halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
-            }
+        pack_quants(&block.quants, format, layout, row, quants);
+        let scale = block.scale.to_le_bytes();
+        if format == Format::Int4Channel {
+            channel_scales[2 * row..][..2].copy_from_slice(&scale);
+        } else {
+            halves[2 * row..][..2].copy_from_slice(&scale);
+        }
+        if format == Format::Int4 {
+            halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
         }
     }
 }
 
 /// Puts the quants of one row of a tile in their places.
 fn pack_quants(from: &[i8; BLOCK], format: Format, layout: Layout, row: usize, to: &mut [u8]) {
-    match format {
-        Format::Q8 => {
-            for (column, q) in from.iter().enumerate() {
-                to[layout.quant_index(row, column)] = q.cast_unsigned();
-            }
+    if format == Format::Q8 {
+        for (column, q) in from.iter().enumerate() {
+            to[layout.quant_index(row, column)] = q.cast_unsigned();
         }
-        Format::Int4 | Format::Int4Symmetric | Format::Int4Channel if layout.rows_in_byte == 2 => {
-            for (column, q) in from.iter().enumerate() {
-                let (index, shift) = layout.nibble_index(row, column);
-                to[index] = to[index] & (0xf0 >> shift) | (q & 15).cast_unsigned() << shift;
-            }
+    } else if layout.rows_in_byte == 2 {
+        for (column, q) in from.iter().enumerate() {
+            let (index, shift) = layout.nibble_index(row, column);
+            to[index] = to[index] & (0xf0 >> shift) | (q & 15).cast_unsigned() << shift;
         }
-        Format::Int4 | Format::Int4Symmetric | Format::Int4Channel => {
-            let (low, high) = from.split_at(BLOCK / 2);
-            for (column, (low, high)) in low.iter().zip(high).enumerate() {
-                to[layout.quant_index(row, column)] = (low & 15 | high << 4).cast_unsigned();
-            }
+    } else {
+        let (low, high) = from.split_at(BLOCK / 2);
+        for (column, (low, high)) in low.iter().zip(high).enumerate() {
+            to[layout.quant_index(row, column)] = (low & 15 | high << 4).cast_unsigned();
         }
     }
 }
@@ -388,8 +457,8 @@ pub(crate) fn multiply<const N: usize>(
     sums: &mut Sums,
     products: [Product<'_>; N],
 ) {
-    if let Some(floats) = x.floats() {
-        return multiply_floats(pool, floats, products);
+    if let Some(x) = x.floats() {
+        return floats::multiply(pool, x, &mut sums.0, products);
     }
     let kernel = products[0].matrix.kernel;
     let per_tile = x.panel_rows().min(x.rows()) * kernel.layout.rows;
@@ -467,39 +536,6 @@ impl Items<'_> {
         let end = start + items.len() * self.unit;
         (first_panel + place % in_group, start..end.min(self.tiles))
     }
-}
-
-/// The products with activations that were not rounded, in plain loops.
-fn multiply_floats<const N: usize>(pool: &mut Pool, x: &[f32], products: [Product<'_>; N]) {
-    /// Rows of a matrix that a thread takes at a time.
-    const ROWS: usize = 16;
-    for Product { matrix, out, add } in products {
-        let (rows, cols) = (matrix.rows, matrix.cols);
-        let out = Parts::new(out);
-        pool.for_each(rows, ROWS, |range, _| {
-            let mut weights = vec![0.0; cols];
-            for row in range {
-                matrix.row_to_f32(row, &mut weights);
-                for (m, x) in x.chunks_exact(cols).enumerate() {
-                    // SAFETY: every row of the matrix is computed by one thread.
-                    let out = unsafe { out.part(m * rows + row..m * rows + row + 1) };
-                    let sum = dot(&weights, x);
-                    out[0] = if add { out[0] + sum } else { sum };
-                }
-            }
-        });
-    }
-}
-
-/// In several partial sums, so that rounding stays small and the compiler may use whole registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
-        for i in 0..16 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    sums.iter().sum()
 }
 
 /// Moves sums `[tiles, rows of a panel, tile rows]` to `out` `[x rows, matrix rows]`, from `first_row` on.

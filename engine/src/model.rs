@@ -6,16 +6,16 @@
 //! each.
 
 use crate::Error;
-use crate::activations::{Activations, Grouping};
+use crate::activations::{Activations, Grouping, Observer};
 use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
-use crate::kv::KvCache;
+use crate::kv::{KvCache, Precision};
 use crate::matrix::{self, PackedMatrix, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
-use crate::weights::{LayerWeights, Rounding, TensorSource, Weights};
+use crate::weights::{self, LayerWeights, Recipe, TensorSource, Weights};
 
 /// New tokens of one sequence.
 pub(crate) struct NewTokens<'a> {
@@ -28,6 +28,7 @@ pub(crate) struct Model {
     config: ModelConfig,
     weights: Weights,
     rope: Rope,
+    kv: Precision,
     kernel: &'static Kernel,
     pool: Pool,
     buffers: Buffers,
@@ -90,20 +91,22 @@ impl Buffers {
 
 impl Model {
     /// Reads the weights and packs them for `kernel`, unless `packed` has them.
-    pub(crate) fn load(
-        source: &dyn TensorSource,
+    pub(crate) fn load<'a>(
+        source: &'a dyn TensorSource,
         config: ModelConfig,
-        rounding: Rounding,
+        recipe: impl Into<Recipe<'a>>,
         kernel: &'static Kernel,
         mut pool: Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let weights = Weights::load(source, &config, rounding, kernel, &mut pool, packed)?;
+        let recipe = recipe.into();
+        let weights = Weights::load(source, &config, recipe, kernel, &mut pool, packed)?;
         let rope = Rope::new(config.head_dim, config.rope.clone());
         Ok(Self {
             config,
             weights,
             rope,
+            kv: recipe.rounding.kv(),
             kernel,
             pool,
             buffers: Buffers::default(),
@@ -132,6 +135,19 @@ impl Model {
         self.buffers.quantized.keep_floats();
     }
 
+    /// Looks at the activations of every step from now on, which must be of [`Model::forward_each`].
+    pub(crate) fn observe(&mut self) {
+        let observer = Observer::new(weights::places(self.config.layers));
+        self.buffers.quantized.keep_floats();
+        self.buffers.quantized.observe(observer);
+    }
+
+    /// The mean squares of the columns of activations since [`Model::observe`], in the order of a step.
+    pub(crate) fn observed(&self) -> Vec<Vec<f32>> {
+        let observer = self.buffers.quantized.observer();
+        observer.map(Observer::means).unwrap_or_default()
+    }
+
     /// Gives all activations of a row one scale from now on.
     pub(crate) fn round_by_row(&mut self) {
         self.buffers.quantized.round_by_row();
@@ -148,6 +164,7 @@ impl Model {
             self.config.layers,
             self.config.kv_heads,
             self.config.head_dim,
+            self.kv,
         )
     }
 

@@ -40,11 +40,11 @@ use crate::matrix::{PackedMatrix, Packing};
 use crate::schedule::pool;
 use crate::source::ModelSource;
 use crate::threads::Pool;
-use crate::weights::{self, Rounding};
-use crate::{Error, LoadOptions};
+use crate::weights::{self, Quantize, Recipe};
+use crate::{Error, LoadOptions, calibration};
 
 /// Changes whenever the meaning of the bytes does.
-const LAYOUT_VERSION: &str = "2";
+const LAYOUT_VERSION: &str = "3";
 /// Models whose packed weights take fewer bytes are packed in no time, and not worth a second copy on the disk.
 const WORTH_KEEPING: usize = 64 << 20;
 
@@ -77,20 +77,23 @@ impl PackedFile {
     ///
     /// # Errors
     /// [`Error::Option`] when a file was named that holds something else.
-    pub(crate) fn of(
+    pub(crate) fn of<'a>(
         cache: &PackedCache,
         model: &ModelSource,
-        rounding: Rounding,
+        recipe: impl Into<Recipe<'a>>,
         kernel: &Kernel,
     ) -> Result<Option<Self>, Error> {
-        let (family, rounding) = (family(kernel), rounding_name(rounding));
+        let recipe = recipe.into();
+        let (family, name) = (family(kernel), rounding_name(recipe));
         let path = match cache {
             PackedCache::Off => None,
+            // Floats are copied as they are: a second copy on the disk would not be read faster.
+            _ if recipe.rounding.quantize == Quantize::None => None,
             PackedCache::File(path) => {
                 refuse_other_content(path)?;
                 Some(path.clone())
             }
-            PackedCache::Automatic => automatic_path(model.path(), &family, &rounding),
+            PackedCache::Automatic => automatic_path(model.path(), &family, &name),
         };
         let source = Source::of(model.files());
         // Shapes alone do not tell where the rows of a head went.
@@ -98,7 +101,7 @@ impl PackedFile {
         let identity = vec![
             ("nibble.layout_version", LAYOUT_VERSION.to_owned()),
             ("nibble.kernel_family", family),
-            ("nibble.rounding", rounding),
+            ("nibble.rounding", name),
             ("nibble.head_dim", head_dim.to_string()),
         ];
         let place = model.path();
@@ -145,16 +148,31 @@ impl PackedFile {
 /// What loading the model gives, [`Error::File`] when the packed file cannot be written, and [`Error::Option`] when it has
 /// no place.
 pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBuf, Error> {
+    if options.rounding.quantize == Quantize::None {
+        return Err(Error::Option(
+            "with `quantize` none there is nothing to pack: floats are read as they are".into(),
+        ));
+    }
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
     let config = source.config()?;
-    let file = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
+    let rounding = options.rounding;
+    let importance =
+        calibration::importance(options.calibration.as_ref(), &source, rounding, kernel)?;
+    let recipe = Recipe {
+        rounding,
+        importance: importance.as_ref(),
+    };
+    let file = PackedFile::of(&options.packed, &source, recipe, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(source.tensors(), &config, options.rounding, kernel)?;
+    let packing = weights::plan(source.tensors(), &config, recipe, kernel)?;
     let bytes = packing.bytes() as u64;
     // Before the long work, as it may find that there is no room.
     let writer = Writer::new(&file, &packing)?;
+    if let Some(importance) = &importance {
+        importance.find(pool.threads())?;
+    }
     let matrices = packing.pack(&mut pool, &|done, _| progress(done, 2 * bytes))?;
     writer.finish(&matrices, &mut pool, &|done| {
         progress(bytes + done, 2 * bytes);
@@ -176,18 +194,17 @@ fn family(kernel: &Kernel) -> String {
     )
 }
 
-fn rounding_name(rounding: Rounding) -> String {
-    let groups = if rounding.channelwise {
-        "channelwise"
-    } else {
-        "groups as stored"
-    };
+fn rounding_name(recipe: Recipe<'_>) -> String {
+    let rounding = recipe.rounding;
     let head = if rounding.int4_head {
         "head in int4"
     } else {
         "head as stored"
     };
-    format!("{groups}, {head}")
+    let measure = recipe
+        .importance
+        .map_or("", |importance| &importance.identity);
+    format!("{}, {head}, {measure}", rounding.quantize)
 }
 
 /// A name in the cache folder for each model, kernel family and rounding.

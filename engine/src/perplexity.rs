@@ -10,12 +10,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::Error;
+use crate::calibration::{self, Calibration};
 use crate::generate::PREFILL;
 use crate::kernel;
 use crate::model::{Model, NewTokens};
 use crate::schedule::{self, pool};
 use crate::source::ModelSource;
-use crate::weights::Rounding;
+use crate::weights::{Quantize, Recipe, Rounding};
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Options {
     pub kernel: Option<String>,
     /// What weights are rounded to.
     pub rounding: Rounding,
+    /// A text by which the error of rounding is weighed.
+    pub calibration: Option<Calibration>,
     /// What becomes of activations.
     pub activations: Activations,
 }
@@ -88,66 +91,109 @@ pub fn run(
     options: &Options,
     mut progress: impl FnMut(usize, usize, f64),
 ) -> Result<Report, Error> {
+    let activations = activations(options)?;
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
     let config = source.config()?;
-    let window = window(options, config.context)?;
-    let tokenizer = source.tokenizer()?;
-    let bos = tokenizer.added_bos();
-    let mut tokens = tokenizer.encode_raw(&options.text);
-    let windows = tokens.len() / window;
-    if windows == 0 {
-        return Err(Error::Option(format!(
-            "the text has {} tokens, and a window takes {window}",
-            tokens.len()
-        )));
-    }
-    let tensors = source.tensors();
-    let mut model = Model::load(tensors, config, options.rounding, kernel, pool, None)?;
+    let windows = Windows::of(&options.text, options.window, &source)?;
+    let rounding = options.rounding;
+    let calibration = options.calibration.as_ref();
+    let importance = calibration::importance(calibration, &source, rounding, kernel)?;
+    let recipe = Recipe {
+        rounding,
+        importance: importance.as_ref(),
+    };
+    let mut model = Model::load(source.tensors(), config, recipe, kernel, pool, None)?;
     model.settle();
-    match options.activations {
+    match activations {
         Activations::Int8 => {}
         Activations::Int8Row => model.round_by_row(),
         Activations::F32 => model.keep_floats(),
     }
     let started = Instant::now();
-    let (mut sum, mut counted) = (0.0, 0);
-    for (index, window) in tokens.chunks_exact_mut(window).enumerate() {
-        if let Some(bos) = bos {
-            window[0] = bos;
-        }
-        sum += second_half(&mut model, window);
-        counted += window.len().div_ceil(2) - 1;
-        progress(index + 1, windows, (sum / counted as f64).exp());
+    let (mut sum, mut counted) = (0.0, 0u32);
+    for (index, window) in windows.iter().enumerate() {
+        read(&mut model, window, |logits, next| {
+            sum += surprise(logits, next);
+            counted += 1;
+        });
+        progress(index + 1, windows.count(), (sum / f64::from(counted)).exp());
     }
-    let nll = sum / counted as f64;
+    let nll = sum / f64::from(counted);
+    let (count, window) = (windows.count(), windows.len);
     Ok(Report {
         model: schedule::name(&options.model),
         perplexity: nll.exp(),
         nll,
-        tokens: counted,
-        windows,
+        tokens: counted as usize,
+        windows: count,
         window,
-        tokens_per_second: (windows * window) as f64 / started.elapsed().as_secs_f64(),
+        tokens_per_second: (count * window) as f64 / started.elapsed().as_secs_f64(),
         kernel: kernel.name.to_owned(),
-        activations: options.activations,
+        activations,
     })
 }
 
-fn window(options: &Options, context: usize) -> Result<usize, Error> {
-    let window = options.window.unwrap_or(DEFAULT_WINDOW.min(context));
-    if (4..=context).contains(&window) {
-        Ok(window)
-    } else {
-        Err(Error::Option(format!(
-            "a window must have from 4 to the model's {context} tokens, found {window}"
-        )))
+/// Activations that meet floats are not rounded.
+fn activations(options: &Options) -> Result<Activations, Error> {
+    match (options.rounding.quantize, options.activations) {
+        (Quantize::None, Activations::Int8Row) => Err(Error::Option(
+            "`activations` int8-row rounds what `quantize` none keeps as floats: choose one".into(),
+        )),
+        (Quantize::None, _) => Ok(Activations::F32),
+        (Quantize::Int4(_), activations) => Ok(activations),
     }
 }
 
-/// The negative logarithms of the probabilities of the tokens behind the middle of a window, summed.
-fn second_half(model: &mut Model, window: &[u32]) -> f64 {
+/// A text in windows of tokens.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    tokens: Vec<u32>,
+    /// Tokens of a window.
+    pub(crate) len: usize,
+}
+
+impl Windows {
+    /// The full windows of a text, each started as a prompt is; of `len` tokens or of the default.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the model cannot hold a window or the text not fill one.
+    pub(crate) fn of(text: &str, len: Option<usize>, source: &ModelSource) -> Result<Self, Error> {
+        let context = source.config()?.context;
+        let len = len.unwrap_or(DEFAULT_WINDOW.min(context));
+        if !(4..=context).contains(&len) {
+            return Err(Error::Option(format!(
+                "a window must have from 4 to the model's {context} tokens, found {len}"
+            )));
+        }
+        let tokenizer = source.tokenizer()?;
+        let mut tokens = tokenizer.encode_raw(text);
+        if tokens.len() < len {
+            return Err(Error::Option(format!(
+                "the text has {} tokens, and a window takes {len}",
+                tokens.len()
+            )));
+        }
+        if let Some(bos) = tokenizer.added_bos() {
+            tokens
+                .chunks_exact_mut(len)
+                .for_each(|window| window[0] = bos);
+        }
+        Ok(Self { tokens, len })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.tokens.len() / self.len
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.tokens.chunks_exact(self.len)
+    }
+}
+
+/// Reads a window; `each` is told the logits behind each token from the middle on, and the token that comes next.
+pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32], u32)) {
     let vocabulary = model.config().vocabulary;
     let mut cache = model.new_cache();
     let (first, counted) = window.split_at(window.len() / 2);
@@ -155,26 +201,29 @@ fn second_half(model: &mut Model, window: &[u32]) -> f64 {
         let cache = &mut cache;
         model.forward(&mut [NewTokens { tokens, cache }], &|| false);
     }
-    let mut sum = 0.0;
     // The last token foretells nothing that is known.
     let foretelling = &counted[..counted.len() - 1];
     for (tokens, next) in foretelling.chunks(CHUNK).zip(counted[1..].chunks(CHUNK)) {
         let logits = model.forward_each(tokens, &mut cache);
         for (logits, next) in logits.chunks_exact(vocabulary).zip(next) {
-            sum += surprise(logits, *next as usize);
+            each(logits, *next);
         }
     }
-    sum
 }
 
 /// `-ln softmax(logits)[token]`.
-fn surprise(logits: &[f32], token: usize) -> f64 {
+pub(crate) fn surprise(logits: &[f32], token: u32) -> f64 {
+    log_total(logits) - f64::from(logits[token as usize])
+}
+
+/// `ln sum(exp(logits))`.
+pub(crate) fn log_total(logits: &[f32]) -> f64 {
     let high = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits
         .iter()
         .map(|logit| f64::from(logit - high).exp())
         .sum();
-    sum.ln() - f64::from(logits[token] - high)
+    sum.ln() + f64::from(high)
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::calibration::{self, Calibration};
 use crate::capacity::{self, Need};
 use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
+use crate::kv::Precision;
 use crate::metrics::Clock;
 use crate::model::Model;
 use crate::packed::{PackedCache, PackedFile};
@@ -20,7 +22,7 @@ use crate::prompt::ChatTemplate;
 use crate::source::ModelSource;
 use crate::threads::{self, Pool};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{self, Rounding};
+use crate::weights::{self, Recipe, Rounding};
 use crate::{Answer, Error, Event, ModelInfo, Prompt, Request, Sampling, kernel};
 
 /// How to load a model; `None` leaves the choice to the engine.
@@ -36,6 +38,8 @@ pub struct LoadOptions {
     pub kernel: Option<String>,
     /// What weights are rounded to.
     pub rounding: Rounding,
+    /// A text by which the error of rounding is weighed.
+    pub calibration: Option<Calibration>,
     /// Where packed weights are kept.
     pub packed: PackedCache,
     /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`] and what memory allows.
@@ -82,11 +86,17 @@ impl Engine {
         let config = source.config()?;
         let tokenizer = source.tokenizer()?;
         let template = source.template(&tokenizer)?;
-        let packed = PackedFile::of(&options.packed, &source, options.rounding, kernel)?;
         let (tensors, rounding) = (source.tensors(), options.rounding);
-        let weights = weights::plan(tensors, &config, rounding, kernel)?.bytes();
-        let context = context(options.context, &config, weights)?;
-        let model = Model::load(tensors, config, rounding, kernel, pool, packed.as_ref())?;
+        let calibration = options.calibration.as_ref();
+        let importance = calibration::importance(calibration, &source, rounding, kernel)?;
+        let recipe = Recipe {
+            rounding,
+            importance: importance.as_ref(),
+        };
+        let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+        let weights = weights::plan(tensors, &config, recipe, kernel)?.bytes();
+        let context = context(options.context, &config, weights, rounding.kv())?;
+        let model = Model::load(tensors, config, recipe, kernel, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
         let info = ModelInfo {
@@ -242,7 +252,12 @@ fn no_thread(source: std::io::Error) -> Error {
 }
 
 /// The context that was asked for, or the default where that fits the memory, else a shorter one.
-fn context(asked: Option<usize>, config: &ModelConfig, weights: usize) -> Result<usize, Error> {
+fn context(
+    asked: Option<usize>,
+    config: &ModelConfig,
+    weights: usize,
+    kv: Precision,
+) -> Result<usize, Error> {
     let model = config.context;
     let wanted = match asked {
         None => model.min(DEFAULT_CONTEXT),
@@ -253,12 +268,11 @@ fn context(asked: Option<usize>, config: &ModelConfig, weights: usize) -> Result
             )));
         }
     };
-    Need::of(config, weights as u64).context(wanted, asked.is_some(), capacity::available())
+    Need::of(config, weights as u64, kv).context(wanted, asked.is_some(), capacity::available())
 }
 
 fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {
     let (config, weights) = (model.config(), model.weights());
-    let group = if rounding.channelwise { "a row" } else { "32" };
     let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
     ModelInfo {
         id: name.to_lowercase(),
@@ -266,7 +280,7 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
         weight_bytes: weights.bytes(),
         context,
         vocabulary: config.vocabulary,
-        quantization: format!("int4 in groups of {group}, {bits:.1} bits a weight"),
+        quantization: format!("{}, {bits:.1} bits a weight", rounding.quantize.in_words()),
         kernel: model.kernel().name.to_owned(),
         threads: model.threads(),
         sampling: Sampling::advised_for(&name),

@@ -1,28 +1,25 @@
 //! The weights of a Llama model, packed for one kernel.
 //!
 //! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
-//! output head, where rounding shows most.
+//! output head, where rounding shows most. Or all are floats: see [`Quantize`].
 
 mod blocks;
 mod hugging_face;
+mod importance;
+mod rounding;
 
 pub(crate) use hugging_face::HfModel;
+use importance::{Columns, Place};
+pub(crate) use importance::{Importance, Recipe, places};
+pub use rounding::{Quantize, Rounding};
+pub(crate) use rounding::{Target, Want};
 
 use crate::Error;
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
-use crate::matrix::{BlockSource, Format, PackedMatrix, Packing};
+use crate::matrix::{Format, PackedMatrix, Packing, RowSource};
 use crate::packed::PackedFile;
 use crate::threads::Pool;
-
-/// What weights are rounded to beyond what the file already holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rounding {
-    /// In the layers, one scale for a whole row instead of one for 32 weights: smaller, faster and less exact.
-    pub channelwise: bool,
-    /// Four bits for the output head, which is otherwise kept in eight unless the file has it in four.
-    pub int4_head: bool,
-}
 
 /// One transformer layer; matrices are `[outputs, inputs]` under the checkpoint's names.
 pub(crate) struct LayerWeights {
@@ -113,7 +110,12 @@ pub(crate) struct Weights {
 /// Where the tensors of a model come from, under GGUF's names without `.weight`.
 pub(crate) trait TensorSource {
     /// A matrix of this shape.
-    fn matrix(&self, name: &str, shape: [usize; 2], want: Want) -> Result<MatrixSource<'_>, Error>;
+    fn matrix<'a>(
+        &'a self,
+        name: &str,
+        shape: [usize; 2],
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error>;
 
     /// A vector of floats.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
@@ -125,19 +127,10 @@ pub(crate) trait TensorSource {
     fn has(&self, name: &str) -> bool;
 }
 
-/// What a matrix is to be packed as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// As it is stored, floats rounded to this.
-    Stored(Format),
-    /// This, whatever it is stored as.
-    Rounded(Format),
-}
-
-/// The blocks of a matrix and what they are packed as.
+/// The rows of a matrix and what they are packed as.
 pub(crate) struct MatrixSource<'a> {
     pub(crate) format: Format,
-    pub(crate) blocks: BlockSource<'a>,
+    pub(crate) rows: RowSource<'a>,
 }
 
 impl Weights {
@@ -145,12 +138,12 @@ impl Weights {
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: &ModelConfig,
-        rounding: Rounding,
+        recipe: Recipe<'_>,
         kernel: &'static Kernel,
         pool: &mut Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let packing = plan(source, config, rounding, kernel)?;
+        let packing = plan(source, config, recipe, kernel)?;
         let apart = packing.plans().any(|plan| plan.name == "output");
         let output_norm = source.vector("output_norm", config.hidden)?;
         let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
@@ -159,7 +152,12 @@ impl Weights {
         let kept = packed.and_then(|file| file.read(&packing, pool));
         let mut packed = match kept {
             Some(matrices) => matrices,
-            None => pack(packing, pool, packed)?,
+            None => {
+                if let Some(importance) = recipe.importance {
+                    importance.find(pool.threads())?;
+                }
+                pack(packing, pool, packed)?
+            }
         }
         .into_iter();
         // The order is that of `plan`.
@@ -240,46 +238,41 @@ impl Weights {
 pub(crate) fn plan<'a>(
     source: &'a dyn TensorSource,
     config: &ModelConfig,
-    rounding: Rounding,
+    recipe: impl Into<Recipe<'a>>,
     kernel: &'static Kernel,
 ) -> Result<Packing<'a>, Error> {
+    let recipe = recipe.into();
+    let rounding = recipe.rounding;
     let mut packing = Packing::new(kernel);
     let mut add = |name: &str, tensor: &str, shape, want| {
-        let MatrixSource { format, blocks } = source.matrix(tensor, shape, want)?;
-        packing.add(name, shape, format, blocks);
+        let MatrixSource { format, rows } = source.matrix(tensor, shape, want)?;
+        packing.add(name, shape, format, rows);
         Ok::<_, Error>(())
     };
     let (hidden, vocabulary) = (config.hidden, config.vocabulary);
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
-    let stored = Want::Stored(Format::Q8);
-    add("token_embd", "token_embd", [vocabulary, hidden], stored)?;
+    let embedding = rounding.embedding();
+    add("token_embd", "token_embd", [vocabulary, hidden], embedding)?;
     let untied = source.has("output");
     // A rounded head needs a copy: the embedding itself costs no time.
     if untied || rounding.int4_head {
         let tensor = if untied { "output" } else { "token_embd" };
-        let want = if rounding.int4_head {
-            Want::Rounded(Format::Int4)
-        } else {
-            stored
-        };
-        add("output", tensor, [vocabulary, hidden], want)?;
+        let head = rounding.head(recipe.head_columns(config.layers))?;
+        add("output", tensor, [vocabulary, hidden], head)?;
     }
-    let want = if rounding.channelwise {
-        Want::Rounded(Format::Int4Channel)
-    } else {
-        Want::Stored(Format::Int4)
-    };
+    use Place::{Attention, AttentionOutput, FeedForward, FeedForwardOutput};
     for layer in 0..config.layers {
-        for (tensor, shape) in [
-            ("attn_q", [q_dim, hidden]),
-            ("attn_k", [kv_dim, hidden]),
-            ("attn_v", [kv_dim, hidden]),
-            ("attn_output", [hidden, q_dim]),
-            ("ffn_gate", [config.ffn, hidden]),
-            ("ffn_up", [config.ffn, hidden]),
-            ("ffn_down", [hidden, config.ffn]),
+        for (tensor, shape, place) in [
+            ("attn_q", [q_dim, hidden], Attention),
+            ("attn_k", [kv_dim, hidden], Attention),
+            ("attn_v", [kv_dim, hidden], Attention),
+            ("attn_output", [hidden, q_dim], AttentionOutput),
+            ("ffn_gate", [config.ffn, hidden], FeedForward),
+            ("ffn_up", [config.ffn, hidden], FeedForward),
+            ("ffn_down", [hidden, config.ffn], FeedForwardOutput),
         ] {
+            let want = rounding.layers(recipe.columns(layer, place));
             let name = format!("blk.{layer}.{tensor}");
             add(&name, &name, shape, want)?;
         }

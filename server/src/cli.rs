@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::{PackedCache, Rounding, Sampling};
+use nibble_engine::{PackedCache, Quantize, Rounding, Sampling};
 
 mod models;
 #[cfg(test)]
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Pack(PackArgs),
     /// Measure how well the model foretells a text
     Perplexity(PerplexityArgs),
+    /// Measure what each quantisation of a model costs: bits, perplexity, distance from the unquantised model
+    CompareQuantization(CompareQuantizationArgs),
     /// List the matrix kernels and which of them this CPU runs
     Kernels(KernelsArgs),
     /// List the models that have short names, with sizes and licences
@@ -220,7 +222,47 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
     #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareQuantizationArgs {
+    /// The text, UTF-8
+    #[arg(long = "file", value_name = "PATH")]
+    pub(crate) text: PathBuf,
+    /// Tokens of a window, of which the second half counts [default: 512]
+    #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
+    pub(crate) context: Option<usize>,
+    /// What to compare with none, as --quantize names it, such as g32,channel [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choice(), hide_possible_values = true)]
+    pub(crate) choices: Vec<Quantize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) head: HeadArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// The text by which weights are rounded.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrationArgs {
+    /// A UTF-8 text of the kind that the model will read: rounding floats, the weights that it needs most lose least. Some
+    /// thousand words are enough; the unrounded model reads them first
+    #[arg(
+        long,
+        env = "NIBBLE_CALIBRATE",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub(crate) calibrate: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +283,8 @@ pub(crate) struct PerplexityArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
@@ -310,17 +354,26 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 /// What weights are rounded to.
 #[derive(Debug, Args)]
 pub(crate) struct RoundingArgs {
-    /// Weights of a layer that share a scale: 32, or a whole row, which is smaller, faster and less exact
+    /// What floats become in the layers: four bits with one scale for 32, 64 or 128 weights or a whole row (channel),
+    /// with -min a minimum too; or none, floats as they are. Blocks of four or eight bits in a file stay as they are,
+    /// but for none and channel
     #[arg(
         long,
-        env = "NIBBLE_GROUP",
+        env = "NIBBLE_QUANTIZE",
         hide_env_values = true,
-        value_name = "32|channel",
-        value_enum,
-        default_value = "32",
+        value_name = "none|g32|g64|g128|channel[-min]",
+        value_parser = quantize(),
+        default_value_t = Quantize::default(),
         hide_possible_values = true
     )]
-    group: Group,
+    quantize: Quantize,
+    #[command(flatten)]
+    head: HeadArgs,
+}
+
+/// What the output head is rounded to.
+#[derive(Debug, Args)]
+pub(crate) struct HeadArgs {
     /// Bits of the output head: 8 unless the file has it in 4, or 4, which is smaller, faster and less exact
     #[arg(
         long,
@@ -358,11 +411,15 @@ impl PackedArgs {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Group {
-    #[value(name = "32")]
-    Block,
-    Channel,
+/// A choice beside `none`.
+fn choice() -> impl TypedValueParser<Value = Quantize> {
+    PossibleValuesParser::new(Quantize::NAMES[1..].iter().map(|(name, _)| *name))
+        .try_map(|name| name.parse::<Quantize>())
+}
+
+fn quantize() -> impl TypedValueParser<Value = Quantize> {
+    PossibleValuesParser::new(Quantize::NAMES.map(|(name, _)| name))
+        .try_map(|name| name.parse::<Quantize>())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -376,9 +433,15 @@ enum HeadBits {
 impl RoundingArgs {
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding {
-            channelwise: self.group == Group::Channel,
-            int4_head: self.head_bits == HeadBits::Four,
+            quantize: self.quantize,
+            int4_head: self.head.is_int4(),
         }
+    }
+}
+
+impl HeadArgs {
+    pub(crate) fn is_int4(&self) -> bool {
+        self.head_bits == HeadBits::Four
     }
 }
 
@@ -407,6 +470,8 @@ pub(crate) struct ModelArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     #[command(flatten)]

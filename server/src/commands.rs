@@ -4,6 +4,7 @@ use crate::cli::Command;
 
 mod bench;
 mod chat;
+mod compare_quantization;
 mod figures;
 mod generate;
 mod health;
@@ -14,6 +15,7 @@ mod pack;
 mod perplexity;
 mod serve;
 mod table;
+mod text;
 mod tokenize;
 
 /// Does what was asked.
@@ -27,6 +29,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Pack(args) => pack::run(args),
         Command::Perplexity(args) => perplexity::run(&args),
+        Command::CompareQuantization(args) => compare_quantization::run(&args),
         Command::Kernels(args) => kernels::run(&args),
         Command::Models(args) => models::models(&args),
         Command::Download(args) => models::download(&args),

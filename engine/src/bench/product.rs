@@ -7,7 +7,6 @@ use crate::activations::{Activations, Grouping};
 use crate::kernel::{self, Kernel};
 use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
-use crate::weights::{TensorSource, Want};
 
 /// Rows and columns of the matrix: as large as the products of an 8B model, beyond the caches.
 const SIDE: usize = 4096;
@@ -30,7 +29,7 @@ impl fmt::Display for Case {
 pub fn cases<const N: usize>(rows: [usize; N]) -> Vec<Case> {
     let mut cases = Vec::new();
     for kernel in kernel::supported() {
-        for format in Format::ALL {
+        for format in Format::QUANTIZED {
             cases.extend(rows.map(|rows| Case {
                 kernel,
                 format,
@@ -50,10 +49,7 @@ impl Case {
     pub fn prepare(&self) -> PreparedProduct {
         let mut pool = Pool::new(1).expect("a pool of the caller's thread alone starts none");
         let mut packing = Packing::new(self.kernel);
-        let weights = RandomWeights
-            .matrix("", [SIDE, SIDE], Want::Rounded(self.format))
-            .expect("random weights have any shape");
-        packing.add("", [SIDE, SIDE], self.format, weights.blocks);
+        packing.add("", [SIDE, SIDE], self.format, RandomWeights::rows(SIDE));
         let matrix = packing
             .pack(&mut pool, &|_, _| {})
             .expect("memory for the matrix")

@@ -5,7 +5,11 @@
 //! added in a fixed order, and every multiply-add is fused, so a step gives the same bits on every kernel. (Without the
 //! instruction a fused multiply-add is a call of the C library: only `scalar` pays for that.)
 
+mod dots;
+
 use half::f16;
+
+pub(super) use dots::dots;
 
 use crate::activations::{self, Grouping, MAGIC, RowsWriter};
 use crate::attention::{KEY_BLOCK, Partial, ROWS, Span};
@@ -92,8 +96,8 @@ pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &Rows
         for (r, row) in rows.iter().enumerate() {
             let block = &row.as_chunks::<BLOCK>().0[index];
             let high = match grouping {
-                Grouping::Block => highest(block),
                 Grouping::Row => row_highs[r],
+                Grouping::Block | Grouping::Unrounded => highest(block),
             };
             let scale = high / 127.0;
             let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
@@ -367,7 +371,7 @@ macro_rules! vector_ops {
             use crate::kernel::{VectorOps, vector};
 
             pub(super) const OPS: VectorOps =
-                VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend: $attend };
+                VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend: $attend, dots };
 
             $(#[target_feature(enable = $feature)])?
             fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
@@ -393,6 +397,11 @@ macro_rules! vector_ops {
             $(#[target_feature(enable = $feature)])?
             fn rope(head: &mut [f32], angles: &[f32]) {
                 vector::rope(head, angles);
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            fn dots(weights: &[f32], x: &[f32], cols: usize, out: &mut [f32]) {
+                vector::dots(weights, x, cols, out);
             }
         }
     };

@@ -8,18 +8,23 @@ use super::*;
 use crate::checkpoint::Gguf;
 use crate::emulated;
 use crate::kernel;
+use crate::weights::{Quantize, Rounding};
 
 /// Longer than two spans of attention.
 const TOKENS: usize = 600;
 
 fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
+    rounded_tiny(kernel, threads, Rounding::default())
+}
+
+fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
     let gguf = Gguf::open(&path).unwrap();
     let config = ModelConfig::from_gguf(&gguf).unwrap();
     Model::load(
         &gguf,
         config,
-        Rounding::default(),
+        rounding,
         kernel,
         Pool::new(threads).unwrap(),
         None,
@@ -64,6 +69,50 @@ fn chunks_of_the_prefill_and_threads_do_not_change_a_bit() {
                 "{kernel:?}, {threads} threads, chunks of {chunk}"
             );
         }
+    }
+}
+
+#[test]
+fn without_rounding_too_every_kernel_gives_the_same_bits_however_the_work_is_cut() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    };
+    let tokens = tokens(1, 100);
+    let scalar = kernel::choose(Some("scalar")).unwrap();
+    let expected = prefill(&mut rounded_tiny(scalar, 1, rounding), &tokens, 100);
+    for kernel in kernel::supported() {
+        for (threads, chunk) in [(3, 7), (1, 1), (2, 100)] {
+            let found = prefill(&mut rounded_tiny(kernel, threads, rounding), &tokens, chunk);
+            assert_eq!(
+                found, expected,
+                "{kernel:?}, {threads} threads, chunks of {chunk}"
+            );
+        }
+    }
+    let mut model = rounded_tiny(scalar, 2, rounding);
+    let mut caches = [model.new_cache(), model.new_cache()];
+    let mut batch: Vec<_> = [&tokens[..33], &tokens[..]]
+        .into_iter()
+        .zip(&mut caches)
+        .map(|(tokens, cache)| NewTokens { tokens, cache })
+        .collect();
+    let logits = model.forward(&mut batch, &|| false).unwrap();
+    let second = logits.chunks_exact(logits.len() / 2).nth(1).map(bits);
+    assert_eq!(second, Some(expected));
+}
+
+#[test]
+fn the_tiny_checkpoint_gives_exactly_its_logits_when_nothing_is_rounded() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    };
+    let mut model = rounded_tiny(kernel::choose(None).unwrap(), 2, rounding);
+    let golden = include_str!("../../tests/fixtures/tiny_logits.json");
+    for case in serde_json::from_str::<Vec<Reference>>(golden).unwrap() {
+        let difference = difference(&mut model, &case);
+        assert!(difference < 1e-4, "{difference} for {:?}", case.tokens);
     }
 }
 

@@ -2,10 +2,12 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::Calibration;
 use crate::checkpoint::Written;
 use crate::int4::Block;
-use crate::matrix::{Format, PIECE};
+use crate::matrix::{Format, PIECE, RowSource};
 use crate::model::{Model, NewTokens};
+use crate::weights::Rounding;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
@@ -52,10 +54,10 @@ fn stored() -> Rounding {
 fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
     let folder = tempfile::tempdir().unwrap();
     for kernel in kernel::supported().map(|kernel| kernel.name) {
-        for (channelwise, int4_head) in [(false, false), (true, false), (false, true), (true, true)]
-        {
+        for (name, int4_head) in [("g32", false), ("channel", false), ("g64-min", true)] {
+            let quantize = name.parse().unwrap();
             let rounding = Rounding {
-                channelwise,
+                quantize,
                 int4_head,
             };
             let file = PackedCache::File(folder.path().join(format!("{kernel}{rounding:?}")));
@@ -76,11 +78,12 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
     fs::copy(TINY, &source).unwrap();
     let file = PackedCache::File(folder.path().join("packed"));
     logits(&source, &file, "scalar", stored());
-    let channelwise = Rounding {
-        channelwise: true,
+    // Floats are not kept.
+    let others = Quantize::NAMES[1..].iter().map(|(_, quantize)| Rounding {
+        quantize: *quantize,
         ..stored()
-    };
-    for rounding in [channelwise, stored()] {
+    });
+    for rounding in others.chain([stored()]) {
         assert!(!logits(&source, &file, "scalar", rounding).1);
         assert!(logits(&source, &file, "scalar", rounding).1);
     }
@@ -103,6 +106,67 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
     rewrite(&bytes);
     assert!(!logits(&source, &file, fastest, stored()).1);
     assert!(logits(&source, &file, fastest, stored()).1);
+}
+
+#[test]
+fn a_file_of_another_calibration_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = PackedCache::File(folder.path().join("packed"));
+    let rounding = Rounding {
+        quantize: "channel".parse().unwrap(),
+        int4_head: true,
+    };
+    let text = |text: &str| Some(Calibration(text.into()));
+    let options = LoadOptions {
+        model: TINY.into(),
+        packed: cache.clone(),
+        rounding,
+        calibration: text("one"),
+        ..LoadOptions::default()
+    };
+    pack(&options, &|_, _| {}).unwrap();
+    let source = ModelSource::open(TINY.as_ref()).unwrap();
+    let config = source.config().unwrap();
+    let kernel = kernel::choose(None).unwrap();
+    let mut paths = Vec::new();
+    for (text, fits) in [(None, false), (text("one"), true), (text("other"), false)] {
+        let importance = calibration::importance(text.as_ref(), &source, rounding, kernel).unwrap();
+        let recipe = Recipe {
+            rounding,
+            importance: importance.as_ref(),
+        };
+        let file = PackedFile::of(&cache, &source, recipe, kernel).unwrap();
+        let packing = weights::plan(source.tensors(), &config, recipe, kernel).unwrap();
+        let pool = &mut Pool::new(1).unwrap();
+        let read = file.unwrap().read(&packing, pool);
+        assert_eq!(read.is_some(), fits, "{text:?}");
+        let automatic = PackedFile::of(&PackedCache::Automatic, &source, recipe, kernel);
+        paths.push(automatic.unwrap().unwrap().path);
+    }
+    assert!(paths[0] != paths[1] && paths[1] != paths[2] && paths[0] != paths[2]);
+}
+
+#[test]
+fn floats_are_not_packed() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        int4_head: false,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = PackedCache::File(folder.path().join("packed"));
+    let fastest = kernel::choose(None).unwrap().name;
+    for _ in 0..2 {
+        assert!(!logits(TINY.as_ref(), &cache, fastest, rounding).1);
+    }
+    let options = LoadOptions {
+        model: TINY.into(),
+        packed: cache,
+        rounding,
+        ..LoadOptions::default()
+    };
+    let error = pack(&options, &|_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("nothing to pack"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -201,7 +265,12 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
                 quants: std::array::from_fn(|i| (row * 31 + index * 7 + i) as i8 & 15),
                 ..Block::ZERO
             };
-            packing.add(name, [rows, cols], Format::Int4Symmetric, Box::new(block));
+            packing.add(
+                name,
+                [rows, cols],
+                Format::Int4Symmetric,
+                RowSource::of_blocks(block),
+            );
         }
         packing
     };

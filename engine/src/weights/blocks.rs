@@ -3,25 +3,23 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
-
 use half::f16;
 
-use super::{MatrixSource, TensorSource, Want};
+use super::{Columns, MatrixSource, Target, TensorSource, Want};
 use crate::Error;
 use crate::checkpoint::{
     Gguf, IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
 };
-use crate::int4::{BLOCK, Block, channel_scale};
-use crate::matrix::{BlockSource, Format};
+use crate::int4::{BLOCK, Block};
+use crate::matrix::{Format, RowSource, RowWriter};
 
 impl TensorSource for Gguf {
-    fn matrix(
-        &self,
+    fn matrix<'a>(
+        &'a self,
         name: &str,
         [rows, cols]: [usize; 2],
-        want: Want,
-    ) -> Result<MatrixSource<'_>, Error> {
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error> {
         let tensor = tensor(self, &format!("{name}.weight"), &[rows, cols])?;
         Ok(StoredMatrix::new(tensor, RowOrder::AsStored).source(want))
     }
@@ -94,48 +92,92 @@ impl<'a> StoredMatrix<'a> {
         Self { tensor, order }
     }
 
-    /// The blocks of the matrix as what is wanted.
-    pub(super) fn source(self, want: Want) -> MatrixSource<'a> {
+    /// The rows of the matrix as what is wanted.
+    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
         let kind = self.tensor.kind;
-        let stored = stored_format(kind);
-        let format = match want {
-            Want::Stored(format) => stored.unwrap_or(format),
-            Want::Rounded(format) => format,
+        let (stored, wanted) = (stored_format(kind), want.target());
+        let Some(target) = wanted else {
+            let format = match kind {
+                TensorType::BF16 => Format::Bf16,
+                _ => Format::F32,
+            };
+            let rows = RowSource::Floats(Box::new(move |row, to| self.floats(row, to)));
+            return MatrixSource { format, rows };
         };
-        let blocks: BlockSource<'a> = match (format, stored == Some(format)) {
-            (_, true) => Box::new(move |row, block| stored_block(kind, self.row(row), block)),
-            (Format::Int4Channel, _) => self.channel_blocks(),
-            (Format::Q8, _) => Box::new(move |row, block| Block::q8(&self.floats(row, block))),
-            (Format::Int4 | Format::Int4Symmetric, _) => {
-                Box::new(move |row, block| Block::int4(&self.floats(row, block)))
+        let rounds = |format: &Format| matches!(want, Want::Rounded(_)) && !target.keeps(*format);
+        let as_stored = stored.filter(|format| !rounds(format));
+        let rows: RowWriter<'a, Block> = match as_stored {
+            Some(_) => Box::new(move |row, to| self.stored_blocks(row, to)),
+            None => Box::new(move |row, to| self.rounded_blocks(row, target, to)),
+        };
+        MatrixSource {
+            format: as_stored.unwrap_or(target.format()),
+            rows: RowSource::Blocks(rows),
+        }
+    }
+
+    /// The blocks of a row as they are stored.
+    fn stored_blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
+        let bytes = self.row(row);
+        for (index, block) in to.iter_mut().enumerate() {
+            *block = stored_block(self.tensor.kind, bytes, index);
+        }
+        self.check_scales(row, to)
+    }
+
+    /// A row rounded to blocks.
+    fn rounded_blocks(
+        &self,
+        row: usize,
+        target: Target<'_>,
+        to: &mut [Block],
+    ) -> Result<(), Error> {
+        let mut floats = vec![0.0; to.len() * BLOCK];
+        self.floats(row, &mut floats)?;
+        match target {
+            Target::Int4(int4, columns) => {
+                int4.round(&floats, columns.map(Columns::numbers), to);
             }
-        };
-        MatrixSource { format, blocks }
+            Target::Q8 => {
+                for (block, floats) in to.iter_mut().zip(floats.as_chunks().0) {
+                    *block = Block::q8(floats);
+                }
+            }
+        }
+        self.check_scales(row, to)
+    }
+
+    /// The numbers of a row.
+    fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
+        let bytes = self.row(row);
+        for (index, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
+            *to = self.tensor.kind.piece(bytes, index);
+        }
+        match to.iter().find(|number| !number.is_finite()) {
+            Some(number) => Err(self.refuse(row, &format!("the weight {number}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_scales(&self, row: usize, blocks: &[Block]) -> Result<(), Error> {
+        let finite = |block: &Block| block.scale.is_finite() && block.min.is_finite();
+        match blocks.iter().all(finite) {
+            true => Ok(()),
+            false => Err(self.refuse(row, "weights beyond the range of an f16 scale")),
+        }
+    }
+
+    fn refuse(&self, row: usize, what: &str) -> Error {
+        let (name, row) = (self.tensor.name, self.order.stored(row));
+        self.tensor
+            .file
+            .error(format!("`{name}` has {what} in row {row}"))
     }
 
     /// The bytes of a row.
     fn row(&self, row: usize) -> &'a [u8] {
         let bytes = self.tensor.bytes.len() / self.tensor.shape[0];
         &self.tensor.bytes[self.order.stored(row) * bytes..][..bytes]
-    }
-
-    /// 32 numbers of a row.
-    fn floats(&self, row: usize, block: usize) -> [f32; BLOCK] {
-        self.tensor.kind.piece(self.row(row), block)
-    }
-
-    /// The matrix rounded to one scale a row. The scale is found when the first block of its row is asked for, by the
-    /// thread that packs the row.
-    fn channel_blocks(self) -> BlockSource<'a> {
-        let scales: Vec<OnceLock<f16>> = vec![OnceLock::new(); self.tensor.shape[0]];
-        Box::new(move |row, block| {
-            let scale = scales[row].get_or_init(|| {
-                let blocks = 0..self.tensor.shape[1] / BLOCK;
-                let row: Vec<_> = blocks.map(|block| self.floats(row, block)).collect();
-                channel_scale(row.as_flattened())
-            });
-            Block::channel(&self.floats(row, block), *scale)
-        })
     }
 }
 

@@ -119,7 +119,12 @@ fn stored_name(ours: &str) -> String {
 }
 
 impl TensorSource for HfModel {
-    fn matrix(&self, name: &str, shape: [usize; 2], want: Want) -> Result<MatrixSource<'_>, Error> {
+    fn matrix<'a>(
+        &'a self,
+        name: &str,
+        shape: [usize; 2],
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error> {
         let stored = format!("{}.weight", stored_name(name));
         let tensor = self.folder.tensor(&stored, &shape)?;
         Ok(StoredMatrix::new(tensor, self.order(name)).source(want))

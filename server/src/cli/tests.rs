@@ -87,6 +87,23 @@ fn a_value_out_of_range_is_refused_with_option_range_and_value() {
 }
 
 #[test]
+fn quantisation_is_named_and_an_unknown_one_is_refused() {
+    let quantize = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
+        Ok(Command::Chat(chat)) => chat.model.rounding.rounding().quantize,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(quantize(&[]), Quantize::default());
+    for (name, expected) in Quantize::NAMES {
+        assert_eq!(quantize(&["--quantize", name]), expected);
+        assert_eq!(expected.to_string(), name);
+    }
+    let message = refusal(&["pack", "m.gguf", "--quantize", "g16"]);
+    for part in ["--quantize", "g16", "g32-min", "channel"] {
+        assert!(message.contains(part), "`{part}` is not in {message}");
+    }
+}
+
+#[test]
 fn wrong_use_is_refused() {
     refusal(&["generate"]);
     refusal(&["generate", "--prompt", "x", "--raw", "--system", "y"]);

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::hub::{self, Progress};
 use nibble_engine::{Engine, Error, LoadOptions};
 
+use super::text;
 use crate::cli::{FileArgs, ModelArgs};
 
 /// Loads what the options name; `queue` limits the requests that may wait.
@@ -21,6 +22,7 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
         rounding: args.rounding.rounding(),
+        calibration: text::calibration(&args.calibration)?,
         packed: args.packed.cache(),
         context: args.context,
         queue,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::{LoadOptions, PackedCache};
 
-use super::loading;
+use super::{loading, text};
 use crate::cli::PackArgs;
 
 pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
@@ -15,6 +15,7 @@ pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
         pin: args.compute.pin,
         kernel: args.compute.kernel,
         rounding: args.rounding.rounding(),
+        calibration: text::calibration(&args.calibration)?,
         packed: args.out.map_or(PackedCache::Automatic, PackedCache::File),
         ..LoadOptions::default()
     };

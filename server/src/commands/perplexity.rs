@@ -1,30 +1,23 @@
 //! `nibble perplexity`: how well a model foretells a text.
 
-use std::fs;
 use std::io::{self, Write};
 
-use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::perplexity::{self, Activations as Kept, Options};
 
-use super::loading;
+use super::{loading, text};
 use crate::cli::{Activations, PerplexityArgs};
 
 pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
-    let path = args.text.display();
-    let bytes = fs::read(&args.text).with_context(|| format!("cannot read `{path}`"))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        anyhow!("`{path}` is not UTF-8: the byte at {at} begins no character")
-    })?;
     let options = Options {
         model: loading::model_file(&args.file)?,
-        text,
+        text: text::read(&args.text)?,
         window: args.context,
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
         rounding: args.rounding.rounding(),
+        calibration: text::calibration(&args.calibration)?,
         activations: match args.activations {
             Activations::Int8 => Kept::Int8,
             Activations::Int8Row => Kept::Int8Row,

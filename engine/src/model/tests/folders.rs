@@ -11,7 +11,7 @@ use crate::kernel;
 use crate::model::Model;
 use crate::source::ModelSource;
 use crate::threads::Pool;
-use crate::weights::Rounding;
+use crate::weights::{Quantize, Rounding};
 use crate::{Message, Role};
 
 #[derive(serde::Deserialize)]
@@ -28,6 +28,10 @@ fn cases() -> Vec<Case> {
 }
 
 fn model(case: &Case, layout: Layout) -> Model {
+    rounded_model(case, layout, Rounding::default())
+}
+
+fn rounded_model(case: &Case, layout: Layout, rounding: Rounding) -> Model {
     let folder = folder(&case.config, layout);
     let source = ModelSource::open(folder.path()).unwrap();
     let config = source.config().unwrap();
@@ -38,15 +42,7 @@ fn model(case: &Case, layout: Layout) -> Model {
     );
     let scalar = kernel::choose(Some("scalar")).unwrap();
     let pool = Pool::new(2).unwrap();
-    Model::load(
-        source.tensors(),
-        config,
-        Rounding::default(),
-        scalar,
-        pool,
-        None,
-    )
-    .unwrap()
+    Model::load(source.tensors(), config, rounding, scalar, pool, None).unwrap()
 }
 
 #[test]
@@ -62,6 +58,24 @@ fn every_variety_gives_the_logits_that_transformers_gives() {
     // What is left without rounding activations comes from keys and values in f16.
     let close = |(_, exact, rounded): &(String, f32, f32)| *exact < 1e-3 && *rounded < 0.05;
     assert!(found.iter().all(close), "{found:#?}");
+}
+
+#[test]
+fn every_variety_gives_exactly_these_logits_when_nothing_is_rounded() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    };
+    let differences = cases().into_iter().map(|case| {
+        let mut model = rounded_model(&case, Layout::SINGLE_BF16, rounding);
+        let difference = difference(&mut model, &case.reference);
+        (case.name, difference)
+    });
+    let found: Vec<_> = differences.collect();
+    assert!(
+        found.iter().all(|(_, difference)| *difference < 1e-4),
+        "{found:#?}"
+    );
 }
 
 #[test]

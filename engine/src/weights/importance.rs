@@ -1,0 +1,115 @@
+//! What the error of a weight counts when a scale is chosen: the mean square of what its column is multiplied with.
+//!
+//! It is measured only when weights are rounded, not when they come from a packed file.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::rounding::Rounding;
+use crate::Error;
+
+/// Where the activations of a step meet weights, in the order of the step: four places in each layer, then the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// q, k and v.
+    Attention = 0,
+    AttentionOutput = 1,
+    /// Gate and up.
+    FeedForward = 2,
+    FeedForwardOutput = 3,
+}
+
+/// Places in a layer.
+const OF_LAYER: usize = 4;
+
+/// Places in a model of so many layers.
+pub(crate) const fn places(layers: usize) -> usize {
+    layers * OF_LAYER + 1
+}
+
+/// Measures the mean square of each column of all [`places`], with so many threads.
+pub(crate) type Measure<'a> = Box<dyn Fn(usize) -> Result<Vec<Vec<f32>>, Error> + Sync + 'a>;
+
+/// What the columns of a model's matrices count.
+pub(crate) struct Importance<'a> {
+    /// What it follows from, beside the model.
+    pub(crate) identity: String,
+    measure: Measure<'a>,
+    measured: OnceLock<Vec<Vec<f32>>>,
+}
+
+impl fmt::Debug for Importance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.identity)
+    }
+}
+
+impl<'a> Importance<'a> {
+    pub(crate) fn new(identity: String, measure: Measure<'a>) -> Self {
+        let measured = OnceLock::new();
+        Self {
+            identity,
+            measure,
+            measured,
+        }
+    }
+
+    /// Measures, if that was not done yet.
+    ///
+    /// # Errors
+    /// What loading the model gives.
+    pub(crate) fn find(&self, threads: usize) -> Result<(), Error> {
+        if self.measured.get().is_none() {
+            let measured = (self.measure)(threads)?;
+            self.measured.get_or_init(|| measured);
+        }
+        Ok(())
+    }
+}
+
+/// The importance of the columns of one matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a> {
+    of: &'a Importance<'a>,
+    index: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// One number for each column.
+    ///
+    /// # Panics
+    /// When nothing was measured before.
+    pub(crate) fn numbers(self) -> &'a [f32] {
+        let measured = self.of.measured.get();
+        &measured.expect("importance is found before weights are rounded")[self.index]
+    }
+}
+
+/// How a model is rounded, and by what measure.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recipe<'a> {
+    pub(crate) rounding: Rounding,
+    pub(crate) importance: Option<&'a Importance<'a>>,
+}
+
+impl From<Rounding> for Recipe<'_> {
+    fn from(rounding: Rounding) -> Self {
+        Self {
+            rounding,
+            importance: None,
+        }
+    }
+}
+
+impl<'a> Recipe<'a> {
+    pub(super) fn columns(self, layer: usize, place: Place) -> Option<Columns<'a>> {
+        let index = layer * OF_LAYER + place as usize;
+        self.importance.map(|of| Columns { of, index })
+    }
+
+    /// The columns of the head of a model of so many layers.
+    pub(super) fn head_columns(self, layers: usize) -> Option<Columns<'a>> {
+        let index = places(layers) - 1;
+        self.importance.map(|of| Columns { of, index })
+    }
+}
