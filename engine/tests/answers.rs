@@ -164,7 +164,7 @@ fn a_seed_repeats_an_answer_whatever_came_before() {
 #[test]
 fn an_answer_never_outgrows_the_context() {
     let engine = engine();
-    let (_, completion) = ask(&engine, raw("the dog", 100_000));
+    let (_, completion) = ask(&engine, raw("The dog", 100_000));
     assert_eq!(
         completion.prompt_tokens + completion.token_ids.len(),
         engine.info().context
@@ -214,7 +214,7 @@ fn a_chat_is_laid_out_by_the_template() {
 #[test]
 fn a_stopped_answer_keeps_its_text_and_says_so() {
     let engine = engine();
-    let first = engine.submit(raw("the dog", 200)).unwrap();
+    let first = engine.submit(raw("The dog", 200)).unwrap();
     let second = engine.submit(raw("the fox", 200)).unwrap();
     second.stopper().stop();
     let (_, completion) = read(second);
@@ -230,7 +230,7 @@ fn a_stopped_answer_keeps_its_text_and_says_so() {
 fn an_abandoned_answer_makes_way() {
     let engine = engine();
     for _ in 0..50 {
-        drop(engine.submit(raw("the dog", 200)).unwrap());
+        drop(engine.submit(raw("The dog", 200)).unwrap());
     }
     // Fifty answers of 200 tokens would take far longer than this one's own time.
     let (_, completion) = ask(&engine, raw("the fox", 200));
@@ -248,7 +248,7 @@ fn a_full_queue_refuses_and_loses_nothing() {
     })
     .unwrap();
     let submitted: Vec<_> = (0..40)
-        .map(|_| engine.submit(raw("the dog", 100)))
+        .map(|_| engine.submit(raw("The dog", 100)))
         .collect();
     let refused = submitted
         .iter()
