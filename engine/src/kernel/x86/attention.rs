@@ -16,9 +16,9 @@ pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: 
     if !head_dim.is_multiple_of(I::ROWS) {
         return vector::attend(span, |from, to| widen(isa, from, to), scratch, out);
     }
-    let queries = &mut scratch[..rows * head_dim];
+    let queries = &mut scratch.as_chunks_mut().0[..head_dim];
     for (r, row) in span.rows.iter().enumerate() {
-        for (queries, q) in queries.chunks_exact_mut(rows).zip(row.query) {
+        for (queries, q) in queries.iter_mut().zip(row.query) {
             queries[r] = *q;
         }
     }
@@ -49,10 +49,10 @@ pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: 
     }
 }
 
-/// Query rows, `[head_dim, rows]`.
+/// Query rows, `[head_dim, rows]`; what is beyond the last row has no meaning.
 #[derive(Clone, Copy)]
 struct Queries<'a> {
-    queries: &'a [f32],
+    queries: &'a [[f32; ROWS]],
     rows: usize,
     /// Factor of the scores.
     scale: f32,
@@ -86,17 +86,17 @@ impl Queries<'_> {
         let scores = &mut scores[first..first + N];
         for start in (0..KEY_BLOCK).step_by(P * I::ROWS) {
             let mut sums = [[isa.splat(0.0); P]; N];
-            let queries = self.queries.chunks_exact(self.rows);
-            for (keys, queries) in keys.as_chunks::<{ 2 * KEY_BLOCK }>().0.iter().zip(queries) {
+            let keys = keys.as_chunks::<{ 2 * KEY_BLOCK }>().0;
+            for (keys, queries) in keys.iter().zip(self.queries) {
                 let queries = &queries[first..first + N];
                 let mut loaded = [isa.splat(0.0); P];
-                for (p, key) in loaded.iter_mut().enumerate() {
-                    *key = isa.load_halves(&keys[2 * (start + p * I::ROWS)..]);
+                for p in 0..P {
+                    loaded[p] = isa.load_halves(&keys[2 * (start + p * I::ROWS)..]);
                 }
-                for (sums, q) in sums.iter_mut().zip(queries) {
-                    let q = isa.splat(*q);
-                    for (sum, key) in sums.iter_mut().zip(loaded) {
-                        *sum = isa.mul_add(q, key, *sum);
+                for r in 0..N {
+                    let q = isa.splat(queries[r]);
+                    for p in 0..P {
+                        sums[r][p] = isa.mul_add(q, loaded[p], sums[r][p]);
                     }
                 }
             }
@@ -177,29 +177,36 @@ impl Values<'_> {
         start: usize,
         out: &mut [f32],
     ) {
-        let column = |p: usize| start + p * I::ROWS;
         let mut sums = [[isa.splat(0.0); P]; N];
-        for (r, (sums, out)) in sums.iter_mut().zip(out.chunks(self.head_dim)).enumerate() {
-            for (p, sum) in sums.iter_mut().enumerate() {
-                *sum = isa.mul(isa.load_floats(&out[column(p)..]), isa.splat(rescale[r]));
+        for r in 0..N {
+            let out = &out[r * self.head_dim + start..][..P * I::ROWS];
+            for p in 0..P {
+                let old = isa.load_floats(&out[p * I::ROWS..]);
+                sums[r][p] = isa.mul(old, isa.splat(rescale[r]));
             }
         }
-        let positions = self.values.chunks_exact(2 * self.head_dim);
-        for (position, values) in positions.enumerate().take(KEY_BLOCK) {
+        #[expect(
+            clippy::needless_range_loop,
+            reason = "the position is a column of the weights, of which each row has its own"
+        )]
+        for position in 0..KEY_BLOCK {
+            let at = 2 * (position * self.head_dim + start);
+            let values = &self.values[at..][..2 * P * I::ROWS];
             let mut loaded = [isa.splat(0.0); P];
-            for (p, value) in loaded.iter_mut().enumerate() {
-                *value = isa.load_halves(&values[2 * column(p)..]);
+            for p in 0..P {
+                loaded[p] = isa.load_halves(&values[2 * p * I::ROWS..]);
             }
-            for (sums, weights) in sums.iter_mut().zip(weights) {
-                let weight = isa.splat(weights[position]);
-                for (sum, value) in sums.iter_mut().zip(loaded) {
-                    *sum = isa.mul_add(weight, value, *sum);
+            for r in 0..N {
+                let weight = isa.splat(weights[r][position]);
+                for p in 0..P {
+                    sums[r][p] = isa.mul_add(weight, loaded[p], sums[r][p]);
                 }
             }
         }
-        for (sums, out) in sums.into_iter().zip(out.chunks_mut(self.head_dim)) {
-            for (p, sum) in sums.into_iter().enumerate() {
-                isa.store(&mut out[column(p)..], sum);
+        for r in 0..N {
+            let out = &mut out[r * self.head_dim + start..][..P * I::ROWS];
+            for p in 0..P {
+                isa.store(&mut out[p * I::ROWS..], sums[r][p]);
             }
         }
     }
