@@ -12,9 +12,9 @@ mod tensor_type;
 pub(crate) use gguf::Gguf;
 #[cfg(test)]
 pub(crate) use gguf::written::Written;
-pub(crate) use hugging_face::HfFolder;
 #[cfg(test)]
 pub(crate) use hugging_face::written;
+pub(crate) use hugging_face::{HfFolder, Stored};
 pub(crate) use k_quants::{q4_k_quants, q4_k_scales};
 pub(crate) use mapped::MappedFile;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The shape of a Llama model, checked once, so that nothing behind it meets a size that does not fit.
 
 pub(crate) mod hugging_face;
+pub(crate) mod quantization;
 mod rope;
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 mod blocks;
 mod hugging_face;
 mod importance;
+mod quantized;
 mod rounding;
 
 pub(crate) use hugging_face::HfModel;
-use importance::{Columns, Place};
+use importance::Place;
 pub(crate) use importance::{Importance, Recipe, places};
 pub use rounding::{Quantize, Rounding};
 pub(crate) use rounding::{Target, Want};

@@ -47,6 +47,24 @@ struct Index {
     weight_map: HashMap<String, String>,
 }
 
+/// A tensor of numbers of any type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dtype: Dtype,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) file: &'a MappedFile,
+}
+
+impl Stored<'_> {
+    /// An error about its type.
+    pub(crate) fn other_type(&self, known: &str) -> Error {
+        let (name, found) = (self.name, self.dtype);
+        self.file
+            .error(format!("`{name}` must be {known}, found {found:?}"))
+    }
+}
+
 impl HfFolder {
     /// Maps the weights and checks their headers.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
@@ -133,8 +151,41 @@ impl HfFolder {
         self.names.keys().map(String::as_str)
     }
 
-    /// The tensor of this name and shape.
+    /// Whether there is a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The tensor of floats of this name and shape.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Error> {
+        let stored = self.stored(name, shape)?;
+        let Stored {
+            name, bytes, file, ..
+        } = stored;
+        let kind = match stored.dtype {
+            Dtype::F32 => TensorType::F32,
+            Dtype::F16 => TensorType::F16,
+            Dtype::BF16 => TensorType::BF16,
+            _ => return Err(stored.other_type("F32, F16 or BF16")),
+        };
+        Ok(Tensor {
+            name,
+            shape: shape.to_owned(),
+            kind,
+            bytes,
+            file,
+        })
+    }
+
+    /// The vector of floats of this name, however long it is.
+    pub(crate) fn vector(&self, name: &str) -> Result<Tensor<'_>, Error> {
+        let file = self.names.get(name).map(|file| &self.files[*file]);
+        let shape = file.and_then(|weights| Some(weights.header.info(name)?.shape.clone()));
+        self.tensor(name, &shape.unwrap_or_default())
+    }
+
+    /// The tensor of this name and shape, whatever its numbers are.
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, Error> {
         let place = self.names.get_key_value(name);
         let found = place.and_then(|(name, file)| {
             let weights = &self.files[*file];
@@ -152,21 +203,10 @@ impl HfFolder {
                 info.shape
             )));
         }
-        let kind = match info.dtype {
-            Dtype::F32 => TensorType::F32,
-            Dtype::F16 => TensorType::F16,
-            Dtype::BF16 => TensorType::BF16,
-            other => {
-                return Err(file.error(format!(
-                    "`{name}` must be F32, F16 or BF16, found {other:?}"
-                )));
-            }
-        };
         let (start, end) = info.data_offsets;
-        Ok(Tensor {
+        Ok(Stored {
             name,
-            shape: shape.to_owned(),
-            kind,
+            dtype: info.dtype,
             bytes: &file[weights.data_start + start..weights.data_start + end],
             file,
         })

@@ -161,7 +161,7 @@ impl TensorType {
     }
 
     /// One number of a type of floats.
-    fn number(self, bytes: &[u8]) -> f32 {
+    pub(crate) fn number(self, bytes: &[u8]) -> f32 {
         match self {
             Self::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
             Self::BF16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),

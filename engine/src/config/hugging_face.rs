@@ -8,6 +8,7 @@ mod tests;
 
 use serde::Deserialize;
 
+use super::quantization::{Quantization, RawQuantization};
 use super::{BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
 
 /// A folder's model and how its tensors are named.
@@ -20,6 +21,8 @@ pub(crate) struct HfConfig {
     pub(crate) biases: &'static [&'static str],
     /// Whether each head of q and k is normalised.
     pub(crate) head_norms: bool,
+    /// How matrices are quantised that are.
+    pub(crate) quantization: Option<Quantization>,
     /// Tokens that end an answer.
     pub(crate) ends: Vec<u32>,
 }
@@ -51,11 +54,6 @@ pub(crate) struct RawConfig {
     use_sliding_window: Option<bool>,
     quantization_config: Option<RawQuantization>,
     eos_token_id: Option<Ids>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct RawQuantization {
-    quant_method: Option<String>,
 }
 
 /// One token or several.
@@ -117,6 +115,8 @@ impl RawConfig {
     pub(crate) fn check(self, name: String) -> Result<HfConfig, String> {
         let family = self.family()?;
         self.refuse_other_maths()?;
+        let quantization = self.quantization_config.as_ref();
+        let quantization = quantization.map(RawQuantization::check).transpose()?;
         let size = |key, value: Option<u64>, range: std::ops::RangeInclusive<usize>| {
             let value = value.ok_or_else(|| format!("the key `{key}` is missing"))?;
             let fits = usize::try_from(value).ok().filter(|n| range.contains(n));
@@ -167,6 +167,7 @@ impl RawConfig {
                 _ => family.biases,
             },
             head_norms: family.head_norms,
+            quantization,
             ends: self.eos_token_id.map_or(Vec::new(), Ids::into_vec),
         })
     }
@@ -184,12 +185,6 @@ impl RawConfig {
     }
 
     fn refuse_other_maths(&self) -> Result<(), String> {
-        if let Some(quantization) = &self.quantization_config {
-            let method = quantization.quant_method.as_deref().unwrap_or("unknown");
-            return Err(format!(
-                "weights quantised by `{method}` (`quantization_config`) are not read"
-            ));
-        }
         if self.mlp_bias == Some(true) {
             return Err("`mlp_bias` must be absent or false, found true".into());
         }

@@ -5,7 +5,7 @@ mod tests;
 
 use half::f16;
 
-use super::{Columns, MatrixSource, Target, TensorSource, Want};
+use super::{MatrixSource, Target, TensorSource, Want};
 use crate::Error;
 use crate::checkpoint::{
     Gguf, IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
@@ -134,16 +134,7 @@ impl<'a> StoredMatrix<'a> {
     ) -> Result<(), Error> {
         let mut floats = vec![0.0; to.len() * BLOCK];
         self.floats(row, &mut floats)?;
-        match target {
-            Target::Int4(int4, columns) => {
-                int4.round(&floats, columns.map(Columns::numbers), to);
-            }
-            Target::Q8 => {
-                for (block, floats) in to.iter_mut().zip(floats.as_chunks().0) {
-                    *block = Block::q8(floats);
-                }
-            }
-        }
+        target.round(&floats, to);
         self.check_scales(row, to)
     }
 

@@ -4,10 +4,12 @@
 //! the rows of q and k (and what is added to them or scales them) are reordered on the way.
 
 use super::blocks::{RowOrder, StoredMatrix};
+use super::quantized::QuantizedMatrix;
 use super::{MatrixSource, TensorSource, Want};
 use crate::Error;
 use crate::checkpoint::HfFolder;
 use crate::config::hugging_face::{HfConfig, RawConfig};
+use crate::config::quantization::Quantization;
 
 const CONFIG: &str = "config.json";
 /// GGUF's names of a layer's tensors and those of a folder.
@@ -46,7 +48,9 @@ impl HfModel {
         let config = raw.check(crate::schedule::name(path));
         let config = config.map_err(|why| folder.error(CONFIG, why))?;
         let model = Self { folder, config };
-        let unknown = model.folder.names().find(|name| !model.knows(name));
+        let unknown = model.folder.names().find(|name| {
+            !(model.knows(name) || model.is_quantized_part(name) || model.is_zero_bias(name))
+        });
         if let Some(name) = unknown {
             let reason = format!("the tensor `{name}` is not part of the model that it describes");
             return Err(model.folder.error(CONFIG, reason));
@@ -80,6 +84,38 @@ impl HfModel {
             (None, "inv_freq") => tensor == "self_attn.rotary_emb",
             _ => false,
         }
+    }
+
+    /// Whether a tensor is one of those that a quantised matrix consists of.
+    fn is_quantized_part(&self, name: &str) -> bool {
+        let (Some(quantization), Some((matrix, part))) =
+            (self.config.quantization, name.rsplit_once('.'))
+        else {
+            return false;
+        };
+        let norm = |name: &str| name.ends_with("norm");
+        quantization.layout.parts().contains(&part)
+            && self.knows(&format!("{matrix}.weight"))
+            && !norm(matrix)
+    }
+
+    /// Some writers give every quantised matrix a bias, of zeros where the model has none.
+    fn is_zero_bias(&self, name: &str) -> bool {
+        let Some(matrix) = name.strip_suffix(".bias") else {
+            return false;
+        };
+        self.quantized(matrix).is_some_and(|_| {
+            let bias = self.folder.vector(name);
+            bias.is_ok_and(|bias| bias.to_f32().iter().all(|number| *number == 0.0))
+        })
+    }
+
+    /// How a matrix is quantised, if it is: some of them may be left as they were.
+    fn quantized(&self, matrix: &str) -> Option<Quantization> {
+        let quantization = self.config.quantization?;
+        let mut parts = quantization.layout.parts().iter();
+        let any = parts.any(|part| self.folder.has(&format!("{matrix}.{part}")));
+        any.then_some(quantization)
     }
 
     /// The numbers of a vector; those of q and k in the order of the packed rows.
@@ -125,9 +161,19 @@ impl TensorSource for HfModel {
         shape: [usize; 2],
         want: Want<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
-        let stored = format!("{}.weight", stored_name(name));
-        let tensor = self.folder.tensor(&stored, &shape)?;
-        Ok(StoredMatrix::new(tensor, self.order(name)).source(want))
+        let (matrix, order) = (stored_name(name), self.order(name));
+        let floats = format!("{matrix}.weight");
+        let Some(quantization) = self.quantized(&matrix) else {
+            let tensor = self.folder.tensor(&floats, &shape)?;
+            return Ok(StoredMatrix::new(tensor, order).source(want));
+        };
+        if self.folder.has(&floats) {
+            let path = self.folder.path().to_owned();
+            let reason = format!("`{matrix}` is there quantised and as `{floats}` too");
+            return Err(Error::Model { path, reason });
+        }
+        let matrix = QuantizedMatrix::open(&self.folder, &matrix, shape, quantization, order)?;
+        Ok(matrix.source(want))
     }
 
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::importance::Columns;
 use crate::Error;
-use crate::int4::{Group, Int4};
+use crate::int4::{Block, Group, Int4};
 use crate::kv::Precision;
 use crate::matrix::Format;
 
@@ -137,6 +137,20 @@ impl Target<'_> {
 }
 
 impl Target<'_> {
+    /// Rounds a row.
+    pub(super) fn round(self, floats: &[f32], to: &mut [Block]) {
+        match self {
+            Self::Int4(int4, columns) => {
+                int4.round(floats, columns.map(Columns::numbers), to);
+            }
+            Self::Q8 => {
+                for (block, floats) in to.iter_mut().zip(floats.as_chunks().0) {
+                    *block = Block::q8(floats);
+                }
+            }
+        }
+    }
+
     /// Whether rounding what has this format would only add an error.
     pub(crate) fn keeps(self, stored: Format) -> bool {
         match self {

@@ -1,5 +1,7 @@
 //! Folders written for tests, with the weights of `tests/fixtures/folder_logits.py`.
 
+pub(crate) mod quantized;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -33,8 +33,10 @@ fn what_is_not_said_has_the_librarys_defaults() {
         tied,
         biases,
         head_norms,
+        quantization,
         ends,
     } = check(&json!({})).unwrap();
+    assert_eq!(quantization, None);
     assert_eq!(
         (model.kv_heads, model.head_dim, model.context),
         (4, 16, 128)
@@ -57,8 +59,8 @@ fn other_maths_is_refused_by_name() {
         (json!({ "hidden_act": "gelu" }), "found `gelu`"),
         (json!({ "partial_rotary_factor": 0.5 }), "found 0.5"),
         (
-            json!({ "quantization_config": { "quant_method": "gptq" } }),
-            "`gptq`",
+            json!({ "quantization_config": { "quant_method": "fp8" } }),
+            "`fp8`",
         ),
         (
             json!({ "quantization_config": {} }),

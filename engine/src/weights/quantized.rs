@@ -1,0 +1,165 @@
+//! Matrices that a folder holds in four bits, taken as they are.
+//!
+//! A weight is `scale * (q - zero)`. Its `q` goes into a block unchanged, with the scale and `-zero * scale`, each
+//! rounded to f16. A group of more than 32 columns becomes several blocks with the same scale.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use half::f16;
+
+use super::blocks::RowOrder;
+use super::{MatrixSource, Target, Want};
+use crate::Error;
+use crate::checkpoint::HfFolder;
+use crate::config::quantization::Quantization;
+use crate::int4::{BLOCK, Block};
+use crate::matrix::{Format, RowSource, RowWriter};
+use parts::Parts;
+
+/// The zero point of symmetric weights.
+const MIDDLE: i16 = 8;
+
+/// A matrix, whose memory goes back to the system when it has been packed.
+#[derive(Debug)]
+pub(super) struct QuantizedMatrix<'a> {
+    parts: Parts<'a>,
+    order: RowOrder,
+    /// Columns that share a scale.
+    group: usize,
+    cols: usize,
+    /// Whether all zero points are [`MIDDLE`], so that blocks need no minimum.
+    symmetric: bool,
+}
+
+impl<'a> QuantizedMatrix<'a> {
+    /// The matrix `name` with rows of whole blocks of 32.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when a part is missing or is not what it must be.
+    pub(super) fn open(
+        folder: &'a HfFolder,
+        name: &str,
+        shape: [usize; 2],
+        quantization: Quantization,
+        order: RowOrder,
+    ) -> Result<Self, Error> {
+        let [rows, cols] = shape;
+        let group = quantization.group.unwrap_or(cols);
+        let parts = Parts::open(folder, name, shape, group, quantization.layout)?;
+        let groups = cols.div_ceil(group);
+        let all = || (0..rows).flat_map(|row| (0..groups).map(move |group| (row, group)));
+        let symmetric = all().all(|(row, group)| parts.zero(row, group) == MIDDLE);
+        let inexact = all().find(|(row, group)| {
+            let scale = parts.scale(*row, *group);
+            f16::from_f32(scale).to_f32() != scale
+        });
+        if let Some((row, _)) = inexact {
+            tracing::warn!("`{name}` has scales that are not f16, one in row {row}: rounded");
+        }
+        Ok(Self {
+            parts,
+            order,
+            group,
+            cols,
+            symmetric,
+        })
+    }
+
+    /// The rows of the matrix as what is wanted.
+    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
+        let Some(target) = want.target() else {
+            return MatrixSource {
+                format: Format::F32,
+                rows: RowSource::Floats(Box::new(move |row, to| self.floats(row, to))),
+            };
+        };
+        let stored = self.format(target);
+        let rounds = matches!(want, Want::Rounded(_)) && !self.keeps(target, stored);
+        let (format, rows): (_, RowWriter<'a, Block>) = match rounds {
+            false => (stored, Box::new(move |row, to| self.blocks(row, to))),
+            true => (
+                target.format(),
+                Box::new(move |row, to| self.rounded_blocks(row, target, to)),
+            ),
+        };
+        MatrixSource {
+            format,
+            rows: RowSource::Blocks(rows),
+        }
+    }
+
+    /// The format that holds what is stored; one scale for a row only where that is wanted.
+    fn format(&self, target: Target<'_>) -> Format {
+        match self.symmetric {
+            true if self.group >= self.cols && target.format() == Format::Int4Channel => {
+                Format::Int4Channel
+            }
+            true => Format::Int4Symmetric,
+            false => Format::Int4,
+        }
+    }
+
+    /// Whether rounding would only add an error.
+    fn keeps(&self, target: Target<'_>, stored: Format) -> bool {
+        stored == Format::Int4Channel || target.keeps(stored)
+    }
+
+    /// The blocks of a row as they are stored.
+    fn blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
+        let stored = self.order.stored(row);
+        for (index, block) in to.iter_mut().enumerate() {
+            let (first, group) = (index * BLOCK, index * BLOCK / self.group);
+            let scale = f16::from_f32(self.parts.scale(stored, group));
+            let zero = f32::from(self.parts.zero(stored, group));
+            *block = Block {
+                scale,
+                min: f16::from_f32(-zero * scale.to_f32()),
+                quants: std::array::from_fn(|i| self.parts.quant(stored, first + i).cast_signed()),
+            };
+        }
+        self.check_scales(row, to)
+    }
+
+    /// A row rounded to other blocks.
+    fn rounded_blocks(
+        &self,
+        row: usize,
+        target: Target<'_>,
+        to: &mut [Block],
+    ) -> Result<(), Error> {
+        let mut floats = vec![0.0; to.len() * BLOCK];
+        self.floats(row, &mut floats)?;
+        target.round(&floats, to);
+        self.check_scales(row, to)
+    }
+
+    /// The weights of a row.
+    fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
+        let stored = self.order.stored(row);
+        for (group, to) in to.chunks_mut(self.group).enumerate() {
+            let scale = self.parts.scale(stored, group);
+            if !scale.is_finite() {
+                return Err(self.parts.refuse_scale(stored, scale));
+            }
+            let (first, zero) = (group * self.group, self.parts.zero(stored, group));
+            for (i, to) in to.iter_mut().enumerate() {
+                let quant = i16::from(self.parts.quant(stored, first + i));
+                *to = scale * f32::from(quant - zero);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_scales(&self, row: usize, blocks: &[Block]) -> Result<(), Error> {
+        let finite = |block: &&Block| !(block.scale.is_finite() && block.min.is_finite());
+        match blocks.iter().find(finite) {
+            None => Ok(()),
+            Some(block) => {
+                let stored = self.order.stored(row);
+                Err(self.parts.refuse_scale(stored, block.scale.to_f32()))
+            }
+        }
+    }
+}
