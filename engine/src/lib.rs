@@ -34,6 +34,9 @@ mod weights;
 
 pub mod bench;
 pub mod cgroup;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;
