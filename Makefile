@@ -1,6 +1,6 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan miri e2e aarch64 compose-test dist bench bench-kernels perplexity arm-count fmt \
+.PHONY: run test lint unit asan fuzz miri e2e aarch64 compose-test dist bench bench-kernels perplexity arm-count fmt \
 	screenshot
 
 run:
@@ -59,6 +59,11 @@ asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address --cfg plain_memory" CARGO_TARGET_DIR=target/asan \
 		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) -- \
 		kernel packed gguf model::tests threads --skip default_model
+
+# Hostile GGUF files, safetensors, configurations, tokenizers and chat templates, each kind for some seconds; for more,
+# or for one kind, call it by hand.
+fuzz:
+	engine/fuzz/run 10
 
 # Plain products, packed weights and threads under Miri, where a nightly toolchain has it or can get it.
 miri:

@@ -36,6 +36,9 @@ mod weights;
 pub mod bench;
 pub mod cgroup;
 pub mod comparison;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod metrics;
 pub mod perplexity;

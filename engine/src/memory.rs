@@ -71,13 +71,13 @@ impl FileMap {
     }
 
     /// Bytes that are in no file.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         #[cfg(not(any(miri, plain_memory)))]
         let map = {
-            let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
+            let mut map = MmapMut::map_anon(bytes.len().max(1)).expect("there is memory");
             map[..bytes.len()].copy_from_slice(bytes);
-            map.make_read_only().unwrap()
+            map.make_read_only().expect("the map is whole")
         };
         #[cfg(any(miri, plain_memory))]
         let map = bytes.to_vec();

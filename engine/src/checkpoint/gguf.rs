@@ -64,6 +64,13 @@ impl Gguf {
         }
     }
 
+    /// A file that exists in memory only.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let part = Part::read(MappedFile::of_bytes("written.gguf", bytes))?;
+        Self::of_parts(vec![part])
+    }
+
     fn of_parts(parts: Vec<Part>) -> Result<Self, Error> {
         let mut names = HashMap::new();
         for (place, part) in parts.iter().enumerate() {

@@ -45,7 +45,7 @@ impl MappedFile {
     }
 
     /// A file that exists in memory only.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of_bytes(path: &str, bytes: &[u8]) -> Self {
         Self {
             path: path.into(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::models::bpe::BPE;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Words};
 
@@ -22,6 +22,10 @@ use crate::config::hugging_face::{HfConfig, Ids};
 use crate::{Error, Sampling};
 
 const TOKENIZER: &str = "tokenizer.json";
+/// Steps of a normalizer and bytes that one writes for a character: published files have two and three. Each step
+/// multiplies what the one before has written.
+const MAX_NORMALIZERS: usize = 4;
+const MAX_WRITTEN_BYTES: usize = 4;
 
 /// What a folder says about texts outside of `tokenizer.json`.
 #[derive(Debug)]
@@ -258,7 +262,7 @@ fn tokens(
     spelling: Spelling,
     vocabulary: usize,
 ) -> Result<Vec<(String, TokenKind)>, String> {
-    let words = model["vocab"].as_object_mut();
+    let words = model.get_mut("vocab").and_then(Value::as_object_mut);
     let words = words.ok_or("`vocab` of `model` must be an object")?;
     let mut tokens = BTreeMap::new();
     for (text, id) in words.iter() {
@@ -286,6 +290,9 @@ fn tokens(
             words.remove(content);
         }
     }
+    if spelling == Spelling::SentencePiece {
+        refuse_missing_bytes(words)?;
+    }
     let count = tokens
         .last_key_value()
         .map_or(0, |(id, _)| *id as usize + 1);
@@ -301,6 +308,18 @@ fn tokens(
     Ok(ids
         .map(|id| tokens.remove(&id).unwrap_or_else(nothing))
         .collect())
+}
+
+/// The model itself must have every byte, or it could meet a text that it cannot spell.
+fn refuse_missing_bytes(words: &Map<String, Value>) -> Result<(), String> {
+    let mut names = (0..=u8::MAX).map(|byte| format!("<0x{byte:02X}>"));
+    match names.find(|name| !words.contains_key(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "`vocab` of `model` must have a token for each byte that no special token has the text of, found none for \
+             `{name}`"
+        )),
+    }
 }
 
 /// Refuses steps that are not known to work on a stretch of a text as on the whole.
@@ -328,7 +347,27 @@ fn normalizer_of(steps: Option<Value>) -> Result<Option<NormalizerWrapper>, Stri
         return Ok(None);
     };
     check_steps("normalizer", &steps, &["NFC", "Prepend", "Replace"])?;
+    bound_growth(&steps, &mut 0)?;
     part("normalizer", &steps).map(Some)
+}
+
+/// Refuses a normalizer by which a short text could become a very long one.
+fn bound_growth(steps: &Value, count: &mut usize) -> Result<(), String> {
+    if let Some(steps) = steps["normalizers"].as_array() {
+        return steps.iter().try_for_each(|step| bound_growth(step, count));
+    }
+    *count += 1;
+    let written = ["content", "prepend"].map(|key| steps[key].as_str().map_or(0, str::len));
+    let written = written.into_iter().max().unwrap_or(0);
+    match (*count, written) {
+        (..=MAX_NORMALIZERS, ..=MAX_WRITTEN_BYTES) => Ok(()),
+        (..=MAX_NORMALIZERS, _) => Err(format!(
+            "a step of `normalizer` may write {MAX_WRITTEN_BYTES} bytes, found {written}"
+        )),
+        _ => Err(format!(
+            "`normalizer` may have {MAX_NORMALIZERS} steps, found more"
+        )),
+    }
 }
 
 /// The pre-tokenizer without the blank that it puts before a text, and when that is put there.

@@ -135,10 +135,13 @@ impl Vocabulary {
     }
 }
 
-/// The byte of a token like `<0x0A>`.
+/// The byte of a token like `<0x0A>`; the `tokenizers` crate knows it with upper-case digits only.
 pub(super) fn named_byte(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
-    let plain = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let plain = digits.len() == 2
+        && digits
+            .bytes()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
     plain.then(|| u8::from_str_radix(digits, 16).ok())?
 }
 

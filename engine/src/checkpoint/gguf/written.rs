@@ -1,8 +1,7 @@
 //! GGUF files written in memory, for tests that need one that is small, wrong or hostile.
 
-use super::{Gguf, Part};
+use super::Gguf;
 use crate::Error;
-use crate::checkpoint::MappedFile;
 
 /// Bytes of a file in the making.
 #[derive(Clone, Default)]
@@ -92,14 +91,6 @@ impl Written {
 
     pub(crate) fn open(&self) -> Result<Gguf, Error> {
         Gguf::from_bytes(&self.bytes())
-    }
-}
-
-impl Gguf {
-    /// A file that exists in memory only.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let part = Part::read(MappedFile::of_bytes("written.gguf", bytes))?;
-        Self::of_parts(vec![part])
     }
 }
 

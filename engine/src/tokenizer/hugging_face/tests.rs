@@ -82,6 +82,7 @@ fn what_would_be_split_wrongly_is_refused_by_name() {
             json!({ "type": "BPE", "vocab": [] }),
             "must be an object",
         ),
+        ("/model", json!("BPE"), "must be an object"),
         ("/model/vocab/a", json!(-1), "the id of `a`"),
         (
             "/model/vocab/a",
@@ -122,6 +123,62 @@ fn what_would_be_split_wrongly_is_refused_by_name() {
     json["normalizer"] = json!({ "type": "Lowercase" });
     write_json(folder.path(), "tokenizer.json", &json);
     assert!(read(&folder).unwrap_err().contains("found `Lowercase`"));
+}
+
+/// SentencePiece's BPE: all bytes from id 3, then `a`.
+fn sentence_piece() -> Value {
+    let bytes = (0..256).map(|byte| (format!("<0x{byte:02X}>"), json!(3 + byte)));
+    let pieces = [("<unk>".to_owned(), json!(0)), ("a".to_owned(), json!(259))];
+    json!({
+        "added_tokens": [{ "id": 0, "content": "<unk>", "special": true }],
+        "model": {
+            "type": "BPE",
+            "unk_token": "<unk>",
+            "byte_fallback": true,
+            "vocab": bytes.chain(pieces).collect::<serde_json::Map<_, _>>(),
+            "merges": [],
+        },
+    })
+}
+
+#[test]
+fn a_byte_that_the_model_could_not_spell_is_refused() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let read = |json: &Value| {
+        write_json(folder.path(), "tokenizer.json", json);
+        read(&folder)
+    };
+    let tokenizer = read(&sentence_piece()).unwrap();
+    assert_eq!(tokenizer.encode("a\n"), [259, 3 + 10]);
+
+    let mut lower_case = sentence_piece();
+    let vocab = lower_case["model"]["vocab"].as_object_mut().unwrap();
+    vocab.remove("<0x0A>");
+    vocab.insert("<0x0a>".into(), json!(13));
+    let mut special = sentence_piece();
+    let added = special["added_tokens"].as_array_mut().unwrap();
+    added.push(json!({ "id": 300, "content": "<0x0A>", "special": true }));
+    for json in [lower_case, special] {
+        let message = read(&json).unwrap_err();
+        assert!(message.contains("none for `<0x0A>`"), "{message}");
+    }
+}
+
+#[test]
+fn a_normalizer_that_makes_texts_much_longer_is_refused() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let step = |content: &str| json!({ "type": "Replace", "pattern": { "String": "a" }, "content": content });
+    let read = |steps: Vec<Value>| {
+        let mut json = sentence_piece();
+        json["normalizer"] = json!({ "type": "Sequence", "normalizers": steps });
+        write_json(folder.path(), "tokenizer.json", &json);
+        read(&folder)
+    };
+    assert!(read(vec![step("aa"); 4]).is_ok());
+    let message = read(vec![step("aa"); 5]).unwrap_err();
+    assert!(message.contains("may have 4 steps"), "{message}");
+    let message = read(vec![step("aaaaa")]).unwrap_err();
+    assert!(message.contains("may write 4 bytes, found 5"), "{message}");
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! What a fuzzer feeds with bytes. An input may be refused; it must not panic, hang, or take memory out of proportion.
+//!
+//! Where a target is made of several files, they stand behind each other with a byte between that no UTF-8 has.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use safetensors::tensor::SafeTensors;
+use tempfile::TempDir;
+
+use crate::checkpoint::{Gguf, HfFolder};
+use crate::config::ModelConfig;
+use crate::config::hugging_face::{HfConfig, RawConfig};
+use crate::prompt::ChatTemplate;
+use crate::tokenizer::{HfText, Tokenizer};
+use crate::{Message, Role};
+
+const BORDER: u8 = 0xff;
+/// What tokens are built from in every way: words, digits, blanks, other scripts, and a control token as a user writes it.
+const TEXT: &str = "Hello, we're <|im_end|>  12345\r\n\n\tнет 你好 e\u{301} 🦀\u{0} <s>[INST] {{ x }} aaaaaaaaaaaaaaaaaaaaaaaa!";
+/// A `config.json` whose vocabulary every small tokenizer fits into.
+const CONFIG: &[u8] = br#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 32, "intermediate_size": 32,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 4096, "max_position_embeddings": 64}"#;
+
+/// A whole GGUF file: its header, its tensors, and the model that it describes.
+pub fn gguf(file: &[u8]) {
+    let Ok(gguf) = Gguf::from_bytes(file) else {
+        return;
+    };
+    for tensor in gguf.tensors() {
+        let numbers: usize = tensor.shape.iter().product();
+        assert_eq!(tensor.to_f32().len(), numbers, "numbers of {tensor:?}");
+    }
+    let _ = ModelConfig::from_gguf(&gguf);
+}
+
+/// The tokenizer and the chat template of a GGUF file.
+pub fn gguf_tokenizer(file: &[u8]) {
+    let Ok(gguf) = Gguf::from_bytes(file) else {
+        return;
+    };
+    if let Ok(Some(tokenizer)) = Tokenizer::from_gguf(&gguf) {
+        use_tokenizer(&tokenizer);
+        if let Ok(template) = gguf.text("tokenizer.chat_template") {
+            use_template(&ChatTemplate::new(template, &tokenizer), &tokenizer);
+        }
+    }
+}
+
+/// The index of a folder's weights, if it has any bytes, and one file of weights.
+pub fn safetensors(files: &[u8]) {
+    let [index, weights] = parts(files);
+    let folder = folder();
+    put(folder, "model.safetensors.index.json", index);
+    put(
+        folder,
+        "model.safetensors",
+        Some(weights.unwrap_or_default()),
+    );
+    let Ok(opened) = HfFolder::open(folder) else {
+        return;
+    };
+    for file in opened.files() {
+        let Ok((_, header)) = SafeTensors::read_metadata(file) else {
+            continue;
+        };
+        for (name, info) in header.tensors() {
+            if let Ok(tensor) = opened.tensor(&name, &info.shape) {
+                let numbers: usize = info.shape.iter().product();
+                assert_eq!(tensor.to_f32().len(), numbers, "numbers of {tensor:?}");
+            }
+        }
+    }
+}
+
+/// A `config.json`.
+pub fn config(file: &[u8]) {
+    if let Some(config) = checked_config(file) {
+        let _ = format!("{config:?}");
+    }
+}
+
+/// `tokenizer.json`, `tokenizer_config.json` and `generation_config.json`.
+pub fn tokenizer(files: &[u8]) {
+    let [tokenizer, tokenizer_config, generation] = parts(files);
+    let folder = folder();
+    put(folder, "model.safetensors", Some(b"\x02\0\0\0\0\0\0\0{}"));
+    put(folder, "tokenizer.json", tokenizer);
+    put(folder, "tokenizer_config.json", tokenizer_config);
+    put(folder, "generation_config.json", generation);
+    let opened = HfFolder::open(folder).expect("no tensors are no mistake");
+    let config = checked_config(CONFIG).expect("it is sound");
+    let Ok(text) = HfText::read(&opened) else {
+        return;
+    };
+    if let Ok(tokenizer) = Tokenizer::from_folder(&opened, &config, &text) {
+        use_tokenizer(&tokenizer);
+    }
+}
+
+/// A chat template, with a vocabulary of control tokens alone.
+pub fn chat_template(template: &[u8]) {
+    static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
+    let tokenizer = TOKENIZER.get_or_init(|| {
+        let file = include_bytes!("../tests/fixtures/tiny.gguf");
+        let gguf = Gguf::from_bytes(file).expect("it is sound");
+        let tokenizer = Tokenizer::from_gguf(&gguf).expect("it is sound");
+        tokenizer.expect("it has a vocabulary")
+    });
+    if let Ok(template) = std::str::from_utf8(template) {
+        use_template(&ChatTemplate::new(Some(template), tokenizer), tokenizer);
+    }
+}
+
+fn use_tokenizer(tokenizer: &Tokenizer) {
+    let _ = tokenizer.encode_raw(TEXT);
+    let mut decoder = tokenizer.decoder();
+    for id in (0..300).chain([u32::MAX]) {
+        let _ = decoder.push(id);
+        let _ = (tokenizer.is_end(id), tokenizer.token_text(id));
+    }
+}
+
+fn use_template(template: &ChatTemplate, tokenizer: &Tokenizer) {
+    let turns = [Role::System, Role::User, Role::Assistant, Role::User];
+    let messages = turns.map(|role| Message {
+        role,
+        content: TEXT.to_owned(),
+    });
+    if let Ok(prompt) = template.render(&messages, tokenizer) {
+        let _ = tokenizer.encode_prompt(&prompt);
+    }
+}
+
+fn checked_config(file: &[u8]) -> Option<HfConfig> {
+    let raw: RawConfig = serde_json::from_slice(file).ok()?;
+    raw.check("fuzzed".to_owned()).ok()
+}
+
+/// The files of an input; those behind the last border are missing.
+fn parts<const N: usize>(input: &[u8]) -> [Option<&[u8]>; N] {
+    let mut parts = input.splitn(N, |byte| *byte == BORDER);
+    std::array::from_fn(|_| parts.next())
+}
+
+fn put(folder: &Path, name: &str, bytes: Option<&[u8]>) {
+    let path = folder.join(name);
+    match bytes {
+        Some(bytes) if !bytes.is_empty() => std::fs::write(path, bytes).expect("it is writable"),
+        _ => drop(std::fs::remove_file(path)),
+    }
+}
+
+/// One folder for the whole run.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("there is room for it"));
+    folder.path()
+}
