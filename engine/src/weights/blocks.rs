@@ -10,7 +10,7 @@ use crate::Error;
 use crate::checkpoint::{
     Gguf, IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
 };
-use crate::int4::{BLOCK, Block};
+use crate::int4::Block;
 use crate::matrix::{Format, RowSource, RowWriter};
 
 impl TensorSource for Gguf {
@@ -132,9 +132,7 @@ impl<'a> StoredMatrix<'a> {
         target: Target<'_>,
         to: &mut [Block],
     ) -> Result<(), Error> {
-        let mut floats = vec![0.0; to.len() * BLOCK];
-        self.floats(row, &mut floats)?;
-        target.round(&floats, to);
+        target.round(|floats| self.floats(row, floats), to)?;
         self.check_scales(row, to)
     }
 

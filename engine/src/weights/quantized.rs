@@ -129,9 +129,7 @@ impl<'a> QuantizedMatrix<'a> {
         target: Target<'_>,
         to: &mut [Block],
     ) -> Result<(), Error> {
-        let mut floats = vec![0.0; to.len() * BLOCK];
-        self.floats(row, &mut floats)?;
-        target.round(&floats, to);
+        target.round(|floats| self.floats(row, floats), to)?;
         self.check_scales(row, to)
     }
 

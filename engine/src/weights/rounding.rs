@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::importance::Columns;
 use crate::Error;
-use crate::int4::{Block, Group, Int4};
+use crate::int4::{BLOCK, Block, Group, Int4};
 use crate::kv::Precision;
 use crate::matrix::Format;
 
@@ -137,18 +137,25 @@ impl Target<'_> {
 }
 
 impl Target<'_> {
-    /// Rounds a row.
-    pub(super) fn round(self, floats: &[f32], to: &mut [Block]) {
+    /// Rounds a row, whose numbers `floats` writes.
+    pub(super) fn round(
+        self,
+        floats: impl FnOnce(&mut [f32]) -> Result<(), Error>,
+        to: &mut [Block],
+    ) -> Result<(), Error> {
+        let mut row = vec![0.0; to.len() * BLOCK];
+        floats(&mut row)?;
         match self {
             Self::Int4(int4, columns) => {
-                int4.round(floats, columns.map(Columns::numbers), to);
+                int4.round(&row, columns.map(Columns::numbers), to);
             }
             Self::Q8 => {
-                for (block, floats) in to.iter_mut().zip(floats.as_chunks().0) {
+                for (block, floats) in to.iter_mut().zip(row.as_chunks().0) {
                     *block = Block::q8(floats);
                 }
             }
         }
+        Ok(())
     }
 
     /// Whether rounding what has this format would only add an error.

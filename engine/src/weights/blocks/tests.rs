@@ -1,5 +1,6 @@
 use super::*;
 use crate::checkpoint::{MappedFile, golden_blocks};
+use crate::int4::BLOCK;
 use crate::weights::Quantize;
 
 fn int4(name: &str) -> Target<'static> {
