@@ -11,7 +11,7 @@ use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::{KvCache, Precision};
-use crate::matrix::{self, PackedMatrix, Product, Sums};
+use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
@@ -96,11 +96,25 @@ impl Model {
         config: ModelConfig,
         recipe: impl Into<Recipe<'a>>,
         kernel: &'static Kernel,
-        mut pool: Pool,
+        pool: Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
         let recipe = recipe.into();
-        let weights = Weights::load(source, &config, recipe, kernel, &mut pool, packed)?;
+        let packing = weights::plan(source, &config, recipe, kernel)?;
+        Self::planned(source, config, recipe, packing, pool, packed)
+    }
+
+    /// The same for weights that are planned already.
+    pub(crate) fn planned(
+        source: &dyn TensorSource,
+        config: ModelConfig,
+        recipe: Recipe<'_>,
+        packing: Packing<'_>,
+        mut pool: Pool,
+        packed: Option<&PackedFile>,
+    ) -> Result<Self, Error> {
+        let kernel = packing.kernel();
+        let weights = Weights::load(source, &config, recipe, packing, &mut pool, packed)?;
         let rope = Rope::new(config.head_dim, config.rope.clone());
         Ok(Self {
             config,

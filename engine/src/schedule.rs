@@ -94,9 +94,9 @@ impl Engine {
             importance: importance.as_ref(),
         };
         let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
-        let weights = weights::plan(tensors, &config, recipe, kernel)?.bytes();
-        let context = context(options.context, &config, weights, rounding.kv())?;
-        let model = Model::load(tensors, config, recipe, kernel, pool, packed.as_ref())?;
+        let packing = weights::plan(tensors, &config, recipe, kernel)?;
+        let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
+        let model = Model::planned(tensors, config, recipe, packing, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
         let info = ModelInfo {

@@ -140,11 +140,10 @@ impl Weights {
         source: &dyn TensorSource,
         config: &ModelConfig,
         recipe: Recipe<'_>,
-        kernel: &'static Kernel,
+        packing: Packing<'_>,
         pool: &mut Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let packing = plan(source, config, recipe, kernel)?;
         let apart = packing.plans().any(|plan| plan.name == "output");
         let output_norm = source.vector("output_norm", config.hidden)?;
         let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));

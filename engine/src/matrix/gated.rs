@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Items, PackedMatrix, SUMS, Sums};
+use super::PackedMatrix;
+use super::product::{Items, SUMS, Sums};
 use crate::activations::{Activations, Grouping, ROWS};
 use crate::int4::BLOCK;
 use crate::threads::{Parts, Pool};
