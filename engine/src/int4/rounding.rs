@@ -168,6 +168,10 @@ impl Weights<'_> {
         let (low, high) = self.range();
         // The plain rule: the levels span the range.
         let mut best = self.judged(Levels::new((high - low) / 15.0, low));
+        // In wide groups few weights lie far out, and levels that span them all are a bad start.
+        if self.numbers.len() * LANES > BLOCK {
+            self.offer(&mut best, self.symmetric());
+        }
         for divisor in divisors(15.0) {
             if best.error == 0.0 {
                 return best.levels;
