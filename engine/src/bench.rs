@@ -4,10 +4,11 @@
 //! multiplication. Both limits are measured here with the same threads, so that a speed comes with the share of its
 //! limit that it reaches.
 
+mod limits;
 mod product;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use half::f16;
 use serde::Serialize;
@@ -18,7 +19,6 @@ use crate::int4::Block;
 use crate::kernel;
 use crate::kv::KvCache;
 use crate::matrix::{Format, RowSource};
-use crate::memory::HugePages;
 use crate::model::{Model, NewTokens};
 use crate::packed::{PackedCache, PackedFile};
 use crate::schedule::pool;
@@ -26,6 +26,7 @@ use crate::source::ModelSource;
 use crate::threads::Pool;
 use crate::weights::{MatrixSource, Rounding, TensorSource, Want};
 
+use limits::Limits;
 pub use product::{Case, PreparedProduct, cases};
 
 /// What to run.
@@ -77,12 +78,12 @@ pub struct Report {
     pub decode_tokens_per_second: Option<Spread>,
     /// Packed weights that one decode step reads.
     pub weight_bytes_per_token: u64,
-    /// Reading a buffer far larger than the caches, with the same threads.
+    /// Reading a buffer far larger than the caches, with the same threads, at the start and at the end: the faster.
     pub read_bandwidth_bytes_per_second: f64,
     /// (Weights + keys and values of a step) / median time of a step / read bandwidth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth_fraction: Option<f64>,
-    /// The kernel's multiply-accumulates on registers alone, with the same threads.
+    /// The kernel's multiply-accumulates on registers alone, with the same threads, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_rate_per_second: Option<f64>,
     /// (Weights of the layers x median prefill speed) / multiply rate.
@@ -177,8 +178,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut threads = pool(options.threads, options.pin)?;
     threads.settle();
-    let read_bandwidth = read_bandwidth(&mut threads)?;
-    let multiply_rate = kernel.peak().map(|peak| multiply_rate(&mut threads, peak));
+    let limits = Limits::measure(&mut threads, kernel)?;
     forget_peak_rss();
     let started = Instant::now();
     let (name, mut model) = load(options, kernel, threads)?;
@@ -191,6 +191,8 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let decode =
         (0..repetitions(options, options.output_tokens)).map(|_| decode(&mut model, options));
     let decode = Spread::of(decode.collect());
+    let peak_rss_bytes = peak_rss();
+    let limits = limits.or_better(Limits::measure(model.pool(), kernel)?);
 
     let layers = model.weights().layer_parameters() as f64;
     let weight_bytes = model.weights().bytes_per_step();
@@ -209,17 +211,17 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         prefill_tokens_per_second: prefill,
         decode_tokens_per_second: decode,
         weight_bytes_per_token: weight_bytes,
-        read_bandwidth_bytes_per_second: read_bandwidth,
+        read_bandwidth_bytes_per_second: limits.read_bandwidth,
         bandwidth_fraction: decode
-            .map(|d| step_bytes * d.median / options.batch as f64 / read_bandwidth),
-        multiply_rate_per_second: multiply_rate,
+            .map(|d| step_bytes * d.median / options.batch as f64 / limits.read_bandwidth),
+        multiply_rate_per_second: limits.multiply_rate,
         multiply_rate_fraction: prefill
-            .zip(multiply_rate)
+            .zip(limits.multiply_rate)
             .map(|(prefill, rate)| layers * prefill.median / rate),
         kernel: kernel.name.to_owned(),
         threads: model.threads(),
         load_seconds,
-        peak_rss_bytes: peak_rss(),
+        peak_rss_bytes,
     })
 }
 
@@ -396,39 +398,7 @@ fn filled(model: &Model, options: &Options) -> KvCache {
     cache
 }
 
-/// Bytes a second that the threads read together: the best of some passes over 512 MiB, in huge pages as the weights.
-fn read_bandwidth(threads: &mut Pool) -> Result<f64, Error> {
-    const BYTES: usize = 512 << 20;
-    const PASSES: usize = 5;
-    let mut buffer = HugePages::new(BYTES)?;
-    buffer.fill(1);
-    let words: &[u64] = bytemuck::cast_slice(&buffer);
-    let best = (0..PASSES).map(|_| {
-        let started = Instant::now();
-        threads.for_each(words.len(), 1 << 17, |range, _| {
-            std::hint::black_box(words[range].iter().fold(0u64, |sum, word| sum ^ word));
-        });
-        started.elapsed()
-    });
-    Ok(BYTES as f64 / best.min().unwrap_or_default().as_secs_f64())
-}
-
-/// Multiply-accumulates a second of all threads, on registers alone.
-fn multiply_rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
-    const ITERATIONS: usize = 10_000_000;
-    const PASSES: usize = 3;
-    let best = (0..PASSES).map(|_| {
-        let started = Instant::now();
-        threads.for_each(threads.threads(), 1, |_, _| {
-            std::hint::black_box(peak(ITERATIONS));
-        });
-        started.elapsed()
-    });
-    let best: Duration = best.min().unwrap_or_default();
-    (peak(1) * ITERATIONS as u64 * threads.threads() as u64) as f64 / best.as_secs_f64()
-}
-
-/// Lets Linux's high-water mark start again: the buffer of [`read_bandwidth`] is larger than small models.
+/// Lets Linux's high-water mark start again: the buffer of [`Limits`] is larger than small models.
 fn forget_peak_rss() {
     // Where this is refused the figure is that of the whole process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");

@@ -143,6 +143,11 @@ impl Model {
         self.pool.threads()
     }
 
+    /// The threads, between steps.
+    pub(crate) fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
     /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the
     /// rounding.
     pub(crate) fn keep_floats(&mut self) {
