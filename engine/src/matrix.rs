@@ -216,7 +216,11 @@ pub(crate) struct Packing<'a> {
     kernel: &'static Kernel,
     plans: Vec<Plan<'a>>,
     bytes: usize,
+    progress: &'a Progress<'a>,
 }
+
+/// Is told the bytes packed so far and all bytes.
+pub(crate) type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
 impl<'a> Packing<'a> {
     pub(crate) fn new(kernel: &'static Kernel) -> Self {
@@ -224,7 +228,13 @@ impl<'a> Packing<'a> {
             kernel,
             plans: Vec::new(),
             bytes: 0,
+            progress: &|_, _| {},
         }
+    }
+
+    /// Tells of each matrix that is packed.
+    pub(crate) fn telling(self, progress: &'a Progress<'a>) -> Self {
+        Self { progress, ..self }
     }
 
     /// The kernel that is packed for.
@@ -268,16 +278,11 @@ impl<'a> Packing<'a> {
         self.plans.iter()
     }
 
-    /// Packs every matrix, in parallel within each, and lets go of its source; `progress` is told the bytes packed so
-    /// far and all bytes.
+    /// Packs every matrix, in parallel within each, and lets go of its source.
     ///
     /// # Errors
     /// [`Error::Option`] when there is no memory for the weights, and what a source of rows gives.
-    pub(crate) fn pack(
-        self,
-        pool: &mut Pool,
-        progress: &dyn Fn(u64, u64),
-    ) -> Result<Vec<PackedMatrix>, Error> {
+    pub(crate) fn pack(self, pool: &mut Pool) -> Result<Vec<PackedMatrix>, Error> {
         let mut memory = HugePages::new(self.bytes)?;
         let (kernel, layout) = (self.kernel, self.kernel.layout);
         let parts = Parts::new(&mut memory[..]);
@@ -305,7 +310,7 @@ impl<'a> Packing<'a> {
             {
                 return Err(error);
             }
-            progress(plan.bytes.end as u64, self.bytes as u64);
+            (self.progress)(plan.bytes.end as u64, self.bytes as u64);
             packed.push((plan.shape, plan.format, plan.bytes));
         }
         Ok(matrices(kernel, memory, packed.into_iter()))

@@ -147,7 +147,7 @@ impl PackedFile {
 /// # Errors
 /// What loading the model gives, [`Error::File`] when the packed file cannot be written, and [`Error::Option`] when it has
 /// no place.
-pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBuf, Error> {
+pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<PathBuf, Error> {
     if options.rounding.quantize == Quantize::None {
         return Err(Error::Option(
             "with `quantize` none there is nothing to pack: floats are read as they are".into(),
@@ -173,7 +173,8 @@ pub fn pack(options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<PathBu
     if let Some(importance) = &importance {
         importance.find(pool.threads())?;
     }
-    let matrices = packing.pack(&mut pool, &|done, _| progress(done, 2 * bytes))?;
+    let half = |done, _| progress(done, 2 * bytes);
+    let matrices = packing.telling(&half).pack(&mut pool)?;
     writer.finish(&matrices, &mut pool, &|done| {
         progress(bytes + done, 2 * bytes);
     })?;

@@ -80,6 +80,18 @@ impl Engine {
     /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options, [`Error::Memory`] when
     /// the model does not fit.
     pub fn load(options: &LoadOptions) -> Result<Self, Error> {
+        Self::load_telling(options, &|_, _| {})
+    }
+
+    /// [`Self::load`] that tells of the weights it packs: `progress` is given the bytes packed so far, and how many there
+    /// will be. It is never called where packed weights are found.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_telling(
+        options: &LoadOptions,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self, Error> {
         let kernel = kernel::choose(options.kernel.as_deref())?;
         let pool = pool(options.threads, options.pin)?;
         let source = ModelSource::open(&options.model)?;
@@ -94,7 +106,7 @@ impl Engine {
             importance: importance.as_ref(),
         };
         let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
-        let packing = weights::plan(tensors, &config, recipe, kernel)?;
+        let packing = weights::plan(tensors, &config, recipe, kernel)?.telling(progress);
         let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
         let model = Model::planned(tensors, config, recipe, packing, pool, packed.as_ref())?;
         let name = name(&options.model);

@@ -287,7 +287,7 @@ fn pack(
     file: Option<&PackedFile>,
 ) -> Result<Vec<PackedMatrix>, Error> {
     let writer = file.and_then(|file| file.keep(&packing));
-    let matrices = packing.pack(pool, &|_, _| {})?;
+    let matrices = packing.pack(pool)?;
     if let Some(writer) = writer {
         writer.keep(&matrices, pool);
     }

@@ -12,6 +12,7 @@ mod kernels;
 mod loading;
 mod models;
 mod pack;
+mod packing;
 mod perplexity;
 mod serve;
 mod table;

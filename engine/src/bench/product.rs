@@ -51,7 +51,7 @@ impl Case {
         let mut packing = Packing::new(self.kernel);
         packing.add("", [SIDE, SIDE], self.format, RandomWeights::rows(SIDE));
         let matrix = packing
-            .pack(&mut pool, &|_, _| {})
+            .pack(&mut pool)
             .expect("memory for the matrix")
             .remove(0);
         let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();

@@ -78,7 +78,7 @@ fn pack(kernel: &'static Kernel, format: Format, rows: usize, blocks: &[Block]) 
         RowSource::of_blocks(|row, index| blocks[row * per_row + index]),
     );
     let pool = &mut Pool::new(1).unwrap();
-    packing.pack(pool, &|_, _| {}).unwrap().remove(0)
+    packing.pack(pool).unwrap().remove(0)
 }
 
 /// `x [m, cols]` times the matrix, `[m, rows]`.

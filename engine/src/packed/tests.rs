@@ -275,7 +275,7 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
         packing
     };
     let writer = file.keep(&packing()).unwrap();
-    let matrices = packing().pack(pool, &|_, _| {}).unwrap();
+    let matrices = packing().pack(pool).unwrap();
     assert!(cfg!(miri) || matrices[0].bytes() > 2 * PIECE);
     writer.keep(&matrices, pool);
     let read = file.read(&packing(), pool).unwrap();

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::hub::{self, Progress};
 use nibble_engine::{Engine, Error, LoadOptions};
 
+use super::packing::PackingBar;
 use super::text;
 use crate::cli::{FileArgs, ModelArgs};
 
@@ -16,7 +17,7 @@ use crate::cli::{FileArgs, ModelArgs};
 pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, Error> {
     let model = model_file(&args.file)?;
     tracing::info!("loading `{}`", model.display());
-    let engine = Engine::load(&LoadOptions {
+    let options = LoadOptions {
         model,
         threads: args.compute.threads,
         pin: args.compute.pin,
@@ -26,7 +27,11 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
         packed: args.packed.cache(),
         context: args.context,
         queue,
-    })?;
+    };
+    let bar = PackingBar::new();
+    let engine = Engine::load_telling(&options, &|done, all| bar.show(done, all));
+    bar.finish();
+    let engine = engine?;
     let info = engine.info();
     tracing::info!(
         "loaded {}: {} M weights as {} in {} MB, kernel {}, threads {}, context {}",

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::{LoadOptions, PackedCache};
 
+use super::packing::PackingBar;
 use super::{loading, text};
 use crate::cli::PackArgs;
 
@@ -19,15 +19,9 @@ pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
         packed: args.out.map_or(PackedCache::Automatic, PackedCache::File),
         ..LoadOptions::default()
     };
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} %, {eta} left") {
-        bar.set_style(style);
-    }
-    let file = nibble_engine::pack(&options, &|done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
-    writeln!(io::stdout(), "{}", file.display())?;
+    let bar = PackingBar::new();
+    let file = nibble_engine::pack(&options, &|done, all| bar.show(done, all));
+    bar.finish();
+    writeln!(io::stdout(), "{}", file?.display())?;
     Ok(())
 }
