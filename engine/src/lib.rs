@@ -13,6 +13,7 @@ mod calibration;
 mod capacity;
 mod checkpoint;
 mod config;
+mod conversation;
 mod error;
 mod generate;
 mod int4;
@@ -44,6 +45,7 @@ pub mod metrics;
 pub mod perplexity;
 
 pub use calibration::Calibration;
+pub use conversation::{Conversation, ToolCall, Turn};
 pub use error::Error;
 pub use int4::{Group, Int4};
 pub use packed::{KeptWeights, PackedCache, pack};

@@ -4,17 +4,24 @@
 //! into control tokens: texts that could be mistaken for one are marked before rendering and unmarked behind the
 //! search for control tokens, so that words still merge across the border between template and message.
 
+mod guard;
 mod jinja;
+mod json;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-use minijinja::{Environment, Value, context};
+use minijinja::value::Serde;
+use minijinja::{Environment, Value};
 
-use crate::tokenizer::{Literals, Tokenizer};
-use crate::{Error, Message, Role};
+use self::guard::Guarded;
+use crate::conversation::Conversation;
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Message};
 
 /// The one layout that several families share, for files without a template whose vocabulary has its tokens.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + \
@@ -84,79 +91,58 @@ impl ChatTemplate {
         }
     }
 
-    /// The conversation up to where the model's next turn starts.
+    /// Whether the template lays out tools, their calls and their results.
+    pub(crate) fn reads_tools(&self) -> bool {
+        self.source.contains("tools") && self.source.contains("tool_calls")
+    }
+
+    /// The messages up to where the model's next turn starts.
     pub(crate) fn render(
         &self,
         messages: &[Message],
         tokenizer: &Tokenizer,
     ) -> Result<RenderedPrompt, Error> {
-        if messages.is_empty() {
+        self.render_conversation(&messages.to_vec().into(), tokenizer)
+    }
+
+    /// The conversation up to where the model's next turn starts.
+    pub(crate) fn render_conversation(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+    ) -> Result<RenderedPrompt, Error> {
+        if conversation.turns.is_empty() {
             return Err(Error::Request(
                 "`messages` must hold at least one message, found none".into(),
             ));
         }
         let environment = self.environment.as_ref();
         let environment = environment.map_err(|why| Error::Request(why.clone()))?;
-        let (messages, mark) = self.guard(messages, tokenizer.control())?;
-        let values = || {
-            context! {
-                messages,
-                add_generation_prompt => true,
-                bos_token => self.bos_token.as_str(),
-                eos_token => self.eos_token.as_str(),
-            }
-        };
-        let text = jinja::render(environment, TEMPLATE, values).map_err(|why| {
-            Error::Request(format!(
-                "the model's chat template refuses the conversation: {why}"
-            ))
-        })?;
+        let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
+        let mark = guarded.mark;
+        let text =
+            jinja::render(environment, TEMPLATE, || self.values(guarded)).map_err(|why| {
+                Error::Request(format!(
+                    "the model's chat template refuses the conversation: {why}"
+                ))
+            })?;
         Ok(RenderedPrompt { text, mark })
     }
 
-    /// The messages with marks in would-be control tokens, and the mark if there is any.
-    fn guard(
-        &self,
-        messages: &[Message],
-        control: &Literals,
-    ) -> Result<(Value, Option<char>), Error> {
-        let marks: Vec<_> = messages
-            .iter()
-            .map(|message| control.marks(&message.content))
-            .collect();
-        let mark = match marks.iter().all(|marks| marks.is_empty()) {
-            true => None,
-            false => Some(self.unused_character(messages)?),
-        };
-        let guarded = messages.iter().zip(&marks).map(|(message, marks)| {
-            let mut content = message.content.clone();
-            // From the back, so that the positions before stay true.
-            for &position in marks.iter().rev() {
-                content.insert(position, mark.unwrap_or_default());
-            }
-            context! { role => role_name(message.role), content }
-        });
-        Ok((guarded.collect(), mark))
-    }
-
-    /// A character for marks: one that Unicode keeps out of texts, and that these messages keep out too.
-    fn unused_character(&self, messages: &[Message]) -> Result<char, Error> {
-        let planes = (0..=16).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
-        let nonchars = (0xfdd0..=0xfdef).chain(planes).filter_map(char::from_u32);
-        let mut unused = nonchars.filter(|&mark| {
-            let used = |message: &Message| message.content.contains(mark);
-            !self.source.contains(mark) && !messages.iter().any(used)
-        });
-        unused.next().ok_or_else(|| {
-            Error::Request("the messages hold control tokens and every Unicode noncharacter".into())
-        })
-    }
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
+    /// What the template is given: what `transformers` gives it. A caller's variables never replace any of it.
+    fn values(&self, guarded: Guarded) -> Value {
+        let mut values = guarded.variables;
+        values
+            .entry("add_generation_prompt")
+            .or_insert(serde_json::Value::Bool(true));
+        let own = [
+            ("messages", guarded.messages),
+            ("tools", guarded.tools),
+            ("documents", serde_json::Value::Null),
+            ("bos_token", self.bos_token.clone().into()),
+            ("eos_token", self.eos_token.clone().into()),
+        ];
+        values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Serde(values).into()
     }
 }

@@ -10,6 +10,7 @@ use futures::channel::mpsc;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::conversation::Conversation;
 use crate::metrics::Metrics;
 
 /// Who said a [`Message`].
@@ -38,6 +39,8 @@ pub struct Message {
 pub enum Prompt {
     /// A conversation, laid out by the model's chat template.
     Chat(Vec<Message>),
+    /// A conversation with tools, laid out by the model's chat template.
+    Conversation(Conversation),
     /// Text as it is, without a template.
     Raw(String),
 }

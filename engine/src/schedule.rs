@@ -198,6 +198,18 @@ impl Engine {
                 let rendered = self.template.render(messages, &self.tokenizer)?;
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }
+            Prompt::Conversation(conversation) => {
+                if conversation.uses_tools() && !self.template.reads_tools() {
+                    return Err(Error::Request(format!(
+                        "the chat template of `{}` does not read tools, so the model can neither be offered any nor be \
+                         shown calls and results",
+                        self.info.id
+                    )));
+                }
+                let template = &self.template;
+                let rendered = template.render_conversation(conversation, &self.tokenizer)?;
+                Ok(self.tokenizer.encode_prompt(&rendered))
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+
+use super::json::to_json;
 
 /// Bounds a rendering to this many steps, and what it builds to 64 times as many bytes: 32 MB, a few copies of the
 /// longest conversation that a context holds.
@@ -17,8 +17,6 @@ const FUEL: u64 = 500_000;
 const STACK_BYTES: usize = 256 << 20;
 /// What is written at once may be long although its parts are few, because a list may hold another one twice, and so on.
 const MAX_WRITTEN_BYTES: usize = 4 << 20;
-/// The most spaces that `tojson` indents by; more is no layout but an attack.
-const MAX_INDENT: usize = 16;
 
 /// An environment that holds one compiled template.
 pub(super) fn environment(
@@ -109,37 +107,9 @@ fn strftime_now(format: &str) -> Result<String, Error> {
         .map_err(|why| Error::new(ErrorKind::InvalidOperation, why.to_string()))
 }
 
-/// Python's `json.dumps`, without the escapes for HTML of the filter that it replaces.
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // As in Python's own call, where it is always false; nothing is escaped here either.
-    let _: Option<bool> = options.get("ensure_ascii")?;
-    options.assert_all_used()?;
-    match indent {
-        None => written(value, PythonFormatter),
-        Some(indent) if indent <= MAX_INDENT => {
-            let spaces = " ".repeat(indent);
-            written(value, PrettyFormatter::with_indent(spaces.as_bytes()))
-        }
-        Some(indent) => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            format!("`indent` must be at most {MAX_INDENT}, found {indent}"),
-        )),
-    }
-}
-
-fn written(value: &Value, formatter: impl Formatter) -> Result<String, Error> {
-    let failed = |why: String| Error::new(ErrorKind::BadSerialization, why);
-    let mut json = BoundedWriter::default();
-    value
-        .serialize(&mut Serializer::with_formatter(&mut json, formatter))
-        .map_err(|why| failed(why.to_string()))?;
-    String::from_utf8(json.0).map_err(|why| failed(why.to_string()))
-}
-
 /// Text of at most [`MAX_WRITTEN_BYTES`].
 #[derive(Default)]
-struct BoundedWriter(Vec<u8>);
+pub(super) struct BoundedWriter(pub(super) Vec<u8>);
 
 impl io::Write for BoundedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -154,30 +124,5 @@ impl io::Write for BoundedWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// One line, with a space behind each comma and colon.
-struct PythonFormatter;
-
-impl Formatter for PythonFormatter {
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
     }
 }

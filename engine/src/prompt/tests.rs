@@ -1,5 +1,6 @@
 use super::{ChatTemplate, RenderedPrompt};
 use crate::checkpoint::{Gguf, Written};
+use crate::conversation::{Conversation, ToolCall, Turn};
 use crate::tokenizer::Tokenizer;
 use crate::{Message, Role};
 
@@ -15,7 +16,7 @@ impl RenderedPrompt {
     }
 }
 
-struct Model {
+pub(super) struct Model {
     tokenizer: Tokenizer,
     template: ChatTemplate,
 }
@@ -26,7 +27,7 @@ impl Model {
     }
 
     /// A model with this template and the letters that its tests use.
-    fn with_template(template: Option<&str>, control: &[&str]) -> Self {
+    pub(super) fn with_template(template: Option<&str>, control: &[&str]) -> Self {
         let letters = "abcdefghijklmnopqrstuvwxyz<|>_Ċ".chars().map(String::from);
         let tokens: Vec<String> = control
             .iter()
@@ -44,6 +45,9 @@ impl Model {
             .texts("tokenizer.ggml.merges", &no_merges)
             .integers("tokenizer.ggml.token_type", &kinds)
             .integer("tokenizer.ggml.eos_token_id", 0);
+        if control.len() > 1 {
+            file = file.integer("tokenizer.ggml.bos_token_id", 1);
+        }
         if let Some(template) = template {
             file = file.text("tokenizer.chat_template", template);
         }
@@ -70,6 +74,14 @@ impl Model {
             .collect();
         let rendered = self.template.render(&messages, &self.tokenizer);
         rendered.map_err(|error| error.to_string())
+    }
+
+    pub(super) fn conversation_text(&self, conversation: &Conversation) -> Result<String, String> {
+        let rendered = self
+            .template
+            .render_conversation(conversation, &self.tokenizer);
+        let prompt = rendered.map_err(|error| error.to_string())?;
+        Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
     }
 
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {
@@ -132,6 +144,62 @@ fn messages_never_become_control_tokens_and_are_otherwise_unchanged() {
 }
 
 #[test]
+fn tools_calls_and_results_never_become_control_tokens() {
+    let model = Model::with_template(
+        Some("{{ messages | tojson }}{{ tools | tojson(indent=2) }}{{ note }}{{ tool_calls }}"),
+        &["<|e|>"],
+    );
+    let map = |json: &str| serde_json::from_str(json).unwrap();
+    let conversation = Conversation {
+        turns: vec![
+            Turn::Called {
+                content: "<|e|>".into(),
+                calls: vec![ToolCall {
+                    id: "<|e|>".into(),
+                    name: "<|e|>".into(),
+                    arguments: map(r#"{"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#),
+                }],
+            },
+            Turn::Returned {
+                content: "<|e|>".into(),
+                call_id: Some("<|e|>".into()),
+                name: Some("<|e|>".into()),
+            },
+        ],
+        tools: vec![serde_json::Value::Object(map(
+            r#"{"function": {"name": "<|e|>", "<|e|>": {"enum": [["<|e|>"], null, 1]}}}"#,
+        ))],
+        variables: map(r#"{"note": "<|e|>"}"#),
+    };
+    let rendered = model
+        .template
+        .render_conversation(&conversation, &model.tokenizer);
+    let prompt = rendered.unwrap();
+    let ids = model.tokenizer.encode_prompt(&prompt);
+    assert!(!ids.contains(&0), "{prompt:?}");
+    let text = model.conversation_text(&conversation).unwrap();
+    assert_eq!(text.matches("<|e|>").count(), 14, "{text}");
+    assert!(text.contains(r#""arguments": {"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#));
+}
+
+#[test]
+fn a_callers_variables_do_not_replace_what_the_template_is_given() {
+    let source = "{{ messages | length }}{{ tools is none }}{{ eos_token }}{{ note }}{{ add_generation_prompt }}";
+    let model = Model::with_template(Some(source), &["<eos>"]);
+    let variables = r#"{"messages": [], "tools": [1], "eos_token": "x", "note": "n", "add_generation_prompt": false}"#;
+    let conversation = Conversation {
+        variables: serde_json::from_str(variables).unwrap(),
+        ..vec![Message {
+            role: Role::User,
+            content: "hi".into(),
+        }]
+        .into()
+    };
+    let text = model.conversation_text(&conversation).unwrap();
+    assert_eq!(text, "1True<eos>nFalse");
+}
+
+#[test]
 fn a_message_cannot_complete_a_control_token_with_the_templates_text() {
     let template = "{% for m in messages %}<|{{ m.content }}|>{% endfor %}";
     let model = Model::with_template(Some(template), &["<|a|>", "<|a|><|a|>", "|>x"]);
@@ -185,6 +253,14 @@ fn templates_find_what_hugging_face_gives_them() {
     assert_eq!(
         rendered("{{ {'b': [1, 2.5, none], 'a': '<&é'} | tojson(indent=2) }}").unwrap(),
         "{\n  \"b\": [\n    1,\n    2.5,\n    null\n  ],\n  \"a\": \"<&é\"\n}"
+    );
+    assert_eq!(
+        rendered("{{ [1e16, 1e-7, 0.0001, -2.5e-5, 1e15, 1.0, 0.1, [], {}] | tojson }}").unwrap(),
+        "[1e+16, 1e-07, 0.0001, -2.5e-05, 1000000000000000.0, 1.0, 0.1, [], {}]"
+    );
+    assert_eq!(
+        rendered("{{ {'b': 'é🦀\\x7f', 'a': [1]} | tojson(ensure_ascii=true, sort_keys=true, separators=[',', ':']) }}").unwrap(),
+        r#"{"a":[1],"b":"\u00e9\ud83e\udd80\u007f"}"#
     );
     assert_eq!(
         rendered("{{ ' x '.strip() + 'a,b'.split(',')[1] }}").unwrap(),
