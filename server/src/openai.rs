@@ -57,7 +57,7 @@ async fn health(State(state): State<AppState>) -> Result<Json<Value>, ApiError> 
         return Err(Error::Stopped.into());
     }
     Ok(Json(
-        json!({ "status": "ok", "model": state.model.info().id }),
+        json!({ "model": state.model.info().id, "status": "ok" }),
     ))
 }
 
