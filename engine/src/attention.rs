@@ -5,11 +5,14 @@
 //! are merged in order: the same bits, whether one thread does all spans of a row or several share them.
 
 mod exact;
+mod plan;
 
 use std::ops::Range;
 
 use half::f16;
 
+pub(crate) use self::plan::SequenceRows;
+use self::plan::{Group, Plan};
 use crate::kernel::Kernel;
 pub(crate) use crate::kv::KEY_BLOCK;
 use crate::kv::{HeadCache, KvCache};
@@ -20,11 +23,21 @@ const SPAN: usize = 256;
 /// Query rows of a task.
 pub(crate) const ROWS: usize = 16;
 
-/// A query row and the positions that it may see: those before `end`.
-#[derive(Clone, Copy, Debug)]
+/// A query row and the positions that it may see: from `start` on, those before `end`.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct QueryRow<'a> {
     pub(crate) query: &'a [f32],
+    pub(crate) start: usize,
     pub(crate) end: usize,
+}
+
+impl QueryRow<'_> {
+    /// Of a block of keys that starts at `first`, the positions that this row sees.
+    #[inline(always)]
+    pub(crate) fn visible(&self, first: usize) -> Range<usize> {
+        let within = |position: usize| position.saturating_sub(first).min(KEY_BLOCK);
+        within(self.start)..within(self.end)
+    }
 }
 
 /// What a kernel computes at a time: a few query rows against one span of positions.
@@ -75,19 +88,21 @@ impl Partial<'_> {
     /// Merges the partial of a later span into this one.
     fn merge(&mut self, other: &Partial<'_>, head_dim: usize) {
         for r in 0..self.highs.len() {
-            let high = self.highs[r].max(other.highs[r]);
-            // A span that a row cannot see has the high -inf and weighs nothing.
-            let old = (self.highs[r] - high).exp();
-            let new = if other.sums[r] == 0.0 {
-                0.0
-            } else {
-                (other.highs[r] - high).exp()
-            };
+            // A row that sees nothing of a span has the bits that it would have without it: other rows are why the
+            // span was looked at, and these change with the chunk of the prefill.
+            if other.sums[r] == 0.0 {
+                continue;
+            }
             let range = r * head_dim..(r + 1) * head_dim;
-            for (value, other) in self.values[range.clone()]
-                .iter_mut()
-                .zip(&other.values[range])
-            {
+            let (values, others) = (&mut self.values[range.clone()], &other.values[range]);
+            if self.sums[r] == 0.0 {
+                values.copy_from_slice(others);
+                (self.sums[r], self.highs[r]) = (other.sums[r], other.highs[r]);
+                continue;
+            }
+            let high = self.highs[r].max(other.highs[r]);
+            let (old, new) = ((self.highs[r] - high).exp(), (other.highs[r] - high).exp());
+            for (value, other) in values.iter_mut().zip(others) {
                 *value = *value * old + other * new;
             }
             self.sums[r] = self.sums[r] * old + other.sums[r] * new;
@@ -111,35 +126,14 @@ fn partial(buffer: &mut [f32], rows: usize, head_dim: usize) -> Partial<'_> {
     }
 }
 
-/// Rows of one KV head of one sequence of the batch that are computed together.
-#[derive(Clone, Debug)]
-struct Group {
-    /// Index in the batch.
-    sequence: usize,
-    kv_head: usize,
-    /// Of the sequence's (token, query head of the KV head), counted through.
-    rows: Range<usize>,
-    /// Spans that the last of these rows sees.
-    spans: usize,
-}
-
-/// What attention needs to know of the batch; the same for every layer.
-#[derive(Clone, Debug)]
-pub(crate) struct SequenceRows {
-    /// First row of the batch.
-    pub(crate) first_row: usize,
-    /// Rows of the batch: new tokens.
-    pub(crate) rows: usize,
-    /// Position of the first of them.
-    pub(crate) position: usize,
-}
-
-/// The shape of attention in one model.
+/// The shape of attention in one layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
+    /// Positions that a query sees, its own included; none where it sees all before it.
+    pub(crate) window: Option<usize>,
 }
 
 impl Heads {
@@ -147,15 +141,20 @@ impl Heads {
     fn shared(self) -> usize {
         self.heads / self.kv_heads
     }
+
+    /// The positions that a query at this one sees.
+    fn seen(self, position: usize) -> Range<usize> {
+        let end = position + 1;
+        self.window.map_or(0, |window| end.saturating_sub(window))..end
+    }
 }
 
 /// Buffers and the plan of attention for one step.
 #[derive(Default)]
 pub(crate) struct Attention {
-    groups: Vec<Group>,
     sequences: Vec<SequenceRows>,
-    /// One task is a group and the spans that it does.
-    tasks: Vec<(usize, Range<usize>)>,
+    /// One for each window that a layer has.
+    plans: Vec<Plan>,
     /// Per thread: a block of keys, then two partials.
     scratch: Vec<f32>,
     /// Per task, when groups are shared between threads.
@@ -163,48 +162,30 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// Cuts the work of a batch into tasks.
+    /// Cuts the work of a batch into tasks, for each shape that a layer has.
     pub(crate) fn plan(
         &mut self,
         sequences: impl Iterator<Item = SequenceRows>,
-        shape: Heads,
+        shapes: impl Iterator<Item = Heads>,
         threads: usize,
     ) {
         self.sequences.clear();
         self.sequences.extend(sequences);
-        self.groups.clear();
-        for (index, sequence) in self.sequences.iter().enumerate() {
-            let rows = sequence.rows * shape.shared();
-            // A thread's range of groups is then of rows that it computes in the stages before and after.
-            for start in (0..rows).step_by(ROWS) {
-                let end = rows.min(start + ROWS);
-                let last_position = sequence.position + (end - 1) / shape.shared();
-                let spans = (last_position + 1).div_ceil(SPAN);
-                for kv_head in 0..shape.kv_heads {
-                    self.groups.push(Group {
-                        sequence: index,
-                        kv_head,
-                        rows: start..end,
-                        spans,
-                    });
-                }
+        for (index, shape) in shapes.enumerate() {
+            if index == self.plans.len() {
+                self.plans.push(Plan::default());
             }
+            let plan = &mut self.plans[index];
+            plan.window = shape.window;
+            plan.fill(&self.sequences, shape, threads);
+            let partials = if plan.shared { plan.tasks.len() } else { 0 };
+            let (partials, scratch) = (
+                partials * partial_len(shape.head_dim),
+                threads * scratch_len(shape.head_dim),
+            );
+            self.partials.resize(self.partials.len().max(partials), 0.0);
+            self.scratch.resize(self.scratch.len().max(scratch), 0.0);
         }
-        self.tasks.clear();
-        let whole = self.groups.len() >= threads * 4 || threads == 1;
-        for (index, group) in self.groups.iter().enumerate() {
-            if whole {
-                self.tasks.push((index, 0..group.spans));
-            } else {
-                self.tasks
-                    .extend((0..group.spans).map(|span| (index, span..span + 1)));
-            }
-        }
-        self.scratch
-            .resize(threads * scratch_len(shape.head_dim), 0.0);
-        let shared = if whole { 0 } else { self.tasks.len() };
-        self.partials
-            .resize(shared * partial_len(shape.head_dim), 0.0);
     }
 
     /// Attention of every row of the batch in one layer; `caches` gives the layer's heads of a sequence, `queries` and
@@ -230,11 +211,18 @@ impl Attention {
         }
         let head_dim = shape.head_dim;
         let (partial_len, scratch_len) = (partial_len(head_dim), scratch_len(head_dim));
-        let share = !self.partials.is_empty();
+        let plan = self.plans.iter().find(|plan| plan.window == shape.window);
+        let plan = plan.expect("a plan for each window of the model");
+        let Plan {
+            groups,
+            tasks,
+            shared,
+            ..
+        } = plan;
         let scratch = Parts::new(&mut self.scratch);
         let partials = Parts::new(&mut self.partials);
         let out = Parts::new(out);
-        let (groups, sequences, tasks) = (&self.groups, &self.sequences, &self.tasks);
+        let sequences = &self.sequences;
         pool.for_each(tasks.len(), 1, |range, thread| {
             // SAFETY: each thread has scratch of its own.
             let scratch = unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
@@ -249,7 +237,7 @@ impl Attention {
                     queries,
                 };
                 let heads = caches(group.sequence);
-                if share {
+                if *shared {
                     // SAFETY: each task has a partial of its own.
                     let buffer =
                         unsafe { partials.part(task * partial_len..(task + 1) * partial_len) };
@@ -262,7 +250,7 @@ impl Attention {
                 }
             }
         });
-        if share {
+        if *shared {
             let mut partials = self.partials.chunks_exact_mut(partial_len);
             for group in groups {
                 let job = Job {
@@ -274,7 +262,7 @@ impl Attention {
                 };
                 let mut parts = partials
                     .by_ref()
-                    .take(group.spans)
+                    .take(group.spans.len())
                     .map(|p| partial(p, group.rows.len(), head_dim));
                 if let Some(mut merged) = parts.next() {
                     parts.for_each(|later| merged.merge(&later, head_dim));
@@ -321,21 +309,24 @@ impl Job<'_> {
         merged: &mut [f32],
     ) {
         let (head_dim, rows) = (self.shape.head_dim, self.group.rows.len());
-        let mut query_rows = [QueryRow { query: &[], end: 0 }; ROWS];
+        let mut query_rows = [QueryRow::default(); ROWS];
         for (query_row, row) in query_rows.iter_mut().zip(self.group.rows.clone()) {
-            let end = self.sequence.position + row / self.shape.shared() + 1;
+            let position = self.sequence.position + row / self.shape.shared();
+            let Range { start, end } = self.shape.seen(position);
             *query_row = QueryRow {
                 query: &self.queries[self.range(row)],
+                start,
                 end,
             };
         }
         let query_rows = &query_rows[..rows];
-        let last = query_rows[rows - 1].end;
+        let (first, last) = (query_rows[0].start, query_rows[rows - 1].end);
         let (wide, buffer) = scratch.split_at_mut(KEY_BLOCK * head_dim);
         let mut blocks = [(&[][..], &[][..]); SPAN / KEY_BLOCK];
         for span in spans.clone() {
-            let start = span * SPAN;
-            let stored = cache.blocks(start, last.min(start + SPAN));
+            // Blocks that no row sees would change nothing.
+            let start = (span * SPAN).max(first / KEY_BLOCK * KEY_BLOCK);
+            let stored = cache.blocks(start, last.min((span + 1) * SPAN));
             for (pair, block) in blocks.iter_mut().zip(stored) {
                 *pair = block.split_at(KEY_BLOCK * head_dim);
             }

@@ -296,6 +296,7 @@ fn shape(name: &str) -> Result<ModelConfig, Error> {
         context: 131_072,
         rope: RopeConfig::plain(rope_theta),
         rms_norm_epsilon: 1e-5,
+        window: None,
     })
 }
 

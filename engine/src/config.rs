@@ -3,6 +3,7 @@
 pub(crate) mod hugging_face;
 pub(crate) mod quantization;
 mod rope;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 use std::ops::RangeInclusive;
 
 pub(crate) use self::rope::{RopeConfig, frequency};
+pub(crate) use self::window::Window;
 use crate::Error;
 use crate::checkpoint::Gguf;
 
@@ -64,9 +66,25 @@ pub(crate) struct ModelConfig {
     pub(crate) context: usize,
     pub(crate) rope: RopeConfig,
     pub(crate) rms_norm_epsilon: f32,
+    /// None where it would be no shorter than the context.
+    pub(crate) window: Option<Window>,
 }
 
 impl ModelConfig {
+    /// Positions that a query of this layer sees, its own included; none where it sees all before it.
+    pub(crate) fn window(&self, layer: usize) -> Option<usize> {
+        let window = self.window.as_ref()?;
+        window.layers[layer].then_some(window.size)
+    }
+
+    /// Each that [`ModelConfig::window`] gives for some layer, once.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = Option<usize>> {
+        let size = self.window.as_ref().map(|window| Some(window.size));
+        let all = self.window.as_ref();
+        let whole = all.is_none_or(|window| window.layers.contains(&false));
+        whole.then_some(None).into_iter().chain(size)
+    }
+
     /// Reads and checks the configuration.
     pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Self, Error> {
         let architecture = gguf.required_text("general.architecture")?;
@@ -96,7 +114,10 @@ impl ModelConfig {
                 ..RopeConfig::plain(positive(gguf, "llama.rope.freq_base", Some(10_000.0))?)
             },
             rms_norm_epsilon: positive(gguf, "llama.attention.layer_norm_rms_epsilon", None)?,
+            window: None,
         };
+        let window = window(gguf, &config)?;
+        let config = Self { window, ..config };
         config.check_widths().map_err(|why| gguf.error(why))?;
         config.check_head_dim(gguf)?;
         config.check_tensor_names(gguf)?;
@@ -269,6 +290,17 @@ fn vocabulary(gguf: &Gguf, hidden: usize) -> Result<usize, Error> {
         )));
     }
     within(gguf, "rows of token_embd.weight", rows as u64, VOCABULARIES)
+}
+
+/// The window of all layers, where a file has one.
+fn window(gguf: &Gguf, config: &ModelConfig) -> Result<Option<Window>, Error> {
+    let key = "llama.attention.sliding_window";
+    let Some(found) = gguf.integer(key)? else {
+        return Ok(None);
+    };
+    let layers = vec![true; config.layers];
+    let size = within(gguf, key, found, CONTEXTS)?;
+    Ok(Some(Window { size, layers }).filter(|window| window.size < config.context))
 }
 
 fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f64>>, Error> {

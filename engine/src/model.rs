@@ -235,23 +235,9 @@ impl Model {
         Some(())
     }
 
-    fn heads(&self) -> Heads {
-        let ModelConfig {
-            heads,
-            kv_heads,
-            head_dim,
-            ..
-        } = self.config;
-        Heads {
-            heads,
-            kv_heads,
-            head_dim,
-        }
-    }
-
     /// Makes room, looks up the embeddings and positions and plans attention.
     fn start(&mut self, batch: &mut [NewTokens<'_>]) {
-        let (config, heads) = (&self.config, self.heads());
+        let config = &self.config;
         let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
@@ -292,12 +278,13 @@ impl Model {
                 position: sequence.cache.len(),
             }
         });
-        b.attention.plan(sequences, heads, self.pool.threads());
+        let shapes = config.windows().map(|window| heads(config, window));
+        b.attention.plan(sequences, shapes, self.pool.threads());
     }
 
     /// `x += o_proj(attention(rope(q_proj(norm(x))), rope(k_proj(norm(x))), v_proj(norm(x))))`.
     fn attention_block(&mut self, layer: usize, batch: &mut [NewTokens<'_>]) {
-        let heads = self.heads();
+        let heads = heads(&self.config, self.config.window(layer));
         let kernel = self.kernel;
         let LayerWeights {
             attn_norm,
@@ -432,6 +419,16 @@ impl Model {
         };
         matrix::multiply(pool, &b.quantized, &mut b.sums, [product]);
         &self.buffers.logits
+    }
+}
+
+/// The shape of attention in a layer with such a window.
+fn heads(config: &ModelConfig, window: Option<usize>) -> Heads {
+    Heads {
+        heads: config.heads,
+        kv_heads: config.kv_heads,
+        head_dim: config.head_dim,
+        window,
     }
 }
 

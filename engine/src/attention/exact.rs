@@ -1,5 +1,7 @@
 //! Attention over a cache in f32, which models have whose weights are not rounded: row after row, by its definition.
 
+use std::ops::Range;
+
 use super::{Heads, SequenceRows};
 use crate::kernel::Kernel;
 use crate::kv::HeadCache;
@@ -42,32 +44,33 @@ impl Step<'_> {
                     // SAFETY: every row is computed by one thread.
                     let out = unsafe { out.part(start..start + width) };
                     let query = &self.queries[start..start + width];
-                    let seen = sequence.position + row + 1;
+                    let seen = self.shape.seen(sequence.position + row);
                     self.row(query, caches(index), seen, room, out);
                 }
             });
         }
     }
 
-    /// All heads of a row that sees the first positions; `room` holds two numbers for each.
+    /// All heads of a row that sees some positions; `room` holds two numbers for each.
     fn row(
         &self,
         query: &[f32],
         caches: &[HeadCache],
-        seen: usize,
+        seen: Range<usize>,
         room: &mut [f32],
         out: &mut [f32],
     ) {
         let head_dim = self.shape.head_dim;
         let scale = 1.0 / (head_dim as f32).sqrt();
-        let (scores, weights) = room[..2 * seen].split_at_mut(seen);
+        let (scores, weights) = room[..2 * seen.len()].split_at_mut(seen.len());
         let heads = query
             .chunks_exact(head_dim)
             .zip(out.chunks_exact_mut(head_dim));
         for (head, (query, out)) in heads.enumerate() {
             let (keys, values) = caches[head / self.shape.shared()].exact();
-            self.kernel
-                .dots(&keys[..seen * head_dim], query, head_dim, scores);
+            let rows = seen.start * head_dim..seen.end * head_dim;
+            let (keys, values) = (&keys[rows.clone()], &values[rows]);
+            self.kernel.dots(keys, query, head_dim, scores);
             let high = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum = self.kernel.softmax_weights(scores, high, scale, weights);
             out.fill(0.0);

@@ -9,6 +9,7 @@ mod tests;
 use serde::Deserialize;
 
 use super::quantization::{Quantization, RawQuantization};
+use super::window::{RawWindow, Window, WindowRule};
 use super::{BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
 
 /// A folder's model and how its tensors are named.
@@ -50,10 +51,18 @@ pub(crate) struct RawConfig {
     attention_bias: Option<bool>,
     mlp_bias: Option<bool>,
     hidden_act: Option<String>,
+    /// The library makes a difference between one that is not said and none.
+    #[serde(default = "default_window")]
     sliding_window: Option<u64>,
     use_sliding_window: Option<bool>,
+    max_window_layers: Option<u64>,
+    layer_types: Option<Vec<String>>,
     quantization_config: Option<RawQuantization>,
     eos_token_id: Option<Ids>,
+}
+
+fn default_window() -> Option<u64> {
+    Some(4096)
 }
 
 /// One token or several.
@@ -79,8 +88,7 @@ struct Family {
     /// Biases that it always has.
     biases: &'static [&'static str],
     head_norms: bool,
-    /// Whether a window counts only where `use_sliding_window` says so.
-    window_by_flag: bool,
+    window: WindowRule,
 }
 
 const FAMILIES: [Family; 4] = [
@@ -88,25 +96,25 @@ const FAMILIES: [Family; 4] = [
         name: "LlamaForCausalLM",
         biases: &[],
         head_norms: false,
-        window_by_flag: false,
+        window: WindowRule::Never,
     },
     Family {
         name: "MistralForCausalLM",
         biases: &[],
         head_norms: false,
-        window_by_flag: false,
+        window: WindowRule::Always,
     },
     Family {
         name: "Qwen2ForCausalLM",
         biases: &["attn_q", "attn_k", "attn_v"],
         head_norms: false,
-        window_by_flag: true,
+        window: WindowRule::AsSaid,
     },
     Family {
         name: "Qwen3ForCausalLM",
         biases: &[],
         head_norms: true,
-        window_by_flag: true,
+        window: WindowRule::AsSaid,
     },
 ];
 
@@ -137,26 +145,21 @@ impl RawConfig {
         if !(epsilon.is_normal() && epsilon > 0.0) {
             return Err(format!("`rms_norm_eps` must be positive, found {epsilon}"));
         }
+        let layers = size("num_hidden_layers", self.num_hidden_layers, LAYERS)?;
+        let window = self.window(family.window, layers)?;
         let model = ModelConfig {
             name,
-            layers: size("num_hidden_layers", self.num_hidden_layers, LAYERS)?,
+            layers,
             hidden,
             ffn: size("intermediate_size", self.intermediate_size, WIDTHS)?,
             heads,
             kv_heads: size("num_key_value_heads", kv_heads, HEADS)?,
             head_dim,
             vocabulary: size("vocab_size", self.vocab_size, VOCABULARIES)?,
-            context: match self.window(family)? {
-                Some(window) if window < context => {
-                    tracing::warn!(
-                        "`sliding_window` is {window}: the context ends there, though the model's is {context}"
-                    );
-                    window
-                }
-                _ => context,
-            },
+            context,
             rope,
             rms_norm_epsilon: epsilon,
+            window: window.filter(|window| window.size < context),
         };
         model.check_widths()?;
         Ok(HfConfig {
@@ -200,14 +203,14 @@ impl RawConfig {
         }
     }
 
-    /// Tokens that attention sees. Up to so many the maths is that without a window, so the context ends there.
-    fn window(&self, family: &Family) -> Result<Option<usize>, String> {
-        let used = !family.window_by_flag || self.use_sliding_window == Some(true);
-        match self.sliding_window.filter(|_| used) {
-            None => Ok(None),
-            Some(0) => Err("`sliding_window` must be at least 1, found 0".into()),
-            Some(window) => Ok(usize::try_from(window).ok()),
-        }
+    fn window(&self, rule: WindowRule, layers: usize) -> Result<Option<Window>, String> {
+        let keys = RawWindow {
+            sliding_window: self.sliding_window,
+            use_sliding_window: self.use_sliding_window == Some(true),
+            max_window_layers: self.max_window_layers.unwrap_or(28),
+            layer_types: self.layer_types.as_deref(),
+        };
+        keys.check(rule, layers)
     }
 
     /// The rotation, and the longest context that it serves.

@@ -1,6 +1,7 @@
 //! Every kernel of this CPU against `scalar`, and `scalar` against hand-worked numbers.
 
 mod arm;
+mod attention;
 mod guarded;
 mod unaligned;
 
@@ -452,93 +453,6 @@ fn softmax_weights_are_exponentials_down_to_zero() {
         );
         let expected: f64 = logits.iter().map(|v| f64::from(v * 0.5).exp()).sum();
         assert!((f64::from(sum) - expected).abs() < 1e-5);
-    }
-}
-
-/// Attention of one row in f64, from the definition.
-fn plain_attention(row: &QueryRow<'_>, blocks: &[(&[f16], &[f16])], head_dim: usize) -> Vec<f64> {
-    let score = |position: usize| {
-        let (keys, _) = blocks[position / KEY_BLOCK];
-        let products = (0..head_dim)
-            .map(|d| f64::from(row.query[d]) * keys[d * KEY_BLOCK + position % KEY_BLOCK].to_f64());
-        products.sum::<f64>() / (head_dim as f64).sqrt()
-    };
-    let scores: Vec<_> = (0..row.end).map(score).collect();
-    let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<_> = scores.iter().map(|score| (score - high).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    let value = |d: usize| {
-        let values = weights.iter().enumerate().map(|(position, weight)| {
-            let (_, values) = blocks[position / KEY_BLOCK];
-            weight * values[position % KEY_BLOCK * head_dim + d].to_f64()
-        });
-        values.sum::<f64>() / sum
-    };
-    (0..head_dim).map(value).collect()
-}
-
-#[test]
-fn attention_equals_its_definition() {
-    let mut random = Random::new(6);
-    for kernel in supported() {
-        for head_dim in [8, 24, 64, 128] {
-            let stored: Vec<_> = (0..3)
-                .map(|_| {
-                    random
-                        .floats(2 * KEY_BLOCK * head_dim)
-                        .iter()
-                        .map(|v| f16::from_f32(v * 3.0))
-                        .collect()
-                })
-                .collect::<Vec<Vec<_>>>();
-            let blocks: Vec<_> = stored
-                .iter()
-                .map(|block| block.split_at(KEY_BLOCK * head_dim))
-                .collect();
-            for ends in [
-                &[1][..],
-                &[33],
-                &[1, 32],
-                &[31, 32, 33],
-                &[5, 64, 65, 96],
-                &[30, 31, 32, 33, 34, 35],
-                &[1, 2, 3, 31, 32, 33, 34, 50, 63, 64, 65, 66, 80, 90, 95, 96],
-            ] {
-                let queries = random.floats(ends.len() * head_dim);
-                let rows: Vec<_> = ends
-                    .iter()
-                    .zip(queries.chunks_exact(head_dim))
-                    .map(|(end, query)| QueryRow { query, end: *end })
-                    .collect();
-                let scale = 1.0 / (head_dim as f32).sqrt();
-                let span = Span {
-                    rows: &rows,
-                    start: 0,
-                    blocks: &blocks,
-                    head_dim,
-                    scale,
-                };
-                let mut scratch = vec![0.0; KEY_BLOCK * head_dim];
-                let mut values = vec![f32::NAN; rows.len() * head_dim];
-                let (mut highs, mut sums) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
-                let mut out = Partial {
-                    values: &mut values,
-                    highs: &mut highs,
-                    sums: &mut sums,
-                };
-                kernel.attend(&span, &mut scratch, &mut out);
-                for (r, row) in rows.iter().enumerate() {
-                    let expected = plain_attention(row, &blocks, head_dim);
-                    for (d, expected) in expected.iter().enumerate() {
-                        let found = f64::from(values[r * head_dim + d] / sums[r]);
-                        assert!(
-                            (found - expected).abs() < 1e-5,
-                            "{kernel:?} {ends:?}: {found}, not {expected}"
-                        );
-                    }
-                }
-            }
-        }
     }
 }
 

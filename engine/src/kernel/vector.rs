@@ -7,6 +7,8 @@
 
 mod dots;
 
+use std::ops::Range;
+
 use half::f16;
 
 pub(super) use dots::dots;
@@ -223,8 +225,7 @@ pub(super) fn attend(
             }
         }
         for (r, row) in span.rows.iter().enumerate() {
-            // A block holds at least one position that some row sees.
-            let visible = row.end.saturating_sub(first_position).min(KEY_BLOCK);
+            let visible = row.visible(first_position);
             let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
             rescale[r] = softmax(&mut weights[r], visible, high, sum);
         }
@@ -270,20 +271,21 @@ fn scores<const N: usize>(
     }
 }
 
-/// Turns the scores of one row's first `visible` positions of a block into weights, relative to the highest score so
-/// far, and adds them to the sum. Returns the factor for what was summed before.
+/// Turns the scores of one row's `visible` positions of a block into weights, relative to the highest score so far,
+/// and adds them to the sum. Returns the factor for what was summed before. Where nothing is visible nothing changes.
 #[inline(always)]
 pub(super) fn softmax(
     scores: &mut [f32; KEY_BLOCK],
-    visible: usize,
+    visible: Range<usize>,
     highest: &mut f32,
     sum: &mut f32,
 ) -> f32 {
-    if visible == 0 {
+    if visible.is_empty() {
         scores.fill(0.0);
         return 1.0;
     }
-    scores[visible..].fill(f32::NEG_INFINITY);
+    scores[..visible.start].fill(f32::NEG_INFINITY);
+    scores[visible.end..].fill(f32::NEG_INFINITY);
     let mut highs = [*highest; LANES];
     for scores in scores.as_chunks::<LANES>().0 {
         for i in 0..LANES {

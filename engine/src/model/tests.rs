@@ -1,6 +1,7 @@
 //! The forward pass on the tiny checkpoint: the same bits however the work is cut.
 
 mod folders;
+mod windows;
 
 use std::path::Path;
 

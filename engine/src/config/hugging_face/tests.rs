@@ -88,7 +88,10 @@ fn other_maths_is_refused_by_name() {
         (json!({ "head_dim": 12 }), "multiple of 8, found 12"),
         (json!({ "vocab_size": 0 }), "`vocab_size` must be from 1"),
         (json!({ "num_attention_heads": 0 }), "`num_attention_heads`"),
-        (json!({ "sliding_window": 0 }), "`sliding_window`"),
+        (
+            json!({ "architectures": ["MistralForCausalLM"], "sliding_window": 0 }),
+            "`sliding_window`",
+        ),
     ];
     for (changes, words) in cases {
         let message = check(&changes).unwrap_err();
@@ -96,14 +99,74 @@ fn other_maths_is_refused_by_name() {
     }
 }
 
+/// A configuration of this architecture, changed.
+fn of(architecture: &str, changes: Value) -> Value {
+    let mut config = changes;
+    config["architectures"] = json!([architecture]);
+    config
+}
+
 #[test]
-fn a_context_ends_where_the_window_or_the_rotation_does() {
+fn a_window_is_where_the_architecture_and_the_file_say() {
+    let windows = |architecture: &str, changes: Value| {
+        let model = check(&of(architecture, changes)).unwrap().model;
+        [0, 1].map(|layer| model.window(layer))
+    };
+    let (mistral, qwen) = ("MistralForCausalLM", "Qwen2ForCausalLM");
+    let size = json!({ "sliding_window": 32 });
+    assert_eq!(windows(mistral, size.clone()), [Some(32); 2]);
+    assert_eq!(windows("LlamaForCausalLM", size.clone()), [None; 2]);
+    // The library's default is 4096, and null is none.
+    let long = |window: Value| {
+        let mut config = json!({ "max_position_embeddings": 8192 });
+        if window != "absent" {
+            config["sliding_window"] = window;
+        }
+        windows(mistral, config)
+    };
+    assert_eq!(long(json!("absent")), [Some(4096); 2]);
+    assert_eq!(long(json!(null)), [None; 2]);
+    assert_eq!(long(json!(8192)), [None; 2]);
+    let used = |first: u64| json!({ "sliding_window": 32, "use_sliding_window": true, "max_window_layers": first });
+    assert_eq!(windows(qwen, size), [None; 2]);
+    assert_eq!(windows(qwen, used(0)), [Some(32); 2]);
+    assert_eq!(windows(qwen, used(1)), [None, Some(32)]);
+    assert_eq!(windows(qwen, used(28)), [None; 2]);
+    let named = json!({
+        "sliding_window": 32, "use_sliding_window": true, "max_window_layers": 0,
+        "layer_types": ["sliding_attention", "full_attention"],
+    });
+    assert_eq!(windows("Qwen3ForCausalLM", named), [Some(32), None]);
+}
+
+#[test]
+fn a_window_that_contradicts_itself_is_refused_by_name() {
+    let types = |types: Value| json!({ "layer_types": types, "sliding_window": 32, "use_sliding_window": true });
+    let mixed = json!(["sliding_attention", "full_attention"]);
+    let mut unused = types(mixed.clone());
+    unused["use_sliding_window"] = json!(false);
+    for (architecture, changes, words) in [
+        (
+            "Qwen2ForCausalLM",
+            types(json!(["full_attention"])),
+            "2 layers, found 1",
+        ),
+        (
+            "Qwen2ForCausalLM",
+            types(json!(["chunked_attention", "x"])),
+            "`chunked_attention`",
+        ),
+        ("Qwen2ForCausalLM", unused, "no `sliding_window`"),
+        ("MistralForCausalLM", types(mixed), "found `full_attention`"),
+    ] {
+        let message = check(&of(architecture, changes)).unwrap_err();
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+}
+
+#[test]
+fn a_context_ends_where_the_rotation_does() {
     let context = |changes: Value| check(&changes).unwrap().model.context;
-    let mistral = json!({ "architectures": ["MistralForCausalLM"], "sliding_window": 32 });
-    assert_eq!(context(mistral), 32);
-    let qwen = |used: bool| json!({ "architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "use_sliding_window": used });
-    assert_eq!(context(qwen(true)), 32);
-    assert_eq!(context(qwen(false)), 128);
     for kind in ["linear", "dynamic", "yarn"] {
         let scaling = json!({ "rope_type": kind, "factor": 4.0 });
         assert_eq!(context(json!({ "rope_scaling": scaling })), 512);

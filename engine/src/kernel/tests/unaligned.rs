@@ -71,7 +71,11 @@ fn attention_takes_queries_and_cache_from_anywhere() {
             let rows: Vec<_> = query[offset..]
                 .chunks_exact(HEAD)
                 .zip([KEY_BLOCK - 3, KEY_BLOCK])
-                .map(|(query, end)| QueryRow { query, end })
+                .map(|(query, end)| QueryRow {
+                    query,
+                    start: 0,
+                    end,
+                })
                 .collect();
             let span = Span {
                 rows: &rows,

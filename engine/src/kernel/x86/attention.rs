@@ -36,8 +36,7 @@ pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: 
         queries.scores(isa, bytemuck::cast_slice(keys), &mut weights);
         let first_position = span.start + index * KEY_BLOCK;
         for (r, row) in span.rows.iter().enumerate() {
-            // A block holds at least one position that some row sees.
-            let visible = row.end.saturating_sub(first_position).min(KEY_BLOCK);
+            let visible = row.visible(first_position);
             let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
             rescale[r] = vector::softmax(&mut weights[r], visible, high, sum);
         }

@@ -1,0 +1,204 @@
+//! Attention of a few rows over a span, each with its own first and last position.
+
+use std::ops::Range;
+
+use super::*;
+
+/// Positions that rows of a span see together; in some, rows do not start where the span does.
+const SEEN: [&[Range<usize>]; 11] = [
+    &[0..1],
+    &[0..33],
+    &[0..1, 0..32],
+    &[0..31, 0..32, 0..33],
+    &[0..5, 0..64, 0..65, 0..96],
+    &[0..30, 0..31, 0..32, 0..33, 0..34, 0..35],
+    &[
+        0..1,
+        0..2,
+        0..3,
+        0..31,
+        0..32,
+        0..33,
+        0..34,
+        0..50,
+        0..63,
+        0..64,
+        0..65,
+        0..66,
+        0..80,
+        0..90,
+        0..95,
+        0..96,
+    ],
+    &[95..96],
+    &[30..40, 31..41, 32..42, 33..43],
+    &[0..20, 20..96, 63..64, 64..65, 32..64],
+    &[
+        1..3,
+        2..4,
+        16..18,
+        17..19,
+        31..33,
+        32..34,
+        33..35,
+        40..42,
+        62..64,
+        63..65,
+        64..66,
+        65..67,
+    ],
+];
+const HEAD_DIMS: [usize; 4] = [8, 24, 64, 128];
+
+/// Three blocks of random keys and values.
+struct Stored(Vec<Vec<f16>>, usize);
+
+impl Stored {
+    fn new(random: &mut Random, head_dim: usize) -> Self {
+        let mut block = || {
+            let floats = random.floats(2 * KEY_BLOCK * head_dim);
+            floats.iter().map(|v| f16::from_f32(v * 3.0)).collect()
+        };
+        Self((0..3).map(|_| block()).collect(), head_dim)
+    }
+
+    fn blocks(&self) -> Vec<(&[f16], &[f16])> {
+        let halves = |block: &'_ Vec<f16>| block.len() / 2;
+        let blocks = self.0.iter();
+        blocks.map(|block| block.split_at(halves(block))).collect()
+    }
+
+    /// What a kernel makes of some rows, from one of the blocks on: values, highest scores and sums.
+    fn attend(&self, kernel: &Kernel, rows: &[QueryRow<'_>], first: usize) -> [Vec<f32>; 3] {
+        let head_dim = self.1;
+        let span = Span {
+            rows,
+            start: first * KEY_BLOCK,
+            blocks: &self.blocks()[first..],
+            head_dim,
+            scale: 1.0 / (head_dim as f32).sqrt(),
+        };
+        let mut scratch = vec![0.0; KEY_BLOCK * head_dim];
+        let mut values = vec![f32::NAN; rows.len() * head_dim];
+        let (mut highs, mut sums) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+        let mut out = Partial {
+            values: &mut values,
+            highs: &mut highs,
+            sums: &mut sums,
+        };
+        kernel.attend(&span, &mut scratch, &mut out);
+        [values, highs, sums]
+    }
+
+    /// Attention of one row in f64, from the definition.
+    fn plain(&self, row: &QueryRow<'_>) -> Vec<f64> {
+        let (blocks, head_dim) = (self.blocks(), self.1);
+        let score = |position: usize| {
+            let (keys, _) = blocks[position / KEY_BLOCK];
+            let key = |d: usize| keys[d * KEY_BLOCK + position % KEY_BLOCK].to_f64();
+            let products = (0..head_dim).map(|d| f64::from(row.query[d]) * key(d));
+            products.sum::<f64>() / (head_dim as f64).sqrt()
+        };
+        let scores: Vec<_> = (row.start..row.end).map(score).collect();
+        let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<_> = scores.iter().map(|score| (score - high).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        let value = |d: usize| {
+            let values = weights.iter().zip(row.start..).map(|(weight, position)| {
+                let (_, values) = blocks[position / KEY_BLOCK];
+                weight * values[position % KEY_BLOCK * head_dim + d].to_f64()
+            });
+            values.sum::<f64>() / sum
+        };
+        (0..head_dim).map(value).collect()
+    }
+}
+
+fn rows<'a>(seen: &[Range<usize>], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
+    let queries = queries.chunks_exact(queries.len() / seen.len());
+    let rows = seen.iter().zip(queries).map(|(seen, query)| QueryRow {
+        query,
+        start: seen.start,
+        end: seen.end,
+    });
+    rows.collect()
+}
+
+#[test]
+fn attention_equals_its_definition() {
+    let mut random = Random::new(6);
+    for kernel in supported() {
+        for head_dim in HEAD_DIMS {
+            let stored = Stored::new(&mut random, head_dim);
+            for seen in SEEN {
+                let queries = random.floats(seen.len() * head_dim);
+                let rows = rows(seen, &queries);
+                let [values, _, sums] = stored.attend(kernel, &rows, 0);
+                for (r, row) in rows.iter().enumerate() {
+                    let values = &values[r * head_dim..];
+                    for (value, expected) in values.iter().zip(stored.plain(row)) {
+                        let found = f64::from(value / sums[r]);
+                        assert!(
+                            (found - expected).abs() < 1e-5,
+                            "{kernel:?} {seen:?}: {found}, not {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_gives_the_bits_of_scalar_with_every_kernel() {
+    let mut random = Random::new(14);
+    for head_dim in HEAD_DIMS {
+        let stored = Stored::new(&mut random, head_dim);
+        for seen in SEEN {
+            let queries = random.floats(seen.len() * head_dim);
+            let rows = rows(seen, &queries);
+            let expected = stored
+                .attend(scalar(), &rows, 0)
+                .map(|floats| bits(&floats));
+            for kernel in supported() {
+                let found = stored.attend(kernel, &rows, 0).map(|floats| bits(&floats));
+                assert_eq!(found, expected, "{kernel:?} {seen:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_row_does_not_see_changes_no_bit_of_it() {
+    let mut random = Random::new(15);
+    for kernel in supported() {
+        for head_dim in HEAD_DIMS {
+            let stored = Stored::new(&mut random, head_dim);
+            for seen in SEEN {
+                let queries = random.floats(seen.len() * head_dim);
+                let rows = rows(seen, &queries);
+                let [values, highs, sums] = stored.attend(kernel, &rows, 0);
+                for (r, row) in rows.iter().enumerate() {
+                    let alone = stored.attend(kernel, &[*row], row.start / KEY_BLOCK);
+                    let values = values[r * head_dim..][..head_dim].to_vec();
+                    let found = [values, vec![highs[r]], vec![sums[r]]].map(|floats| bits(&floats));
+                    let alone = alone.map(|floats| bits(&floats));
+                    assert_eq!(found, alone, "{kernel:?}: row {r} of {seen:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_that_sees_nothing_has_the_weight_nothing() {
+    let mut random = Random::new(16);
+    for kernel in supported() {
+        let stored = Stored::new(&mut random, 64);
+        let queries = random.floats(2 * 64);
+        let rows = rows(&[0..32, 0..96], &queries);
+        let [values, highs, sums] = stored.attend(kernel, &rows, 1);
+        assert_eq!(bits(&values[..64]), [0; 64], "{kernel:?}");
+        assert_eq!((highs[0], sums[0]), (f32::NEG_INFINITY, 0.0), "{kernel:?}");
+    }
+}
