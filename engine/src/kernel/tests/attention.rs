@@ -1,51 +1,49 @@
 //! Attention of a few rows over a span, each with its own first and last position.
 
-use std::ops::Range;
-
 use super::*;
 
-/// Positions that rows of a span see together; in some, rows do not start where the span does.
-const SEEN: [&[Range<usize>]; 11] = [
-    &[0..1],
-    &[0..33],
-    &[0..1, 0..32],
-    &[0..31, 0..32, 0..33],
-    &[0..5, 0..64, 0..65, 0..96],
-    &[0..30, 0..31, 0..32, 0..33, 0..34, 0..35],
+/// Positions, from and to before, that rows of a span see together; in some, rows do not start where the span does.
+const SEEN: [&[(usize, usize)]; 11] = [
+    &[(0, 1)],
+    &[(0, 33)],
+    &[(0, 1), (0, 32)],
+    &[(0, 31), (0, 32), (0, 33)],
+    &[(0, 5), (0, 64), (0, 65), (0, 96)],
+    &[(0, 30), (0, 31), (0, 32), (0, 33), (0, 34), (0, 35)],
     &[
-        0..1,
-        0..2,
-        0..3,
-        0..31,
-        0..32,
-        0..33,
-        0..34,
-        0..50,
-        0..63,
-        0..64,
-        0..65,
-        0..66,
-        0..80,
-        0..90,
-        0..95,
-        0..96,
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (0, 31),
+        (0, 32),
+        (0, 33),
+        (0, 34),
+        (0, 50),
+        (0, 63),
+        (0, 64),
+        (0, 65),
+        (0, 66),
+        (0, 80),
+        (0, 90),
+        (0, 95),
+        (0, 96),
     ],
-    &[95..96],
-    &[30..40, 31..41, 32..42, 33..43],
-    &[0..20, 20..96, 63..64, 64..65, 32..64],
+    &[(95, 96)],
+    &[(30, 40), (31, 41), (32, 42), (33, 43)],
+    &[(0, 20), (20, 96), (63, 64), (64, 65), (32, 64)],
     &[
-        1..3,
-        2..4,
-        16..18,
-        17..19,
-        31..33,
-        32..34,
-        33..35,
-        40..42,
-        62..64,
-        63..65,
-        64..66,
-        65..67,
+        (1, 3),
+        (2, 4),
+        (16, 18),
+        (17, 19),
+        (31, 33),
+        (32, 34),
+        (33, 35),
+        (40, 42),
+        (62, 64),
+        (63, 65),
+        (64, 66),
+        (65, 67),
     ],
 ];
 const HEAD_DIMS: [usize; 4] = [8, 24, 64, 128];
@@ -114,13 +112,12 @@ impl Stored {
     }
 }
 
-fn rows<'a>(seen: &[Range<usize>], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
+fn rows<'a>(seen: &[(usize, usize)], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
     let queries = queries.chunks_exact(queries.len() / seen.len());
-    let rows = seen.iter().zip(queries).map(|(seen, query)| QueryRow {
-        query,
-        start: seen.start,
-        end: seen.end,
-    });
+    let rows = seen
+        .iter()
+        .zip(queries)
+        .map(|(&(start, end), query)| QueryRow { query, start, end });
     rows.collect()
 }
 
@@ -196,7 +193,7 @@ fn a_row_that_sees_nothing_has_the_weight_nothing() {
     for kernel in supported() {
         let stored = Stored::new(&mut random, 64);
         let queries = random.floats(2 * 64);
-        let rows = rows(&[0..32, 0..96], &queries);
+        let rows = rows(&[(0, 32), (0, 96)], &queries);
         let [values, highs, sums] = stored.attend(kernel, &rows, 1);
         assert_eq!(bits(&values[..64]), [0; 64], "{kernel:?}");
         assert_eq!((highs[0], sums[0]), (f32::NEG_INFINITY, 0.0), "{kernel:?}");
