@@ -7,7 +7,7 @@ run:
 	cargo run --release
 
 # The program of the image, where there is one, is the one that the browser tests: it was built a moment ago.
-test: lint unit asan aarch64
+test: lint unit asan fuzz aarch64
 	deploy/test/run site
 	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e
 

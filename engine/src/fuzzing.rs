@@ -1,4 +1,5 @@
-//! What a fuzzer feeds with bytes. An input may be refused; it must not panic, hang, or take memory out of proportion.
+//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes. An input may be refused; it must not panic, hang, or
+//! take memory out of proportion.
 //!
 //! Where a target is made of several files, they stand behind each other with a byte between that no UTF-8 has.
 
@@ -6,7 +7,6 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use safetensors::tensor::SafeTensors;
-use tempfile::TempDir;
 
 use crate::checkpoint::{Gguf, HfFolder};
 use crate::config::ModelConfig;
@@ -14,6 +14,19 @@ use crate::config::hugging_face::{HfConfig, RawConfig};
 use crate::prompt::ChatTemplate;
 use crate::tokenizer::{HfText, Tokenizer};
 use crate::{Message, Role};
+
+/// What reads one kind of file.
+pub type Target = fn(&[u8]);
+
+/// The kinds of files by the names of their folders in `fuzz/corpus`, and what reads them.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("gguf", gguf),
+    ("gguf_tokenizer", gguf_tokenizer),
+    ("safetensors", safetensors),
+    ("config", config),
+    ("tokenizer", tokenizer),
+    ("chat_template", chat_template),
+];
 
 const BORDER: u8 = 0xff;
 /// What tokens are built from in every way: words, digits, blanks, other scripts, and a control token as a user writes it.
@@ -23,7 +36,7 @@ const CONFIG: &[u8] = br#"{"architectures": ["LlamaForCausalLM"], "hidden_size":
     "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 4096, "max_position_embeddings": 64}"#;
 
 /// A whole GGUF file: its header, its tensors, and the model that it describes.
-pub fn gguf(file: &[u8]) {
+fn gguf(file: &[u8]) {
     let Ok(gguf) = Gguf::from_bytes(file) else {
         return;
     };
@@ -35,7 +48,7 @@ pub fn gguf(file: &[u8]) {
 }
 
 /// The tokenizer and the chat template of a GGUF file.
-pub fn gguf_tokenizer(file: &[u8]) {
+fn gguf_tokenizer(file: &[u8]) {
     let Ok(gguf) = Gguf::from_bytes(file) else {
         return;
     };
@@ -48,9 +61,10 @@ pub fn gguf_tokenizer(file: &[u8]) {
 }
 
 /// The index of a folder's weights, if it has any bytes, and one file of weights.
-pub fn safetensors(files: &[u8]) {
+fn safetensors(files: &[u8]) {
     let [index, weights] = parts(files);
-    let folder = folder();
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let folder = folder.path();
     put(folder, "model.safetensors.index.json", index);
     put(
         folder,
@@ -74,16 +88,17 @@ pub fn safetensors(files: &[u8]) {
 }
 
 /// A `config.json`.
-pub fn config(file: &[u8]) {
+fn config(file: &[u8]) {
     if let Some(config) = checked_config(file) {
         let _ = format!("{config:?}");
     }
 }
 
 /// `tokenizer.json`, `tokenizer_config.json` and `generation_config.json`.
-pub fn tokenizer(files: &[u8]) {
+fn tokenizer(files: &[u8]) {
     let [tokenizer, tokenizer_config, generation] = parts(files);
-    let folder = folder();
+    let folder = tempfile::tempdir().expect("there is room for it");
+    let folder = folder.path();
     put(folder, "model.safetensors", Some(b"\x02\0\0\0\0\0\0\0{}"));
     put(folder, "tokenizer.json", tokenizer);
     put(folder, "tokenizer_config.json", tokenizer_config);
@@ -99,7 +114,7 @@ pub fn tokenizer(files: &[u8]) {
 }
 
 /// A chat template, with a vocabulary of control tokens alone.
-pub fn chat_template(template: &[u8]) {
+fn chat_template(template: &[u8]) {
     static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
     let tokenizer = TOKENIZER.get_or_init(|| {
         let file = include_bytes!("../tests/fixtures/tiny.gguf");
@@ -147,13 +162,25 @@ fn put(folder: &Path, name: &str, bytes: Option<&[u8]>) {
     let path = folder.join(name);
     match bytes {
         Some(bytes) if !bytes.is_empty() => std::fs::write(path, bytes).expect("it is writable"),
-        _ => drop(std::fs::remove_file(path)),
+        _ => {}
     }
 }
 
-/// One folder for the whole run.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("there is room for it"));
-    folder.path()
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn no_input_that_is_kept_does_harm() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let folders = fs::read_dir(&corpus).expect("it is there").count();
+        assert_eq!(folders, super::TARGETS.len(), "folders of {corpus:?}");
+        for (name, read) in super::TARGETS {
+            for input in fs::read_dir(corpus.join(name)).expect("it is there") {
+                let input = input.expect("it is readable").path();
+                read(&fs::read(&input).unwrap_or_else(|why| panic!("{input:?}: {why}")));
+            }
+        }
+    }
 }

@@ -37,7 +37,7 @@ mod weights;
 pub mod bench;
 pub mod cgroup;
 pub mod comparison;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hub;
