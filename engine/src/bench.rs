@@ -192,7 +192,6 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         (0..repetitions(options, options.output_tokens)).map(|_| decode(&mut model, options));
     let decode = Spread::of(decode.collect());
     let peak_rss_bytes = peak_rss();
-    let limits = limits.or_better(Limits::measure(model.pool(), kernel)?);
 
     let layers = model.weights().layer_parameters() as f64;
     let weight_bytes = model.weights().bytes_per_step();
@@ -206,6 +205,9 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let kv_bytes =
         KvCache::bytes_per_token(depth, kv_heads, head_dim, options.rounding.kv()) as f64;
     let step_bytes = weight_bytes as f64 + options.batch as f64 * kv_bytes * positions as f64;
+    // The weights go before the buffer comes: together they may be more than the machine has.
+    let mut threads = model.into_pool();
+    let limits = limits.or_better(Limits::measure(&mut threads, kernel)?);
     Ok(Report {
         model: name,
         prefill_tokens_per_second: prefill,
@@ -219,7 +221,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             .zip(limits.multiply_rate)
             .map(|(prefill, rate)| layers * prefill.median / rate),
         kernel: kernel.name.to_owned(),
-        threads: model.threads(),
+        threads: threads.threads(),
         load_seconds,
         peak_rss_bytes,
     })

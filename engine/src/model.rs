@@ -143,9 +143,9 @@ impl Model {
         self.pool.threads()
     }
 
-    /// The threads, between steps.
-    pub(crate) fn pool(&mut self) -> &mut Pool {
-        &mut self.pool
+    /// The threads, without the model.
+    pub(crate) fn into_pool(self) -> Pool {
+        self.pool
     }
 
     /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the
