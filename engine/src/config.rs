@@ -203,12 +203,13 @@ fn refuse_other_maths(gguf: &Gguf) -> Result<(), Error> {
             )));
         }
     }
-    match gguf.float("llama.rope.scale_linear")? {
-        None | Some(1.0) => Ok(()),
-        Some(other) => Err(gguf.error(format!(
-            "`llama.rope.scale_linear` must be absent or 1, found {other}"
-        ))),
+    // Without a type some programs take the factor as that of `linear`.
+    for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+        if let Some(factor) = gguf.float(key)?.filter(|factor| *factor != 1.0) {
+            return Err(gguf.error(format!("`{key}` must be absent or 1, found {factor}")));
+        }
     }
+    Ok(())
 }
 
 fn name(gguf: &Gguf) -> Result<String, Error> {

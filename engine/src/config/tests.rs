@@ -116,7 +116,11 @@ fn other_architectures_and_other_maths_are_refused() {
         ),
         (
             written(&[]).float("llama.rope.scale_linear", 2.0),
-            "found 2",
+            "`llama.rope.scale_linear` must be absent or 1, found 2",
+        ),
+        (
+            written(&[]).float("llama.rope.scaling.factor", 4.0),
+            "`llama.rope.scaling.factor` must be absent or 1, found 4",
         ),
         (
             written(&[]).float("llama.rope.freq_base", f32::NAN),
@@ -139,4 +143,19 @@ fn other_architectures_and_other_maths_are_refused() {
         let message = read(&file).unwrap_err();
         assert!(message.contains(words), "no `{words}` in: {message}");
     }
+}
+
+#[test]
+fn a_window_is_that_of_all_layers_unless_the_context_is_no_longer() {
+    let window = |size| {
+        let file = written(&[("llama.attention.sliding_window", size)]);
+        read(&file).map(|config| config.window(0))
+    };
+    assert_eq!(window(100), Ok(Some(100)));
+    assert_eq!(window(128), Ok(None));
+    assert!(
+        window(0)
+            .unwrap_err()
+            .contains("`llama.attention.sliding_window`")
+    );
 }
