@@ -18,9 +18,13 @@ fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
     rounded_tiny(kernel, threads, Rounding::default())
 }
 
-fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> Model {
+fn tiny_gguf() -> Gguf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    let gguf = Gguf::open(&path).unwrap();
+    Gguf::open(&path).unwrap()
+}
+
+fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> Model {
+    let gguf = tiny_gguf();
     let config = ModelConfig::from_gguf(&gguf).unwrap();
     Model::load(
         &gguf,
@@ -55,6 +59,19 @@ fn prefill(model: &mut Model, tokens: &[u32], chunk: usize) -> Vec<u32> {
         last = bits(model.forward(batch, &|| false).unwrap());
     }
     last
+}
+
+/// Logits behind the last token of each prompt when all are computed in one step.
+fn together(model: &mut Model, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let mut caches: Vec<_> = prompts.iter().map(|_| model.new_cache()).collect();
+    let mut batch: Vec<_> = prompts
+        .iter()
+        .zip(&mut caches)
+        .map(|(tokens, cache)| NewTokens { tokens, cache })
+        .collect();
+    let logits = model.forward(&mut batch, &|| false).unwrap();
+    let rows = logits.chunks_exact(logits.len() / prompts.len());
+    rows.map(bits).collect()
 }
 
 #[test]
@@ -126,19 +143,7 @@ fn sequences_of_a_batch_do_not_influence_each_other() {
             .iter()
             .map(|prompt| prefill(&mut model, prompt, 64))
             .collect();
-
-        let mut caches: Vec<_> = prompts.iter().map(|_| model.new_cache()).collect();
-        let mut batch: Vec<_> = prompts
-            .iter()
-            .zip(&mut caches)
-            .map(|(tokens, cache)| NewTokens { tokens, cache })
-            .collect();
-        let logits = model.forward(&mut batch, &|| false).unwrap();
-        let together: Vec<_> = logits
-            .chunks_exact(logits.len() / prompts.len())
-            .map(bits)
-            .collect();
-        assert_eq!(together, alone, "{kernel:?}");
+        assert_eq!(together(&mut model, &prompts), alone, "{kernel:?}");
     }
 }
 

@@ -121,70 +121,76 @@ fn rows<'a>(seen: &[(usize, usize)], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
     rows.collect()
 }
 
-#[test]
-fn attention_equals_its_definition() {
-    let mut random = Random::new(6);
-    for kernel in supported() {
-        for head_dim in HEAD_DIMS {
-            let stored = Stored::new(&mut random, head_dim);
-            for seen in SEEN {
-                let queries = random.floats(seen.len() * head_dim);
-                let rows = rows(seen, &queries);
-                let [values, _, sums] = stored.attend(kernel, &rows, 0);
-                for (r, row) in rows.iter().enumerate() {
-                    let values = &values[r * head_dim..];
-                    for (value, expected) in values.iter().zip(stored.plain(row)) {
-                        let found = f64::from(value / sums[r]);
-                        assert!(
-                            (found - expected).abs() < 1e-5,
-                            "{kernel:?} {seen:?}: {found}, not {expected}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn attention_gives_the_bits_of_scalar_with_every_kernel() {
-    let mut random = Random::new(14);
+/// Rows that see each of [`SEEN`], with heads of every width.
+fn for_each_case(seed: u64, check: impl Fn(&Stored, &[QueryRow<'_>])) {
+    let mut random = Random::new(seed);
     for head_dim in HEAD_DIMS {
         let stored = Stored::new(&mut random, head_dim);
         for seen in SEEN {
             let queries = random.floats(seen.len() * head_dim);
-            let rows = rows(seen, &queries);
-            let expected = stored
-                .attend(scalar(), &rows, 0)
-                .map(|floats| bits(&floats));
-            for kernel in supported() {
-                let found = stored.attend(kernel, &rows, 0).map(|floats| bits(&floats));
-                assert_eq!(found, expected, "{kernel:?} {seen:?}");
-            }
+            check(&stored, &rows(seen, &queries));
         }
     }
 }
 
+fn seen(rows: &[QueryRow<'_>]) -> Vec<(usize, usize)> {
+    rows.iter().map(|row| (row.start, row.end)).collect()
+}
+
 #[test]
-fn what_a_row_does_not_see_changes_no_bit_of_it() {
-    let mut random = Random::new(15);
-    for kernel in supported() {
-        for head_dim in HEAD_DIMS {
-            let stored = Stored::new(&mut random, head_dim);
-            for seen in SEEN {
-                let queries = random.floats(seen.len() * head_dim);
-                let rows = rows(seen, &queries);
-                let [values, highs, sums] = stored.attend(kernel, &rows, 0);
-                for (r, row) in rows.iter().enumerate() {
-                    let alone = stored.attend(kernel, &[*row], row.start / KEY_BLOCK);
-                    let values = values[r * head_dim..][..head_dim].to_vec();
-                    let found = [values, vec![highs[r]], vec![sums[r]]].map(|floats| bits(&floats));
-                    let alone = alone.map(|floats| bits(&floats));
-                    assert_eq!(found, alone, "{kernel:?}: row {r} of {seen:?}");
+fn attention_equals_its_definition() {
+    for_each_case(6, |stored, rows| {
+        for kernel in supported() {
+            let [values, _, sums] = stored.attend(kernel, rows, 0);
+            for (r, row) in rows.iter().enumerate() {
+                let values = &values[r * row.query.len()..];
+                for (value, expected) in values.iter().zip(stored.plain(row)) {
+                    let found = f64::from(value / sums[r]);
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{kernel:?} {:?}: {found}, not {expected}",
+                        seen(rows)
+                    );
                 }
             }
         }
-    }
+    });
+}
+
+#[test]
+fn attention_gives_the_bits_of_scalar_with_every_kernel() {
+    for_each_case(14, |stored, rows| {
+        let attend = |kernel| stored.attend(kernel, rows, 0).map(|floats| bits(&floats));
+        for kernel in supported() {
+            assert_eq!(
+                attend(kernel),
+                attend(scalar()),
+                "{kernel:?} {:?}",
+                seen(rows)
+            );
+        }
+    });
+}
+
+#[test]
+fn what_a_row_does_not_see_changes_no_bit_of_it() {
+    for_each_case(15, |stored, rows| {
+        for kernel in supported() {
+            let [values, highs, sums] = stored.attend(kernel, rows, 0);
+            for (r, row) in rows.iter().enumerate() {
+                let width = row.query.len();
+                let values = values[r * width..][..width].to_vec();
+                let found = [values, vec![highs[r]], vec![sums[r]]];
+                let alone = stored.attend(kernel, &[*row], row.start / KEY_BLOCK);
+                assert_eq!(
+                    found.map(|floats| bits(&floats)),
+                    alone.map(|floats| bits(&floats)),
+                    "{kernel:?}: row {r} of {:?}",
+                    seen(rows)
+                );
+            }
+        }
+    });
 }
 
 #[test]

@@ -6,8 +6,7 @@ use crate::config::Window;
 
 /// The tiny checkpoint with a window in some of its layers.
 fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Quantize) -> Model {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    let gguf = Gguf::open(&path).unwrap();
+    let gguf = tiny_gguf();
     let config = ModelConfig {
         window: Some(window),
         ..ModelConfig::from_gguf(&gguf).unwrap()
@@ -22,9 +21,7 @@ fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Q
 
 /// In every layer, or in all but the first.
 fn window(size: usize, every: bool) -> Window {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    let gguf = Gguf::open(&path).unwrap();
-    let layers = ModelConfig::from_gguf(&gguf).unwrap().layers;
+    let layers = ModelConfig::from_gguf(&tiny_gguf()).unwrap().layers;
     let layers = (0..layers).map(|layer| every || layer > 0).collect();
     Window { size, layers }
 }
@@ -35,24 +32,15 @@ fn cuts() -> impl Iterator<Item = (usize, usize)> {
     cuts.into_iter().take(if emulated() { 2 } else { 5 })
 }
 
-#[test]
-fn with_a_window_too_no_cut_of_the_work_and_no_kernel_changes_a_bit() {
-    let tokens = tokens(6, TOKENS);
+/// Windows by their size and whether every layer has them.
+fn assert_no_cut_changes_a_bit(tokens: &[u32], windows: &[(usize, bool)], quantize: Quantize) {
     let scalar = kernel::choose(Some("scalar")).unwrap();
-    // Shorter than a block, across a border of spans, and longer than a span.
-    for (size, every) in [(1, true), (20, false), (250, true), (300, false)] {
-        let model = |kernel, threads| {
-            windowed(
-                kernel,
-                threads,
-                window(size, every),
-                Rounding::default().quantize,
-            )
-        };
-        let expected = prefill(&mut model(scalar, 1), &tokens, TOKENS);
+    for &(size, every) in windows {
+        let model = |kernel, threads| windowed(kernel, threads, window(size, every), quantize);
+        let expected = prefill(&mut model(scalar, 1), tokens, tokens.len());
         for kernel in kernel::supported() {
             for (threads, chunk) in cuts() {
-                let found = prefill(&mut model(kernel, threads), &tokens, chunk);
+                let found = prefill(&mut model(kernel, threads), tokens, chunk);
                 assert_eq!(
                     found, expected,
                     "window {size}, {kernel:?}, {threads} threads, chunks of {chunk}"
@@ -63,23 +51,16 @@ fn with_a_window_too_no_cut_of_the_work_and_no_kernel_changes_a_bit() {
 }
 
 #[test]
+fn with_a_window_too_no_cut_of_the_work_and_no_kernel_changes_a_bit() {
+    // Shorter than a block, across a border of spans, and longer than a span.
+    let windows = [(1, true), (20, false), (250, true), (300, false)];
+    assert_no_cut_changes_a_bit(&tokens(6, TOKENS), &windows, Rounding::default().quantize);
+}
+
+#[test]
 fn with_a_window_and_without_rounding_too() {
-    let tokens = tokens(6, 200);
-    let scalar = kernel::choose(Some("scalar")).unwrap();
-    for (size, every) in [(1, true), (20, false), (130, true)] {
-        let model =
-            |kernel, threads| windowed(kernel, threads, window(size, every), Quantize::None);
-        let expected = prefill(&mut model(scalar, 1), &tokens, 200);
-        for kernel in kernel::supported() {
-            for (threads, chunk) in cuts() {
-                let found = prefill(&mut model(kernel, threads), &tokens, chunk);
-                assert_eq!(
-                    found, expected,
-                    "window {size}, {kernel:?}, {threads} threads, chunks of {chunk}"
-                );
-            }
-        }
-    }
+    let windows = [(1, true), (20, false), (130, true)];
+    assert_no_cut_changes_a_bit(&tokens(6, 200), &windows, Quantize::None);
 }
 
 #[test]
@@ -92,15 +73,7 @@ fn sequences_of_a_batch_keep_their_windows_apart() {
             .iter()
             .map(|prompt| prefill(&mut model, prompt, 64))
             .collect();
-        let mut caches: Vec<_> = prompts.iter().map(|_| model.new_cache()).collect();
-        let mut batch: Vec<_> = prompts
-            .iter()
-            .zip(&mut caches)
-            .map(|(tokens, cache)| NewTokens { tokens, cache })
-            .collect();
-        let logits = model.forward(&mut batch, &|| false).unwrap();
-        let logits = logits.chunks_exact(logits.len() / prompts.len());
-        assert_eq!(logits.map(bits).collect::<Vec<_>>(), alone, "{kernel:?}");
+        assert_eq!(together(&mut model, &prompts), alone, "{kernel:?}");
     }
 }
 
@@ -127,8 +100,7 @@ fn what_left_the_window_of_the_only_layer_is_forgotten() {
     let (mut first, mut second) = (tokens(1, 330), tokens(1, 330));
     let mut single = window(20, true);
     single.layers.truncate(1);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    let gguf = Gguf::open(&path).unwrap();
+    let gguf = tiny_gguf();
     let config = ModelConfig {
         layers: 1,
         window: Some(single),
