@@ -6,28 +6,28 @@
 
 mod limits;
 mod product;
+mod shapes;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use half::f16;
 use serde::Serialize;
 
 use crate::Error;
-use crate::config::{ModelConfig, RopeConfig};
-use crate::int4::Block;
+use crate::config::ModelConfig;
 use crate::kernel;
 use crate::kv::KvCache;
-use crate::matrix::{Format, RowSource};
 use crate::model::{Model, NewTokens};
 use crate::packed::{PackedCache, PackedFile};
 use crate::schedule::pool;
 use crate::source::ModelSource;
 use crate::threads::Pool;
-use crate::weights::{MatrixSource, Rounding, TensorSource, Want};
+use crate::weights::Rounding;
 
-use limits::Limits;
+use limits::beside;
 pub use product::{Case, PreparedProduct, cases};
+pub use shapes::shapes;
+use shapes::{RandomWeights, shape};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -78,15 +78,16 @@ pub struct Report {
     pub decode_tokens_per_second: Option<Spread>,
     /// Packed weights that one decode step reads.
     pub weight_bytes_per_token: u64,
-    /// Reading a buffer far larger than the caches, with the same threads, at the start and at the end: the faster.
+    /// Reading these weights and doing nothing else, with the same threads: the median of what was measured beside the
+    /// decodes.
     pub read_bandwidth_bytes_per_second: f64,
-    /// (Weights + keys and values of a step) / median time of a step / read bandwidth.
+    /// (Weights + keys and values of a step) / time of a step / read bandwidth measured beside it: the median.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth_fraction: Option<f64>,
     /// The kernel's multiply-accumulates on registers alone, with the same threads, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_rate_per_second: Option<f64>,
-    /// (Weights of the layers x median prefill speed) / multiply rate.
+    /// (Weights of the layers x prefill speed) / multiply rate, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_rate_fraction: Option<f64>,
     /// The matrix kernel.
@@ -95,7 +96,7 @@ pub struct Report {
     pub threads: usize,
     /// Reading or making the weights and packing them.
     pub load_seconds: f64,
-    /// Largest resident size of the process since it began to load the model, where the system tells.
+    /// Largest resident size of the process, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
 }
@@ -122,19 +123,6 @@ impl Spread {
             max,
         })
     }
-}
-
-/// Layers, hidden, ffn, heads, KV heads, head size, vocabulary, RoPE theta of the models that a shape stands for.
-const SHAPES: [(&str, [usize; 7], f32); 4] = [
-    ("smollm2-135m", [30, 576, 1536, 9, 3, 64, 49152], 1e5),
-    ("llama-3.2-1b", [16, 2048, 8192, 32, 8, 64, 128_256], 5e5),
-    ("llama-3.2-3b", [28, 3072, 8192, 24, 8, 128, 128_256], 5e5),
-    ("llama-3.1-8b", [32, 4096, 14336, 32, 8, 128, 128_256], 5e5),
-];
-
-/// Names that [`Subject::Shape`] takes.
-pub fn shapes() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|(name, ..)| *name)
 }
 
 /// A kernel of this program and what this CPU makes of it.
@@ -176,55 +164,62 @@ pub fn kernels() -> Vec<KernelInfo> {
 /// [`Error::Option`] for values that make no sense together, and what loading the model gives.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
-    let mut threads = pool(options.threads, options.pin)?;
+    let threads = pool(options.threads, options.pin)?;
     threads.settle();
-    let limits = Limits::measure(&mut threads, kernel)?;
-    forget_peak_rss();
     let started = Instant::now();
     let (name, mut model) = load(options, kernel, threads)?;
     let load_seconds = started.elapsed().as_secs_f64();
     check(options, model.config())?;
 
-    let prefill =
-        (0..repetitions(options, options.prompt_tokens)).map(|_| prefill(&mut model, options));
-    let prefill = Spread::of(prefill.collect());
-    let decode =
-        (0..repetitions(options, options.output_tokens)).map(|_| decode(&mut model, options));
-    let decode = Spread::of(decode.collect());
-    let peak_rss_bytes = peak_rss();
-
     let layers = model.weights().layer_parameters() as f64;
-    let weight_bytes = model.weights().bytes_per_step();
-    let positions = options.context + options.output_tokens / 2;
-    let ModelConfig {
-        layers: depth,
-        kv_heads,
-        head_dim,
-        ..
-    } = *model.config();
-    let kv_bytes =
-        KvCache::bytes_per_token(depth, kv_heads, head_dim, options.rounding.kv()) as f64;
-    let step_bytes = weight_bytes as f64 + options.batch as f64 * kv_bytes * positions as f64;
-    // The weights go before the buffer comes: together they may be more than the machine has.
-    let mut threads = model.into_pool();
-    let limits = limits.or_better(Limits::measure(&mut threads, kernel)?);
+    let repetitions = |tokens| if tokens == 0 { 0 } else { options.repetitions };
+    let prefill = beside(
+        repetitions(options.prompt_tokens),
+        &mut model,
+        |model| prefill(model, options),
+        |model| limits::multiply_rate(model).map(|rate| rate / layers),
+    );
+    let (weight_bytes, step_bytes) = (
+        model.weights().bytes_per_step(),
+        step_bytes(&model, options),
+    );
+    let steps = |bandwidth: f64| bandwidth / step_bytes * options.batch as f64;
+    let decode = beside(
+        repetitions(options.output_tokens),
+        &mut model,
+        |model| decode(model, options),
+        |model| Some(steps(limits::read_bandwidth(model))),
+    );
     Ok(Report {
         model: name,
-        prefill_tokens_per_second: prefill,
-        decode_tokens_per_second: decode,
+        prefill_tokens_per_second: prefill.speed,
+        decode_tokens_per_second: decode.speed,
         weight_bytes_per_token: weight_bytes,
-        read_bandwidth_bytes_per_second: limits.read_bandwidth,
-        bandwidth_fraction: decode
-            .map(|d| step_bytes * d.median / options.batch as f64 / limits.read_bandwidth),
-        multiply_rate_per_second: limits.multiply_rate,
-        multiply_rate_fraction: prefill
-            .zip(limits.multiply_rate)
-            .map(|(prefill, rate)| layers * prefill.median / rate),
+        read_bandwidth_bytes_per_second: decode.limit.map_or_else(
+            || limits::read_bandwidth(&mut model),
+            |tokens| tokens / steps(1.0),
+        ),
+        bandwidth_fraction: decode.share,
+        multiply_rate_per_second: prefill.limit.map(|tokens| tokens * layers),
+        multiply_rate_fraction: prefill.share,
         kernel: kernel.name.to_owned(),
-        threads: threads.threads(),
+        threads: model.threads(),
         load_seconds,
-        peak_rss_bytes,
+        peak_rss_bytes: peak_rss(),
     })
+}
+
+/// Weights, keys and values that a step of a decode reads, at the middle of it.
+fn step_bytes(model: &Model, options: &Options) -> f64 {
+    let config = model.config();
+    let kv_bytes = KvCache::bytes_per_token(
+        config.layers,
+        config.kv_heads,
+        config.head_dim,
+        options.rounding.kv(),
+    );
+    let positions = options.batch * (options.context + options.output_tokens / 2);
+    model.weights().bytes_per_step() as f64 + kv_bytes as f64 * positions as f64
 }
 
 fn check(options: &Options, config: &ModelConfig) -> Result<(), Error> {
@@ -243,11 +238,6 @@ fn check(options: &Options, config: &ModelConfig) -> Result<(), Error> {
         ));
     }
     Ok(())
-}
-
-/// How often to measure something of so many tokens.
-fn repetitions(options: &Options, tokens: usize) -> usize {
-    if tokens == 0 { 0 } else { options.repetitions }
 }
 
 fn load(
@@ -273,85 +263,6 @@ fn load(
                 Model::load(&RandomWeights, config, rounding, kernel, threads, None)?,
             ))
         }
-    }
-}
-
-fn shape(name: &str) -> Result<ModelConfig, Error> {
-    let found = SHAPES.iter().find(|(shape, ..)| *shape == name);
-    let (_, [layers, hidden, ffn, heads, kv_heads, head_dim, vocabulary], rope_theta) = *found
-        .ok_or_else(|| {
-            let names: Vec<_> = shapes().collect();
-            Error::Option(format!(
-                "there is no shape `{name}`; these there are: `{}`",
-                names.join("`, `")
-            ))
-        })?;
-    Ok(ModelConfig {
-        name: name.to_owned(),
-        layers,
-        hidden,
-        ffn,
-        heads,
-        kv_heads,
-        head_dim,
-        vocabulary,
-        context: 131_072,
-        rope: RopeConfig::plain(rope_theta),
-        rms_norm_epsilon: 1e-5,
-        window: None,
-    })
-}
-
-/// Weights for timing only: symmetric int4 throughout, as in a Q4_0 file, with the head tied to the embedding.
-struct RandomWeights;
-
-impl TensorSource for RandomWeights {
-    fn matrix<'a>(
-        &'a self,
-        _name: &str,
-        [_, cols]: [usize; 2],
-        want: Want<'a>,
-    ) -> Result<MatrixSource<'a>, Error> {
-        let format = match want {
-            Want::Stored(_) => Format::Int4Symmetric,
-            Want::Rounded(target) => target.format(),
-            Want::Floats => {
-                return Err(Error::Option(
-                    "random weights of a shape are four-bit blocks: `quantize` none takes a model's file".into(),
-                ));
-            }
-        };
-        let rows = Self::rows(cols);
-        Ok(MatrixSource { format, rows })
-    }
-
-    fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        Ok(vec![1.0; len])
-    }
-
-    fn bias(&self, _name: &str, _len: usize) -> Result<Option<Vec<f32>>, Error> {
-        Ok(None)
-    }
-
-    fn has(&self, _name: &str) -> bool {
-        false
-    }
-}
-
-impl RandomWeights {
-    /// Rows of so many columns.
-    fn rows(cols: usize) -> RowSource<'static> {
-        // Keeps the activations near 1 from layer to layer.
-        let scale = f16::from_f32(0.2 / (cols as f32).sqrt());
-        let min = f16::from_f32(-8.0 * scale.to_f32());
-        RowSource::of_blocks(move |row, block| {
-            let mut state = ((row << 20 | block) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-            let quants = std::array::from_fn(|_: usize| {
-                state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
-                (state >> 60) as i8
-            });
-            Block { scale, min, quants }
-        })
     }
 }
 
@@ -399,12 +310,6 @@ fn filled(model: &Model, options: &Options) -> KvCache {
     cache.reserve(options.context + options.output_tokens);
     cache.advance(options.context);
     cache
-}
-
-/// Lets Linux's high-water mark start again: the buffer of [`Limits`] is larger than small models.
-fn forget_peak_rss() {
-    // Where this is refused the figure is that of the whole process.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Linux's high-water mark of this process.

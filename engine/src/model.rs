@@ -143,9 +143,9 @@ impl Model {
         self.pool.threads()
     }
 
-    /// The threads, without the model.
-    pub(crate) fn into_pool(self) -> Pool {
-        self.pool
+    /// For what is measured beside the model.
+    pub(crate) fn pool_and_weights(&mut self) -> (&mut Pool, &Weights) {
+        (&mut self.pool, &self.weights)
     }
 
     /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the

@@ -218,14 +218,16 @@ impl Weights {
             .sum()
     }
 
-    /// Packed bytes that a decode step reads: all but a separate embedding, of which it takes one row.
+    /// The matrices of which a decode step reads all: not a separate embedding, of which it takes one row.
+    pub(crate) fn read_in_a_step(&self) -> impl Iterator<Item = &PackedMatrix> {
+        self.matrices().skip(usize::from(self.output.is_some()))
+    }
+
+    /// Packed bytes that a decode step reads.
     pub(crate) fn bytes_per_step(&self) -> u64 {
-        let embedding = if self.output.is_some() {
-            self.embedding.bytes() as u64
-        } else {
-            0
-        };
-        self.bytes() - embedding
+        self.read_in_a_step()
+            .map(|matrix| matrix.bytes() as u64)
+            .sum()
     }
 
     /// Bytes of packed weights.

@@ -1,63 +1,86 @@
 //! What the machine can do at best.
+//!
+//! Both limits are measured just before and after each repetition, since machines that are shared change from minute to
+//! minute: on one of two chips the read bandwidth of two cores was 35 or 60 GB/s, as they lay on one chip or on both.
 
 use std::time::{Duration, Instant};
 
-use crate::Error;
-use crate::kernel::Kernel;
-use crate::memory::HugePages;
+use super::Spread;
+use crate::model::Model;
 use crate::threads::Pool;
 
-/// Measured with the threads that compute.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Bytes a second.
-    pub(super) read_bandwidth: f64,
-    /// Multiply-accumulates a second, where the kernel has a loop for it.
-    pub(super) multiply_rate: Option<f64>,
+/// A limit is the best of so many passes.
+const PASSES: usize = 3;
+
+/// Speeds of some repetitions, and beside them a limit.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    pub(super) speed: Option<Spread>,
+    /// Median of the limits.
+    pub(super) limit: Option<f64>,
+    /// Median of speed / limit.
+    pub(super) share: Option<f64>,
 }
 
-impl Limits {
-    pub(super) fn measure(threads: &mut Pool, kernel: &Kernel) -> Result<Self, Error> {
-        let peak = kernel.peak();
-        Ok(Self {
-            read_bandwidth: read_bandwidth(threads)?,
-            multiply_rate: peak.map(|peak| multiply_rate(threads, peak)),
-        })
-    }
-
-    /// Of each the higher: whatever else the machine does can only lower them.
-    pub(super) fn or_better(self, other: Self) -> Self {
-        Self {
-            read_bandwidth: self.read_bandwidth.max(other.read_bandwidth),
-            multiply_rate: self
-                .multiply_rate
-                .zip(other.multiply_rate)
-                .map(|(one, other)| one.max(other)),
+/// Measures a speed so often and a limit around each, the higher of the one before and the one after being taken:
+/// whatever else the machine does can only lower it.
+pub(super) fn beside(
+    repetitions: usize,
+    model: &mut Model,
+    speed: impl Fn(&mut Model) -> f64,
+    limit: impl Fn(&mut Model) -> Option<f64>,
+) -> Measured {
+    let mut before = if repetitions > 0 { limit(model) } else { None };
+    let (mut speeds, mut limits, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..repetitions {
+        let speed = speed(model);
+        let after = limit(model);
+        speeds.push(speed);
+        if let Some((before, after)) = before.zip(after) {
+            limits.push(before.max(after));
+            shares.push(speed / before.max(after));
         }
+        before = after;
+    }
+    let median = |values| Spread::of(values).map(|spread| spread.median);
+    Measured {
+        speed: Spread::of(speeds),
+        limit: median(limits),
+        share: median(shares),
     }
 }
 
-/// Bytes a second that the threads read together: the best of some passes over 512 MiB, in huge pages as the weights.
-fn read_bandwidth(threads: &mut Pool) -> Result<f64, Error> {
-    const BYTES: usize = 512 << 20;
-    const PASSES: usize = 5;
-    let mut buffer = HugePages::new(BYTES)?;
-    buffer.fill(1);
-    let words: &[u64] = bytemuck::cast_slice(&buffer);
+/// Bytes a second at which the threads read what a decode step reads of the weights, and do nothing else.
+pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
+    /// Bytes that a thread takes at a time.
+    const PIECE: usize = 1 << 20;
+    let (threads, weights) = model.pool_and_weights();
+    let pieces = weights.read_in_a_step();
+    let pieces: Vec<_> = pieces
+        .flat_map(|matrix| matrix.packed_bytes().chunks(PIECE))
+        .collect();
     let best = (0..PASSES).map(|_| {
         let started = Instant::now();
-        threads.for_each(words.len(), 1 << 17, |range, _| {
-            std::hint::black_box(words[range].iter().fold(0u64, |sum, word| sum ^ word));
+        threads.for_each(pieces.len(), 1, |range, _| {
+            for bytes in &pieces[range] {
+                let words = bytes.as_chunks().0.iter();
+                std::hint::black_box(words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word)));
+            }
         });
         started.elapsed()
     });
-    Ok(BYTES as f64 / best.min().unwrap_or_default().as_secs_f64())
+    let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+    bytes as f64 / best.min().unwrap_or_default().as_secs_f64()
 }
 
-/// Multiply-accumulates a second of all threads, on registers alone.
-fn multiply_rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
+/// Multiply-accumulates a second of all threads on registers alone, where the kernel has a loop for it.
+pub(super) fn multiply_rate(model: &mut Model) -> Option<f64> {
+    let peak = model.kernel().peak()?;
+    Some(rate(model.pool_and_weights().0, peak))
+}
+
+fn rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
     const ITERATIONS: usize = 10_000_000;
-    const PASSES: usize = 3;
     let best = (0..PASSES).map(|_| {
         let started = Instant::now();
         threads.for_each(threads.threads(), 1, |_, _| {

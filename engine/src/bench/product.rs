@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use super::RandomWeights;
+use super::shapes::RandomWeights;
 use crate::activations::{Activations, Grouping};
 use crate::kernel::{self, Kernel};
 use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
 
-/// Rows and columns of the matrix: as large as the products of an 8B model, beyond the caches.
+/// Rows and columns of the matrix: as large as the products of an 8B model.
 const SIDE: usize = 4096;
+/// Of so many matrices are the weights of one row of activations, to be beyond every cache: 134 MB and more.
+const MATRICES: usize = 16;
 
 /// A product that this CPU can compute.
 #[derive(Clone, Debug)]
@@ -49,7 +51,12 @@ impl Case {
     pub fn prepare(&self) -> PreparedProduct {
         let mut pool = Pool::new(1).expect("a pool of the caller's thread alone starts none");
         let mut packing = Packing::new(self.kernel);
-        packing.add("", [SIDE, SIDE], self.format, RandomWeights::rows(SIDE));
+        let rows = if self.rows == 1 {
+            MATRICES * SIDE
+        } else {
+            SIDE
+        };
+        packing.add("", [rows, SIDE], self.format, RandomWeights::rows(SIDE));
         let matrix = packing
             .pack(&mut pool)
             .expect("memory for the matrix")
@@ -65,7 +72,7 @@ impl Case {
             x,
             pool,
             sums: Sums::default(),
-            out: vec![0.0; self.rows * SIDE],
+            out: vec![0.0; self.rows * rows],
         }
     }
 }
