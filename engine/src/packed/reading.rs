@@ -8,10 +8,15 @@ use std::sync::Mutex;
 
 use safetensors::tensor::{Dtype, Metadata};
 
+use super::places::{read_at, write_at};
 use super::{PackedFile, note, outcome};
 use crate::matrix::{PIECE, PackedMatrix, Packing, Plan};
 use crate::threads::Pool;
 
+/// The key of what the source looked like.
+pub(super) const LOOKS: &str = "nibble.source_looks";
+/// Where the header begins: behind its length.
+const HEADER_AT: usize = 8;
 /// The limit of the safetensors format.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -42,10 +47,15 @@ impl Reader {
         for (key, expected) in &expected.identity {
             require(said, key, expected)?;
         }
-        if require(said, "nibble.source_looks", &expected.source.looks()).is_err() {
+        let looks = expected.source.looks();
+        if require(said, LOOKS, &looks).is_err() {
             let hash = expected.source.hash(pool);
             let hash = hash.map_err(|error| format!("its source cannot be read: {error}"))?;
             require(said, "nibble.source", &hash)?;
+            if let Some(before) = said.get(LOOKS) {
+                // Where the file cannot be written, the next start hashes the source again.
+                let _ = note_looks(&expected.path, before, &looks);
+            }
         }
         let places = packing
             .plans()
@@ -78,29 +88,50 @@ impl Reader {
     }
 }
 
+/// Has a file say what its source looks like now, which takes as many bytes as what it said before.
+fn note_looks(path: &Path, before: &str, now: &str) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let (_, text) = header_text(&file).map_err(io::Error::other)?;
+    let before = before.as_bytes();
+    let place = text.windows(before.len()).position(|part| part == before);
+    match place {
+        Some(place) if before.len() == now.len() => {
+            write_at(&file, now.as_bytes(), (HEADER_AT + place) as u64)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where the data starts, and what the header says.
 fn header(file: &File) -> Result<(u64, Metadata), String> {
-    let said = |error: io::Error| error.to_string();
-    let bytes = file.metadata().map_err(said)?.len();
-    let mut length = [0; 8];
-    read_at(file, &mut length, 0).map_err(said)?;
-    let length = u64::from_le_bytes(length);
-    let data_start = length.saturating_add(8);
-    if length > MAX_HEADER || data_start > bytes {
-        return Err(format!(
-            "its header has {length} bytes, and the file {bytes}"
-        ));
-    }
-    let mut text = vec![0; length as usize];
-    read_at(file, &mut text, 8).map_err(said)?;
+    let (data_start, text) = header_text(file)?;
     let header: Metadata =
         serde_json::from_slice(&text).map_err(|error| format!("its header is broken: {error}"))?;
+    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
     let ends = data_start.saturating_add(header.data_len() as u64);
     if ends == bytes {
         Ok((data_start, header))
     } else {
         Err(format!("it must have {ends} bytes, found {bytes}"))
     }
+}
+
+/// Where the data starts, and the header.
+fn header_text(file: &File) -> Result<(u64, Vec<u8>), String> {
+    let said = |error: io::Error| error.to_string();
+    let bytes = file.metadata().map_err(said)?.len();
+    let mut length = [0; HEADER_AT];
+    read_at(file, &mut length, 0).map_err(said)?;
+    let length = u64::from_le_bytes(length);
+    let data_start = length.saturating_add(HEADER_AT as u64);
+    if length > MAX_HEADER || data_start > bytes {
+        return Err(format!(
+            "its header has {length} bytes, and the file {bytes}"
+        ));
+    }
+    let mut text = vec![0; length as usize];
+    read_at(file, &mut text, HEADER_AT as u64).map_err(said)?;
+    Ok((data_start, text))
 }
 
 /// What an existing file holds, if that is known to be something else than packed weights.
@@ -167,14 +198,4 @@ fn checksums(text: &str) -> Option<Vec<u32>> {
     digits
         .map(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
         .collect()
-}
-
-#[cfg(unix)]
-pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(not(unix))]
-pub(super) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

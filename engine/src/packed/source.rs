@@ -2,7 +2,7 @@
 //!
 //! The truth is a hash of the whole file, but hashing gigabytes at every start would take longer than reading the packed
 //! weights. A file that looks as it did when it was hashed (length, times, place on the disk) is taken to be the same;
-//! one that was copied or touched is hashed again. No program can set the time at which the system last changed a file.
+//! one that was copied or touched is hashed again, once. No program can set the time at which the system last changed a file.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use super::reading::read_at;
+use super::places::read_at;
 use crate::checkpoint::MappedFile;
 use crate::threads::{Parts, Pool};
 
@@ -37,10 +37,10 @@ impl Source {
         })
     }
 
-    /// What changes when a file does.
+    /// What changes when a file does; of the same length for any files, so that it can be written over.
     pub(super) fn looks(&self) -> String {
         let looks = self.files.iter().map(|(_, seen)| looks(seen));
-        looks.collect::<Vec<_>>().join("; ")
+        hex(&Sha256::digest(looks.collect::<Vec<_>>().join("; ")))
     }
 
     /// Whether all still look as they did when they were opened.

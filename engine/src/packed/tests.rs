@@ -101,7 +101,17 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
         file.set_modified(written).unwrap();
     };
     rewrite(&bytes);
+    let looks = || {
+        let packed = File::open(folder.path().join("packed")).unwrap();
+        reading::said(&packed, reading::LOOKS)
+    };
+    let before = looks();
     assert!(logits(&source, &file, fastest, stored()).1);
+    // What it looks like now is noted, so that the next start need not hash it.
+    assert_ne!(looks(), before);
+    let noted = looks();
+    assert!(logits(&source, &file, fastest, stored()).1);
+    assert_eq!(looks(), noted);
     *bytes.last_mut().unwrap() ^= 1;
     rewrite(&bytes);
     assert!(!logits(&source, &file, fastest, stored()).1);

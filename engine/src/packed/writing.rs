@@ -13,6 +13,8 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use tempfile::NamedTempFile;
 
 use super::kept::MODEL;
+use super::places::write_at;
+use super::reading::LOOKS;
 use super::{PackedFile, note, outcome};
 use crate::Error;
 use crate::matrix::{PIECE, PackedMatrix, Packing};
@@ -140,7 +142,7 @@ impl<'a> Writer<'a> {
         let model = self.place.model.display().to_string();
         said.insert(MODEL.into(), model);
         said.insert("nibble.source".into(), source.into());
-        said.insert("nibble.source_looks".into(), self.place.source.looks());
+        said.insert(LOOKS.into(), self.place.source.looks());
         let mut tensors = Vec::with_capacity(self.matrices.len());
         let mut start = 0;
         for (Entry { name, label, bytes }, checksums) in self.matrices.iter().zip(checksums) {
@@ -262,14 +264,4 @@ fn write_checked(file: &File, bytes: &[u8], offset: u64, pool: &mut Pool) -> io:
     });
     outcome(failure)?;
     Ok(checksums)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-#[cfg(not(unix))]
-fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
