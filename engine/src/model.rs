@@ -5,6 +5,9 @@
 //! both read the same packed weights. Activations stay in f32 between the products and are quantised once before
 //! each.
 
+mod projections;
+
+use self::projections::{Projections, add_bias};
 use crate::Error;
 use crate::activations::{Activations, Grouping, Observer};
 use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
@@ -57,8 +60,8 @@ struct Buffers {
     up: Vec<f32>,
     /// Cosines and sines of each row's position, `[rows, head_dim]`.
     angles: Vec<f32>,
-    /// A normalised head of q or k, `[head_dim]`.
-    head: Vec<f32>,
+    /// A normalised head of q or k for each thread, `[threads, head_dim]`.
+    heads: Vec<f32>,
     /// `[sequences, vocabulary]`.
     logits: Vec<f32>,
     attention: Attention,
@@ -248,7 +251,6 @@ impl Model {
         b.attended
             .resize(rows * config.heads * config.head_dim, 0.0);
         b.angles.resize(rows * config.head_dim, 0.0);
-        b.head.resize(config.head_dim, 0.0);
 
         let mut embeddings = b.x.chunks_exact_mut(config.hidden);
         let mut angles = b.angles.chunks_exact_mut(config.head_dim);
@@ -310,17 +312,16 @@ impl Model {
             add: false,
         });
         matrix::multiply(pool, &b.quantized, &mut b.sums, products);
-        add_bias(biases.q.as_deref(), &mut b.q);
-        add_bias(biases.k.as_deref(), &mut b.k);
-        add_bias(biases.v.as_deref(), &mut b.v);
-        if let Some([q_norm, k_norm]) = head_norms {
-            let epsilon = self.config.rms_norm_epsilon;
-            for (weight, rows) in [(q_norm, &mut b.q), (k_norm, &mut b.k)] {
-                norm_heads(kernel, weight, epsilon, rows, &mut b.head);
-            }
-        }
+        let projections = Projections {
+            kernel,
+            heads,
+            biases,
+            head_norms: head_norms.as_ref(),
+            epsilon: self.config.rms_norm_epsilon,
+            angles: &b.angles,
+        };
+        projections.finish(pool, [&mut b.q, &mut b.k, &mut b.v], &mut b.heads);
 
-        rotate(pool, kernel, heads, &b.angles, &mut b.q);
         let kv_dim = heads.kv_heads * heads.head_dim;
         let mut row = 0;
         for sequence in batch.iter_mut() {
@@ -460,50 +461,6 @@ impl Norm<'_> {
             normed
         });
     }
-}
-
-/// Adds a bias, where there is one, to every row.
-fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
-    let Some(bias) = bias else {
-        return;
-    };
-    for row in rows.chunks_exact_mut(bias.len()) {
-        for (x, bias) in row.iter_mut().zip(bias) {
-            *x += bias;
-        }
-    }
-}
-
-/// Normalises every head of every row; `weight` is `[head_dim]`.
-fn norm_heads(
-    kernel: &'static Kernel,
-    weight: &[f32],
-    epsilon: f32,
-    rows: &mut [f32],
-    normed: &mut [f32],
-) {
-    for head in rows.chunks_exact_mut(weight.len()) {
-        kernel.rms_norm(head, weight, epsilon, normed);
-        head.copy_from_slice(normed);
-    }
-}
-
-/// Rotates every head of every row of `q`.
-fn rotate(pool: &mut Pool, kernel: &'static Kernel, heads: Heads, angles: &[f32], q: &mut [f32]) {
-    /// Rows that a thread takes at a time; fewer than this are not worth a barrier.
-    const ROWS: usize = 16;
-    let width = heads.heads * heads.head_dim;
-    let rows = q.len() / width;
-    let q = Parts::new(q);
-    pool.for_each(rows, ROWS, |range, _| {
-        for row in range {
-            // SAFETY: every row is rotated by one thread.
-            let row_heads = unsafe { q.part(row * width..(row + 1) * width) };
-            for head in row_heads.chunks_exact_mut(heads.head_dim) {
-                kernel.rope(head, &angles[row * heads.head_dim..][..heads.head_dim]);
-            }
-        }
-    });
 }
 
 #[cfg(test)]
