@@ -15,7 +15,9 @@
 
 use std::arch::aarch64::*;
 
-use super::super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store};
+use super::super::neon::{
+    CHANNEL, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants,
+};
 use super::super::neon_asm::{load_four_times, load_four_weights, smmla, usmmla};
 use super::DEPTH;
 use crate::activations::{ActivationBlock, MAGIC, Panel};
@@ -44,14 +46,24 @@ impl Operands {
         factors: [0.0; 4],
     };
 
+    /// Arranges a block, in few enough instructions that threads which take few tiles at a time do not notice.
     #[inline]
-    fn new<const FORMAT: u8>(block: &ActivationBlock<'_>) -> Self {
-        let mut operands = Self::ZERO;
-        let eights = block.quants.as_chunks::<DEPTH>().0;
-        for ([bytes, tops], x) in operands.quants.iter_mut().zip(eights) {
-            bytes[..DEPTH].copy_from_slice(x);
-            tops[..DEPTH].copy_from_slice(&x.map(i8::wrapping_neg));
-            tops[DEPTH..].copy_from_slice(x);
+    #[target_feature(enable = "neon")]
+    fn arrange<const FORMAT: u8>(&mut self, block: &ActivationBlock<'_>) {
+        let sixteens = block.quants.as_chunks::<{ 2 * DEPTH }>().0;
+        for (eights, x) in self.quants.as_chunks_mut::<2>().0.iter_mut().zip(sixteens) {
+            let x = vreinterpretq_s64_s8(load_quants(x));
+            let minus_x = vreinterpretq_s64_s8(vnegq_s8(vreinterpretq_s8_s64(x)));
+            let nothing = vdupq_n_s64(0);
+            let [[bytes, tops], [next_bytes, next_tops]] = eights;
+            for (to, eights) in [
+                (bytes, vzip1q_s64(x, nothing)),
+                (tops, vzip1q_s64(minus_x, x)),
+                (next_bytes, vzip2q_s64(x, nothing)),
+                (next_tops, vzip2q_s64(minus_x, x)),
+            ] {
+                store_quants(to, vreinterpretq_s8_s64(eights));
+            }
         }
         // Symmetric quants count from 8.
         let offset = if FORMAT == SYMMETRIC {
@@ -59,9 +71,11 @@ impl Operands {
         } else {
             0.0
         };
-        operands.start = [STARTS.map(|start| start - offset); 2];
-        operands.factors = [block.scale, block.sum, 0.0, 0.0];
-        operands
+        let start = vsubq_f32(load(&STARTS), vdupq_n_f32(offset));
+        for to in &mut self.start {
+            store(to, start);
+        }
+        self.factors = [block.scale, block.sum, 0.0, 0.0];
     }
 }
 
@@ -78,7 +92,7 @@ pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out
     for first in (0..tiles.blocks).step_by(BLOCKS_AT_ONCE) {
         let operands = &mut operands[..BLOCKS_AT_ONCE.min(tiles.blocks - first)];
         for (b, operands) in operands.iter_mut().enumerate() {
-            *operands = Operands::new::<FORMAT>(&x.block(first + b, 0));
+            operands.arrange::<FORMAT>(&x.block(first + b, 0));
         }
         for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
             let at = tile * tiles.tile_bytes() + first * group_bytes;
