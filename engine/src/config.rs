@@ -29,8 +29,6 @@ const BIASES: [&str; 4] = ["attn_q", "attn_k", "attn_v", "attn_output"];
 /// The numbers that decide every shape of the forward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ModelConfig {
-    /// For people, such as "SmolLM2 135M Instruct".
-    pub(crate) name: String,
     pub(crate) layers: usize,
     pub(crate) hidden: usize,
     /// Width of the feed-forward network.

@@ -33,7 +33,6 @@ pub(super) fn shape(name: &str) -> Result<ModelConfig, Error> {
             ))
         })?;
     Ok(ModelConfig {
-        name: name.to_owned(),
         layers,
         hidden,
         ffn,

@@ -7,7 +7,9 @@ mod tests;
 
 use std::ops::RangeInclusive;
 
-use super::{BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, Window};
+use super::{
+    BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, Window,
+};
 use crate::Error;
 use crate::checkpoint::Gguf;
 
@@ -46,7 +48,6 @@ impl ModelConfig {
         let kv_heads = size_or(gguf, "llama.attention.head_count_kv", HEADS, heads)?;
         let head_dim = size_or(gguf, "llama.attention.key_length", WIDTHS, hidden / heads)?;
         let config = Self {
-            name: name(gguf)?,
             layers: size(gguf, "llama.block_count", LAYERS)?,
             hidden,
             ffn: size(gguf, "llama.feed_forward_length", WIDTHS)?,
@@ -133,14 +134,6 @@ fn refuse_other_maths(gguf: &Gguf) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn name(gguf: &Gguf) -> Result<String, Error> {
-    let name = gguf.text("general.name")?.map(str::trim);
-    Ok(name
-        .filter(|name| !name.is_empty())
-        .unwrap_or("Llama")
-        .to_owned())
 }
 
 fn size(gguf: &Gguf, key: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {

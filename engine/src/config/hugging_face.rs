@@ -119,8 +119,8 @@ const FAMILIES: [Family; 4] = [
 ];
 
 impl RawConfig {
-    /// The checked configuration of a model with this name. The error is the reason alone.
-    pub(crate) fn check(self, name: String) -> Result<HfConfig, String> {
+    /// The checked configuration. The error is the reason alone.
+    pub(crate) fn check(self) -> Result<HfConfig, String> {
         let family = self.family()?;
         self.refuse_other_maths()?;
         let quantization = self.quantization_config.as_ref();
@@ -148,7 +148,6 @@ impl RawConfig {
         let layers = size("num_hidden_layers", self.num_hidden_layers, LAYERS)?;
         let window = self.window(family.window, layers)?;
         let model = ModelConfig {
-            name,
             layers,
             hidden,
             ffn: size("intermediate_size", self.intermediate_size, WIDTHS)?,

@@ -92,7 +92,7 @@ fn folder(model: &HubModel, listing: &Listing, client: &Client) -> Result<Vec<St
     let text = |file: &str| client.text(model, &listing.sha, file);
     let config: RawConfig = json(CONFIG, &text(CONFIG)?)?;
     config
-        .check(model.repository.clone())
+        .check()
         .map_err(|why| format!("its `{CONFIG}` cannot be used: {why}"))?;
     if !listing.has(TOKENIZER) {
         return Err(format!("it has no `{TOKENIZER}`, which is needed"));

@@ -45,8 +45,7 @@ impl HfModel {
         let folder = HfFolder::open(path)?;
         let raw: Option<RawConfig> = folder.json(CONFIG)?;
         let raw = raw.ok_or_else(|| folder.error(CONFIG, "it is missing"))?;
-        let config = raw.check(crate::schedule::name(path));
-        let config = config.map_err(|why| folder.error(CONFIG, why))?;
+        let config = raw.check().map_err(|why| folder.error(CONFIG, why))?;
         let model = Self { folder, config };
         let unknown = model.folder.names().find(|name| {
             !(model.knows(name) || model.is_quantized_part(name) || model.is_zero_bias(name))

@@ -37,7 +37,6 @@ fn a_sound_file_gives_its_numbers_and_the_format_its_defaults() {
     assert_eq!((config.vocabulary, config.context), (10, 128));
     assert_eq!(config.rope.theta, 10_000.0);
     assert_eq!(config.rope.factors, None);
-    assert_eq!(config.name, "Llama");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn check(changes: &Value) -> Result<HfConfig, String> {
         config[key] = value.clone();
     }
     let raw: RawConfig = serde_json::from_value(config).map_err(|why| why.to_string())?;
-    raw.check("m".into())
+    raw.check()
 }
 
 #[test]
