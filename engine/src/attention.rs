@@ -13,6 +13,7 @@ use half::f16;
 
 pub(crate) use self::plan::SequenceRows;
 use self::plan::{Group, Plan};
+use crate::config::MAX_HEAD_DIM;
 use crate::kernel::Kernel;
 pub(crate) use crate::kv::KEY_BLOCK;
 use crate::kv::{HeadCache, KvCache};
@@ -396,9 +397,6 @@ pub(crate) fn store(
         }
     });
 }
-
-/// The largest head that is supported.
-pub(crate) const MAX_HEAD_DIM: usize = 256;
 
 /// Keys and values of a sequence's new tokens, `[tokens, kv_heads * head_dim]`.
 pub(crate) struct NewRows<'a> {

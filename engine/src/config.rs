@@ -15,6 +15,8 @@ pub(crate) use self::window::Window;
 const BLOCK: usize = 32;
 /// Keys and values are read in vectors of this many numbers.
 const HEAD_DIM_STEP: usize = 8;
+/// The largest head, for which attention has room.
+pub(crate) const MAX_HEAD_DIM: usize = 256;
 
 /// Far above every published Llama, far below what could overflow a product of them.
 const LAYERS: RangeInclusive<usize> = 1..=1024;
@@ -76,6 +78,12 @@ impl ModelConfig {
         multiple("the hidden size", self.hidden, BLOCK)?;
         multiple("the width of the feed-forward network", self.ffn, BLOCK)?;
         multiple("the head dimension", self.head_dim, HEAD_DIM_STEP)?;
+        if self.head_dim > MAX_HEAD_DIM {
+            return Err(format!(
+                "the head dimension must be at most {MAX_HEAD_DIM}, found {}",
+                self.head_dim
+            ));
+        }
         multiple("the width of all heads together", q_dim, BLOCK)?;
         multiple(
             "the number of heads, shared by the key and value heads,",

@@ -56,7 +56,7 @@ fn rope_factors_are_read_where_a_file_has_them() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused_by_name() {
-    let cases: [(&str, u32, &[&str]); 11] = [
+    let cases: [(&str, u32, &[&str]); 12] = [
         ("llama.block_count", 0, &["from 1 to 1024, found 0"]),
         ("llama.block_count", u32::MAX, &["found 4294967295"]),
         (
@@ -90,6 +90,11 @@ fn sizes_that_do_not_fit_are_refused_by_name() {
             "llama.attention.key_length",
             12,
             &["multiple of 8, found 12"],
+        ),
+        (
+            "llama.attention.key_length",
+            264,
+            &["at most 256, found 264"],
         ),
         ("llama.expert_count", 8, &["expert_count", "found 8"]),
     ];
