@@ -249,7 +249,7 @@ fn load(
     match &options.subject {
         Subject::File(path) => {
             let source = ModelSource::open(path)?;
-            let config = source.config()?;
+            let config = source.config().clone();
             let name = crate::schedule::name(path);
             let packed = PackedFile::of(&options.packed, &source, rounding, kernel)?;
             let tensors = source.tensors();

@@ -58,7 +58,7 @@ fn measure(
     if tokens.is_empty() {
         return Err(Error::Option("the calibration text has no tokens".into()));
     }
-    let config = source.config()?;
+    let config = source.config().clone();
     let window = WINDOW.min(config.context);
     let recipe = Recipe::from(Rounding {
         quantize: Quantize::None,

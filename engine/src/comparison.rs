@@ -146,7 +146,7 @@ impl Subject<'_> {
             importance: importance.as_ref(),
         };
         let pool = pool(self.options.threads, self.options.pin)?;
-        let (tensors, config) = (self.source.tensors(), self.source.config()?);
+        let (tensors, config) = (self.source.tensors(), self.source.config().clone());
         let model = Model::load(tensors, config, recipe, self.kernel, pool, None)?;
         model.settle();
         Ok(model)

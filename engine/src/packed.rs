@@ -99,12 +99,11 @@ impl PackedFile {
         };
         let source = Source::of(model.files());
         // Shapes alone do not tell where the rows of a head went.
-        let head_dim = model.config().map_or(0, |config| config.head_dim);
         let identity = vec![
             ("nibble.layout_version", LAYOUT_VERSION.to_owned()),
             ("nibble.kernel_family", family),
             ("nibble.rounding", name),
-            ("nibble.head_dim", head_dim.to_string()),
+            ("nibble.head_dim", model.config().head_dim.to_string()),
         ];
         let place = model.path();
         let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
@@ -158,7 +157,7 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let mut pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
-    let config = source.config()?;
+    let config = source.config();
     let rounding = options.rounding;
     let importance =
         calibration::importance(options.calibration.as_ref(), &source, rounding, kernel)?;
@@ -168,7 +167,7 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     };
     let file = PackedFile::of(&options.packed, &source, recipe, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(source.tensors(), &config, recipe, kernel)?;
+    let packing = weights::plan(source.tensors(), config, recipe, kernel)?;
     let bytes = packing.bytes() as u64;
     // Before the long work, as it may find that there is no room.
     let writer = Writer::new(&file, &packing)?;

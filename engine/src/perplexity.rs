@@ -95,7 +95,7 @@ pub fn run(
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let pool = pool(options.threads, options.pin)?;
     let source = ModelSource::open(&options.model)?;
-    let config = source.config()?;
+    let config = source.config().clone();
     let windows = Windows::of(&options.text, options.window, &source)?;
     let rounding = options.rounding;
     let calibration = options.calibration.as_ref();
@@ -160,7 +160,7 @@ impl Windows {
     /// # Errors
     /// [`Error::Option`] when the model cannot hold a window or the text not fill one.
     pub(crate) fn of(text: &str, len: Option<usize>, source: &ModelSource) -> Result<Self, Error> {
-        let context = source.config()?.context;
+        let context = source.config().context;
         let len = len.unwrap_or(DEFAULT_WINDOW.min(context));
         if !(4..=context).contains(&len) {
             return Err(Error::Option(format!(
@@ -229,10 +229,7 @@ pub(crate) fn log_total(logits: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Gguf;
-    use crate::config::ModelConfig;
     use crate::threads::Pool;
-    use crate::tokenizer::Tokenizer;
 
     fn options(text: &str) -> Options {
         let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
@@ -250,13 +247,12 @@ mod tests {
 
     /// From the definition: the probability of each token after all before it, one at a time.
     fn token_by_token(options: &Options, window: usize) -> f64 {
-        let gguf = Gguf::open(&options.model).unwrap();
-        let config = ModelConfig::from_gguf(&gguf).unwrap();
-        let tokenizer = Tokenizer::from_gguf(&gguf).unwrap().unwrap();
+        let source = ModelSource::open(&options.model).unwrap();
+        let tokenizer = source.tokenizer().unwrap();
         let kernel = kernel::choose(Some("scalar")).unwrap();
         let mut model = Model::load(
-            &gguf,
-            config,
+            source.tensors(),
+            source.config().clone(),
             Rounding::default(),
             kernel,
             Pool::new(1).unwrap(),

@@ -95,7 +95,7 @@ impl Engine {
         let kernel = kernel::choose(options.kernel.as_deref())?;
         let pool = pool(options.threads, options.pin)?;
         let source = ModelSource::open(&options.model)?;
-        let config = source.config()?;
+        let config = source.config().clone();
         let tokenizer = source.tokenizer()?;
         let template = source.template(&tokenizer)?;
         let (tensors, rounding) = (source.tensors(), options.rounding);

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use crate::checkpoint::{Gguf, MappedFile};
+use crate::checkpoint::MappedFile;
 use crate::config::ModelConfig;
 use crate::prompt::ChatTemplate;
 use crate::tokenizer::{HfText, Tokenizer};
-use crate::weights::{HfModel, TensorSource};
+use crate::weights::{GgufModel, HfModel, TensorSource};
 use crate::{Error, Sampling};
 
 /// An open model.
 #[derive(Debug)]
 pub(crate) enum ModelSource {
-    Gguf(Gguf),
+    Gguf(Box<GgufModel>),
     Folder(Box<HfModel>, Box<HfText>),
 }
 
@@ -24,21 +24,23 @@ impl ModelSource {
             let text = HfText::read(&model.folder)?;
             return Ok(Self::Folder(Box::new(model), Box::new(text)));
         }
-        Gguf::open(path).map(Self::Gguf)
+        let model = GgufModel::open(path)?;
+        Ok(Self::Gguf(Box::new(model)))
     }
 
-    pub(crate) fn config(&self) -> Result<ModelConfig, Error> {
+    pub(crate) fn config(&self) -> &ModelConfig {
         match self {
-            Self::Gguf(gguf) => ModelConfig::from_gguf(gguf),
-            Self::Folder(model, _) => Ok(model.config.model.clone()),
+            Self::Gguf(model) => &model.config,
+            Self::Folder(model, _) => &model.config.model,
         }
     }
 
     /// The tokenizer of a model that has one.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer, Error> {
         match self {
-            Self::Gguf(gguf) => Tokenizer::from_gguf(gguf)?.ok_or_else(|| {
-                gguf.error("it has no vocabulary, so it can neither read nor write text")
+            Self::Gguf(model) => Tokenizer::from_gguf(&model.file)?.ok_or_else(|| {
+                let file = &model.file;
+                file.error("it has no vocabulary, so it can neither read nor write text")
             }),
             Self::Folder(model, text) => Tokenizer::from_folder(&model.folder, &model.config, text),
         }
@@ -46,7 +48,7 @@ impl ModelSource {
 
     pub(crate) fn template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
         let source = match self {
-            Self::Gguf(gguf) => gguf.text("tokenizer.chat_template")?,
+            Self::Gguf(model) => model.file.text("tokenizer.chat_template")?,
             Self::Folder(_, text) => text.template.as_deref(),
         };
         Ok(ChatTemplate::new(source, tokenizer))
@@ -54,7 +56,7 @@ impl ModelSource {
 
     pub(crate) fn tensors(&self) -> &dyn TensorSource {
         match self {
-            Self::Gguf(gguf) => gguf,
+            Self::Gguf(model) => model.as_ref(),
             Self::Folder(model, _) => model.as_ref(),
         }
     }
@@ -71,7 +73,7 @@ impl ModelSource {
     /// Where the model is: a file, or a folder.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Gguf(gguf) => gguf.path(),
+            Self::Gguf(model) => model.file.path(),
             Self::Folder(model, _) => model.folder.path(),
         }
     }
@@ -79,7 +81,7 @@ impl ModelSource {
     /// The files of the weights.
     pub(crate) fn files(&self) -> Box<dyn Iterator<Item = &MappedFile> + '_> {
         match self {
-            Self::Gguf(gguf) => Box::new(gguf.files()),
+            Self::Gguf(model) => Box::new(model.file.files()),
             Self::Folder(model, _) => Box::new(model.folder.files()),
         }
     }

@@ -4,11 +4,13 @@
 //! output head, where rounding shows most. Or all are floats: see [`Quantize`].
 
 mod blocks;
+mod gguf;
 mod hugging_face;
 mod importance;
 mod quantized;
 mod rounding;
 
+pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;
 use importance::Place;
 pub(crate) use importance::{Importance, Recipe, places};

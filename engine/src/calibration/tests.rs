@@ -20,7 +20,7 @@ fn tiny() -> &'static Path {
 #[test]
 fn every_matrix_gets_the_mean_squares_of_its_columns() {
     let source = ModelSource::open(tiny()).unwrap();
-    let config = source.config().unwrap();
+    let config = source.config();
     let fastest = kernel::choose(None).unwrap();
     let scalar = kernel::choose(Some("scalar")).unwrap();
     let measured = measure(TEXT, &source, fastest, 2).unwrap();

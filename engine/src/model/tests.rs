@@ -6,10 +6,9 @@ mod windows;
 use std::path::Path;
 
 use super::*;
-use crate::checkpoint::Gguf;
 use crate::emulated;
 use crate::kernel;
-use crate::weights::{Quantize, Rounding};
+use crate::weights::{GgufModel, Quantize, Rounding};
 
 /// Longer than two spans of attention.
 const TOKENS: usize = 600;
@@ -18,17 +17,16 @@ fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
     rounded_tiny(kernel, threads, Rounding::default())
 }
 
-fn tiny_gguf() -> Gguf {
+fn tiny_gguf() -> GgufModel {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    Gguf::open(&path).unwrap()
+    GgufModel::open(&path).unwrap()
 }
 
 fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> Model {
     let gguf = tiny_gguf();
-    let config = ModelConfig::from_gguf(&gguf).unwrap();
     Model::load(
         &gguf,
-        config,
+        gguf.config.clone(),
         rounding,
         kernel,
         Pool::new(threads).unwrap(),
@@ -277,12 +275,11 @@ fn difference(model: &mut Model, case: &Reference) -> f32 {
 /// Compares with the reference for the file at `path`, by the scalar kernel, or where that takes minutes by the fastest,
 /// which gives the same bits.
 fn assert_close(path: &Path, reference: &str, bound: f32) {
-    let gguf = Gguf::open(path).unwrap();
-    let config = ModelConfig::from_gguf(&gguf).unwrap();
+    let gguf = GgufModel::open(path).unwrap();
     let kernel = kernel::choose((!emulated()).then_some("scalar")).unwrap();
     let mut model = Model::load(
         &gguf,
-        config,
+        gguf.config.clone(),
         Rounding::default(),
         kernel,
         Pool::new(2).unwrap(),

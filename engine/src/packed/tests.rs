@@ -21,7 +21,7 @@ fn logits(
     let kernel = kernel::choose(Some(kernel)).unwrap();
     let mut pool = Pool::new(2).unwrap();
     let source = ModelSource::open(source).unwrap();
-    let config = source.config().unwrap();
+    let config = source.config().clone();
     let file = PackedFile::of(cache, &source, rounding, kernel).unwrap();
     let packing = weights::plan(source.tensors(), &config, rounding, kernel).unwrap();
     let fits = file
@@ -136,7 +136,7 @@ fn a_file_of_another_calibration_is_not_used() {
     };
     pack(&options, &|_, _| {}).unwrap();
     let source = ModelSource::open(TINY.as_ref()).unwrap();
-    let config = source.config().unwrap();
+    let config = source.config();
     let kernel = kernel::choose(None).unwrap();
     let mut paths = Vec::new();
     for (text, fits) in [(None, false), (text("one"), true), (text("other"), false)] {
@@ -146,7 +146,7 @@ fn a_file_of_another_calibration_is_not_used() {
             importance: importance.as_ref(),
         };
         let file = PackedFile::of(&cache, &source, recipe, kernel).unwrap();
-        let packing = weights::plan(source.tensors(), &config, recipe, kernel).unwrap();
+        let packing = weights::plan(source.tensors(), config, recipe, kernel).unwrap();
         let pool = &mut Pool::new(1).unwrap();
         let read = file.unwrap().read(&packing, pool);
         assert_eq!(read.is_some(), fits, "{text:?}");
@@ -262,7 +262,7 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
     let cols = if cfg!(miri) { 64 } else { 2048 };
     let folder = tempfile::tempdir().unwrap();
     let (source, path) = (folder.path().join("source"), folder.path().join("packed"));
-    fs::write(&source, Written::default().text("t", "x").bytes()).unwrap();
+    fs::write(&source, Written::model("llama", &[]).bytes()).unwrap();
     let kernel = kernel::choose(Some("scalar")).unwrap();
     let pool = &mut Pool::new(3).unwrap();
     let source = ModelSource::open(&source).unwrap();
@@ -353,7 +353,7 @@ fn weights_that_are_packed_in_no_time_are_not_kept() {
     let kernel = kernel::choose(None).unwrap();
     let file = PackedFile::of(&PackedCache::Automatic, &source, stored(), kernel);
     let file = file.unwrap().expect("there is a cache folder");
-    let config = source.config().unwrap();
-    let packing = weights::plan(source.tensors(), &config, stored(), kernel).unwrap();
+    let config = source.config();
+    let packing = weights::plan(source.tensors(), config, stored(), kernel).unwrap();
     assert!(file.keep(&packing).is_none());
 }

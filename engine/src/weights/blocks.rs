@@ -5,52 +5,13 @@ mod tests;
 
 use half::f16;
 
-use super::{MatrixSource, Target, TensorSource, Want};
+use super::{MatrixSource, Target, Want};
 use crate::Error;
 use crate::checkpoint::{
-    Gguf, IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
+    IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
 };
 use crate::int4::Block;
 use crate::matrix::{Format, RowSource, RowWriter};
-
-impl TensorSource for Gguf {
-    fn matrix<'a>(
-        &'a self,
-        name: &str,
-        [rows, cols]: [usize; 2],
-        want: Want<'a>,
-    ) -> Result<MatrixSource<'a>, Error> {
-        let tensor = tensor(self, &format!("{name}.weight"), &[rows, cols])?;
-        Ok(StoredMatrix::new(tensor, RowOrder::AsStored).source(want))
-    }
-
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        Ok(tensor(self, &format!("{name}.weight"), &[len])?.to_f32())
-    }
-
-    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error> {
-        let name = format!("{name}.bias");
-        match self.find_tensor(&name) {
-            None => Ok(None),
-            Some(_) => Ok(Some(tensor(self, &name, &[len])?.to_f32())),
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.find_tensor(&format!("{name}.weight")).is_some()
-    }
-}
-
-fn tensor<'a>(gguf: &'a Gguf, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Error> {
-    let tensor = gguf.tensor(name)?;
-    if tensor.shape != shape {
-        return Err(gguf.error(format!(
-            "`{name}` must have the shape {shape:?}, found {:?}",
-            tensor.shape
-        )));
-    }
-    Ok(tensor)
-}
 
 /// A matrix of a checkpoint, whose memory goes back to the system when it has been packed.
 pub(super) struct StoredMatrix<'a> {

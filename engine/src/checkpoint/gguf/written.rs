@@ -14,6 +14,34 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// The keys and the embedding of a model of one small layer; `changes` replace its numbers.
+    pub(crate) fn model(architecture: &str, changes: &[(&str, u32)]) -> Self {
+        let numbers = [
+            ("block_count", 1),
+            ("embedding_length", 64),
+            ("feed_forward_length", 96),
+            ("attention.head_count", 4),
+            ("attention.head_count_kv", 2),
+            ("context_length", 128),
+        ];
+        let numbers = numbers.map(|(key, number)| (format!("{architecture}.{key}"), number));
+        let mut file = Self::default()
+            .text("general.architecture", architecture)
+            .float(
+                &format!("{architecture}.attention.layer_norm_rms_epsilon"),
+                1e-5,
+            )
+            .zeros("token_embd.weight", &[10, 64], 1, 10 * 64 * 2);
+        for (key, number) in &numbers {
+            if !changes.iter().any(|(changed, _)| changed == key) {
+                file = file.integer(key, *number);
+            }
+        }
+        changes
+            .iter()
+            .fold(file, |file, (key, number)| file.integer(key, *number))
+    }
+
     pub(crate) fn value(mut self, key: &str, kind: u32, bytes: &[u8]) -> Self {
         self.metadata.extend(text_bytes(key));
         self.metadata.extend(kind.to_le_bytes());

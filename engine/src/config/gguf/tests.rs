@@ -3,26 +3,7 @@ use crate::checkpoint::Written;
 
 /// A model of one layer whose numbers a test can replace.
 fn written(changes: &[(&str, u32)]) -> Written {
-    let numbers = [
-        ("llama.block_count", 1),
-        ("llama.embedding_length", 64),
-        ("llama.feed_forward_length", 96),
-        ("llama.attention.head_count", 4),
-        ("llama.attention.head_count_kv", 2),
-        ("llama.context_length", 128),
-    ];
-    let mut file = Written::default()
-        .text("general.architecture", "llama")
-        .float("llama.attention.layer_norm_rms_epsilon", 1e-5)
-        .zeros("token_embd.weight", &[10, 64], 1, 10 * 64 * 2);
-    for (key, number) in numbers {
-        if !changes.iter().any(|(changed, _)| *changed == key) {
-            file = file.integer(key, number);
-        }
-    }
-    changes
-        .iter()
-        .fold(file, |file, (key, number)| file.integer(key, *number))
+    Written::model("llama", changes)
 }
 
 fn read(file: &Written) -> Result<ModelConfig, String> {

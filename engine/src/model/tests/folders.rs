@@ -34,7 +34,7 @@ fn model(case: &Case, layout: Layout) -> Model {
 fn rounded_model(case: &Case, layout: Layout, rounding: Rounding) -> Model {
     let folder = folder(&case.config, layout);
     let source = ModelSource::open(folder.path()).unwrap();
-    let config = source.config().unwrap();
+    let config = source.config().clone();
     assert!(
         config.context >= case.reference.tokens.len(),
         "{}",
@@ -123,7 +123,7 @@ fn the_default_model_as_a_folder_gives_its_prompts_and_nearly_its_logits() {
         .collect();
     let logits = |path: &Path| {
         let source = ModelSource::open(path).unwrap();
-        let config = source.config().unwrap();
+        let config = source.config().clone();
         let kernel = kernel::choose(None).unwrap();
         let (rounding, pool) = (Rounding::default(), Pool::new(2).unwrap());
         let mut model = Model::load(source.tensors(), config, rounding, kernel, pool, None);

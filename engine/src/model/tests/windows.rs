@@ -9,7 +9,7 @@ fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Q
     let gguf = tiny_gguf();
     let config = ModelConfig {
         window: Some(window),
-        ..ModelConfig::from_gguf(&gguf).unwrap()
+        ..gguf.config.clone()
     };
     let rounding = Rounding {
         quantize,
@@ -21,7 +21,7 @@ fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Q
 
 /// In every layer, or in all but the first.
 fn window(size: usize, every: bool) -> Window {
-    let layers = ModelConfig::from_gguf(&tiny_gguf()).unwrap().layers;
+    let layers = tiny_gguf().config.layers;
     let layers = (0..layers).map(|layer| every || layer > 0).collect();
     Window { size, layers }
 }
@@ -104,7 +104,7 @@ fn what_left_the_window_of_the_only_layer_is_forgotten() {
     let config = ModelConfig {
         layers: 1,
         window: Some(single),
-        ..ModelConfig::from_gguf(&gguf).unwrap()
+        ..gguf.config.clone()
     };
     let pool = Pool::new(2).unwrap();
     let mut model = Model::load(&gguf, config, Rounding::default(), kernel, pool, None).unwrap();

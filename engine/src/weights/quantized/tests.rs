@@ -61,7 +61,7 @@ fn int4(name: &str) -> Target<'static> {
 /// Logits of a folder behind some tokens.
 fn logits(folder: &Path, quantize: &str) -> Vec<f32> {
     let source = ModelSource::open(folder).unwrap();
-    let config = source.config().unwrap();
+    let config = source.config().clone();
     let rounding = Rounding {
         quantize: quantize.parse().unwrap(),
         ..Rounding::default()
