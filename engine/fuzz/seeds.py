@@ -48,18 +48,18 @@ def gguf(metadata, tensors=()):
     return head + bytes(-len(head) % 32) + data
 
 
-def llama(**changes):
+def model(architecture, **changes):
     metadata = {
-        "general.architecture": (TEXT, "llama"),
+        "general.architecture": (TEXT, architecture),
         "general.name": (TEXT, "Seed"),
-        "llama.block_count": (U32, 1),
-        "llama.embedding_length": (U32, 32),
-        "llama.feed_forward_length": (U32, 32),
-        "llama.attention.head_count": (U32, 2),
-        "llama.attention.head_count_kv": (U32, 1),
-        "llama.context_length": (U32, 64),
-        "llama.attention.layer_norm_rms_epsilon": (F32, 1e-5),
-        "llama.rope.freq_base": (F32, 10000.0),
+        f"{architecture}.block_count": (U32, 1),
+        f"{architecture}.embedding_length": (U32, 32),
+        f"{architecture}.feed_forward_length": (U32, 32),
+        f"{architecture}.attention.head_count": (U32, 2),
+        f"{architecture}.attention.head_count_kv": (U32, 1),
+        f"{architecture}.context_length": (U32, 64),
+        f"{architecture}.attention.layer_norm_rms_epsilon": (F32, 1e-5),
+        f"{architecture}.rope.freq_base": (F32, 10000.0),
     }
     return metadata | {key.replace("__", "."): value for key, value in changes.items()}
 
@@ -78,8 +78,12 @@ def gguf_seeds():
     put("gguf", "every_type", gguf({"general.alignment": (U32, 32)}, blocks))
     embedding = ("token_embd.weight", [32, 4], 8, 4 * 34)
     factors = ("rope_freqs.weight", [8], 0, 32)
-    put("gguf", "model", gguf(llama(), [embedding, factors]))
-    put("gguf", "arrays", gguf(llama(a=(I32, [1, 2]), b=(F32, [1.0]), c=(BOOL, [True]), tokenizer__ggml__tokens=(TEXT, list("abcd"))), [embedding]))
+    put("gguf", "model", gguf(model("llama"), [embedding, factors]))
+    put("gguf", "arrays", gguf(model("llama", a=(I32, [1, 2]), b=(F32, [1.0]), c=(BOOL, [True]), tokenizer__ggml__tokens=(TEXT, list("abcd"))), [embedding]))
+    biases = [(f"blk.0.attn_{name}.bias", [length], 0, 4 * length) for name, length in [("q", 32), ("k", 16), ("v", 16)]]
+    put("gguf", "qwen2", gguf(model("qwen2"), [embedding, *biases]))
+    norms = [(f"blk.0.attn_{name}_norm.weight", [32], 0, 128) for name in "qk"]
+    put("gguf", "qwen3", gguf(model("qwen3", qwen3__attention__key_length=(U32, 32)), [embedding, *norms]))
 
 
 def tokenizer_seeds():

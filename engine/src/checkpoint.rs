@@ -1,7 +1,7 @@
 //! Tensors by name from a model file, as the file stores them.
 //!
 //! A [`Tensor`] borrows the mapped file: nothing is copied until somebody dequantises or packs it. What the numbers
-//! mean for a Llama model is decided in `config` and `model`, not here.
+//! mean for a model is decided in `config` and `model`, not here.
 
 mod gguf;
 mod hugging_face;

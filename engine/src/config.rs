@@ -1,6 +1,6 @@
 //! The shape of a Llama model, checked once, so that nothing behind it meets a size that does not fit.
 
-mod gguf;
+pub(crate) mod gguf;
 pub(crate) mod hugging_face;
 pub(crate) mod quantization;
 mod rope;
@@ -27,6 +27,8 @@ const VOCABULARIES: RangeInclusive<usize> = 1..=1 << 22;
 
 /// Projections that may have a bias.
 const BIASES: [&str; 4] = ["attn_q", "attn_k", "attn_v", "attn_output"];
+/// Those that have one in Qwen 2.
+const QWEN_2_BIASES: [&str; 3] = ["attn_q", "attn_k", "attn_v"];
 
 /// The numbers that decide every shape of the forward pass.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use safetensors::tensor::SafeTensors;
 
 use crate::checkpoint::{Gguf, HfFolder};
-use crate::config::ModelConfig;
+use crate::config::gguf::GgufConfig;
 use crate::config::hugging_face::{HfConfig, RawConfig};
 use crate::prompt::ChatTemplate;
 use crate::tokenizer::{HfText, Tokenizer};
@@ -44,7 +44,7 @@ fn gguf(file: &[u8]) {
         let numbers: usize = tensor.shape.iter().product();
         assert_eq!(tensor.to_f32().len(), numbers, "numbers of {tensor:?}");
     }
-    let _ = ModelConfig::from_gguf(&gguf);
+    let _ = GgufConfig::read(&gguf);
 }
 
 /// The tokenizer and the chat template of a GGUF file.

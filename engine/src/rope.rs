@@ -1,6 +1,6 @@
 //! Rotary position embedding (Su et al., 2021): the angles by which pairs of a head's elements turn.
 //!
-//! The q and k rows of this engine are permuted so that a pair stands side by side, as GGUF files have them.
+//! The q and k rows of this engine are permuted so that a pair stands side by side, as Llama's GGUF files have them.
 
 use std::borrow::Cow;
 

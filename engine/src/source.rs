@@ -30,7 +30,7 @@ impl ModelSource {
 
     pub(crate) fn config(&self) -> &ModelConfig {
         match self {
-            Self::Gguf(model) => &model.config,
+            Self::Gguf(model) => &model.config.model,
             Self::Folder(model, _) => &model.config.model,
         }
     }

@@ -10,7 +10,10 @@ use serde::Deserialize;
 
 use super::quantization::{Quantization, RawQuantization};
 use super::window::{RawWindow, Window, WindowRule};
-use super::{BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
+use super::{
+    BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, QWEN_2_BIASES, RopeConfig, VOCABULARIES, WIDTHS,
+    rope,
+};
 
 /// A folder's model and how its tensors are named.
 #[derive(Debug)]
@@ -106,7 +109,7 @@ const FAMILIES: [Family; 4] = [
     },
     Family {
         name: "Qwen2ForCausalLM",
-        biases: &["attn_q", "attn_k", "attn_v"],
+        biases: &QWEN_2_BIASES,
         head_norms: false,
         window: WindowRule::AsSaid,
     },

@@ -1,6 +1,7 @@
 //! The forward pass on the tiny checkpoint: the same bits however the work is cut.
 
 mod folders;
+mod ggufs;
 mod windows;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> 
     let gguf = tiny_gguf();
     Model::load(
         &gguf,
-        gguf.config.clone(),
+        gguf.config.model.clone(),
         rounding,
         kernel,
         Pool::new(threads).unwrap(),
@@ -279,7 +280,7 @@ fn assert_close(path: &Path, reference: &str, bound: f32) {
     let kernel = kernel::choose((!emulated()).then_some("scalar")).unwrap();
     let mut model = Model::load(
         &gguf,
-        gguf.config.clone(),
+        gguf.config.model.clone(),
         Rounding::default(),
         kernel,
         Pool::new(2).unwrap(),

@@ -29,6 +29,22 @@ pub(super) enum RowOrder {
 }
 
 impl RowOrder {
+    /// That of a tensor, by GGUF's name, where a checkpoint keeps such halves: q and k are rotated, with what is added to
+    /// them or scales them.
+    pub(super) fn in_halves(name: &str, head_dim: usize) -> Self {
+        let rotated = ["attn_q", "attn_k", "attn_q_norm", "attn_k_norm"];
+        match name.rsplit_once('.') {
+            Some((_, tensor)) if rotated.contains(&tensor) => Self::Halves(head_dim),
+            _ => Self::AsStored,
+        }
+    }
+
+    /// The numbers of a stored vector in the order of the packed rows.
+    pub(super) fn numbers(self, stored: &[f32]) -> Vec<f32> {
+        let rows = 0..stored.len();
+        rows.map(|row| stored[self.stored(row)]).collect()
+    }
+
     /// The stored place of a row.
     pub(super) fn stored(self, row: usize) -> usize {
         match self {

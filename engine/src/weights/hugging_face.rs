@@ -121,18 +121,11 @@ impl HfModel {
     fn numbers(&self, ours: &str, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
         let name = format!("{}.{kind}", stored_name(ours));
         let stored = self.folder.tensor(&name, &[len])?.to_f32();
-        let order = self.order(ours);
-        Ok((0..len).map(|row| stored[order.stored(row)]).collect())
+        Ok(self.order(ours).numbers(&stored))
     }
 
     fn order(&self, ours: &str) -> RowOrder {
-        let rotated = ["attn_q", "attn_k", "attn_q_norm", "attn_k_norm"];
-        match ours.rsplit_once('.') {
-            Some((_, tensor)) if rotated.contains(&tensor) => {
-                RowOrder::Halves(self.config.model.head_dim)
-            }
-            _ => RowOrder::AsStored,
-        }
+        RowOrder::in_halves(ours, self.config.model.head_dim)
     }
 }
 

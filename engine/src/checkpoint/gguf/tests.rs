@@ -2,7 +2,7 @@ use super::Gguf;
 use super::header::Header;
 use super::written::{Written, array_head, text_bytes};
 use crate::checkpoint::TensorType;
-use crate::config::ModelConfig;
+use crate::config::gguf::GgufConfig;
 use crate::prompt::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Message, Role};
@@ -250,7 +250,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
     for tensor in gguf.tensors() {
         tensor.to_f32();
     }
-    ModelConfig::from_gguf(&gguf)?;
+    GgufConfig::read(&gguf)?;
     if let Some(tokenizer) = Tokenizer::from_gguf(&gguf)? {
         let mut decoder = tokenizer.decoder();
         for id in tokenizer.encode_raw("the <think> dog, 12 <|im_end|>") {

@@ -85,11 +85,16 @@ impl Written {
     }
 
     /// A tensor of zeros; `shape` outermost first, `kind` GGML's number, `length` in bytes.
-    pub(crate) fn zeros(mut self, name: &str, shape: &[u64], kind: u32, length: usize) -> Self {
-        let offset = self.data.len() as u64;
-        self.data
-            .resize(self.data.len() + length.next_multiple_of(32), 0);
-        self.tensor_at(name, shape, kind, offset)
+    pub(crate) fn zeros(self, name: &str, shape: &[u64], kind: u32, length: usize) -> Self {
+        self.tensor(name, shape, kind, &vec![0; length])
+    }
+
+    /// A tensor of these bytes.
+    pub(crate) fn tensor(mut self, name: &str, shape: &[u64], kind: u32, bytes: &[u8]) -> Self {
+        let offset = self.data.len();
+        self.data.extend(bytes);
+        self.data.resize(self.data.len().next_multiple_of(32), 0);
+        self.tensor_at(name, shape, kind, offset as u64)
     }
 
     /// Only the header's entry of a tensor.

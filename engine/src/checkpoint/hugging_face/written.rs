@@ -1,5 +1,6 @@
 //! Folders written for tests, with the weights of `tests/fixtures/folder_logits.py`.
 
+pub(crate) mod gguf;
 pub(crate) mod quantized;
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-use super::ModelConfig;
+use super::{GgufConfig, ModelConfig};
 use crate::checkpoint::Written;
 
 /// A model of one layer whose numbers a test can replace.
@@ -7,7 +7,9 @@ fn written(changes: &[(&str, u32)]) -> Written {
 }
 
 fn read(file: &Written) -> Result<ModelConfig, String> {
-    ModelConfig::from_gguf(&file.open().unwrap()).map_err(|error| error.to_string())
+    let config = GgufConfig::read(&file.open().unwrap());
+    let config = config.map_err(|error| error.to_string())?;
+    Ok(config.model)
 }
 
 #[test]
@@ -91,8 +93,12 @@ fn sizes_that_do_not_fit_are_refused_by_name() {
 fn other_architectures_and_other_maths_are_refused() {
     let cases = [
         (
-            Written::default().text("general.architecture", "qwen2"),
-            "found `qwen2`",
+            Written::model("qwen2moe", &[]),
+            "must be one of `llama`, `qwen2`, `qwen3`, found `qwen2moe`",
+        ),
+        (
+            Written::default().text("general.architecture", "qwen3"),
+            "`qwen3.block_count`",
         ),
         (Written::default(), "general.architecture"),
         (
@@ -143,4 +149,49 @@ fn a_window_is_that_of_all_layers_unless_the_context_is_no_longer() {
             .unwrap_err()
             .contains("`llama.attention.sliding_window`")
     );
+}
+
+#[test]
+fn every_architecture_has_its_own_keys_and_tensors_and_no_others() {
+    let weight = |architecture, name: &str| {
+        read(&Written::model(architecture, &[]).zeros(name, &[16], 0, 64)).map(|_| ())
+    };
+    let refused = [
+        ("llama", "blk.0.attn_q_norm.weight"),
+        ("qwen2", "blk.0.attn_q_norm.weight"),
+        ("qwen2", "blk.0.attn_output.bias"),
+        ("qwen2", "output.bias"),
+        ("qwen2", "rope_freqs.weight"),
+        ("qwen3", "blk.0.attn_q.bias"),
+        ("qwen3", "rope_freqs.weight"),
+    ];
+    for (architecture, name) in refused {
+        let message = weight(architecture, name).unwrap_err();
+        let words = format!("`{name}` is not part of a `{architecture}` model of 1 layers");
+        assert!(message.contains(&words), "no `{words}` in: {message}");
+    }
+    let taken = [
+        ("llama", "blk.0.attn_output.bias"),
+        ("qwen2", "blk.0.attn_q.bias"),
+        ("qwen3", "blk.0.attn_k_norm.weight"),
+    ];
+    for (architecture, name) in taken {
+        assert_eq!(weight(architecture, name), Ok(()));
+    }
+    let wide = [("qwen3.attention.key_length", 32)];
+    let config = read(&Written::model("qwen3", &wide)).unwrap();
+    assert_eq!((config.hidden, config.heads, config.head_dim), (64, 4, 32));
+}
+
+#[test]
+fn a_window_of_layers_that_nobody_names_is_refused() {
+    let window = |size| {
+        let window = [("qwen2.attention.sliding_window", size)];
+        read(&Written::model("qwen2", &window)).map(|config| config.window)
+    };
+    assert_eq!(window(128), Ok(None));
+    let message = window(100).unwrap_err();
+    let words =
+        "`qwen2.attention.sliding_window` must be absent or no shorter than the context of 128";
+    assert!(message.contains(words), "{message}");
 }

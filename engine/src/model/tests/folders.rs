@@ -15,14 +15,14 @@ use crate::weights::{Quantize, Rounding};
 use crate::{Message, Role};
 
 #[derive(serde::Deserialize)]
-struct Case {
-    name: String,
-    config: Value,
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) config: Value,
     #[serde(flatten)]
-    reference: Reference,
+    pub(super) reference: Reference,
 }
 
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let golden = include_str!("../../../tests/fixtures/folder_logits.json");
     serde_json::from_str(golden).unwrap()
 }
@@ -31,7 +31,7 @@ fn model(case: &Case, layout: Layout) -> Model {
     rounded_model(case, layout, Rounding::default())
 }
 
-fn rounded_model(case: &Case, layout: Layout, rounding: Rounding) -> Model {
+pub(super) fn rounded_model(case: &Case, layout: Layout, rounding: Rounding) -> Model {
     let folder = folder(&case.config, layout);
     let source = ModelSource::open(folder.path()).unwrap();
     let config = source.config().clone();

@@ -9,7 +9,7 @@ fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Q
     let gguf = tiny_gguf();
     let config = ModelConfig {
         window: Some(window),
-        ..gguf.config.clone()
+        ..gguf.config.model.clone()
     };
     let rounding = Rounding {
         quantize,
@@ -21,7 +21,7 @@ fn windowed(kernel: &'static Kernel, threads: usize, window: Window, quantize: Q
 
 /// In every layer, or in all but the first.
 fn window(size: usize, every: bool) -> Window {
-    let layers = tiny_gguf().config.layers;
+    let layers = tiny_gguf().config.model.layers;
     let layers = (0..layers).map(|layer| every || layer > 0).collect();
     Window { size, layers }
 }
@@ -104,7 +104,7 @@ fn what_left_the_window_of_the_only_layer_is_forgotten() {
     let config = ModelConfig {
         layers: 1,
         window: Some(single),
-        ..gguf.config.clone()
+        ..gguf.config.model.clone()
     };
     let pool = Pool::new(2).unwrap();
     let mut model = Model::load(&gguf, config, Rounding::default(), kernel, pool, None).unwrap();
