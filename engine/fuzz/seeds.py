@@ -83,6 +83,9 @@ def gguf_seeds():
     biases = [(f"blk.0.attn_{name}.bias", [length], 0, 4 * length) for name, length in [("q", 32), ("k", 16), ("v", 16)]]
     put("gguf", "qwen2", gguf(model("qwen2"), [embedding, *biases]))
     norms = [(f"blk.0.attn_{name}_norm.weight", [32], 0, 128) for name in "qk"]
+    scaling = {"type": (TEXT, "yarn"), "factor": (F32, 4.0), "original_context_length": (U32, 32), "yarn_attn_factor": (F32, 1.1),
+               "yarn_beta_fast": (F32, 16.0), "yarn_beta_slow": (F32, 2.0), "yarn_ext_factor": (F32, 1.0)}
+    put("gguf", "yarn", gguf(model("llama") | {f"llama.rope.scaling.{key}": value for key, value in scaling.items()}, [embedding]))
     put("gguf", "qwen3", gguf(model("qwen3", qwen3__attention__key_length=(U32, 32)), [embedding, *norms]))
 
 

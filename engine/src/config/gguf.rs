@@ -4,13 +4,14 @@
 
 mod architecture;
 mod keys;
+mod rope;
 
 #[cfg(test)]
 mod tests;
 
 use self::architecture::Architecture;
 use self::keys::{Keys, within};
-use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, Window};
+use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, VOCABULARIES, WIDTHS, Window};
 use crate::Error;
 use crate::checkpoint::Gguf;
 
@@ -39,7 +40,7 @@ impl GgufConfig {
     pub(crate) fn read(gguf: &Gguf) -> Result<Self, Error> {
         let architecture = Architecture::of(gguf)?;
         let keys = Keys { gguf, architecture };
-        refuse_other_maths(keys)?;
+        refuse_experts(keys)?;
         let layers = keys.size("block_count", LAYERS)?;
         check_tensor_names(keys, layers)?;
 
@@ -56,7 +57,7 @@ impl GgufConfig {
             head_dim,
             vocabulary: vocabulary(keys, hidden)?,
             context,
-            rope: rope(keys, head_dim)?,
+            rope: rope::read(keys, head_dim, context)?,
             rms_norm_epsilon: keys.required_positive("attention.layer_norm_rms_epsilon")? as f32,
             window: window(keys, layers, context)?,
         };
@@ -69,29 +70,12 @@ impl GgufConfig {
     }
 }
 
-/// Keys by which a file asks for what this engine does not compute.
-fn refuse_other_maths(keys: Keys<'_>) -> Result<(), Error> {
+fn refuse_experts(keys: Keys<'_>) -> Result<(), Error> {
     let gguf = keys.gguf;
     let name = keys.name("expert_count");
     let experts = gguf.integer(&name)?.unwrap_or(0);
     if experts > 0 {
         return Err(gguf.error(format!("`{name}` must be absent or 0, found {experts}")));
-    }
-    let name = keys.name("rope.scaling.type");
-    match gguf.text(&name)? {
-        None | Some("none") => {}
-        Some(other) => {
-            return Err(gguf.error(format!(
-                "`{name}` must be absent or `none`, found `{other}`"
-            )));
-        }
-    }
-    // Without a type some programs take the factor as that of `linear`.
-    for key in ["rope.scaling.factor", "rope.scale_linear"] {
-        let name = keys.name(key);
-        if let Some(factor) = gguf.float(&name)?.filter(|factor| *factor != 1.0) {
-            return Err(gguf.error(format!("`{name}` must be absent or 1, found {factor}")));
-        }
     }
     Ok(())
 }
@@ -120,37 +104,6 @@ fn vocabulary(keys: Keys<'_>, hidden: usize) -> Result<usize, Error> {
         )));
     }
     within(gguf, "rows of token_embd.weight", rows as u64, VOCABULARIES)
-}
-
-fn rope(keys: Keys<'_>, head_dim: usize) -> Result<RopeConfig, Error> {
-    let theta = keys.positive("rope.freq_base")?.unwrap_or(10_000.0) as f32;
-    Ok(RopeConfig {
-        factors: rope_factors(keys.gguf, head_dim)?,
-        ..RopeConfig::plain(theta)
-    })
-}
-
-fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f64>>, Error> {
-    let Some(tensor) = gguf.find_tensor("rope_freqs.weight") else {
-        return Ok(None);
-    };
-    if tensor.shape != [head_dim / 2] {
-        return Err(gguf.error(format!(
-            "`rope_freqs.weight` must have the shape [{}], found {:?}",
-            head_dim / 2,
-            tensor.shape
-        )));
-    }
-    let factors = tensor.to_f32();
-    match factors
-        .iter()
-        .find(|factor| !(factor.is_normal() && **factor > 0.0))
-    {
-        None => Ok(Some(factors.into_iter().map(f64::from).collect())),
-        Some(factor) => Err(gguf.error(format!(
-            "`rope_freqs.weight` must hold positive numbers, found {factor}"
-        ))),
-    }
 }
 
 /// The window of all layers, where a file has one.

@@ -28,6 +28,12 @@ impl RopeConfig {
             dynamic: None,
         }
     }
+
+    /// All frequencies divided by one factor.
+    pub(super) fn linear(self, factor: f64, head_dim: usize) -> Self {
+        let factors = Some(vec![factor; head_dim / 2]);
+        Self { factors, ..self }
+    }
 }
 
 /// Beyond `trained` tokens the base grows with the sequence.
@@ -35,6 +41,80 @@ impl RopeConfig {
 pub(crate) struct DynamicRope {
     pub(crate) factor: f64,
     pub(crate) trained: usize,
+}
+
+/// A stretching in which frequencies that turn often within the original context are left, and those that turn less than
+/// once are divided by the factor. Its numbers are positive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Yarn {
+    pub(super) factor: f64,
+    /// Tokens of the context that the model was first trained on.
+    pub(super) original: usize,
+    /// Turns from which on a frequency is left.
+    pub(super) beta_fast: f64,
+    /// Turns up to which a frequency is divided.
+    pub(super) beta_slow: f64,
+    /// Whether the frequencies between these begin and end at whole pairs.
+    pub(super) truncate: bool,
+    pub(super) magnitude: f64,
+}
+
+impl Yarn {
+    /// With the numbers of the paper.
+    pub(super) fn new(factor: f64, original: usize) -> Self {
+        Self {
+            factor,
+            original,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+            truncate: true,
+            magnitude: Self::magnitude(factor, 1.0),
+        }
+    }
+
+    /// What makes up for the attention that a longer context spreads over more keys; `mscale` weighs it.
+    fn magnitude(factor: f64, mscale: f64) -> f64 {
+        match factor > 1.0 {
+            true => 0.1 * mscale * factor.ln() + 1.0,
+            false => 1.0,
+        }
+    }
+
+    /// The stretched rotation.
+    pub(super) fn stretch(self, plain: RopeConfig, head_dim: usize) -> Result<RopeConfig, String> {
+        // The pair, as a fraction, that turns so often.
+        let pair_of = |turns: f64| {
+            let waves = self.original as f64 / (turns * std::f64::consts::TAU);
+            head_dim as f64 * waves.ln() / (2.0 * f64::from(plain.theta).ln())
+        };
+        let (mut low, mut high) = (pair_of(self.beta_fast), pair_of(self.beta_slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let last = head_dim as f64 - 1.0;
+        (low, high) = (low.max(0.0), high.min(last));
+        if low == high {
+            high += 0.001;
+        }
+        let divisor = |pair: usize| {
+            let stretched = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
+            1.0 / (stretched / self.factor + (1.0 - stretched))
+        };
+        let divisors: Vec<f64> = (0..head_dim / 2).map(divisor).collect();
+        match divisors.iter().find(|divisor| !divisor.is_normal()) {
+            // Between pairs in the wrong order each program finds other divisors.
+            _ if low > high => Err(format!(
+                "`yarn` must leave what turns more often than it divides, found {} and {} turns in {} tokens",
+                self.beta_fast, self.beta_slow, self.original
+            )),
+            Some(found) => Err(format!("`yarn` gives the divisor {found}")),
+            None => Ok(RopeConfig {
+                factors: Some(divisors),
+                magnitude: self.magnitude,
+                ..plain
+            }),
+        }
+    }
 }
 
 /// `rope_scaling` as it stands in a `config.json`.
@@ -75,8 +155,7 @@ impl RawScaling {
             None | Some("default") => Ok((plain, trained)),
             Some("linear") => {
                 let (factor, context) = stretched(trained)?;
-                let factors = Some(vec![factor; head_dim / 2]);
-                Ok((RopeConfig { factors, ..plain }, context))
+                Ok((plain.linear(factor, head_dim), context))
             }
             Some("dynamic") => {
                 let (factor, context) = stretched(trained)?;
@@ -90,14 +169,8 @@ impl RawScaling {
             Some("yarn") => {
                 let original = self.original(trained)?;
                 let (factor, context) = stretched(original)?;
-                let factors = Some(self.yarn(&plain, head_dim, original, factor)?);
-                let magnitude = self.yarn_magnitude(factor)?;
-                let rope = RopeConfig {
-                    factors,
-                    magnitude,
-                    ..plain
-                };
-                Ok((rope, context))
+                let yarn = self.yarn(factor, original)?;
+                Ok((yarn.stretch(plain, head_dim)?, context))
             }
             Some(other) => Err(format!(
                 "the `rope_type` of `rope_scaling` must be `default`, `linear`, `dynamic`, `llama3` or `yarn`, found \
@@ -149,46 +222,20 @@ impl RawScaling {
         Ok((0..head_dim / 2).map(divisor).collect())
     }
 
-    /// Frequencies that turn often within the original context are left, those that turn less than once are stretched.
-    fn yarn(
-        &self,
-        plain: &RopeConfig,
-        head_dim: usize,
-        original: usize,
-        factor: f64,
-    ) -> Result<Vec<f64>, String> {
-        let fast = self.positive("beta_fast", self.beta_fast.or(Some(32.0)))?;
-        let slow = self.positive("beta_slow", self.beta_slow.or(Some(1.0)))?;
-        // The pair, as a fraction, that turns so often.
-        let pair_of = |turns: f64| {
-            let waves = original as f64 / (turns * std::f64::consts::TAU);
-            head_dim as f64 * waves.ln() / (2.0 * f64::from(plain.theta).ln())
-        };
-        let (mut low, mut high) = (pair_of(fast), pair_of(slow));
-        if self.truncate != Some(false) {
-            (low, high) = (low.floor(), high.ceil());
-        }
-        let last = head_dim as f64 - 1.0;
-        (low, high) = (low.max(0.0), high.min(last));
-        if low == high {
-            high += 0.001;
-        }
-        let divisor = |pair: usize| {
-            let stretched = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0);
-            1.0 / (stretched / factor + (1.0 - stretched))
-        };
-        let divisors: Vec<f64> = (0..head_dim / 2).map(divisor).collect();
-        match divisors.iter().find(|divisor| !divisor.is_normal()) {
-            None => Ok(divisors),
-            Some(found) => Err(format!("`rope_scaling` gives the divisor {found}")),
-        }
+    fn yarn(&self, factor: f64, original: usize) -> Result<Yarn, String> {
+        let usual = Yarn::new(factor, original);
+        let or = |key, given: Option<f64>, usual| self.positive(key, given.or(Some(usual)));
+        Ok(Yarn {
+            beta_fast: or("beta_fast", self.beta_fast, usual.beta_fast)?,
+            beta_slow: or("beta_slow", self.beta_slow, usual.beta_slow)?,
+            truncate: self.truncate != Some(false),
+            magnitude: self.yarn_magnitude(factor)?,
+            ..usual
+        })
     }
 
     fn yarn_magnitude(&self, factor: f64) -> Result<f64, String> {
-        let scale = |mscale: f64| match factor > 1.0 {
-            true => 0.1 * mscale * factor.ln() + 1.0,
-            false => 1.0,
-        };
+        let scale = |mscale| Yarn::magnitude(factor, mscale);
         let given = match (self.attention_factor, self.mscale, self.mscale_all_dim) {
             (Some(factor), ..) => factor,
             (None, Some(mscale), Some(all)) if mscale != 0.0 && all != 0.0 => {

@@ -23,21 +23,6 @@ fn a_sound_file_gives_its_numbers_and_the_format_its_defaults() {
 }
 
 #[test]
-fn rope_factors_are_read_where_a_file_has_them() {
-    let factors = |length: u64| written(&[]).zeros("rope_freqs.weight", &[length], 0, 64);
-    assert!(
-        read(&factors(8))
-            .unwrap_err()
-            .contains("positive numbers, found 0")
-    );
-    assert!(
-        read(&factors(9))
-            .unwrap_err()
-            .contains("shape [8], found [9]")
-    );
-}
-
-#[test]
 fn sizes_that_do_not_fit_are_refused_by_name() {
     let cases: [(&str, u32, &[&str]); 12] = [
         ("llama.block_count", 0, &["from 1 to 1024, found 0"]),
@@ -101,18 +86,6 @@ fn other_architectures_and_other_maths_are_refused() {
             "`qwen3.block_count`",
         ),
         (Written::default(), "general.architecture"),
-        (
-            written(&[]).text("llama.rope.scaling.type", "yarn"),
-            "found `yarn`",
-        ),
-        (
-            written(&[]).float("llama.rope.scale_linear", 2.0),
-            "`llama.rope.scale_linear` must be absent or 1, found 2",
-        ),
-        (
-            written(&[]).float("llama.rope.scaling.factor", 4.0),
-            "`llama.rope.scaling.factor` must be absent or 1, found 4",
-        ),
         (
             written(&[]).float("llama.rope.freq_base", f32::NAN),
             "found NaN",

@@ -6,14 +6,7 @@ use crate::checkpoint::written::Layout;
 use crate::checkpoint::written::gguf::{Projections, gguf};
 
 /// What no key of a GGUF file says.
-const NOT_SAID: [&str; 6] = [
-    "llama 3.1",
-    "linear",
-    "dynamic",
-    "yarn",
-    "yarn, own factors",
-    "qwen 2, a window in the last layer",
-];
+const NOT_SAID: [&str; 3] = ["llama 3.1", "dynamic", "qwen 2, a window in the last layer"];
 
 fn said_in_gguf() -> impl Iterator<Item = Case> {
     let cases = cases().into_iter();
@@ -37,6 +30,10 @@ fn a_file_gives_the_bits_of_the_folder_with_the_same_weights() {
         ..Rounding::default()
     };
     for case in said_in_gguf() {
+        // Most decimals are no f32, which numbers of a file are.
+        if !case.config["rope_scaling"]["attention_factor"].is_null() {
+            continue;
+        }
         for rounding in [exact, Rounding::default()] {
             let mut folder = rounded_model(&case, Layout::SINGLE_BF16, rounding);
             let mut file = gguf_model(&case, Projections::Bf16, rounding);

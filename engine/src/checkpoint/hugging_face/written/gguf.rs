@@ -21,7 +21,7 @@ const Q4_0: u32 = 2;
 const BF16: u32 = 30;
 
 /// Keys of sizes and those of a `config.json`.
-const SIZES: [(&str, &str); 10] = [
+const SIZES: [(&str, &str); 9] = [
     ("block_count", "num_hidden_layers"),
     ("embedding_length", "hidden_size"),
     ("feed_forward_length", "intermediate_size"),
@@ -30,8 +30,15 @@ const SIZES: [(&str, &str); 10] = [
     ("attention.key_length", "head_dim"),
     ("attention.value_length", "head_dim"),
     ("attention.sliding_window", "sliding_window"),
-    ("context_length", "max_position_embeddings"),
     ("rope.dimension_count", "head_dim"),
+];
+
+/// Keys of a stretched rope and those of `rope_scaling`.
+const SCALING: [(&str, &str); 4] = [
+    ("factor", "factor"),
+    ("yarn_attn_factor", "attention_factor"),
+    ("yarn_beta_fast", "beta_fast"),
+    ("yarn_beta_slow", "beta_slow"),
 ];
 
 /// Parts of names.
@@ -69,6 +76,7 @@ pub(crate) fn gguf(config: &Value, projections: Projections) -> Written {
             file = file.integer(&key(ours), number as u32);
         }
     }
+    file = rope(file, config, architecture);
     let size = |key: &str| config[key].as_u64().map(|size| size as usize);
     let head_dim = size("hidden_size").unwrap() / size("num_attention_heads").unwrap();
     let head_dim = size("head_dim").unwrap_or(head_dim);
@@ -90,6 +98,31 @@ pub(crate) fn gguf(config: &Value, projections: Projections) -> Written {
         };
         let shape: Vec<_> = shape.iter().map(|length| *length as u64).collect();
         file = file.tensor(&name, &shape, kind, &bytes);
+    }
+    file
+}
+
+/// The context, and how the rope is stretched to it.
+fn rope(mut file: Written, config: &Value, architecture: &str) -> Written {
+    let context = config["max_position_embeddings"].as_u64().unwrap() as u32;
+    let scaling = &config["rope_scaling"];
+    let factor = scaling["factor"].as_f64().unwrap_or(1.0);
+    file = file.integer(
+        &format!("{architecture}.context_length"),
+        context * factor as u32,
+    );
+    let key = |key: &str| format!("{architecture}.rope.scaling.{key}");
+    let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str());
+    let Some(kind) = kind else {
+        return file;
+    };
+    file = file
+        .text(&key("type"), kind)
+        .integer(&key("original_context_length"), context);
+    for (ours, theirs) in SCALING {
+        if let Some(number) = scaling[theirs].as_f64() {
+            file = file.float(&key(ours), number as f32);
+        }
     }
     file
 }
