@@ -275,6 +275,7 @@ fn tokens(count: usize, vocabulary: usize) -> Vec<u32> {
 fn prefill(model: &mut Model, options: &Options) -> f64 {
     let tokens = tokens(options.prompt_tokens, model.config().vocabulary);
     let mut cache = model.new_cache();
+    cache.begin(tokens.len());
     cache.reserve(tokens.len());
     let started = Instant::now();
     for tokens in tokens.chunks(crate::generate::PREFILL) {
@@ -307,6 +308,7 @@ fn decode(model: &mut Model, options: &Options) -> f64 {
 /// A cache that holds `context` positions, of zeros: their values do not change the time that they take.
 fn filled(model: &Model, options: &Options) -> KvCache {
     let mut cache = model.new_cache();
+    cache.begin(options.context);
     cache.reserve(options.context + options.output_tokens);
     cache.advance(options.context);
     cache

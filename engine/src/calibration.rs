@@ -73,6 +73,7 @@ fn measure(
             window[0] = bos;
         }
         let mut cache = model.new_cache();
+        cache.begin(window.len());
         for tokens in window.chunks(STEP) {
             model.forward_each(tokens, &mut cache);
         }

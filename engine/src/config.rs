@@ -8,6 +8,8 @@ mod window;
 
 use std::ops::RangeInclusive;
 
+#[cfg(test)]
+pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};
 pub(crate) use self::window::Window;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::kv::KvCache;
 use crate::metrics::Clock;
 use crate::model::{Model, NewTokens};
+use crate::rope::Rope;
 use crate::sample::Sampler;
 use crate::stop::{Filtered, StopFilter};
 use crate::tokenizer::{TokenDecoder, Tokenizer};
@@ -40,17 +41,21 @@ impl Resident {
         }
     }
 
-    /// Cuts the sequence to what it shares with `prompt`, leaving at least the last token to compute.
-    fn keep_prefix(&mut self, prompt: &[u32]) -> usize {
-        let shared = self
-            .tokens
-            .iter()
-            .zip(prompt)
-            .take_while(|(a, b)| a == b)
+    /// Begins a request: cuts the sequence to what it shares with `prompt`, leaving at least the last token to compute.
+    fn keep_prefix(&mut self, prompt: &[u32], rope: &Rope) -> usize {
+        let turned_alike = |position| {
+            let lengths = [self.cache.prompt(), prompt.len()];
+            let [found, needed] = lengths.map(|prompt| rope.length(prompt, position));
+            found == needed
+        };
+        let tokens = self.tokens.iter().zip(prompt).enumerate();
+        let shared = tokens
+            .take_while(|(position, (a, b))| a == b && turned_alike(*position))
             .count();
         let shared = shared.min(prompt.len() - 1).min(self.cache.len());
         self.tokens.truncate(shared);
         self.cache.truncate(shared);
+        self.cache.begin(prompt.len());
         shared
     }
 
@@ -81,7 +86,7 @@ pub(crate) fn answer(
 ) {
     let mut clock = job.clock.clone();
     clock.begin(Instant::now());
-    let cached_tokens = resident.keep_prefix(&job.prompt);
+    let cached_tokens = resident.keep_prefix(&job.prompt, model.rope());
     let mut generation = Generation {
         tokenizer,
         clock,
@@ -195,3 +200,6 @@ impl Generation<'_> {
         reason
     }
 }
+
+#[cfg(test)]
+mod tests;

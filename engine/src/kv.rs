@@ -78,6 +78,7 @@ pub(crate) struct KvCache {
     kv_heads: usize,
     head_dim: usize,
     len: usize,
+    prompt: usize,
 }
 
 impl KvCache {
@@ -95,6 +96,7 @@ impl KvCache {
             kv_heads,
             head_dim,
             len: 0,
+            prompt: 0,
         }
     }
 
@@ -115,6 +117,16 @@ impl KvCache {
     /// Positions that hold keys and values in every layer.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Says, before the first of them, that the sequence begins with a prompt of so many tokens.
+    pub(crate) fn begin(&mut self, prompt: usize) {
+        self.prompt = prompt;
+    }
+
+    /// Tokens of the prompt that the sequence begins with; 0 where nobody said.
+    pub(crate) fn prompt(&self) -> usize {
+        self.prompt
     }
 
     /// Forgets the positions from `len` on; their memory stays for the next tokens.

@@ -134,6 +134,10 @@ impl Model {
         &self.config
     }
 
+    pub(crate) fn rope(&self) -> &Rope {
+        &self.rope
+    }
+
     pub(crate) fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -259,7 +263,7 @@ impl Model {
             let position = sequence.cache.len();
             let length = position + sequence.tokens.len();
             sequence.cache.reserve(length);
-            let frequencies = self.rope.frequencies(length);
+            let mut of_position = self.rope.angles(sequence.cache.prompt());
             for (i, (token, (x, angles))) in sequence
                 .tokens
                 .iter()
@@ -267,7 +271,7 @@ impl Model {
                 .enumerate()
             {
                 self.weights.embedding.row_to_f32(*token as usize, x);
-                self.rope.angles(&frequencies, position + i, angles);
+                of_position.of(position + i, angles);
             }
         }
         let mut first_row = 0;
@@ -464,4 +468,4 @@ impl Norm<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

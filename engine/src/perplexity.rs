@@ -196,6 +196,7 @@ impl Windows {
 pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32], u32)) {
     let vocabulary = model.config().vocabulary;
     let mut cache = model.new_cache();
+    cache.begin(window.len());
     let (first, counted) = window.split_at(window.len() / 2);
     for tokens in first.chunks(PREFILL) {
         let cache = &mut cache;
@@ -266,6 +267,7 @@ mod tests {
                 window[0] = bos;
             }
             let mut cache = model.new_cache();
+            cache.begin(window.len());
             for (position, pair) in window.windows(2).enumerate() {
                 let (tokens, cache) = (&pair[..1], &mut cache);
                 let logits = model.forward(&mut [NewTokens { tokens, cache }], &|| false);
@@ -307,6 +309,20 @@ mod tests {
             }
             assert!(reports.iter().all(|nll| *nll == reports[0]));
         }
+    }
+
+    #[test]
+    fn a_window_is_one_prompt_whose_length_a_rope_may_turn_by() {
+        use crate::model::tests::{bits, dynamic, tokens};
+        let mut model = dynamic::model(32);
+        let window = tokens(1, 50);
+        let mut found = Vec::new();
+        read(&mut model, &window, |logits, _| found.extend(bits(logits)));
+        let mut cache = model.new_cache();
+        cache.begin(window.len());
+        let logits = bits(model.forward_each(&window, &mut cache));
+        let vocabulary = logits.len() / window.len();
+        assert_eq!(found, logits[25 * vocabulary..49 * vocabulary]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The forward pass on the tiny checkpoint: the same bits however the work is cut.
 
+pub(crate) mod dynamic;
 mod folders;
 mod ggufs;
 mod windows;
@@ -14,7 +15,7 @@ use crate::weights::{GgufModel, Quantize, Rounding};
 /// Longer than two spans of attention.
 const TOKENS: usize = 600;
 
-fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
+pub(crate) fn tiny(kernel: &'static Kernel, threads: usize) -> Model {
     rounded_tiny(kernel, threads, Rounding::default())
 }
 
@@ -36,19 +37,20 @@ fn rounded_tiny(kernel: &'static Kernel, threads: usize, rounding: Rounding) -> 
     .unwrap()
 }
 
-fn tokens(seed: u32, len: usize) -> Vec<u32> {
+pub(crate) fn tokens(seed: u32, len: usize) -> Vec<u32> {
     (0..len as u32)
         .map(|i| (i * 31 + seed * 17) % 256)
         .collect()
 }
 
-fn bits(logits: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(logits: &[f32]) -> Vec<u32> {
     logits.iter().map(|v| v.to_bits()).collect()
 }
 
 /// Logits behind the last token when the prompt is computed `chunk` tokens at a time.
 fn prefill(model: &mut Model, tokens: &[u32], chunk: usize) -> Vec<u32> {
     let mut cache = model.new_cache();
+    cache.begin(tokens.len());
     let mut last = Vec::new();
     for tokens in tokens.chunks(chunk) {
         let batch = &mut [NewTokens {
@@ -261,6 +263,7 @@ struct Logit {
 /// The largest difference from the reference's top logits, relative to the highest.
 fn difference(model: &mut Model, case: &Reference) -> f32 {
     let mut cache = model.new_cache();
+    cache.begin(case.tokens.len());
     let batch = &mut [NewTokens {
         tokens: &case.tokens,
         cache: &mut cache,
