@@ -34,7 +34,7 @@ use shapes::{RandomWeights, shape};
 pub enum Subject {
     /// A GGUF file.
     File(PathBuf),
-    /// Random weights in one of the [`shapes`].
+    /// Random weights in one of the [`shapes()`].
     Shape(String),
 }
 

@@ -16,7 +16,7 @@ const SHAPES: [(&str, [usize; 7], f32); 4] = [
     ("llama-3.1-8b", [32, 4096, 14336, 32, 8, 128, 128_256], 5e5),
 ];
 
-/// Names that [`Subject::Shape`] takes.
+/// Names that [`Subject::Shape`](super::Subject::Shape) takes.
 pub fn shapes() -> impl Iterator<Item = &'static str> {
     SHAPES.iter().map(|(name, ..)| *name)
 }
