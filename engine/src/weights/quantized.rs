@@ -3,6 +3,8 @@
 //! A weight is `scale * (q - zero)`. Its `q` goes into a block unchanged, with the scale and `-zero * scale`, each
 //! rounded to f16. A group of more than 32 columns becomes several blocks with the same scale.
 
+#[cfg(test)]
+mod golden;
 mod parts;
 #[cfg(test)]
 mod tests;
