@@ -142,7 +142,7 @@ fn use_template(template: &ChatTemplate, tokenizer: &Tokenizer) {
         role,
         content: TEXT.to_owned(),
     });
-    if let Ok(prompt) = template.render(&messages, tokenizer) {
+    if let Ok(prompt) = template.render(&messages.to_vec().into(), tokenizer) {
         let _ = tokenizer.encode_prompt(&prompt);
     }
 }

@@ -19,9 +19,9 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
 use self::guard::Guarded;
+use crate::Error;
 use crate::conversation::Conversation;
 use crate::tokenizer::Tokenizer;
-use crate::{Error, Message};
 
 /// The one layout that several families share, for files without a template whose vocabulary has its tokens.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + \
@@ -96,17 +96,8 @@ impl ChatTemplate {
         self.source.contains("tools") && self.source.contains("tool_calls")
     }
 
-    /// The messages up to where the model's next turn starts.
-    pub(crate) fn render(
-        &self,
-        messages: &[Message],
-        tokenizer: &Tokenizer,
-    ) -> Result<RenderedPrompt, Error> {
-        self.render_conversation(&messages.to_vec().into(), tokenizer)
-    }
-
     /// The conversation up to where the model's next turn starts.
-    pub(crate) fn render_conversation(
+    pub(crate) fn render(
         &self,
         conversation: &Conversation,
         tokenizer: &Tokenizer,

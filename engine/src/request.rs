@@ -38,9 +38,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// A conversation, laid out by the model's chat template.
-    Chat(Vec<Message>),
-    /// A conversation with tools, laid out by the model's chat template.
-    Conversation(Conversation),
+    Chat(Conversation),
     /// Text as it is, without a template.
     Raw(String),
 }

@@ -194,11 +194,7 @@ impl Engine {
     fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
         match prompt {
             Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
-            Prompt::Chat(messages) => {
-                let rendered = self.template.render(messages, &self.tokenizer)?;
-                Ok(self.tokenizer.encode_prompt(&rendered))
-            }
-            Prompt::Conversation(conversation) => {
+            Prompt::Chat(conversation) => {
                 if conversation.uses_tools() && !self.template.reads_tools() {
                     return Err(Error::Request(format!(
                         "the chat template of `{}` does not read tools, so the model can neither be offered any nor be \
@@ -206,8 +202,7 @@ impl Engine {
                         self.info.id
                     )));
                 }
-                let template = &self.template;
-                let rendered = template.render_conversation(conversation, &self.tokenizer)?;
+                let rendered = self.template.render(conversation, &self.tokenizer)?;
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }
         }

@@ -181,7 +181,7 @@ fn a_chat_is_laid_out_by_the_template() {
             content: content.into(),
         };
         Request {
-            prompt: Prompt::Chat(vec![message]),
+            prompt: Prompt::Chat(vec![message].into()),
             ..raw("", 5)
         }
     };
@@ -201,7 +201,7 @@ fn a_chat_is_laid_out_by_the_template() {
     ];
     let error = engine
         .submit(Request {
-            prompt: Prompt::Chat(two),
+            prompt: Prompt::Chat(two.into()),
             ..raw("", 5)
         })
         .unwrap_err();

@@ -32,7 +32,7 @@ fn ask(
         content: content.into(),
     };
     let request = Request {
-        prompt: Prompt::Chat(vec![message]),
+        prompt: Prompt::Chat(vec![message].into()),
         sampling,
         max_tokens,
         stop: Vec::new(),

@@ -96,7 +96,7 @@ impl ChatService {
         settings: &Settings,
     ) -> Request {
         Request {
-            prompt: Prompt::Chat(messages(earlier, question, &settings.system_prompt)),
+            prompt: Prompt::Chat(messages(earlier, question, &settings.system_prompt).into()),
             sampling: Sampling {
                 temperature: settings.temperature,
                 ..self.model.info().sampling

@@ -72,14 +72,12 @@ impl Model {
                 content: content.to_owned(),
             })
             .collect();
-        let rendered = self.template.render(&messages, &self.tokenizer);
+        let rendered = self.template.render(&messages.into(), &self.tokenizer);
         rendered.map_err(|error| error.to_string())
     }
 
     pub(super) fn conversation_text(&self, conversation: &Conversation) -> Result<String, String> {
-        let rendered = self
-            .template
-            .render_conversation(conversation, &self.tokenizer);
+        let rendered = self.template.render(conversation, &self.tokenizer);
         let prompt = rendered.map_err(|error| error.to_string())?;
         Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
     }
@@ -171,9 +169,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
         ))],
         variables: map(r#"{"note": "<|e|>"}"#),
     };
-    let rendered = model
-        .template
-        .render_conversation(&conversation, &model.tokenizer);
+    let rendered = model.template.render(&conversation, &model.tokenizer);
     let prompt = rendered.unwrap();
     let ids = model.tokenizer.encode_prompt(&prompt);
     assert!(!ids.contains(&0), "{prompt:?}");

@@ -113,7 +113,7 @@ impl<'a> Conversation<'a> {
 
     fn request(&self) -> Request {
         Request {
-            prompt: Prompt::Chat(self.messages.clone()),
+            prompt: Prompt::Chat(self.messages.clone().into()),
             sampling: self.args.answer.sampling(self.engine.info().sampling),
             max_tokens: self.args.answer.max_tokens,
             stop: Vec::new(),

@@ -60,7 +60,8 @@ fn prompt(text: String, system: Option<String>, raw: bool) -> Prompt {
     let message = |role, content| Message { role, content };
     let system = system.map(|content| message(Role::System, content));
     let user = message(Role::User, text);
-    Prompt::Chat(system.into_iter().chain([user]).collect())
+    let messages: Vec<_> = system.into_iter().chain([user]).collect();
+    Prompt::Chat(messages.into())
 }
 
 /// Writes the text as it comes and returns it with the end of the answer.

@@ -78,7 +78,7 @@ impl ChatCompletion {
         let request = Request {
             sampling: wire.sampling(info.sampling)?,
             max_tokens: wire.max_tokens()?.unwrap_or(info.context),
-            prompt: Prompt::Chat(conversation(wire.messages)?),
+            prompt: Prompt::Chat(conversation(wire.messages)?.into()),
             stop: stops(wire.stop)?,
             usd_per_hour,
         };

@@ -169,7 +169,7 @@ async fn what_a_request_leaves_out_is_the_models_own() {
     assert_eq!(request.sampling, generator.info().sampling);
     assert_eq!(request.max_tokens, generator.info().context);
     assert!(request.stop.is_empty());
-    assert!(matches!(request.prompt, Prompt::Chat(messages) if messages.len() == 1));
+    assert!(matches!(request.prompt, Prompt::Chat(conversation) if conversation.turns.len() == 1));
 }
 
 #[tokio::test]

@@ -435,7 +435,7 @@ async fn the_model_sees_the_conversation_but_not_the_greeting() {
         said(Role::Assistant, "half of"),
         said(Role::User, "and then?"),
     ];
-    assert_eq!(asked[1].prompt, Prompt::Chat(expected.to_vec()));
+    assert_eq!(asked[1].prompt, Prompt::Chat(expected.to_vec().into()));
     assert_eq!(asked[1].sampling.temperature, 0.5);
     assert_eq!(asked[1].sampling.top_p, 0.9);
     assert_eq!(asked[1].max_tokens, 100);

@@ -109,11 +109,12 @@ fn the_default_model_as_a_folder_gives_its_prompts_and_nearly_its_logits() {
         role,
         content: content.to_owned(),
     });
+    let conversation = messages.to_vec().into();
     let prompt = |path: &Path| {
         let source = ModelSource::open(path).unwrap();
         let tokenizer = source.tokenizer().unwrap();
         let template = source.template(&tokenizer).unwrap();
-        tokenizer.encode_prompt(&template.render(&messages, &tokenizer).unwrap())
+        tokenizer.encode_prompt(&template.render(&conversation, &tokenizer).unwrap())
     };
     let file = crate::hub::default_model(&()).unwrap();
     assert_eq!(prompt(&folder), prompt(&file));
