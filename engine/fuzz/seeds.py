@@ -175,9 +175,17 @@ TEMPLATES = {
     "methods": "{% set s = messages[0].content %}{{ s.split('</think>')[-1].lstrip('\n').replace('a', 'b') }}{{ s[::-1] }}{{ s.startswith('H') }}{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% break %}{% endfor %}{{ range(9) | list | last }}{{ '%s' | format(s) }}{{ [3, 1] | sort | first }}",
 }
 
+CALLS = {
+    "tagged": '\0Well. <tool_call>\n{"name": "now", "arguments": {"a": [1, "\\"}</tool_call>"]}}\n</tool_call>\n<tool_call>{"name": 1}',
+    "listed": '\1[TOOL_CALLS] [{"name": "now", "arguments": {}}, {"name": "now", "arguments": {"b": null}, "id": "abcdefghi"}] é',
+    "bare": '\2 <|python_tag|>{"name": "now", "parameters": {"c": {"d": true}}}\n',
+}
+
 if __name__ == "__main__":
     gguf_seeds()
     tokenizer_seeds()
     folder_seeds()
     for name, template in TEMPLATES.items():
         put("chat_template", name, template)
+    for name, answer in CALLS.items():
+        put("calls", name, answer)

@@ -1,4 +1,4 @@
-//! libFuzzer's program for every kind of hostile file: the variable `NIBBLE_FUZZ_TARGET` says which.
+//! libFuzzer's program for every kind of hostile input: the variable `NIBBLE_FUZZ_TARGET` says which.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -14,6 +14,8 @@ pub struct Conversation {
     pub turns: Vec<Turn>,
     /// The tools that the model may call, as JSON schemas in the form of OpenAI's API.
     pub tools: Vec<Value>,
+    /// Whether the first call of a tool ends the answer.
+    pub single_call: bool,
     /// Further variables for the template, such as `date_string` or `enable_thinking`.
     pub variables: Map<String, Value>,
 }
@@ -44,7 +46,7 @@ pub enum Turn {
 /// One call of a tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Names the call for its result.
+    /// Names the call for its result. Those of answers are nine letters and digits.
     pub id: String,
     /// The tool.
     pub name: String,

@@ -1,4 +1,4 @@
-//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes. An input may be refused; it must not panic, hang, or
+//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: files, and answers of a model. An input may be refused; it must not panic, hang, or
 //! take memory out of proportion.
 //!
 //! Where a target is made of several files, they stand behind each other with a byte between that no UTF-8 has.
@@ -8,24 +8,27 @@ use std::sync::OnceLock;
 
 use safetensors::tensor::SafeTensors;
 
+use crate::calls::{CallFormat, CallReader};
 use crate::checkpoint::{Gguf, HfFolder};
 use crate::config::gguf::GgufConfig;
 use crate::config::hugging_face::{HfConfig, RawConfig};
+use crate::conversation::Conversation;
 use crate::prompt::ChatTemplate;
 use crate::tokenizer::{HfText, Tokenizer};
-use crate::{Message, Role};
+use crate::{Event, Message, Role};
 
-/// What reads one kind of file.
+/// What reads one kind of input.
 pub type Target = fn(&[u8]);
 
-/// The kinds of files by the names of their folders in `fuzz/corpus`, and what reads them.
-pub const TARGETS: [(&str, Target); 6] = [
+/// The kinds of inputs by the names of their folders in `fuzz/corpus`, and what reads them.
+pub const TARGETS: [(&str, Target); 7] = [
     ("gguf", gguf),
     ("gguf_tokenizer", gguf_tokenizer),
     ("safetensors", safetensors),
     ("config", config),
     ("tokenizer", tokenizer),
     ("chat_template", chat_template),
+    ("calls", calls),
 ];
 
 const BORDER: u8 = 0xff;
@@ -127,9 +130,35 @@ fn chat_template(template: &[u8]) {
     }
 }
 
+/// A way to write calls, and an answer in which tools may be called: whole, and in pieces.
+fn calls(input: &[u8]) {
+    let Some((way, answer)) = input.split_first() else {
+        return;
+    };
+    let formats = [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare];
+    let format = formats[usize::from(*way) % formats.len()];
+    let answer = String::from_utf8_lossy(answer);
+    let conversation = Conversation {
+        tools: vec![serde_json::json!({ "function": { "name": "now" } })],
+        ..Conversation::default()
+    };
+    let read = |pieces: &mut dyn Iterator<Item = &str>| {
+        let mut reader = CallReader::new(format, &conversation, 0);
+        let mut events: Vec<Event> = pieces.flat_map(|piece| reader.push(piece)).collect();
+        events.extend(reader.finish());
+        let shown = events.into_iter().map(|event| match event {
+            Event::Text(text) => text,
+            other => format!("{other:?}"),
+        });
+        shown.collect::<String>()
+    };
+    let whole = read(&mut [&*answer].into_iter());
+    assert_eq!(read(&mut answer.split_inclusive(|_| true)), whole);
+}
+
 fn use_tokenizer(tokenizer: &Tokenizer) {
     let _ = tokenizer.encode_raw(TEXT);
-    let mut decoder = tokenizer.decoder();
+    let mut decoder = tokenizer.decoder(&[]);
     for id in (0..300).chain([u32::MAX]) {
         let _ = decoder.push(id);
         let _ = (tokenizer.is_end(id), tokenizer.token_text(id));
@@ -142,9 +171,12 @@ fn use_template(template: &ChatTemplate, tokenizer: &Tokenizer) {
         role,
         content: TEXT.to_owned(),
     });
-    if let Ok(prompt) = template.render(&messages.to_vec().into(), tokenizer) {
+    let mut conversation = Conversation::from(messages.to_vec());
+    if let Ok(prompt) = template.render(&conversation, tokenizer) {
         let _ = tokenizer.encode_prompt(&prompt);
     }
+    conversation.tools = vec![serde_json::json!({ "function": { "name": "now" } })];
+    let _ = template.call_format(&conversation, tokenizer, "fuzzed");
 }
 
 fn checked_config(file: &[u8]) -> Option<HfConfig> {

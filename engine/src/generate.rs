@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Instant;
 
+use crate::calls::CallReader;
 use crate::kv::KvCache;
 use crate::metrics::Clock;
 use crate::model::{Model, NewTokens};
@@ -22,6 +23,8 @@ pub(crate) struct Job {
     /// At least 1, and together with the prompt within the context.
     pub(crate) max_tokens: usize,
     pub(crate) stop: Vec<String>,
+    /// Where tools may be called.
+    pub(crate) calls: Option<CallReader>,
     pub(crate) usd_per_hour: f64,
     pub(crate) clock: Clock,
     pub(crate) answer: AnswerSender,
@@ -81,18 +84,22 @@ pub(crate) fn answer(
     model: &mut Model,
     tokenizer: &Tokenizer,
     resident: &mut Resident,
-    job: Job,
+    mut job: Job,
     shutdown: &dyn Fn() -> bool,
 ) {
     let mut clock = job.clock.clone();
     clock.begin(Instant::now());
     let cached_tokens = resident.keep_prefix(&job.prompt, model.rope());
+    let calls = job.calls.take();
+    let marks = calls.iter().flat_map(|calls| calls.format().marks());
+    let decoder = tokenizer.decoder(&marks.collect::<Vec<_>>());
     let mut generation = Generation {
         tokenizer,
         clock,
         sampler: Sampler::new(job.sampling, model.kernel(), entropy()),
-        decoder: tokenizer.decoder(),
+        decoder,
         filter: StopFilter::new(job.stop.clone()),
+        calls,
         tokens: Vec::new(),
         cancelled: &|| shutdown() || job.answer.is_abandoned() || job.answer.is_stopped(),
         job: &job,
@@ -114,8 +121,8 @@ pub(crate) fn answer(
     }));
 }
 
-/// A seed for an answer that was given none.
-fn entropy() -> u64 {
+/// What differs from answer to answer.
+pub(crate) fn entropy() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
@@ -127,6 +134,7 @@ struct Generation<'a> {
     sampler: Sampler,
     decoder: TokenDecoder,
     filter: StopFilter,
+    calls: Option<CallReader>,
     /// The tokens put out.
     tokens: Vec<u32>,
     cancelled: &'a dyn Fn() -> bool,
@@ -147,7 +155,7 @@ impl Generation<'_> {
             }
             let piece = self.decoder.push(token).to_owned();
             if self.show(&piece) {
-                return FinishReason::Stop;
+                return self.flush(FinishReason::Stop);
             }
             if self.tokens.len() == self.job.max_tokens {
                 return self.flush(FinishReason::Length);
@@ -179,25 +187,37 @@ impl Generation<'_> {
         Some(logits)
     }
 
-    /// Sends what may be shown of a piece; true when it completed a stop text.
+    /// Sends what may be shown of a piece; true when it ended the answer.
     fn show(&mut self, piece: &str) -> bool {
         let (text, stopped) = match self.filter.push(piece) {
             Filtered::Text(text) => (text, false),
             Filtered::Stopped(text) => (text, true),
         };
-        if !text.is_empty() {
-            self.job.answer.send(Event::Text(text));
-        }
-        stopped
+        self.send(text);
+        stopped || self.calls.as_ref().is_some_and(CallReader::is_ended)
     }
 
     /// Sends what was held back, now that nothing can follow it.
     fn flush(&mut self, reason: FinishReason) -> FinishReason {
         let held = self.filter.finish();
-        if !held.is_empty() {
-            self.job.answer.send(Event::Text(held));
+        self.send(held);
+        for event in self.calls.iter_mut().flat_map(CallReader::finish) {
+            self.job.answer.send(event);
         }
         reason
+    }
+
+    /// Sends a text, or the texts and calls that it decides.
+    fn send(&mut self, text: String) {
+        match &mut self.calls {
+            Some(calls) => {
+                for event in calls.push(&text) {
+                    self.job.answer.send(event);
+                }
+            }
+            None if text.is_empty() => {}
+            None => self.job.answer.send(Event::Text(text)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod activations;
 mod attention;
 mod calibration;
+mod calls;
 mod capacity;
 mod checkpoint;
 mod config;

@@ -7,6 +7,7 @@
 mod guard;
 mod jinja;
 mod json;
+mod tools;
 
 #[cfg(test)]
 mod golden;
@@ -14,11 +15,13 @@ mod golden;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
 use self::guard::Guarded;
+use self::tools::Tools;
 use crate::Error;
 use crate::conversation::Conversation;
 use crate::tokenizer::Tokenizer;
@@ -34,6 +37,8 @@ pub(crate) struct ChatTemplate {
     /// Compiled, or why there is none: a model without a usable template still continues raw text.
     environment: Result<Environment<'static>, String>,
     source: String,
+    /// What it makes of tools, from when somebody asks.
+    tools: OnceLock<Tools>,
     bos_token: String,
     eos_token: String,
 }
@@ -65,8 +70,8 @@ impl ChatTemplate {
     /// A template. Without one, ChatML where the vocabulary has its tokens, for then the model was
     /// trained on it; any other guess would give bad answers without a word, so then chatting is an error.
     pub(crate) fn new(source: Option<&str>, tokenizer: &Tokenizer) -> Self {
-        let control = tokenizer.control();
-        let has_chatml = control.contain("<|im_start|>") && control.contain("<|im_end|>");
+        let is_control = |text| tokenizer.control().id(text).is_some();
+        let has_chatml = is_control("<|im_start|>") && is_control("<|im_end|>");
         let source = match source {
             Some(source) => Ok(source.to_owned()),
             None if has_chatml => Ok(CHATML.to_owned()),
@@ -81,6 +86,7 @@ impl ChatTemplate {
         };
         Self {
             source: source.clone().unwrap_or_default(),
+            tools: OnceLock::new(),
             environment: source.and_then(|source| {
                 jinja::environment(TEMPLATE, source).map_err(|why| {
                     format!("the model's chat template cannot be used (`--raw` can): {why}")
@@ -89,11 +95,6 @@ impl ChatTemplate {
             bos_token: text_of(tokenizer.bos()),
             eos_token: text_of(tokenizer.eos()),
         }
-    }
-
-    /// Whether the template lays out tools, their calls and their results.
-    pub(crate) fn reads_tools(&self) -> bool {
-        self.source.contains("tools") && self.source.contains("tool_calls")
     }
 
     /// The conversation up to where the model's next turn starts.

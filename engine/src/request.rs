@@ -10,7 +10,7 @@ use futures::channel::mpsc;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, ToolCall};
 use crate::metrics::Metrics;
 
 /// Who said a [`Message`].
@@ -187,7 +187,7 @@ pub struct Completion {
     pub metrics: Metrics,
 }
 
-/// What an [`Answer`] yields: any number of `Prefill` and `Text`, then one `Finished` or `Failed`, then nothing.
+/// What an [`Answer`] yields: any number of `Prefill`, `Text` and `Called`, then one `Finished` or `Failed`, then nothing.
 #[derive(Debug)]
 pub enum Event {
     /// Progress of the prompt, in tokens; sent before the first step and after each.
@@ -199,6 +199,8 @@ pub enum Event {
     },
     /// The next piece of the answer: whole characters, never any part of a stop text.
     Text(String),
+    /// The model calls a tool of its [`Conversation`].
+    Called(ToolCall),
     /// The answer is complete.
     Finished(Completion),
     /// The answer could not be completed; text already sent stands.

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::calibration::{self, Calibration};
+use crate::calls::CallReader;
 use crate::capacity::{self, Need};
 use crate::config::ModelConfig;
 use crate::generate::{self, Job, Resident};
@@ -152,6 +153,7 @@ impl Engine {
     pub fn submit(&self, request: Request) -> Result<Answer, Error> {
         let clock = Clock::accept(Instant::now());
         request.check()?;
+        let calls = self.call_reader(&request.prompt)?;
         let prompt = self.prompt_tokens(&request.prompt)?;
         let (used, context) = (prompt.len(), self.info.context);
         if used == 0 {
@@ -168,6 +170,7 @@ impl Engine {
             sampling: request.sampling,
             max_tokens: request.max_tokens.min(context - used),
             stop: request.stop,
+            calls,
             usd_per_hour: request.usd_per_hour,
             clock,
             answer: sender,
@@ -191,17 +194,20 @@ impl Engine {
         self.tokenizer.encode(text)
     }
 
+    /// What tells calls of the conversation's tools from text; none where none are offered.
+    fn call_reader(&self, prompt: &Prompt) -> Result<Option<CallReader>, Error> {
+        let Prompt::Chat(conversation) = prompt else {
+            return Ok(None);
+        };
+        let (tokenizer, model) = (&self.tokenizer, &self.info.id);
+        let format = self.template.call_format(conversation, tokenizer, model)?;
+        Ok(format.map(|format| CallReader::new(format, conversation, generate::entropy())))
+    }
+
     fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
         match prompt {
             Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
             Prompt::Chat(conversation) => {
-                if conversation.uses_tools() && !self.template.reads_tools() {
-                    return Err(Error::Request(format!(
-                        "the chat template of `{}` does not read tools, so the model can neither be offered any nor be \
-                         shown calls and results",
-                        self.info.id
-                    )));
-                }
                 let rendered = self.template.render(conversation, &self.tokenizer)?;
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }

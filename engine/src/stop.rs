@@ -50,12 +50,16 @@ impl StopFilter {
 
     /// Bytes at the end of the held text that begin a stop text.
     fn longest_beginning(&self) -> usize {
-        let beginning = |stop: &String| {
-            let ends = stop.char_indices().map(|(at, _)| at).skip(1);
-            ends.filter(|end| self.held.ends_with(&stop[..*end])).max()
-        };
-        self.stops.iter().filter_map(beginning).max().unwrap_or(0)
+        let beginnings = self.stops.iter().map(|stop| beginning(&self.held, stop));
+        beginnings.max().unwrap_or(0)
     }
+}
+
+/// Bytes at the end of `text` that begin `wanted` and are not all of it.
+pub(crate) fn beginning(text: &str, wanted: &str) -> usize {
+    let ends = wanted.char_indices().map(|(at, _)| at).skip(1);
+    let begun = ends.filter(|end| text.ends_with(&wanted[..*end]));
+    begun.max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -135,9 +135,10 @@ impl Tokenizer {
         }
     }
 
-    /// A decoder for the tokens of one answer.
-    pub(crate) fn decoder(&self) -> TokenDecoder {
-        TokenDecoder::new(Arc::clone(&self.vocabulary))
+    /// A decoder for the tokens of one answer. These texts it writes also where they are control tokens.
+    pub(crate) fn decoder(&self, shown: &[&str]) -> TokenDecoder {
+        let shown = shown.iter().filter_map(|text| self.control.id(text));
+        TokenDecoder::new(Arc::clone(&self.vocabulary), shown.collect())
     }
 
     /// Whether this token ends an answer.

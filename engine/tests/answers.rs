@@ -41,6 +41,7 @@ fn read(answer: Answer) -> (String, Completion) {
                 text += &piece;
             }
             Event::Finished(completion) => return (text, completion),
+            Event::Called(call) => panic!("{call:?}"),
             Event::Failed(error) => panic!("{error}"),
         }
     }

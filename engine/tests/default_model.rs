@@ -43,7 +43,7 @@ fn ask(
         match event {
             Event::Text(piece) => pieces.push(piece),
             Event::Finished(completion) => return (pieces, completion),
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Called(_) => {}
             Event::Failed(error) => panic!("{error}"),
         }
     }

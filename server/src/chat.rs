@@ -218,6 +218,8 @@ async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
         match event {
             Event::Prefill { done, total } => run.prefill(done, total),
             Event::Text(text) => run.append(&text),
+            // The page offers no tools.
+            Event::Called(_) => {}
             Event::Finished(completion) => return ended(completion, answer.is_cut_off()),
             Event::Failed(error) => return End::Failed(reason(&error)),
         }

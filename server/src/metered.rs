@@ -166,7 +166,7 @@ impl MeteredAnswer {
 
     fn observe(&mut self, event: Option<&Event>) {
         match event {
-            Some(Event::Prefill { .. } | Event::Text(_)) => {
+            Some(Event::Prefill { .. } | Event::Text(_) | Event::Called(_)) => {
                 self.enter(Stage::Running);
             }
             Some(Event::Finished(completion)) => {

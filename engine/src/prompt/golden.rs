@@ -63,6 +63,7 @@ impl Case {
             turns: self.messages.iter().map(RawMessage::turn).collect(),
             tools: self.tools.clone(),
             variables: self.variables.clone(),
+            ..Conversation::default()
         }
     }
 }

@@ -82,6 +82,15 @@ impl Model {
         Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
     }
 
+    pub(super) fn call_format(&self, conversation: &Conversation) -> Result<String, String> {
+        let format = self
+            .template
+            .call_format(conversation, &self.tokenizer, "this-1b");
+        format
+            .map(|format| format!("{format:?}"))
+            .map_err(|error| error.to_string())
+    }
+
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {
         let prompt = self.render(messages)?;
         Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
@@ -168,6 +177,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
             r#"{"function": {"name": "<|e|>", "<|e|>": {"enum": [["<|e|>"], null, 1]}}}"#,
         ))],
         variables: map(r#"{"note": "<|e|>"}"#),
+        ..Conversation::default()
     };
     let rendered = model.template.render(&conversation, &model.tokenizer);
     let prompt = rendered.unwrap();

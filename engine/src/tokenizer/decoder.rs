@@ -10,23 +10,32 @@ use super::vocabulary::Vocabulary;
 #[derive(Debug)]
 pub(crate) struct TokenDecoder {
     vocabulary: Arc<Vocabulary>,
+    /// Control tokens that are written as they are spelt.
+    shown: Vec<u32>,
     /// Bytes that are not decoded yet: after each call the start of one character, three bytes at most.
     pending: Vec<u8>,
     text: String,
 }
 
 impl TokenDecoder {
-    pub(super) fn new(vocabulary: Arc<Vocabulary>) -> Self {
+    pub(super) fn new(vocabulary: Arc<Vocabulary>, shown: Vec<u32>) -> Self {
         Self {
             vocabulary,
+            shown,
             pending: Vec::new(),
             text: String::new(),
         }
     }
 
-    /// The characters that this token completes; nothing for a control token.
+    /// The characters that this token completes; nothing for a control token that is not shown.
     pub(crate) fn push(&mut self, id: u32) -> &str {
-        self.vocabulary.append_bytes(id, &mut self.pending);
+        match self.shown.contains(&id) {
+            true => {
+                let spelt = self.vocabulary.text(id).unwrap_or_default();
+                self.pending.extend_from_slice(spelt.as_bytes());
+            }
+            false => self.vocabulary.append_bytes(id, &mut self.pending),
+        }
         self.text.clear();
         let mut done = 0;
         loop {

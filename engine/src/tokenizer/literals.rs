@@ -42,9 +42,10 @@ impl Literals {
         })
     }
 
-    /// Whether this text is one of the tokens.
-    pub(crate) fn contain(&self, text: &str) -> bool {
-        self.texts.iter().any(|token| token == text)
+    /// The token of this text.
+    pub(crate) fn id(&self, text: &str) -> Option<u32> {
+        let at = self.texts.iter().position(|token| token == text)?;
+        Some(self.ids[at])
     }
 
     /// Cuts a text at the tokens in it.

@@ -45,7 +45,7 @@ fn assert_golden_and(tokenizer: &Tokenizer, golden: &str, restored: impl Fn(&str
 }
 
 fn decoded(tokenizer: &Tokenizer, ids: &[u32]) -> String {
-    let mut decoder = tokenizer.decoder();
+    let mut decoder = tokenizer.decoder(&[]);
     let mut text = String::new();
     for &id in ids {
         text += decoder.push(id);
@@ -228,7 +228,7 @@ fn characters_cut_between_tokens_are_held_back_until_they_are_whole() {
         text.len(),
         "the tiny vocabulary has a token for each byte"
     );
-    let mut decoder = tokenizer.decoder();
+    let mut decoder = tokenizer.decoder(&[]);
     let pieces: Vec<String> = ids.iter().map(|&id| decoder.push(id).to_owned()).collect();
     assert_eq!(&pieces[..5], ["", "", "", "😀", ""]);
     assert_eq!(pieces.concat(), text);
@@ -245,7 +245,7 @@ fn bytes_that_can_no_longer_become_a_character_are_replaced_at_once() {
         });
         spelt.unwrap()
     };
-    let mut decoder = tokenizer.decoder();
+    let mut decoder = tokenizer.decoder(&[]);
     assert_eq!(decoder.push(byte(0xf0)), "");
     assert_eq!(decoder.push(byte(0x9f)), "");
     assert_eq!(decoder.push(byte(b'a')), "\u{fffd}a");
@@ -256,10 +256,11 @@ fn bytes_that_can_no_longer_become_a_character_are_replaced_at_once() {
 #[test]
 fn control_tokens_and_unknown_ids_have_no_text() {
     let tokenizer = tiny();
-    let mut decoder = tokenizer.decoder();
+    let mut decoder = tokenizer.decoder(&[]);
     assert_eq!(decoder.push(1), "");
     assert_eq!(decoder.push(u32::MAX), "");
     assert_eq!(decoder.push(3), "<think>");
+    assert_eq!(tokenizer.decoder(&["<|im_start|>"]).push(1), "<|im_start|>");
     assert_eq!(tokenizer.token_text(1), Some("<|im_start|>"));
     assert_eq!(tokenizer.token_text(320), None);
     assert!(tokenizer.is_end(0) && tokenizer.is_end(2) && !tokenizer.is_end(1));

@@ -140,7 +140,7 @@ async fn follow(mut answer: Answer) -> io::Result<Turn> {
             }
         };
         match event {
-            Some(Event::Prefill { .. }) => {}
+            Some(Event::Prefill { .. } | Event::Called(_)) => {}
             Some(Event::Text(piece)) => {
                 stdout.write_all(piece.as_bytes())?;
                 stdout.flush()?;

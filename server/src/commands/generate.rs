@@ -72,7 +72,7 @@ fn follow(
     let mut text = String::new();
     for event in events {
         match event {
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Called(_) => {}
             Event::Text(piece) => {
                 output.write_all(piece.as_bytes())?;
                 output.flush()?;

@@ -47,7 +47,7 @@ async fn whole(reply: &Reply, mut answer: MeteredAnswer) -> Result<Response, Api
     let mut text = String::new();
     while let Some(event) = answer.next().await {
         match event {
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Called(_) => {}
             Event::Text(piece) => text.push_str(&piece),
             Event::Finished(completion) => {
                 return Ok(Json(reply.whole(text, completion)?).into_response());
@@ -87,7 +87,7 @@ impl Wire {
             return Vec::new();
         }
         match event {
-            Some(Event::Prefill { .. }) => Vec::new(),
+            Some(Event::Prefill { .. } | Event::Called(_)) => Vec::new(),
             Some(Event::Text(text)) => vec![self.chunk(self.reply.text(text))],
             Some(Event::Finished(completion)) => self.end(&completion),
             Some(Event::Failed(error)) => self.failure(&error.into()),

@@ -252,7 +252,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
     }
     GgufConfig::read(&gguf)?;
     if let Some(tokenizer) = Tokenizer::from_gguf(&gguf)? {
-        let mut decoder = tokenizer.decoder();
+        let mut decoder = tokenizer.decoder(&[]);
         for id in tokenizer.encode_raw("the <think> dog, 12 <|im_end|>") {
             decoder.push(id);
         }

@@ -1,0 +1,306 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+/// What a reader made of an answer: texts that follow each other as one, calls as their names and arguments.
+#[derive(Debug, PartialEq)]
+enum Read {
+    Text(String),
+    Call(String, String),
+}
+
+fn text(text: &str) -> Read {
+    Read::Text(text.to_owned())
+}
+
+fn call(name: &str, arguments: &str) -> Read {
+    Read::Call(name.to_owned(), arguments.to_owned())
+}
+
+fn offered(single_call: bool) -> Conversation {
+    let tool = |name| json!({ "type": "function", "function": { "name": name } });
+    Conversation {
+        tools: ["now", "add"].map(tool).to_vec(),
+        single_call,
+        ..Conversation::default()
+    }
+}
+
+fn events<'p>(
+    format: CallFormat,
+    pieces: impl IntoIterator<Item = &'p str>,
+    single: bool,
+) -> Vec<Event> {
+    let mut reader = CallReader::new(format, &offered(single), 7);
+    let pushed = pieces.into_iter().flat_map(|piece| reader.push(piece));
+    let mut events: Vec<Event> = pushed.collect();
+    events.extend(reader.finish());
+    events
+}
+
+fn merged(events: Vec<Event>) -> Vec<Read> {
+    let mut read = Vec::new();
+    for event in events {
+        match (event, read.last_mut()) {
+            (Event::Text(piece), Some(Read::Text(text))) => text.push_str(&piece),
+            (Event::Text(piece), _) => read.push(Read::Text(piece)),
+            (Event::Called(made), _) => {
+                let arguments = Value::Object(made.arguments).to_string();
+                read.push(Read::Call(made.name, arguments));
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+    read
+}
+
+/// What is read of an answer, however it comes.
+fn read(format: CallFormat, answer: &str) -> Vec<Read> {
+    let whole = merged(events(format, [answer], false));
+    let each = answer.split_inclusive(|_| true);
+    assert_eq!(merged(events(format, each, false)), whole, "{answer}");
+    for (cut, _) in answer.char_indices() {
+        let pieces = [&answer[..cut], &answer[cut..]];
+        let read = merged(events(format, pieces, false));
+        assert_eq!(read, whole, "cut at {cut}: {answer}");
+    }
+    whole
+}
+
+/// Answers that are text from end to end.
+fn assert_text(format: CallFormat, answers: &[&str]) {
+    for answer in answers {
+        assert_eq!(read(format, answer), [text(answer)]);
+    }
+}
+
+#[test]
+fn tagged_calls_are_told_from_the_text_around_them() {
+    let tagged = |answer: &str| read(CallFormat::Tagged, answer);
+    let now = r#"<tool_call>{"name": "now", "arguments": {}}</tool_call>"#;
+    assert_eq!(tagged(now), [call("now", "{}")]);
+    let add = "<tool_call>\n{\"arguments\": {\"b\": [1, \"</tool_call> \\\"}é\"], \"a\": {\"c\": null}}, \"name\": \"add\"}\n</tool_call>";
+    let added = || call("add", r#"{"b":[1,"</tool_call> \"}é"],"a":{"c":null}}"#);
+    assert_eq!(
+        tagged(&format!(" Let me see. \n\n{add}\n{now}\n")),
+        [text(" Let me see."), added(), call("now", "{}")]
+    );
+    assert_eq!(
+        tagged(&format!("{now}\nDone.\n")),
+        [call("now", "{}"), text("\nDone.\n")]
+    );
+    let unclosed = r#"<tool_call>{"name": "now", "arguments": {}}"#;
+    assert_eq!(tagged(unclosed), [call("now", "{}")]);
+    assert_eq!(
+        tagged(&format!("{unclosed}{add}")),
+        [call("now", "{}"), added()]
+    );
+    assert_eq!(
+        tagged(&format!("<tool_call>{{\"name\": {add}")),
+        [text("<tool_call>{\"name\": "), added()]
+    );
+}
+
+#[test]
+fn listed_calls_come_as_many_at_once() {
+    let listed = |answer: &str| read(CallFormat::Listed, answer);
+    assert_eq!(
+        listed(
+            r#"[TOOL_CALLS] [{"name": "now", "arguments": {}}, {"name": "add", "arguments": {"a": 1.50}, "id": "abcdefghi"}]"#
+        ),
+        [call("now", "{}"), call("add", r#"{"a":1.5}"#)]
+    );
+    assert_eq!(
+        listed(r#"Well: [TOOL_CALLS]{"name": "now", "arguments": {}}"#),
+        [text("Well:"), call("now", "{}")]
+    );
+}
+
+#[test]
+fn bare_calls_are_the_whole_answer() {
+    let bare = |answer: &str| read(CallFormat::Bare, answer);
+    let add = r#"{"type": "function", "name": "add", "parameters": {"a": "{"}}"#;
+    let added = || call("add", r#"{"a":"{"}"#);
+    for answer in [
+        add.to_owned(),
+        format!("\n {add}\n"),
+        format!("<|python_tag|>{add}"),
+    ] {
+        assert_eq!(bare(&answer), [added()]);
+    }
+    let more = [
+        format!("{add} is what I would call."),
+        format!("{add}\n{add}"),
+        format!("I call {add}"),
+    ];
+    assert_text(CallFormat::Bare, &more.each_ref().map(String::as_str));
+}
+
+#[test]
+fn what_is_no_call_of_an_offered_tool_stays_text() {
+    assert_text(
+        CallFormat::Tagged,
+        &[
+            " \n",
+            "1 < 2, <tool_, <tool_call>, </tool_call>",
+            "<tool_call>now()</tool_call>\n",
+            r#"<tool_call>{"name": "rm", "arguments": {}}</tool_call>"#,
+            r#" <tool_call> {"name": "now", "arguments": "{}"} </tool_call> "#,
+            r#"<tool_call>{"name": "now"}</tool_call>"#,
+            r#"<tool_call>{"name": "now", "arguments": {}, "parameters": {}}</tool_call>"#,
+            r#"<tool_call>{"name": "now", "arguments": {"#,
+            r#"<tool_call>{"name": "now", "arguments": {"a": "</tool_call>"#,
+            r#"<tool_call>{'name': 'now', 'arguments': {}}</tool_call>"#,
+            r#"<tool_call>[]</tool_call>"#,
+            r#"<tool_call>{"name": "now", "arguments": {]}}</tool_call>"#,
+            r#"{"name": "now", "arguments": {}}"#,
+        ],
+    );
+    assert_text(
+        CallFormat::Listed,
+        &[
+            "[TOOL_CALL",
+            "[TOOL_CALLS]",
+            r#"[TOOL_CALLS][{"name": "now", "arguments": {}}, {"name": "rm", "arguments": {}}]"#,
+            r#"[TOOL_CALLS][{"name": "now", "arguments": {}}"#,
+            r#"[{"name": "now", "arguments": {}}]"#,
+        ],
+    );
+    assert_text(
+        CallFormat::Bare,
+        &[
+            "<|python_tag|>now.call()",
+            "<|python",
+            "Hi",
+            "{ or [",
+            r#"{"answer": [1, 2]} "#,
+            r#"{"name": "rm", "parameters": {}}"#,
+            r#"{"name": "now", "parameters": {}"#,
+        ],
+    );
+}
+
+#[test]
+fn text_is_not_held_back_longer_than_it_may_begin_a_call() {
+    let mut reader = CallReader::new(CallFormat::Tagged, &offered(false), 0);
+    let mut shown = |piece| {
+        let events = reader.push(piece).into_iter();
+        let texts = events.map(|event| match event {
+            Event::Text(text) => text,
+            other => panic!("{other:?}"),
+        });
+        texts.collect::<String>()
+    };
+    assert_eq!(shown("one"), "one");
+    assert_eq!(shown(" two <"), " two");
+    assert_eq!(shown("tool"), "");
+    assert_eq!(shown("s> "), " <tools>");
+    assert_eq!(shown("<tool_call>"), "");
+    assert_eq!(shown(" x"), " <tool_call> x");
+}
+
+#[test]
+fn a_single_call_ends_the_answer() {
+    let answers = [
+        (
+            CallFormat::Tagged,
+            r#"a <tool_call>{"name": "now", "arguments": {}}</tool_call><tool_call>{"name": "now", "arguments": {}}"#,
+        ),
+        (
+            CallFormat::Listed,
+            r#"a [TOOL_CALLS][{"name": "now", "arguments": {}}, {"name": "add", "arguments": {}}] b"#,
+        ),
+        (
+            CallFormat::Bare,
+            r#"[{"name": "now", "parameters": {}}, {"name": "now", "parameters": {}}]"#,
+        ),
+    ];
+    for (format, answer) in answers {
+        for pieces in [vec![answer], answer.split_inclusive(|_| true).collect()] {
+            let mut read = merged(events(format, pieces, true));
+            assert_eq!(read.pop(), Some(call("now", "{}")), "{answer}");
+            assert!(read.is_empty() || read == [text("a")], "{answer}");
+        }
+    }
+}
+
+#[test]
+fn identifiers_are_nine_letters_and_digits_and_differ() {
+    let hundred = vec![r#"{"name": "now", "parameters": {}}"#; 100].join(",");
+    for entropy in [0, 61, 62_u64.pow(9) - 2, u64::MAX - 2] {
+        let mut reader = CallReader::new(CallFormat::Bare, &offered(false), entropy);
+        assert!(reader.push(&format!("[{hundred}]")).is_empty());
+        let calls = reader.finish().into_iter().map(|event| match event {
+            Event::Called(call) => call.id,
+            other => panic!("{other:?}"),
+        });
+        let ids: std::collections::BTreeSet<String> = calls.collect();
+        assert_eq!(ids.len(), 100);
+        for id in ids {
+            assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        }
+    }
+}
+
+#[test]
+fn hostile_answers_are_text_in_no_time() {
+    const MEGABYTE: usize = 1 << 20;
+    let deep = |opening: &str| format!("{opening}{}", "[".repeat(MEGABYTE));
+    for format in [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare] {
+        let opening = format.opening();
+        let long = |part: &str| part.repeat(MEGABYTE / part.len());
+        for answer in [
+            deep(opening),
+            format!("{}{}", deep(opening), "]".repeat(MEGABYTE)),
+            long(opening),
+            long(&format!("{opening}{{")),
+            format!("{opening}{{\"{}", "\\\"".repeat(MEGABYTE / 2)),
+            long(" "),
+            long(" ]\n"),
+        ] {
+            let bytes = answer.as_bytes().chunks(16);
+            let pieces = bytes.map(|bytes| std::str::from_utf8(bytes).unwrap());
+            for read in [
+                events(format, [answer.as_str()], false),
+                events(format, pieces, false),
+            ] {
+                assert!(merged(read) == [text(&answer)], "{:.40}", answer);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn pieces_make_no_difference(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<", "[", "]", "{", "}", "\"", "\\", ",", ";",
+                " ", "\n", "é", "text", r#"{"name": "now", "arguments": {}}"#, r#"{"name": "add", "parameters": {"a": [1]}}"#,
+            ]),
+            0..12,
+        ),
+        cuts in prop::collection::vec(0..200_usize, 0..6),
+    ) {
+        let answer = parts.concat();
+        let mut pieces = vec![answer.as_str()];
+        for cut in cuts {
+            let last = pieces[pieces.len() - 1];
+            if last.is_char_boundary(cut) {
+                let (head, tail) = last.split_at(cut);
+                pieces.pop();
+                pieces.extend([head, tail]);
+            }
+        }
+        for format in [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare] {
+            let whole = merged(events(format, [answer.as_str()], false));
+            let cut = merged(events(format, pieces.iter().copied(), false));
+            prop_assert_eq!(&whole, &cut);
+            // Nothing but blanks is lost of what is no call.
+            if !whole.iter().any(|read| matches!(read, Read::Call(..))) {
+                prop_assert_eq!(whole, if answer.is_empty() { vec![] } else { vec![text(&answer)] });
+            }
+        }
+    }
+}

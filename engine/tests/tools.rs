@@ -1,0 +1,166 @@
+//! Calls of tools from the conversation to the events, with models that always call, as three families write it.
+
+use std::path::Path;
+
+use futures::executor::block_on_stream;
+use nibble_engine::{
+    Conversation, Engine, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role,
+    Sampling, ToolCall, Turn,
+};
+use serde_json::{Map, Value, json};
+
+fn engine(name: &str) -> Engine {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    Engine::load(&LoadOptions {
+        model: fixtures.join(name),
+        threads: Some(1),
+        ..LoadOptions::default()
+    })
+    .expect("the model loads")
+}
+
+fn weather() -> Value {
+    json!({ "type": "function", "function": { "name": "weather", "description": "", "parameters": {} } })
+}
+
+fn now() -> Value {
+    json!({ "type": "function", "function": { "name": "now", "description": "", "parameters": {} } })
+}
+
+fn offering(tools: Vec<Value>) -> Conversation {
+    let content = "Weather?".to_owned();
+    let role = Role::User;
+    Conversation {
+        turns: vec![Turn::Said(Message { role, content })],
+        tools,
+        ..Conversation::default()
+    }
+}
+
+fn request(conversation: Conversation) -> Request {
+    Request {
+        prompt: Prompt::Chat(conversation),
+        sampling: Sampling::default(),
+        max_tokens: 100,
+        stop: Vec::new(),
+        usd_per_hour: 1.0,
+    }
+}
+
+/// The text, the calls, why the answer ended, and its number of tokens.
+fn ask(engine: &Engine, request: Request) -> (String, Vec<ToolCall>, FinishReason, usize) {
+    let (mut text, mut calls) = (String::new(), Vec::new());
+    for event in block_on_stream(engine.submit(request).expect("the request is accepted")) {
+        match event {
+            Event::Prefill { .. } => {}
+            Event::Text(piece) => text += &piece,
+            Event::Called(call) => calls.push(call),
+            Event::Finished(end) => return (text, calls, end.finish_reason, end.token_ids.len()),
+            Event::Failed(error) => panic!("{error}"),
+        }
+    }
+    panic!("the answer had no end");
+}
+
+fn zurich() -> Map<String, Value> {
+    Map::from_iter([("where".to_owned(), "Zürich".into())])
+}
+
+#[test]
+fn every_family_is_understood_also_where_its_marks_are_control_tokens() {
+    for (name, before, names) in [
+        ("caller_qwen.gguf", "Let me see.", &["weather", "now"][..]),
+        ("caller_mistral.gguf", "", &["weather", "now"]),
+        ("caller_llama.gguf", "", &["weather"]),
+    ] {
+        let engine = engine(name);
+        let conversation = offering(vec![weather(), now()]);
+        let (text, calls, reason, _) = ask(&engine, request(conversation.clone()));
+        assert_eq!(
+            (text.as_str(), reason),
+            (before, FinishReason::Stop),
+            "{name}"
+        );
+        let called: Vec<&str> = calls.iter().map(|call| call.name.as_str()).collect();
+        assert_eq!(called, names, "{name}");
+        assert_eq!(calls[0].arguments, zurich(), "{name}");
+
+        // What was called and returned can be laid out for the next answer.
+        let returned = calls.iter().map(|call| Turn::Returned {
+            content: "fine".into(),
+            call_id: Some(call.id.clone()),
+            name: None,
+        });
+        let mut round = conversation;
+        let content = text;
+        round.turns.push(Turn::Called {
+            content,
+            calls: calls.clone(),
+        });
+        round.turns.extend(returned);
+        engine.submit(request(round)).expect("it is laid out");
+    }
+}
+
+#[test]
+fn without_tools_an_answer_is_text_and_control_tokens_are_not_shown() {
+    for (name, expected) in [
+        ("caller_qwen.gguf", "Let me see.\n<tool_call>\n"),
+        ("caller_mistral.gguf", "[{\"name\": \"weather\""),
+        ("caller_llama.gguf", "{\"name\": \"weather\""),
+    ] {
+        let engine = engine(name);
+        let (text, calls, ..) = ask(&engine, request(offering(Vec::new())));
+        assert!(text.starts_with(expected) && calls.is_empty(), "{text}");
+    }
+    let (text, calls, ..) = ask(
+        &engine("caller_mistral.gguf"),
+        request(offering(vec![now()])),
+    );
+    assert!(
+        text.starts_with("[TOOL_CALLS][{") && calls.is_empty(),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_single_call_a_stop_text_and_the_limit_end_an_answer_and_lose_nothing() {
+    let engine = engine("caller_qwen.gguf");
+    let offered = || offering(vec![weather(), now()]);
+    let single = Conversation {
+        single_call: true,
+        ..offered()
+    };
+    let (_, calls, reason, tokens) = ask(&engine, request(single));
+    assert_eq!((calls.len(), reason, tokens), (1, FinishReason::Stop, 11));
+
+    let stopped = Request {
+        stop: vec!["rich".into()],
+        ..request(offered())
+    };
+    let (text, calls, reason, _) = ask(&engine, stopped);
+    let cut = "Let me see.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"where\": \"Zü";
+    assert_eq!(
+        (text.as_str(), calls.len(), reason),
+        (cut, 0, FinishReason::Stop)
+    );
+
+    let limited = Request {
+        max_tokens: 6,
+        ..request(offered())
+    };
+    let (text, calls, reason, _) = ask(&engine, limited);
+    let cut = "Let me see.\n<tool_call>\n{\"name\": \"";
+    assert_eq!(
+        (text.as_str(), calls.len(), reason),
+        (cut, 0, FinishReason::Length)
+    );
+}
+
+#[test]
+fn a_template_that_reads_no_tools_refuses_them_by_the_models_name() {
+    let engine = engine("tiny.gguf");
+    let error = engine.submit(request(offering(vec![now()]))).unwrap_err();
+    let expected = "the chat template of `tiny` does not read tools";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
