@@ -25,6 +25,7 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 /// Four times the text of a full 128k-token context.
 const MAX_BODY_BYTES: usize = 2 << 20;

@@ -4,14 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{Answer, Completion, Error, Event, FinishReason, ModelInfo, Request, Sampling};
+use nibble_engine::{
+    Answer, Completion, Error, Event, FinishReason, ModelInfo, Request, Sampling, ToolCall,
+};
 
 use crate::generator::Generator;
 
-/// Answers every request with the same pieces, one every `pause`.
+/// Answers every request with the same pieces, one every `pause`, and the same calls.
 pub(crate) struct Scripted {
     info: ModelInfo,
     pieces: Vec<String>,
+    calls: Vec<ToolCall>,
     pause: Duration,
 }
 
@@ -36,7 +39,15 @@ impl Scripted {
         Self {
             info,
             pieces: pieces.iter().map(ToString::to_string).collect(),
+            calls: Vec::new(),
             pause,
+        }
+    }
+
+    pub(crate) fn calling(pieces: &[&str], calls: Vec<ToolCall>) -> Self {
+        Self {
+            calls,
+            ..Self::new(pieces, Duration::ZERO)
         }
     }
 }
@@ -49,7 +60,7 @@ impl Generator for Scripted {
     fn submit(&self, request: Request) -> Result<Answer, Error> {
         request.sampling.check()?;
         let (sender, answer) = Answer::channel();
-        let (pieces, pause) = (self.pieces.clone(), self.pause);
+        let (pieces, calls, pause) = (self.pieces.clone(), self.calls.clone(), self.pause);
         thread::spawn(move || {
             sender.send(Event::Prefill { done: 0, total: 10 });
             sender.send(Event::Prefill {
@@ -73,6 +84,9 @@ impl Generator for Scripted {
                 }
                 tokens.push(u32::try_from(tokens.len()).expect("a script is short"));
                 sender.send(Event::Text(piece));
+            }
+            for call in calls {
+                sender.send(Event::Called(call));
             }
             let metrics = Metrics {
                 time_to_first_token_s: Some(0.25),

@@ -44,13 +44,14 @@ pub(super) async fn complete(
 }
 
 async fn whole(reply: &Reply, mut answer: MeteredAnswer) -> Result<Response, ApiError> {
-    let mut text = String::new();
+    let (mut text, mut calls) = (String::new(), Vec::new());
     while let Some(event) = answer.next().await {
         match event {
-            Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Prefill { .. } => {}
             Event::Text(piece) => text.push_str(&piece),
+            Event::Called(call) => calls.push(call),
             Event::Finished(completion) => {
-                return Ok(Json(reply.whole(text, completion)?).into_response());
+                return Ok(Json(reply.whole(text, calls, completion)?).into_response());
             }
             Event::Failed(error) => return Err(error.into()),
         }
@@ -62,6 +63,7 @@ fn streamed(reply: Reply, answer: MeteredAnswer, include_usage: bool) -> Respons
     let mut wire = Wire {
         reply,
         include_usage,
+        calls: 0,
         ended: false,
     };
     let role = wire.chunk(wire.reply.role());
@@ -78,6 +80,8 @@ fn streamed(reply: Reply, answer: MeteredAnswer, include_usage: bool) -> Respons
 struct Wire {
     reply: Reply,
     include_usage: bool,
+    /// Calls of tools so far.
+    calls: usize,
     ended: bool,
 }
 
@@ -87,8 +91,13 @@ impl Wire {
             return Vec::new();
         }
         match event {
-            Some(Event::Prefill { .. } | Event::Called(_)) => Vec::new(),
+            Some(Event::Prefill { .. }) => Vec::new(),
             Some(Event::Text(text)) => vec![self.chunk(self.reply.text(text))],
+            Some(Event::Called(call)) => {
+                let index = self.calls;
+                self.calls += 1;
+                vec![self.chunk(self.reply.call(call, index))]
+            }
             Some(Event::Finished(completion)) => self.end(&completion),
             Some(Event::Failed(error)) => self.failure(&error.into()),
             None => self.failure(&Error::Stopped.into()),
@@ -96,7 +105,7 @@ impl Wire {
     }
 
     fn end(&mut self, completion: &Completion) -> Vec<sse::Event> {
-        let end = match self.reply.end(completion) {
+        let end = match self.reply.end(completion, self.calls > 0) {
             Ok(end) => self.chunk(end),
             Err(error) => return self.failure(&error),
         };

@@ -1,17 +1,37 @@
 //! The messages of a chat completion, in both forms that OpenAI's clients send: a string, or an array of parts.
 
-use nibble_engine::{Message, Role};
+use nibble_engine::{Message, Role, ToolCall, Turn};
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::tools::check_name;
 use crate::error::ApiError;
+
+/// Of one message; as many as there may be tools.
+const MAX_CALLS: usize = 128;
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
 pub(super) struct WireMessage {
     role: String,
     content: Option<Content>,
-    tool_calls: Option<Value>,
+    tool_calls: Option<Vec<WireCall>>,
+    tool_call_id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct WireCall {
+    id: String,
+    function: WireFunction,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct WireFunction {
+    name: String,
+    /// A JSON object.
+    arguments: String,
 }
 
 #[derive(Deserialize)]
@@ -29,8 +49,8 @@ struct Part {
 }
 
 /// # Errors
-/// Status 400 that names the first message or part that cannot be used.
-pub(super) fn conversation(messages: Vec<WireMessage>) -> Result<Vec<Message>, ApiError> {
+/// Status 400 that names the first message, part or call that cannot be used.
+pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
     if messages.is_empty() {
         return Err(ApiError::invalid_field(
             "messages",
@@ -45,31 +65,83 @@ pub(super) fn conversation(messages: Vec<WireMessage>) -> Result<Vec<Message>, A
 }
 
 impl WireMessage {
-    fn checked(self, at: &str) -> Result<Message, ApiError> {
-        let field = format!("{at}.role");
+    fn checked(self, at: &str) -> Result<Turn, ApiError> {
+        let field = format!("{at}.content");
+        let calls = self.tool_calls.unwrap_or_default();
         let role = match self.role.as_str() {
-            "system" | "developer" => Role::System,
-            "user" => Role::User,
-            "assistant" => Role::Assistant,
-            "tool" | "function" => {
-                let message = format!("`{field}`: results of tools are not supported");
+            "assistant" if !calls.is_empty() => {
+                let content = self.content.map(|content| text(Some(content), &field));
+                let content = content.transpose()?.unwrap_or_default();
+                let calls = checked_calls(calls, &format!("{at}.tool_calls"))?;
+                return Ok(Turn::Called { content, calls });
+            }
+            _ if !calls.is_empty() => {
+                let field = format!("{at}.tool_calls");
+                let message = format!("`{field}`: only the `assistant` calls tools");
                 return Err(ApiError::invalid_field(field, message));
             }
-            other => {
-                let message = format!(
-                    "`{field}` must be `system`, `developer`, `user` or `assistant`, found `{other}`"
-                );
-                return Err(ApiError::invalid_field(field, message));
+            "tool" => {
+                if self.tool_call_id.is_none() {
+                    let field = format!("{at}.tool_call_id");
+                    let message =
+                        format!("`{field}` must name the call of this result, found nothing");
+                    return Err(ApiError::invalid_field(field, message));
+                }
+                return Ok(Turn::Returned {
+                    content: text(self.content, &field)?,
+                    call_id: self.tool_call_id,
+                    name: self.name,
+                });
             }
+            role => role_named(role, at)?,
         };
-        let has_calls = |calls: &Value| calls.as_array().is_none_or(|calls| !calls.is_empty());
-        if self.tool_calls.as_ref().is_some_and(has_calls) {
-            let field = format!("{at}.tool_calls");
-            let message = format!("`{field}`: calls of tools are not supported");
-            return Err(ApiError::invalid_field(field, message));
+        let content = text(self.content, &field)?;
+        Ok(Turn::Said(Message { role, content }))
+    }
+}
+
+fn role_named(name: &str, at: &str) -> Result<Role, ApiError> {
+    match name {
+        "system" | "developer" => Ok(Role::System),
+        "user" => Ok(Role::User),
+        "assistant" => Ok(Role::Assistant),
+        other => {
+            let field = format!("{at}.role");
+            let message = format!(
+                "`{field}` must be `system`, `developer`, `user`, `assistant` or `tool`, found `{other}`"
+            );
+            Err(ApiError::invalid_field(field, message))
         }
-        let content = text(self.content, &format!("{at}.content"))?;
-        Ok(Message { role, content })
+    }
+}
+
+fn checked_calls(calls: Vec<WireCall>, field: &str) -> Result<Vec<ToolCall>, ApiError> {
+    if calls.len() > MAX_CALLS {
+        let found = calls.len();
+        let message = format!("`{field}` must have at most {MAX_CALLS} calls, found {found}");
+        return Err(ApiError::invalid_field(field, message));
+    }
+    calls
+        .into_iter()
+        .enumerate()
+        .map(|(at, call)| call.checked(&format!("{field}[{at}].function")))
+        .collect()
+}
+
+impl WireCall {
+    fn checked(self, field: &str) -> Result<ToolCall, ApiError> {
+        let WireFunction { name, arguments } = self.function;
+        check_name(&name, &format!("{field}.name"))?;
+        let arguments = serde_json::from_str(&arguments).map_err(|reason| {
+            let field = format!("{field}.arguments");
+            let message = format!("`{field}` must be the text of a JSON object: {reason}");
+            ApiError::invalid_field(field, message)
+        })?;
+        Ok(ToolCall {
+            id: self.id,
+            name,
+            arguments,
+        })
     }
 }
 

@@ -4,11 +4,12 @@
 //! context. `max_completion_tokens` outranks `max_tokens`. `model` may be absent; a name other than that of the
 //! loaded model is refused, as Ollama and vLLM do, since an answer by another model than the one asked for misleads.
 
-use nibble_engine::{ModelInfo, Prompt, Request, Sampling};
+use nibble_engine::{Conversation, ModelInfo, Prompt, Request, Sampling};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::message::{WireMessage, conversation};
+use super::message::{WireMessage, turns};
+use super::tools::{WireTool, offered};
 use crate::error::ApiError;
 
 /// OpenAI's limit.
@@ -27,6 +28,9 @@ pub(super) struct ChatCompletion {
 struct Wire {
     model: Option<String>,
     messages: Vec<WireMessage>,
+    tools: Option<Vec<WireTool>>,
+    tool_choice: Option<Value>,
+    parallel_tool_calls: Option<bool>,
     temperature: Option<f32>,
     top_p: Option<f32>,
     top_k: Option<i64>,
@@ -62,7 +66,7 @@ impl ChatCompletion {
         info: &ModelInfo,
         usd_per_hour: f64,
     ) -> Result<Self, ApiError> {
-        let wire = read(body)?;
+        let mut wire = read(body)?;
         refuse_unsupported(&wire.others)?;
         match wire.model.as_deref() {
             None | Some("") => {}
@@ -75,10 +79,18 @@ impl ChatCompletion {
             .as_ref()
             .and_then(|options| options.include_usage)
             .unwrap_or(false);
+        let conversation = Conversation {
+            tools: offered(wire.tools.take(), wire.tool_choice.as_ref())?,
+            single_call: wire.parallel_tool_calls == Some(false),
+            ..Conversation::default()
+        };
         let request = Request {
             sampling: wire.sampling(info.sampling)?,
             max_tokens: wire.max_tokens()?.unwrap_or(info.context),
-            prompt: Prompt::Chat(conversation(wire.messages)?.into()),
+            prompt: Prompt::Chat(Conversation {
+                turns: turns(wire.messages)?,
+                ..conversation
+            }),
             stop: stops(wire.stop)?,
             usd_per_hour,
         };
@@ -197,8 +209,8 @@ fn refuse_unsupported(others: &Map<String, Value>) -> Result<(), ApiError> {
             "modalities" => *value == serde_json::json!(["text"]),
             "logprobs" => *value == false,
             "logit_bias" => value.as_object().is_some_and(Map::is_empty),
-            "tools" | "functions" => value.as_array().is_some_and(Vec::is_empty),
-            "tool_choice" | "function_call" => value == "none" || value == "auto",
+            "functions" => value.as_array().is_some_and(Vec::is_empty),
+            "function_call" => value == "none" || value == "auto",
             "top_logprobs" | "audio" | "web_search_options" => false,
             _ => true,
         };

@@ -3,8 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{Completion, FinishReason};
+use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -39,8 +40,29 @@ struct WholeChoice {
 #[derive(Serialize)]
 struct AssistantMessage {
     role: &'static str,
-    content: String,
+    /// Null where there are calls alone.
+    content: Option<String>,
     refusal: Option<()>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall>,
+}
+
+/// A call of a tool, in a chunk with its place among all of the message.
+#[derive(Serialize)]
+struct WireCall {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: CalledFunction,
+}
+
+#[derive(Serialize)]
+struct CalledFunction {
+    name: String,
+    /// A JSON object, as text.
+    arguments: String,
 }
 
 /// One event of a streamed reply.
@@ -73,6 +95,8 @@ struct Delta {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall>,
 }
 
 /// Tokens that went in and came out.
@@ -103,8 +127,10 @@ impl Reply {
     pub(super) fn whole(
         &self,
         content: String,
+        calls: Vec<ToolCall>,
         completion: Completion,
     ) -> Result<Whole<'_>, ApiError> {
+        let finish_reason = finish_reason(&completion, !calls.is_empty())?;
         Ok(Whole {
             id: &self.id,
             object: "chat.completion",
@@ -114,11 +140,15 @@ impl Reply {
                 index: 0,
                 message: AssistantMessage {
                     role: "assistant",
-                    content,
+                    content: Some(content).filter(|text| calls.is_empty() || !text.is_empty()),
                     refusal: None,
+                    tool_calls: calls
+                        .into_iter()
+                        .map(|call| WireCall::new(call, None))
+                        .collect(),
                 },
                 logprobs: None,
-                finish_reason: finish_reason(&completion)?,
+                finish_reason,
             }],
             usage: Usage::of(&completion),
             nibble: completion.metrics,
@@ -130,6 +160,7 @@ impl Reply {
         let delta = Delta {
             role: Some("assistant"),
             content: Some(String::new()),
+            ..Delta::default()
         };
         self.chunk(delta, None)
     }
@@ -142,12 +173,22 @@ impl Reply {
         self.chunk(delta, None)
     }
 
-    /// The last chunk of the choice: why it ended, and our figures.
+    /// A call of a tool, behind `index` others.
+    pub(super) fn call(&self, call: ToolCall, index: usize) -> Chunk<'_> {
+        let delta = Delta {
+            tool_calls: vec![WireCall::new(call, Some(index))],
+            ..Delta::default()
+        };
+        self.chunk(delta, None)
+    }
+
+    /// The last chunk of the choice: why it ended, and our figures. `called` says whether there were calls.
     ///
     /// # Errors
     /// As [`Reply::whole`].
-    pub(super) fn end(&self, completion: &Completion) -> Result<Chunk<'_>, ApiError> {
-        let mut chunk = self.chunk(Delta::default(), Some(finish_reason(completion)?));
+    pub(super) fn end(&self, completion: &Completion, called: bool) -> Result<Chunk<'_>, ApiError> {
+        let reason = finish_reason(completion, called)?;
+        let mut chunk = self.chunk(Delta::default(), Some(reason));
         chunk.nibble = Some(completion.metrics.clone());
         Ok(chunk)
     }
@@ -186,6 +227,20 @@ impl Chunk<'_> {
     }
 }
 
+impl WireCall {
+    fn new(call: ToolCall, index: Option<usize>) -> Self {
+        Self {
+            index,
+            id: call.id,
+            kind: "function",
+            function: CalledFunction {
+                name: call.name,
+                arguments: Value::Object(call.arguments).to_string(),
+            },
+        }
+    }
+}
+
 impl Usage {
     fn of(completion: &Completion) -> Self {
         let completion_tokens = completion.token_ids.len();
@@ -200,8 +255,9 @@ impl Usage {
     }
 }
 
-fn finish_reason(completion: &Completion) -> Result<&'static str, ApiError> {
+fn finish_reason(completion: &Completion, called: bool) -> Result<&'static str, ApiError> {
     match completion.finish_reason {
+        FinishReason::Stop if called => Ok("tool_calls"),
         FinishReason::Stop => Ok("stop"),
         FinishReason::Length => Ok("length"),
         FinishReason::Cancelled => Err(ApiError::unavailable(
