@@ -1,5 +1,6 @@
-"""OpenAI's own Python client against a running server, with the default model."""
+"""OpenAI's own Python client against running servers: with the default model, and with one that always calls tools."""
 
+import json
 import os
 import threading
 
@@ -7,12 +8,32 @@ import openai
 import pytest
 
 QUESTION = [{"role": "user", "content": "What is 2 + 2?"}]
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather now",
+            "parameters": {"type": "object", "properties": {"where": {"type": "string"}}},
+        },
+    },
+    {"type": "function", "function": {"name": "now"}},
+]
+
+
+def client_of(variable):
+    url = os.environ[variable]
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
 
 
 @pytest.fixture(scope="module")
 def client():
-    url = os.environ["NIBBLE_URL"]
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    return client_of("NIBBLE_URL")
+
+
+@pytest.fixture(scope="module")
+def caller():
+    return client_of("NIBBLE_CALLER_URL")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +111,44 @@ def test_errors_arrive_as_the_clients_exceptions(client, model):
             model=model, messages=[{"role": "user", "content": "word " * 20_000}]
         )
     assert "context" in refused.value.message
+
+
+def test_calls_of_tools_come_whole_and_streamed_and_go_back(caller):
+    settings = {"model": caller.models.list().data[0].id, "tools": TOOLS, "temperature": 0}
+    (choice,) = caller.chat.completions.create(messages=QUESTION, **settings).choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content == "Let me see."
+    weather, now = choice.message.tool_calls
+    assert (weather.function.name, json.loads(weather.function.arguments)) == (
+        "weather",
+        {"where": "Zürich"},
+    )
+    assert (now.function.name, now.function.arguments) == ("now", "{}")
+
+    with caller.chat.completions.stream(messages=QUESTION, **settings) as stream:
+        streamed = stream.get_final_completion().choices[0]
+    assert streamed.finish_reason == "tool_calls"
+    assert streamed.message.content == choice.message.content
+    functions = [(call.function.name, call.function.arguments) for call in (weather, now)]
+    assert [(c.function.name, c.function.arguments) for c in streamed.message.tool_calls] == functions
+
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": "fine"} for call in (weather, now)
+    ]
+    messages = [*QUESTION, choice.message, *results]
+    reply = caller.chat.completions.create(messages=messages, **settings)
+    assert reply.choices[0].finish_reason == "tool_calls"
+
+
+def test_tools_are_refused_where_the_model_cannot_read_them(client, caller, model):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=model, messages=QUESTION, tools=TOOLS)
+    assert model in refused.value.message
+    with pytest.raises(openai.BadRequestError) as refused:
+        caller.chat.completions.create(
+            model="caller_qwen", messages=QUESTION, tools=TOOLS, tool_choice="required"
+        )
+    assert refused.value.param == "tool_choice"
 
 
 def test_a_client_that_goes_away_frees_the_model(client, model):
