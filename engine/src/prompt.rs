@@ -17,10 +17,11 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use minijinja::Value;
 use minijinja::value::Serde;
-use minijinja::{Environment, Value};
 
 use self::guard::Guarded;
+use self::jinja::Template;
 use self::tools::Tools;
 use crate::Error;
 use crate::conversation::Conversation;
@@ -29,13 +30,12 @@ use crate::tokenizer::Tokenizer;
 /// The one layout that several families share, for files without a template whose vocabulary has its tokens.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + \
                       '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-const TEMPLATE: &str = "chat template";
 
 /// The template of one model.
 #[derive(Debug)]
 pub(crate) struct ChatTemplate {
     /// Compiled, or why there is none: a model without a usable template still continues raw text.
-    environment: Result<Environment<'static>, String>,
+    template: Result<Template, String>,
     source: String,
     /// What it makes of tools, from when somebody asks.
     tools: OnceLock<Tools>,
@@ -87,8 +87,8 @@ impl ChatTemplate {
         Self {
             source: source.clone().unwrap_or_default(),
             tools: OnceLock::new(),
-            environment: source.and_then(|source| {
-                jinja::environment(TEMPLATE, source).map_err(|why| {
+            template: source.and_then(|source| {
+                Template::compile(source).map_err(|why| {
                     format!("the model's chat template cannot be used (`--raw` can): {why}")
                 })
             }),
@@ -108,16 +108,15 @@ impl ChatTemplate {
                 "`messages` must hold at least one message, found none".into(),
             ));
         }
-        let environment = self.environment.as_ref();
-        let environment = environment.map_err(|why| Error::Request(why.clone()))?;
+        let template = self.template.as_ref();
+        let template = template.map_err(|why| Error::Request(why.clone()))?;
         let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
         let mark = guarded.mark;
-        let text =
-            jinja::render(environment, TEMPLATE, || self.values(guarded)).map_err(|why| {
-                Error::Request(format!(
-                    "the model's chat template refuses the conversation: {why}"
-                ))
-            })?;
+        let text = template.render(self.values(guarded)).map_err(|why| {
+            Error::Request(format!(
+                "the model's chat template refuses the conversation: {why}"
+            ))
+        })?;
         Ok(RenderedPrompt { text, mark })
     }
 

@@ -1,6 +1,11 @@
 //! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and three functions of their own.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
@@ -18,52 +23,75 @@ const STACK_BYTES: usize = 256 << 20;
 /// What is written at once may be long although its parts are few, because a list may hold another one twice, and so on.
 const MAX_WRITTEN_BYTES: usize = 4 << 20;
 
-/// An environment that holds one compiled template.
-pub(super) fn environment(
-    name: &'static str,
-    source: String,
-) -> Result<Environment<'static>, Error> {
-    let mut environment = Environment::new();
-    environment.set_fuel(Some(FUEL));
-    // Or an error describes every value in reach, however large.
-    environment.set_debug(false);
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()?;
-    environment.set_syntax(syntax);
-    environment.set_unknown_method_callback(python_method);
-    environment.add_filter("tojson", to_json);
-    environment.add_function("raise_exception", raise_exception);
-    environment.add_function("strftime_now", strftime_now);
-    environment.add_template_owned(name, source)?;
-    Ok(environment)
+/// After this long a rendering is given up. [`FUEL`] is used up in a second, but comparing lists that hold lists twice, and
+/// so on, is one step and may take for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NAME: &str = "chat template";
+
+/// A compiled template.
+#[derive(Debug)]
+pub(super) struct Template {
+    environment: Arc<Environment<'static>>,
+    /// Whether a rendering was given up. Its thread cannot be ended, so there shall be no second one.
+    given_up: AtomicBool,
 }
 
-/// Renders the template under all limits, or says why not. `values` makes what it is given.
-pub(super) fn render(
-    environment: &Environment<'static>,
-    name: &str,
-    values: impl FnOnce() -> Value + Send,
-) -> Result<String, String> {
-    let rendering = || {
-        let mut text = BoundedWriter::default();
-        let rendered = environment
-            .get_template(name)
-            .and_then(|template| template.render_captured_to(values(), &mut text).map(drop));
-        // Not the error itself: it may hold the template's values, and they have to be freed on this thread.
-        rendered.map_err(|error| reason(&error))?;
-        String::from_utf8(text.0).map_err(|why| why.to_string())
-    };
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
+impl Template {
+    pub(super) fn compile(source: String) -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        // Or an error describes every value in reach, however large.
+        environment.set_debug(false);
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?;
+        environment.set_syntax(syntax);
+        environment.set_unknown_method_callback(python_method);
+        environment.add_filter("tojson", to_json);
+        environment.add_function("raise_exception", raise_exception);
+        environment.add_function("strftime_now", strftime_now);
+        environment.add_template_owned(NAME, source)?;
+        Ok(Self {
+            environment: Arc::new(environment),
+            given_up: AtomicBool::new(false),
+        })
+    }
+
+    /// Renders the template under all limits, or says why not.
+    pub(super) fn render(&self, values: Value) -> Result<String, String> {
+        let endless = || format!("it did not come to an end within {} s", PATIENCE.as_secs());
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(endless());
+        }
+        let environment = Arc::clone(&self.environment);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::Builder::new()
             .name("template".into())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, rendering)
-            .map_err(|why| format!("no thread to render it on: {why}"))?
-            .join()
-            .map_err(|_| "the template engine failed".to_owned())?
-    })
+            // Nobody waits for what was given up.
+            .spawn(move || drop(sender.send(rendered(&environment, values))))
+            .map_err(|why| format!("no thread to render it on: {why}"))?;
+        receiver.recv_timeout(PATIENCE).unwrap_or_else(|why| {
+            Err(match why {
+                RecvTimeoutError::Disconnected => "the template engine failed".to_owned(),
+                RecvTimeoutError::Timeout => {
+                    self.given_up.store(true, Ordering::Relaxed);
+                    endless()
+                }
+            })
+        })
+    }
+}
+
+/// Not the error itself: it may hold the template's values, and they have to be freed on the thread with the large stack.
+fn rendered(environment: &Environment<'static>, values: Value) -> Result<String, String> {
+    let mut text = BoundedWriter::default();
+    let rendered = environment
+        .get_template(NAME)
+        .and_then(|template| template.render_captured_to(values, &mut text).map(drop));
+    rendered.map_err(|error| reason(&error))?;
+    String::from_utf8(text.0).map_err(|why| why.to_string())
 }
 
 /// What the template says itself where it raised the error, else what the engine says.

@@ -304,6 +304,23 @@ fn a_template_can_neither_run_for_ever_nor_eat_memory() {
     }
 }
 
+/// The thread goes on until the tests end.
+#[test]
+fn a_rendering_that_does_not_come_to_an_end_is_given_up_for_good() {
+    let twice = "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}";
+    let template = format!(
+        "{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range(33) %}}{twice}{{% endfor %}}{{{{ ns.x == ns.y }}}}"
+    );
+    let model = Model::with_template(Some(&template), &["<e>"]);
+    for _ in 0..2 {
+        let message = model.text(&[(Role::User, "u")]).unwrap_err();
+        assert!(
+            message.contains("did not come to an end within 10 s"),
+            "{message}"
+        );
+    }
+}
+
 #[test]
 fn without_a_template_chatml_is_used_where_the_vocabulary_has_it() {
     let model = Model::with_template(None, &["<|im_start|>", "<|im_end|>"]);
