@@ -1,5 +1,5 @@
-//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: files, and answers of a model. An input may be refused; it must not panic, hang, or
-//! take memory out of proportion.
+//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: files, and answers of a model. An input may be refused;
+//! it must not panic, hang, or take memory out of proportion.
 //!
 //! Where a target is made of several files, they stand behind each other with a byte between that no UTF-8 has.
 
