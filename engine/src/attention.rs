@@ -9,14 +9,11 @@ mod plan;
 
 use std::ops::Range;
 
-use half::f16;
-
 pub(crate) use self::plan::SequenceRows;
 use self::plan::{Group, Plan};
-use crate::config::MAX_HEAD_DIM;
 use crate::kernel::Kernel;
 pub(crate) use crate::kv::KEY_BLOCK;
-use crate::kv::{HeadCache, KvCache};
+use crate::kv::{HeadCache, KvBlock};
 use crate::threads::{Parts, Pool};
 
 /// Positions after which a task may end.
@@ -47,8 +44,14 @@ pub(crate) struct Span<'a> {
     pub(crate) rows: &'a [QueryRow<'a>],
     /// The first position.
     pub(crate) start: usize,
-    /// Blocks of keys and of values.
-    pub(crate) blocks: &'a [(&'a [f16], &'a [f16])],
+    /// Its blocks.
+    pub(crate) blocks: &'a [KvBlock<'a>],
+    /// The block that will be read after these, if it is known.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "other kernels do not ask for it ahead")
+    )]
+    pub(crate) ahead: Option<KvBlock<'a>>,
     pub(crate) head_dim: usize,
     /// Factor of the scores, `1 / sqrt(head_dim)`.
     pub(crate) scale: f32,
@@ -139,7 +142,7 @@ pub(crate) struct Heads {
 
 impl Heads {
     /// Query heads that share a KV head.
-    fn shared(self) -> usize {
+    pub(crate) fn shared(self) -> usize {
         self.heads / self.kv_heads
     }
 
@@ -187,6 +190,11 @@ impl Attention {
             self.partials.resize(self.partials.len().max(partials), 0.0);
             self.scratch.resize(self.scratch.len().max(scratch), 0.0);
         }
+    }
+
+    /// The new tokens of each sequence of the batch.
+    pub(crate) fn sequences(&self) -> &[SequenceRows] {
+        &self.sequences
     }
 
     /// Attention of every row of the batch in one layer; `caches` gives the layer's heads of a sequence, `queries` and
@@ -237,15 +245,23 @@ impl Attention {
                     sequence: &sequences[group.sequence],
                     queries,
                 };
-                let heads = caches(group.sequence);
+                let cache = |group: &Group| &caches(group.sequence)[group.kv_head];
+                let next = tasks.get(task + 1);
+                let ahead = next
+                    .and_then(|(group, spans)| first_block(cache(&groups[*group]), spans.start));
+                let spans = Spans {
+                    range: spans.clone(),
+                    cache: cache(group),
+                    ahead,
+                };
                 if *shared {
                     // SAFETY: each task has a partial of its own.
                     let buffer =
                         unsafe { partials.part(task * partial_len..(task + 1) * partial_len) };
-                    job.spans(&heads[group.kv_head], spans.clone(), scratch, buffer);
+                    job.spans(&spans, scratch, buffer);
                 } else {
                     let (scratch, buffer) = scratch.split_at_mut(scratch_len - partial_len);
-                    job.spans(&heads[group.kv_head], spans.clone(), scratch, buffer);
+                    job.spans(&spans, scratch, buffer);
                     // SAFETY: this task alone computes these rows.
                     unsafe { job.finish(&partial(buffer, group.rows.len(), head_dim), &out) };
                 }
@@ -280,6 +296,19 @@ fn scratch_len(head_dim: usize) -> usize {
     KEY_BLOCK * head_dim + 2 * partial_len(head_dim)
 }
 
+/// The first block of a span.
+fn first_block(cache: &HeadCache, span: usize) -> Option<KvBlock<'_>> {
+    cache.blocks(span * SPAN, span * SPAN + 1).next()
+}
+
+/// Spans of one KV head that a task does.
+struct Spans<'a> {
+    range: Range<usize>,
+    cache: &'a HeadCache,
+    /// The first block of the next task, which the same thread may do.
+    ahead: Option<KvBlock<'a>>,
+}
+
 /// One group at work.
 struct Job<'a> {
     kernel: &'static Kernel,
@@ -302,13 +331,7 @@ impl Job<'_> {
     }
 
     /// Computes the spans one after the other and merges them into `merged`.
-    fn spans(
-        &self,
-        cache: &HeadCache,
-        spans: Range<usize>,
-        scratch: &mut [f32],
-        merged: &mut [f32],
-    ) {
+    fn spans(&self, spans: &Spans<'_>, scratch: &mut [f32], merged: &mut [f32]) {
         let (head_dim, rows) = (self.shape.head_dim, self.group.rows.len());
         let mut query_rows = [QueryRow::default(); ROWS];
         for (query_row, row) in query_rows.iter_mut().zip(self.group.rows.clone()) {
@@ -324,21 +347,27 @@ impl Job<'_> {
         let (first, last) = (query_rows[0].start, query_rows[rows - 1].end);
         let (wide, buffer) = scratch.split_at_mut(KEY_BLOCK * head_dim);
         let mut blocks = [(&[][..], &[][..]); SPAN / KEY_BLOCK];
-        for span in spans.clone() {
+        for span in spans.range.clone() {
             // Blocks that no row sees would change nothing.
             let start = (span * SPAN).max(first / KEY_BLOCK * KEY_BLOCK);
-            let stored = cache.blocks(start, last.min((span + 1) * SPAN));
-            for (pair, block) in blocks.iter_mut().zip(stored) {
-                *pair = block.split_at(KEY_BLOCK * head_dim);
+            let stored = spans.cache.blocks(start, last.min((span + 1) * SPAN));
+            let count = stored.len();
+            for (block, stored) in blocks.iter_mut().zip(stored) {
+                *block = stored;
             }
+            let ahead = match span + 1 < spans.range.end {
+                true => first_block(spans.cache, span + 1),
+                false => spans.ahead,
+            };
             let work = Span {
                 rows: query_rows,
                 start,
-                blocks: &blocks[..stored.len()],
+                blocks: &blocks[..count],
+                ahead,
                 head_dim,
                 scale: 1.0 / (head_dim as f32).sqrt(),
             };
-            if span == spans.start {
+            if span == spans.range.start {
                 self.kernel
                     .attend(&work, wide, &mut partial(merged, rows, head_dim));
             } else {
@@ -363,48 +392,4 @@ impl Job<'_> {
             }
         }
     }
-}
-
-/// Rotates the keys of new tokens and stores them with their values, in parallel over the KV heads.
-pub(crate) fn store(
-    pool: &mut Pool,
-    kernel: &'static Kernel,
-    cache: &mut KvCache,
-    layer: usize,
-    rows: &NewRows<'_>,
-) {
-    /// Rows below which a barrier costs more than it saves.
-    const FEW: usize = 16;
-    let tokens = rows.angles.len() / rows.head_dim;
-    let heads = cache.layer_mut(layer);
-    let count = heads.len();
-    let heads = Parts::new(heads);
-    let chunk = if tokens < FEW { count } else { 1 };
-    pool.for_each(count, chunk, |range, _| {
-        for head in range {
-            // SAFETY: every head is stored by one thread.
-            let stored = &mut unsafe { heads.part(head..head + 1) }[0];
-            let columns = head * rows.head_dim..(head + 1) * rows.head_dim;
-            for token in 0..tokens {
-                let row = token * count * rows.head_dim;
-                let columns = row + columns.start..row + columns.end;
-                let mut key = [0.0; MAX_HEAD_DIM];
-                let key = &mut key[..rows.head_dim];
-                key.copy_from_slice(&rows.keys[columns.clone()]);
-                kernel.rope(key, &rows.angles[token * rows.head_dim..][..rows.head_dim]);
-                stored.store(rows.position + token, key, &rows.values[columns]);
-            }
-        }
-    });
-}
-
-/// Keys and values of a sequence's new tokens, `[tokens, kv_heads * head_dim]`.
-pub(crate) struct NewRows<'a> {
-    pub(crate) keys: &'a [f32],
-    pub(crate) values: &'a [f32],
-    /// `[tokens, head_dim]`.
-    pub(crate) angles: &'a [f32],
-    pub(crate) head_dim: usize,
-    /// Position of the first token.
-    pub(crate) position: usize,
 }

@@ -1,13 +1,24 @@
 //! The KV cache of one sequence, in f16, or in f32 for models whose weights are not rounded.
 //!
-//! In f16 positions come in blocks of [`KEY_BLOCK`], allocated as the sequence grows, one for each layer and KV head. A block
-//! holds its keys as `[head_dim, KEY_BLOCK]`, so that scores of neighbouring positions come out side by side, and then
-//! its values as `[KEY_BLOCK, head_dim]`. In f32 keys and values of all positions stand one after the other.
+//! In f16 positions come in blocks of [`KEY_BLOCK`], one for each layer and KV head. A block holds its keys as `[head_dim,
+//! KEY_BLOCK]`, so that scores of neighbouring positions come out side by side, and then its values as `[KEY_BLOCK,
+//! head_dim]`. All blocks of the same positions lie together, in huge pages that the system provides as the sequence
+//! comes to them. In f32 keys and values of all positions stand one after the other.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::config::MAX_HEAD_DIM;
+use crate::memory::{self, Piece};
 
 /// Positions in a block.
 pub(crate) const KEY_BLOCK: usize = 32;
+
+/// Keys, `[head_dim, KEY_BLOCK]`, and values, `[KEY_BLOCK, head_dim]`, of the positions of a block.
+pub(crate) type KvBlock<'a> = (&'a [f16], &'a [f16]);
+
+/// Bytes that a growing sequence asks the system for, at least; what it does not come to stays the system's.
+const ROOM: usize = 16 << 20;
 
 /// How keys and values are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +31,7 @@ pub(crate) enum Precision {
 /// Keys and values of one KV head of one layer.
 #[derive(Debug, Default)]
 pub(crate) struct HeadCache {
-    blocks: Vec<Box<[f16]>>,
+    blocks: Vec<Piece<f16>>,
     /// Instead of blocks, keys and values as they are, each `[positions, head_dim]`.
     exact: Option<[Vec<f32>; 2]>,
 }
@@ -56,18 +67,23 @@ impl HeadCache {
         }
         let (keys, values) = self.blocks[position / KEY_BLOCK].split_at_mut(KEY_BLOCK * key.len());
         let column = position % KEY_BLOCK;
-        for (row, k) in keys.chunks_exact_mut(KEY_BLOCK).zip(key) {
-            row[column] = f16::from_f32(*k);
+        let mut rounded = [f16::ZERO; MAX_HEAD_DIM];
+        let rounded = &mut rounded[..key.len()];
+        rounded.convert_from_f32_slice(key);
+        for (row, k) in keys.chunks_exact_mut(KEY_BLOCK).zip(rounded) {
+            row[column] = *k;
         }
-        let values = &mut values[column * value.len()..][..value.len()];
-        for (stored, v) in values.iter_mut().zip(value) {
-            *stored = f16::from_f32(*v);
-        }
+        values[column * value.len()..][..value.len()].convert_from_f32_slice(value);
     }
 
-    /// Blocks of keys and values from a position on that starts a block.
-    pub(crate) fn blocks(&self, start: usize, end: usize) -> &[Box<[f16]>] {
-        &self.blocks[start / KEY_BLOCK..end.div_ceil(KEY_BLOCK)]
+    /// Blocks from a position on that starts one.
+    pub(crate) fn blocks(
+        &self,
+        start: usize,
+        end: usize,
+    ) -> impl ExactSizeIterator<Item = KvBlock<'_>> {
+        let blocks = &self.blocks[start / KEY_BLOCK..end.div_ceil(KEY_BLOCK)];
+        blocks.iter().map(|block| block.split_at(block.len() / 2))
     }
 }
 
@@ -136,15 +152,25 @@ impl KvCache {
 
     /// Makes room for `len` positions in all.
     pub(crate) fn reserve(&mut self, len: usize) {
-        let block = vec![f16::ZERO; 2 * KEY_BLOCK * self.head_dim].into_boxed_slice();
-        for head in &mut self.heads {
-            if let Some(exact) = &mut head.exact {
-                let len = (len * self.head_dim).max(exact[0].len());
-                exact.iter_mut().for_each(|all| all.resize(len, 0.0));
-                continue;
+        for exact in self.heads.iter_mut().filter_map(|head| head.exact.as_mut()) {
+            let len = (len * self.head_dim).max(exact[0].len());
+            exact.iter_mut().for_each(|all| all.resize(len, 0.0));
+        }
+        let there = match self.heads.first() {
+            Some(head) if !head.is_exact() => head.blocks.len(),
+            _ => return,
+        };
+        let missing = len.div_ceil(KEY_BLOCK).saturating_sub(there);
+        if missing > 0 {
+            let (heads, block) = (self.heads.len(), 2 * KEY_BLOCK * self.head_dim);
+            let at_once = (ROOM / (heads * block * size_of::<f16>())).max(1);
+            let count = missing.next_multiple_of(at_once);
+            let mut room = memory::pieces(block, count * heads);
+            for _ in 0..count {
+                for (head, block) in self.heads.iter_mut().zip(room.by_ref()) {
+                    head.blocks.push(block);
+                }
             }
-            let blocks = len.div_ceil(KEY_BLOCK).max(head.blocks.len());
-            head.blocks.resize(blocks, block.clone());
         }
     }
 
@@ -173,15 +199,36 @@ mod tests {
         let mut cache = KvCache::new(2, 1, 2, Precision::F16);
         cache.reserve(40);
         cache.layer_mut(1)[0].store(33, &[1.0, 2.0], &[3.0, 4.0]);
-        let block = &cache.layer(1)[0].blocks(32, 40)[0];
+        let block = &cache.layer(1)[0].blocks[1];
         let stored: Vec<_> = block.iter().map(|v| v.to_f32()).collect();
         assert_eq!((stored[1], stored[KEY_BLOCK + 1]), (1.0, 2.0));
         assert_eq!(stored[2 * KEY_BLOCK + 2..][..2], [3.0, 4.0]);
-        assert!(
-            cache.layer(0)[0].blocks(32, 40)[0]
-                .iter()
-                .all(|v| *v == f16::ZERO)
-        );
+        assert!(cache.layer(0)[0].blocks[1].iter().all(|v| *v == f16::ZERO));
+    }
+
+    #[test]
+    fn every_position_of_every_head_has_a_place_of_its_own() {
+        let (heads, positions) = (2, 5 * KEY_BLOCK);
+        let mut cache = KvCache::new(1, heads, 8, Precision::F16);
+        let number = |head: usize, position: usize| (head * positions + position) as f32;
+        for position in 0..positions {
+            cache.reserve(position + 1);
+            for (head, stored) in cache.layer_mut(0).iter_mut().enumerate() {
+                let number = number(head, position);
+                stored.store(position, &[number; 8], &[-number; 8]);
+            }
+        }
+        for (head, stored) in cache.layer(0).iter().enumerate() {
+            for (index, (keys, values)) in stored.blocks(0, positions).enumerate() {
+                for column in 0..KEY_BLOCK {
+                    let number = number(head, index * KEY_BLOCK + column);
+                    let key = keys.iter().skip(column).step_by(KEY_BLOCK);
+                    assert!(key.clone().all(|k| k.to_f32() == number));
+                    let value = &values[column * 8..][..8];
+                    assert!(value.iter().all(|v| v.to_f32() == -number));
+                }
+            }
+        }
     }
 
     #[test]

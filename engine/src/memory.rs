@@ -1,8 +1,12 @@
-//! The two large pieces of memory: packed weights, and the map of a model's file.
+//! The large pieces of memory: packed weights, keys and values, and the map of a model's file.
 //!
-//! Weights lie in anonymous memory that asks for huge pages: decoding streams through gigabytes, and with 4 KiB pages
-//! address translation costs a fifth of the bandwidth. With `--cfg plain_memory`, and under Miri, which knows no maps of
-//! files, both are plain allocations, so that a tool that checks memory knows where each of them ends.
+//! All but the map lie in anonymous memory that asks for huge pages: decoding streams through gigabytes, and with 4 KiB
+//! pages address translation costs a fifth of the bandwidth, and of attention over thousands of tokens a quarter of the
+//! time. With `--cfg plain_memory`, and under Miri, which knows no maps of files, all are plain allocations, so that a
+//! tool that checks memory knows where each of them ends.
+
+#[cfg(not(any(miri, plain_memory)))]
+mod pieces;
 
 use std::fs::File;
 use std::io;
@@ -12,8 +16,12 @@ use std::ops::{Deref, DerefMut, Range};
 use memmap2::{Mmap, MmapMut};
 
 use crate::Error;
+#[cfg(not(any(miri, plain_memory)))]
+pub(crate) use pieces::{Piece, pieces};
+#[cfg(any(miri, plain_memory))]
+pub(crate) use plain::{Piece, pieces};
 
-/// Memory for weights, zero until it is written.
+/// Memory that is zero until it is written.
 #[derive(Debug)]
 pub(crate) struct HugePages(
     #[cfg(not(any(miri, plain_memory)))] MmapMut,
@@ -115,8 +123,10 @@ mod plain {
     use std::io::{self, Read};
     use std::ops::{Deref, DerefMut};
 
+    use bytemuck::Pod;
+
     /// As aligned as what kernels read from huge pages.
-    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+    #[derive(Clone, Copy, Pod, bytemuck::Zeroable)]
     #[repr(C, align(64))]
     struct CacheLine([u8; 64]);
 
@@ -150,6 +160,13 @@ mod plain {
         fn deref_mut(&mut self) -> &mut [u8] {
             &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.bytes]
         }
+    }
+
+    pub(crate) type Piece<T> = Box<[T]>;
+
+    /// So many pieces of `len` zeros.
+    pub(crate) fn pieces<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = Piece<T>> {
+        std::iter::repeat_with(move || vec![T::zeroed(); len].into()).take(count)
     }
 
     pub(super) fn read(mut file: &File) -> io::Result<Vec<u8>> {

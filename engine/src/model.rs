@@ -10,7 +10,7 @@ mod projections;
 use self::projections::{Projections, add_bias};
 use crate::Error;
 use crate::activations::{Activations, Grouping, Observer};
-use crate::attention::{self, Attention, Heads, NewRows, SequenceRows};
+use crate::attention::{Attention, Heads, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::{KvCache, Precision};
@@ -323,33 +323,22 @@ impl Model {
             head_norms: head_norms.as_ref(),
             epsilon: self.config.rms_norm_epsilon,
             angles: &b.angles,
+            sequences: b.attention.sequences(),
         };
-        projections.finish(pool, [&mut b.q, &mut b.k, &mut b.v], &mut b.heads);
-
-        let kv_dim = heads.kv_heads * heads.head_dim;
-        let mut row = 0;
-        for sequence in batch.iter_mut() {
-            let rows = row..row + sequence.tokens.len();
-            let position = sequence.cache.len();
-            let new = NewRows {
-                keys: &b.k[rows.start * kv_dim..rows.end * kv_dim],
-                values: &b.v[rows.start * kv_dim..rows.end * kv_dim],
-                angles: &b.angles[rows.start * heads.head_dim..rows.end * heads.head_dim],
-                head_dim: heads.head_dim,
-                position,
-            };
-            attention::store(pool, kernel, sequence.cache, layer, &new);
-            row = rows.end;
-        }
+        let caches = batch
+            .iter_mut()
+            .map(|sequence| sequence.cache.layer_mut(layer));
+        let qkv = [&mut b.q, &mut b.k, &mut b.v].map(Vec::as_mut_slice);
+        projections.finish(pool, qkv, &mut b.heads, caches);
         let caches = |index: usize| batch[index].cache.layer(layer);
         b.attention
             .run(pool, kernel, heads, caches, &b.q, &mut b.attended);
 
-        let q_dim = heads.heads * heads.head_dim;
+        let (rows, q_dim) = (b.quantized.rows(), heads.heads * heads.head_dim);
         let attended = &b.attended;
         let grouping = Grouping::for_all(&[o_proj]);
         b.quantized
-            .fill(pool, kernel, grouping, [row, q_dim], |row| {
+            .fill(pool, kernel, grouping, [rows, q_dim], |row| {
                 &attended[row * q_dim..(row + 1) * q_dim]
             });
         matrix::multiply(

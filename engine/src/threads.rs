@@ -54,7 +54,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Takes up to half of what is left of `range`, within `sizes`.
+    /// Takes most of what is left of `range`, within `sizes`: the rest is for whoever is done early.
     fn chunk(
         &self,
         stage: u32,
@@ -73,7 +73,7 @@ impl Taken {
                 return None;
             }
             let left = range.end - start;
-            let chunk = (left / 2).clamp(smallest, largest);
+            let chunk = (left - left / 8).clamp(smallest, largest);
             let end = start + (chunk / smallest * smallest).min(left);
             match self
                 .next

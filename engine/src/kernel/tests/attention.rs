@@ -73,6 +73,7 @@ impl Stored {
             rows,
             start: first * KEY_BLOCK,
             blocks: &self.blocks()[first..],
+            ahead: None,
             head_dim,
             scale: 1.0 / (head_dim as f32).sqrt(),
         };

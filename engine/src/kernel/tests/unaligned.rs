@@ -81,6 +81,7 @@ fn attention_takes_queries_and_cache_from_anywhere() {
                 rows: &rows,
                 start: 0,
                 blocks: &blocks,
+                ahead: None,
                 head_dim: HEAD,
                 scale: 0.2,
             };

@@ -28,10 +28,13 @@ pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: 
     let mut weights = [[0.0; KEY_BLOCK]; ROWS];
     let mut rescale = [1.0; ROWS];
     for (index, (keys, values)) in span.blocks.iter().enumerate() {
+        let next = span.blocks.get(index + 1).copied().or(span.ahead);
+        let (next_keys, next_values) = next.unwrap_or((keys, values));
         let queries = Queries {
             queries,
             rows,
             scale: span.scale,
+            next: bytemuck::cast_slice(next_keys),
         };
         queries.scores(isa, bytemuck::cast_slice(keys), &mut weights);
         let first_position = span.start + index * KEY_BLOCK;
@@ -42,6 +45,7 @@ pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: 
         }
         let values = Values {
             values: bytemuck::cast_slice(values),
+            next: bytemuck::cast_slice(next_values),
             head_dim,
         };
         values.add(isa, &weights[..rows], &rescale, out.values);
@@ -55,6 +59,8 @@ struct Queries<'a> {
     rows: usize,
     /// Factor of the scores.
     scale: f32,
+    /// The keys of the block after this one.
+    next: &'a [u8],
 }
 
 impl Queries<'_> {
@@ -86,7 +92,8 @@ impl Queries<'_> {
         for start in (0..KEY_BLOCK).step_by(P * I::ROWS) {
             let mut sums = [[isa.splat(0.0); P]; N];
             let keys = keys.as_chunks::<{ 2 * KEY_BLOCK }>().0;
-            for (keys, queries) in keys.iter().zip(self.queries) {
+            for (d, (keys, queries)) in keys.iter().zip(self.queries).enumerate() {
+                prefetch::<I, N>(isa, self.next, d * 2 * KEY_BLOCK);
                 let queries = &queries[first..first + N];
                 let mut loaded = [isa.splat(0.0); P];
                 for p in 0..P {
@@ -114,6 +121,8 @@ impl Queries<'_> {
 #[derive(Clone, Copy)]
 struct Values<'a> {
     values: &'a [u8],
+    /// The values of the block after this one.
+    next: &'a [u8],
     head_dim: usize,
 }
 
@@ -190,6 +199,7 @@ impl Values<'_> {
         )]
         for position in 0..KEY_BLOCK {
             let at = 2 * (position * self.head_dim + start);
+            prefetch::<I, N>(isa, self.next, at);
             let values = &self.values[at..][..2 * P * I::ROWS];
             let mut loaded = [isa.splat(0.0); P];
             for p in 0..P {
@@ -208,6 +218,14 @@ impl Values<'_> {
                 isa.store(&mut out[p * I::ROWS..], sums[r][p]);
             }
         }
+    }
+}
+
+/// Asks for what will be read `N` rows from now: of few rows, whose decoding waits for memory.
+#[inline(always)]
+fn prefetch<I: Isa, const N: usize>(isa: I, next: &[u8], at: usize) {
+    if N < 8 {
+        isa.prefetch(next.as_ptr().wrapping_add(at));
     }
 }
 
