@@ -7,19 +7,19 @@ mod blocks;
 mod gguf;
 mod hugging_face;
 mod importance;
+mod plan;
 mod quantized;
 mod rounding;
 
 pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;
-use importance::Place;
 pub(crate) use importance::{Importance, Recipe, places};
+pub(crate) use plan::plan;
 pub use rounding::{Quantize, Rounding};
 pub(crate) use rounding::{Target, Want};
 
 use crate::Error;
 use crate::config::ModelConfig;
-use crate::kernel::Kernel;
 use crate::matrix::{Format, PackedMatrix, Packing, RowSource};
 use crate::packed::PackedFile;
 use crate::threads::Pool;
@@ -236,52 +236,6 @@ impl Weights {
     pub(crate) fn bytes(&self) -> u64 {
         self.matrices().map(|matrix| matrix.bytes() as u64).sum()
     }
-}
-
-/// The matrices of a model in the order of [`Weights`].
-pub(crate) fn plan<'a>(
-    source: &'a dyn TensorSource,
-    config: &ModelConfig,
-    recipe: impl Into<Recipe<'a>>,
-    kernel: &'static Kernel,
-) -> Result<Packing<'a>, Error> {
-    let recipe = recipe.into();
-    let rounding = recipe.rounding;
-    let mut packing = Packing::new(kernel);
-    let mut add = |name: &str, tensor: &str, shape, want| {
-        let MatrixSource { format, rows } = source.matrix(tensor, shape, want)?;
-        packing.add(name, shape, format, rows);
-        Ok::<_, Error>(())
-    };
-    let (hidden, vocabulary) = (config.hidden, config.vocabulary);
-    let q_dim = config.heads * config.head_dim;
-    let kv_dim = config.kv_heads * config.head_dim;
-    let embedding = rounding.embedding();
-    add("token_embd", "token_embd", [vocabulary, hidden], embedding)?;
-    let untied = source.has("output");
-    // A rounded head needs a copy: the embedding itself costs no time.
-    if untied || rounding.int4_head {
-        let tensor = if untied { "output" } else { "token_embd" };
-        let head = rounding.head(recipe.head_columns(config.layers))?;
-        add("output", tensor, [vocabulary, hidden], head)?;
-    }
-    use Place::{Attention, AttentionOutput, FeedForward, FeedForwardOutput};
-    for layer in 0..config.layers {
-        for (tensor, shape, place) in [
-            ("attn_q", [q_dim, hidden], Attention),
-            ("attn_k", [kv_dim, hidden], Attention),
-            ("attn_v", [kv_dim, hidden], Attention),
-            ("attn_output", [hidden, q_dim], AttentionOutput),
-            ("ffn_gate", [config.ffn, hidden], FeedForward),
-            ("ffn_up", [config.ffn, hidden], FeedForward),
-            ("ffn_down", [hidden, config.ffn], FeedForwardOutput),
-        ] {
-            let want = rounding.layers(recipe.columns(layer, place));
-            let name = format!("blk.{layer}.{tensor}");
-            add(&name, &name, shape, want)?;
-        }
-    }
-    Ok(packing)
 }
 
 /// Packs everything, and keeps it in `file`.
