@@ -172,6 +172,7 @@ TEMPLATES = {
     "chatml": "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] | trim + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
     "turns": "{{ bos_token }}{% set ns = namespace(found=false, text='') %}{%- for m in messages[1:] if m.role != 'system' -%}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{% set ns.text = ns.text ~ m.content.strip() %}{%- endfor %}{{ ns.text | upper }}{{ eos_token }}",
     "tools": "{% if tools is defined and not tools is none %}{{ tools | tojson(indent=4) }}{% endif %}{% macro block(x, y=2) %}<{{ x }}>{% endmacro %}{{ block(messages | length) }}{{ strftime_now('%d %b %Y') }}{{ messages | map(attribute='role') | join(', ') }}{{ {'a': [1, 2.5, none, true]} | tojson }}",
+    "marked": "{% for m in messages %}{%- generation -%}{% set x = m.role %}{{ x }}{%+ endgeneration %}{{ x }}{% endfor %}{% raw %}{% generation %}{% endraw %}",
     "methods": "{% set s = messages[0].content %}{{ s.split('</think>')[-1].lstrip('\n').replace('a', 'b') }}{{ s[::-1] }}{{ s.startswith('H') }}{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% break %}{% endfor %}{{ range(9) | list | last }}{{ '%s' | format(s) }}{{ [3, 1] | sort | first }}",
 }
 

@@ -1,4 +1,5 @@
-//! Renderings of published templates against those of `transformers`, from `tests/fixtures/chat_templates.py`.
+//! Renderings of published templates and a few of our own against those of `transformers`, from
+//! `tests/fixtures/chat_templates.py`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

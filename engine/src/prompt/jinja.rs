@@ -1,4 +1,4 @@
-//! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and three functions of their own.
+//! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and a few functions and a tag of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -46,12 +47,12 @@ impl Template {
             .trim_blocks(true)
             .lstrip_blocks(true)
             .build()?;
-        environment.set_syntax(syntax);
+        environment.set_syntax(syntax.clone());
         environment.set_unknown_method_callback(python_method);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
-        environment.add_template_owned(NAME, source)?;
+        environment.add_template_owned(NAME, with_scopes(source, syntax))?;
         Ok(Self {
             environment: Arc::new(environment),
             given_up: AtomicBool::new(false),
@@ -82,6 +83,36 @@ impl Template {
             })
         })
     }
+}
+
+/// Makes a scope of each `{% generation %}` block, which marks what the assistant wrote, for training: its text is that of
+/// its body, and what is set in it is not set behind it.
+fn with_scopes(source: String, syntax: SyntaxConfig) -> String {
+    let tokens = tokenize(&source, false, syntax).map_while(Result::ok);
+    let tokens: Vec<_> = tokens.collect();
+    let mut scoped = source.clone();
+    for tag in tokens.windows(3) {
+        let [
+            (Token::BlockStart, _),
+            (Token::Ident(name), place),
+            (Token::BlockEnd, _),
+        ] = tag
+        else {
+            continue;
+        };
+        let scope = match *name {
+            "generation" => "with",
+            "endgeneration" => "endwith",
+            _ => continue,
+        };
+        // Of the same length, so that errors keep their places.
+        let (place, length) = (
+            place.start_offset as usize..place.end_offset as usize,
+            name.len(),
+        );
+        scoped.replace_range(place, &format!("{scope:length$}"));
+    }
+    scoped
 }
 
 /// Not the error itself: it may hold the template's values, and they have to be freed on the thread with the large stack.

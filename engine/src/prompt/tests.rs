@@ -286,6 +286,27 @@ fn templates_find_what_hugging_face_gives_them() {
 }
 
 #[test]
+fn a_block_that_marks_what_the_assistant_wrote_is_its_body() {
+    let text =
+        rendered("a\n  {% generation %}\n{{ messages[0].content }}\n  {%- endgeneration +%}\nb");
+    assert_eq!(text.unwrap(), "a\nhi\nb");
+    for template in [
+        "{% generation %}",
+        "{% endgeneration %}",
+        "{% generation x=1 %}{% endgeneration %}",
+        "{% generation %}{% endgeneration x %}",
+        "{% generation %}{% if true %}{% endgeneration %}{% endif %}",
+    ] {
+        assert!(rendered(template).is_err(), "{template}");
+    }
+    let [marked, plain] = ["generation", "with      "].map(|tag| {
+        let broken = format!("{{% {tag} %}}\n{{{{ 1 +* 2 }}}}{{% end{tag} %}}");
+        rendered(&broken).unwrap_err()
+    });
+    assert_eq!(marked, plain);
+}
+
+#[test]
 fn a_template_can_neither_run_for_ever_nor_eat_memory() {
     let hostile = [
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
