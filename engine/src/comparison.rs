@@ -32,6 +32,8 @@ pub struct Options {
     pub choices: Vec<Int4>,
     /// Four bits for the output head in all choices.
     pub int4_head: bool,
+    /// Four bits for the embedding likewise.
+    pub int4_embedding: bool,
     /// A text by which the error of rounding is weighed: every choice is then measured without and with it.
     pub calibration: Option<Calibration>,
     /// Threads; by default as many as [`crate::Engine`] would take.
@@ -136,9 +138,11 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn load(&self, quantize: Quantize, calibration: Option<&Calibration>) -> Result<Model, Error> {
+        let rounds = quantize != Quantize::None;
         let rounding = Rounding {
             quantize,
-            int4_head: self.options.int4_head && quantize != Quantize::None,
+            int4_head: self.options.int4_head && rounds,
+            int4_embedding: self.options.int4_embedding && rounds,
         };
         let importance = calibration::importance(calibration, self.source, rounding, self.kernel)?;
         let recipe = Recipe {

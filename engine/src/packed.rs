@@ -203,10 +203,15 @@ fn rounding_name(recipe: Recipe<'_>) -> String {
     } else {
         "head as stored"
     };
+    let embedding = if rounding.int4_embedding {
+        "embedding in int4, "
+    } else {
+        ""
+    };
     let measure = recipe
         .importance
         .map_or("", |importance| &importance.identity);
-    format!("{}, {head}, {measure}", rounding.quantize)
+    format!("{}, {head}, {embedding}{measure}", rounding.quantize)
 }
 
 /// A name in the cache folder for each model, kernel family and rounding.

@@ -1,7 +1,7 @@
 //! The weights of a Llama model, packed for one kernel.
 //!
 //! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
-//! output head, where rounding shows most. Or all are floats: see [`Quantize`].
+//! output head, where rounding shows most. Or these become int4 too, or all are floats: see [`Rounding`].
 
 mod blocks;
 mod gguf;
@@ -10,6 +10,8 @@ mod importance;
 mod plan;
 mod quantized;
 mod rounding;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;

@@ -44,12 +44,13 @@ fn nll(options: &Options) -> f64 {
 fn every_kernel_gives_the_figure_of_scalar_with_every_rounding() {
     let kernels = bench::kernels().into_iter().filter(|k| k.supported);
     let kernels: Vec<_> = kernels.map(|kernel| kernel.name.to_owned()).collect();
-    for (name, int4_head) in [("channel", true), ("g32", false)] {
+    for (name, int4_head, int4_embedding) in [("channel", true, false), ("g32", false, true)] {
         let quantize = name.parse().expect("a known name");
         let figures = kernels.iter().map(|kernel| {
             let rounding = Rounding {
                 quantize,
                 int4_head,
+                int4_embedding,
             };
             let kernel = Some(kernel.clone());
             nll(&Options {

@@ -244,7 +244,7 @@ pub(crate) struct CompareQuantizationArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
     #[command(flatten)]
-    pub(crate) head: HeadArgs,
+    pub(crate) vocabulary: VocabularyArgs,
     #[command(flatten)]
     pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]
@@ -368,12 +368,12 @@ pub(crate) struct RoundingArgs {
     )]
     quantize: Quantize,
     #[command(flatten)]
-    head: HeadArgs,
+    vocabulary: VocabularyArgs,
 }
 
-/// What the output head is rounded to.
+/// What the two matrices of the vocabulary are rounded to.
 #[derive(Debug, Args)]
-pub(crate) struct HeadArgs {
+pub(crate) struct VocabularyArgs {
     /// Bits of the output head: 8 unless the file has it in 4, or 4, which is smaller, faster and less exact
     #[arg(
         long,
@@ -384,7 +384,18 @@ pub(crate) struct HeadArgs {
         default_value = "8",
         hide_possible_values = true
     )]
-    head_bits: HeadBits,
+    head_bits: Bits,
+    /// Bits of the embedding: 8 unless the file has it in 4, or 4, which is smaller and less exact
+    #[arg(
+        long,
+        env = "NIBBLE_EMBEDDING_BITS",
+        hide_env_values = true,
+        value_name = "8|4",
+        value_enum,
+        default_value = "8",
+        hide_possible_values = true
+    )]
+    embedding_bits: Bits,
 }
 
 /// Where packed weights are kept.
@@ -423,7 +434,7 @@ fn quantize() -> impl TypedValueParser<Value = Quantize> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum HeadBits {
+enum Bits {
     #[value(name = "8")]
     Eight,
     #[value(name = "4")]
@@ -434,14 +445,19 @@ impl RoundingArgs {
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding {
             quantize: self.quantize,
-            int4_head: self.head.is_int4(),
+            int4_head: self.vocabulary.int4_head(),
+            int4_embedding: self.vocabulary.int4_embedding(),
         }
     }
 }
 
-impl HeadArgs {
-    pub(crate) fn is_int4(&self) -> bool {
-        self.head_bits == HeadBits::Four
+impl VocabularyArgs {
+    pub(crate) fn int4_head(&self) -> bool {
+        self.head_bits == Bits::Four
+    }
+
+    pub(crate) fn int4_embedding(&self) -> bool {
+        self.embedding_bits == Bits::Four
     }
 }
 

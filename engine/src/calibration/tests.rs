@@ -57,7 +57,7 @@ fn a_calibrated_model_differs_and_an_exact_one_needs_no_text() {
             threads: Some(2),
             rounding: Rounding {
                 quantize: quantize.parse().unwrap(),
-                int4_head: false,
+                ..Rounding::default()
             },
             calibration: text.map(|text| Calibration(text.into())),
             ..perplexity::Options::default()

@@ -67,7 +67,7 @@ fn every_choice_has_the_perplexity_that_it_has_alone() {
             threads: Some(1),
             rounding: Rounding {
                 quantize: row.quantize.parse().unwrap(),
-                int4_head: false,
+                ..Rounding::default()
             },
             calibration: calibration.clone().filter(|_| row.calibrated),
             ..perplexity::Options::default()
@@ -85,4 +85,25 @@ fn every_choice_has_the_perplexity_that_it_has_alone() {
     assert_eq!((none.kl_divergence, none.top_1_agreement), (0.0, 1.0));
     assert!(channel.kl_divergence > 0.0 && channel.top_1_agreement < 1.0);
     assert!(channel.bits_per_weight < none.bits_per_weight);
+}
+
+#[test]
+fn four_bits_for_head_and_embedding_are_those_of_every_choice() {
+    let bits = |int4_head, int4_embedding| {
+        let options = Options {
+            int4_head,
+            int4_embedding,
+            ..options(&["g32"])
+        };
+        let report = run(&options, |_, _, _| {}).unwrap();
+        report
+            .choices
+            .iter()
+            .map(|row| row.bits_per_weight)
+            .collect::<Vec<_>>()
+    };
+    let [eight, embedding, both] =
+        [(false, false), (false, true), (true, true)].map(|(a, b)| bits(a, b));
+    assert!(eight[0] == embedding[0] && eight[0] == both[0]);
+    assert!(eight[1] > embedding[1] && embedding[1] > both[1]);
 }

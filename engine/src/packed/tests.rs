@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -54,11 +55,16 @@ fn stored() -> Rounding {
 fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
     let folder = tempfile::tempdir().unwrap();
     for kernel in kernel::supported().map(|kernel| kernel.name) {
-        for (name, int4_head) in [("g32", false), ("channel", false), ("g64-min", true)] {
-            let quantize = name.parse().unwrap();
+        for (name, int4_head, int4_embedding) in [
+            ("g32", false, false),
+            ("channel", false, true),
+            ("g64-min", true, false),
+            ("g128", true, true),
+        ] {
             let rounding = Rounding {
-                quantize,
+                quantize: name.parse().unwrap(),
                 int4_head,
+                int4_embedding,
             };
             let file = PackedCache::File(folder.path().join(format!("{kernel}{rounding:?}")));
             let (expected, fits) = logits(TINY.as_ref(), &file, kernel, rounding);
@@ -119,12 +125,29 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
 }
 
 #[test]
+fn every_rounding_has_a_name_of_its_own() {
+    let ends = [(false, false), (true, false), (false, true), (true, true)];
+    let names = Quantize::NAMES.iter().flat_map(|(_, quantize)| {
+        ends.map(|(int4_head, int4_embedding)| Rounding {
+            quantize: *quantize,
+            int4_head,
+            int4_embedding,
+        })
+    });
+    let names: BTreeSet<_> = names.map(|one| rounding_name(one.into())).collect();
+    assert_eq!(names.len(), Quantize::NAMES.len() * ends.len());
+    // Another name would have every file packed anew.
+    assert_eq!(rounding_name(stored().into()), "g32-min, head as stored, ");
+}
+
+#[test]
 fn a_file_of_another_calibration_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let cache = PackedCache::File(folder.path().join("packed"));
     let rounding = Rounding {
         quantize: "channel".parse().unwrap(),
         int4_head: true,
+        ..stored()
     };
     let text = |text: &str| Some(Calibration(text.into()));
     let options = LoadOptions {
@@ -160,7 +183,7 @@ fn a_file_of_another_calibration_is_not_used() {
 fn floats_are_not_packed() {
     let rounding = Rounding {
         quantize: Quantize::None,
-        int4_head: false,
+        ..stored()
     };
     let folder = tempfile::tempdir().unwrap();
     let cache = PackedCache::File(folder.path().join("packed"));

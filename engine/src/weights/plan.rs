@@ -15,25 +15,11 @@ pub(crate) fn plan<'a>(
     kernel: &'static Kernel,
 ) -> Result<Packing<'a>, Error> {
     let recipe = recipe.into();
-    let rounding = recipe.rounding;
     let mut packing = Packing::new(kernel);
-    let mut add = |name: &str, tensor: &str, shape, want| {
-        let MatrixSource { format, rows } = source.matrix(tensor, shape, want)?;
-        packing.add(name, shape, format, rows);
-        Ok::<_, Error>(())
-    };
-    let (hidden, vocabulary) = (config.hidden, config.vocabulary);
+    plan_vocabulary(&mut packing, source, config, recipe)?;
+    let hidden = config.hidden;
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
-    let embedding = rounding.embedding();
-    add("token_embd", "token_embd", [vocabulary, hidden], embedding)?;
-    let untied = source.has("output");
-    // A rounded head needs a copy: the embedding itself costs no time.
-    if untied || rounding.int4_head {
-        let tensor = if untied { "output" } else { "token_embd" };
-        let head = rounding.head(recipe.head_columns(config.layers))?;
-        add("output", tensor, [vocabulary, hidden], head)?;
-    }
     use Place::{Attention, AttentionOutput, FeedForward, FeedForwardOutput};
     for layer in 0..config.layers {
         for (tensor, shape, place) in [
@@ -45,10 +31,33 @@ pub(crate) fn plan<'a>(
             ("ffn_up", [config.ffn, hidden], FeedForward),
             ("ffn_down", [hidden, config.ffn], FeedForwardOutput),
         ] {
-            let want = rounding.layers(recipe.columns(layer, place));
+            let want = recipe.rounding.layers(recipe.columns(layer, place));
             let name = format!("blk.{layer}.{tensor}");
-            add(&name, &name, shape, want)?;
+            let MatrixSource { format, rows } = source.matrix(&name, shape, want)?;
+            packing.add(&name, shape, format, rows);
         }
     }
     Ok(packing)
+}
+
+/// Embedding and head: one matrix where they are tied and held alike, else two.
+fn plan_vocabulary<'a>(
+    packing: &mut Packing<'a>,
+    source: &'a dyn TensorSource,
+    config: &ModelConfig,
+    recipe: Recipe<'a>,
+) -> Result<(), Error> {
+    let shape = [config.vocabulary, config.hidden];
+    let tied = !source.has("output");
+    let embedding = source.matrix("token_embd", shape, recipe.rounding.embedding()?)?;
+    let head = recipe.rounding.head(recipe.head_columns(config.layers))?;
+    let head = source.matrix(if tied { "token_embd" } else { "output" }, shape, head)?;
+    if tied && head.format == embedding.format {
+        // Where both are rounded, the head knows what its columns count.
+        packing.add("token_embd", shape, head.format, head.rows);
+    } else {
+        packing.add("token_embd", shape, embedding.format, embedding.rows);
+        packing.add("output", shape, head.format, head.rows);
+    }
+    Ok(())
 }

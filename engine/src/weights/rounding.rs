@@ -16,6 +16,8 @@ pub struct Rounding {
     pub quantize: Quantize,
     /// Four bits for the output head, which is otherwise kept in eight unless the file has it in four.
     pub int4_head: bool,
+    /// Four bits for the embedding likewise.
+    pub int4_embedding: bool,
 }
 
 /// What the weights of the layers are rounded to.
@@ -179,26 +181,41 @@ impl Rounding {
         }
     }
 
-    pub(crate) fn embedding(self) -> Want<'static> {
-        match self.quantize {
-            Quantize::None => Want::Floats,
-            Quantize::Int4(_) => Want::Stored(Target::Q8),
-        }
+    /// # Errors
+    /// [`Error::Option`] when the embedding would be rounded and nothing else.
+    pub(super) fn embedding(self) -> Result<Want<'static>, Error> {
+        let int4 = self
+            .int4_embedding
+            .then_some("`embedding-bits` 4 rounds the embedding");
+        self.of_vocabulary(int4, None)
     }
 
     /// # Errors
     /// [`Error::Option`] when the head would be rounded and nothing else.
     pub(super) fn head(self, columns: Option<Columns<'_>>) -> Result<Want<'_>, Error> {
-        let int4 = Int4 {
+        let int4 = self
+            .int4_head
+            .then_some("`head-bits` 4 rounds the output head");
+        self.of_vocabulary(int4, columns)
+    }
+
+    /// A matrix with a row for each word of the vocabulary, in four bits where `int4` says by what.
+    fn of_vocabulary<'a>(
+        self,
+        int4: Option<&str>,
+        columns: Option<Columns<'a>>,
+    ) -> Result<Want<'a>, Error> {
+        let group = Int4 {
             group: Group::Of32,
             min: true,
         };
-        match (self.int4_head, self.quantize) {
-            (true, Quantize::None) => Err(Error::Option(
-                "`head-bits` 4 rounds the output head, and `quantize` none rounds nothing: choose one".into(),
-            )),
-            (true, _) => Ok(Want::Rounded(Target::Int4(int4, columns))),
-            (false, _) => Ok(self.embedding()),
+        match (int4, self.quantize) {
+            (Some(said), Quantize::None) => Err(Error::Option(format!(
+                "{said}, and `quantize` none rounds nothing: choose one"
+            ))),
+            (Some(_), _) => Ok(Want::Rounded(Target::Int4(group, columns))),
+            (None, Quantize::None) => Ok(Want::Floats),
+            (None, _) => Ok(Want::Stored(Target::Q8)),
         }
     }
 

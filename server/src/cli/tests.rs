@@ -104,6 +104,41 @@ fn quantisation_is_named_and_an_unknown_one_is_refused() {
 }
 
 #[test]
+fn embedding_and_head_have_eight_bits_or_four() {
+    let bits = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
+        Ok(Command::Chat(chat)) => {
+            let rounding = chat.model.rounding.rounding();
+            (rounding.int4_embedding, rounding.int4_head)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bits(&[]), (false, false));
+    assert_eq!(bits(&["--embedding-bits", "4"]), (true, false));
+    assert_eq!(
+        bits(&["--head-bits", "4", "--embedding-bits", "8"]),
+        (false, true)
+    );
+    let compared = [
+        "compare-quantization",
+        "--file",
+        "t",
+        "--embedding-bits",
+        "4",
+    ];
+    let Ok(Command::CompareQuantization(compared)) = parse(&compared) else {
+        panic!("{compared:?} must compare");
+    };
+    assert!(compared.vocabulary.int4_embedding() && !compared.vocabulary.int4_head());
+    for option in ["--head-bits", "--embedding-bits"] {
+        let message = refusal(&["pack", "m.gguf", option, "5"]);
+        assert!(
+            message.contains(option) && message.contains("'5'"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn wrong_use_is_refused() {
     refusal(&["generate"]);
     refusal(&["generate", "--prompt", "x", "--raw", "--system", "y"]);

@@ -16,6 +16,12 @@ pub(crate) struct Written {
 impl Written {
     /// The keys and the embedding of a model of one small layer; `changes` replace its numbers.
     pub(crate) fn model(architecture: &str, changes: &[(&str, u32)]) -> Self {
+        let keys = Self::keys(architecture, changes);
+        keys.zeros("token_embd.weight", &[10, 64], 1, 10 * 64 * 2)
+    }
+
+    /// The keys alone.
+    pub(crate) fn keys(architecture: &str, changes: &[(&str, u32)]) -> Self {
         let numbers = [
             ("block_count", 1),
             ("embedding_length", 64),
@@ -30,8 +36,7 @@ impl Written {
             .float(
                 &format!("{architecture}.attention.layer_norm_rms_epsilon"),
                 1e-5,
-            )
-            .zeros("token_embd.weight", &[10, 64], 1, 10 * 64 * 2);
+            );
         for (key, number) in &numbers {
             if !changes.iter().any(|(changed, _)| changed == key) {
                 file = file.integer(key, *number);
