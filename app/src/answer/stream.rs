@@ -3,6 +3,7 @@
 //! A page that is being sent can only grow. So each step appends a piece (a word on progress, text, a block whose
 //! Markdown is settled), each piece makes the style sheet hide those that it replaces, and the ended answer hides all.
 
+use std::mem::discriminant;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -89,6 +90,8 @@ impl Follower {
     fn piece(&mut self, progress: &Progress) -> AnyView {
         let now = Instant::now();
         self.started = now.checked_sub(progress.elapsed).unwrap_or(now);
+        // Or what was told of the phase before would stand below the first text of this one.
+        let turned = discriminant(&self.phase) != discriminant(&progress.phase);
         self.phase = progress.phase;
         self.live.push(&progress.text);
         let block = self.live.settle();
@@ -96,7 +99,7 @@ impl Follower {
             Some(_) => self.live.tail().to_owned(),
             None => progress.text.clone(),
         };
-        let due = text.is_empty() || now.duration_since(self.told) >= TICK;
+        let due = turned || text.is_empty() || now.duration_since(self.told) >= TICK;
         let tick = due.then(|| self.tick());
         view! {
             {block.map(|html| view! { <div class="block prose" inner_html=html></div> })}

@@ -74,6 +74,9 @@ async fn a_page_streams_an_answer_that_runs() {
     let (one, three) = (first(">one "), first(">three"));
     assert!(one.is_some() && one < three, "{chunks:#?}");
     assert!(three <= first("class=\"final\""), "{chunks:#?}");
+    let (reading, writing) = (first(">Reading the prompt, "), first(">Writing · "));
+    assert!(reading.is_some() && reading < writing, "{chunks:#?}");
+    assert_eq!(writing, one, "{chunks:#?}");
     assert!(chunks[0].contains("id=\"composer\""), "{chunks:#?}");
 }
 
