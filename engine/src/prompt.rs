@@ -7,6 +7,7 @@
 mod guard;
 mod jinja;
 mod json;
+mod scopes;
 mod tools;
 
 #[cfg(test)]

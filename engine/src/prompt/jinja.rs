@@ -7,13 +7,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
 use super::json::to_json;
+use super::scopes::with_scopes;
 
 /// Bounds a rendering to this many steps, and what it builds to 64 times as many bytes: 32 MB, a few copies of the
 /// longest conversation that a context holds.
@@ -52,7 +52,7 @@ impl Template {
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
-        environment.add_template_owned(NAME, with_scopes(source, syntax))?;
+        environment.add_template_owned(NAME, with_scopes(source, syntax)?)?;
         Ok(Self {
             environment: Arc::new(environment),
             given_up: AtomicBool::new(false),
@@ -83,36 +83,6 @@ impl Template {
             })
         })
     }
-}
-
-/// Makes a scope of each `{% generation %}` block, which marks what the assistant wrote, for training: its text is that of
-/// its body, and what is set in it is not set behind it.
-fn with_scopes(source: String, syntax: SyntaxConfig) -> String {
-    let tokens = tokenize(&source, false, syntax).map_while(Result::ok);
-    let tokens: Vec<_> = tokens.collect();
-    let mut scoped = source.clone();
-    for tag in tokens.windows(3) {
-        let [
-            (Token::BlockStart, _),
-            (Token::Ident(name), place),
-            (Token::BlockEnd, _),
-        ] = tag
-        else {
-            continue;
-        };
-        let scope = match *name {
-            "generation" => "with",
-            "endgeneration" => "endwith",
-            _ => continue,
-        };
-        // Of the same length, so that errors keep their places.
-        let (place, length) = (
-            place.start_offset as usize..place.end_offset as usize,
-            name.len(),
-        );
-        scoped.replace_range(place, &format!("{scope:length$}"));
-    }
-    scoped
 }
 
 /// Not the error itself: it may hold the template's values, and they have to be freed on the thread with the large stack.

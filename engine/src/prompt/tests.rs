@@ -307,6 +307,42 @@ fn a_block_that_marks_what_the_assistant_wrote_is_its_body() {
 }
 
 #[test]
+fn a_loop_is_not_left_from_within_another_block() {
+    let blocks = [
+        ("with", "endwith", true),
+        ("generation", "endgeneration", true),
+        ("filter trim", "endfilter", true),
+        ("set x", "endset", false),
+        ("set n.x | trim", "endset", false),
+    ];
+    for (tag, end, shown) in blocks {
+        for jump in ["break", "continue"] {
+            let block = |body: &str| {
+                let block = format!("{{% {tag} %}}{body}{{% {end} %}}{{% set y = 1 | abs %}}");
+                let named = "{% set n = namespace() %}";
+                rendered(&format!(
+                    "{named}{{% for i in [1, 2] %}}\n{block}{{% endfor %}}b"
+                ))
+            };
+            let refused = block(&format!("{{% if i == 2 %}}{{% {jump} %}}{{% endif %}}"));
+            let reason = format!("`{jump}` in line 2 leaves a block that is no loop");
+            assert!(
+                refused.as_ref().is_err_and(|why| why.contains(&reason)),
+                "{tag}: {refused:?}"
+            );
+            let inner = format!("{{% for k in 'cd' %}}{{{{ k }}}}{{% {jump} %}}{{% endfor %}}");
+            let written = if jump == "break" { "cc" } else { "cdcd" };
+            let expected = format!("{}b", if shown { written } else { "" });
+            assert_eq!(block(&inner).unwrap(), expected, "{tag}");
+            let behind = block(&format!(
+                "{{% endfor %}}{{% for i in 'e' %}}{{{{ i }}}}{{% {jump} %}}"
+            ));
+            assert!(behind.is_err(), "{tag}: blocks that overlap");
+        }
+    }
+}
+
+#[test]
 fn a_template_can_neither_run_for_ever_nor_eat_memory() {
     let hostile = [
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
