@@ -1,5 +1,6 @@
 //! Activations in int8, as the products take them.
 
+mod form;
 mod observer;
 #[cfg(target_arch = "aarch64")]
 mod quad;
@@ -8,8 +9,8 @@ use std::ops::Range;
 
 use crate::int4::BLOCK;
 use crate::kernel::Kernel;
-use crate::matrix::{Format, PackedMatrix};
 use crate::threads::{Parts, Pool};
+pub(crate) use form::Grouping;
 pub(crate) use observer::Observer;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use quad::Quad;
@@ -17,32 +18,6 @@ pub(crate) use quad::Quad;
 /// The float whose last bit counts ones, 1.5 * 2^23. An integer sum that starts at its bits reads, as a float, as this
 /// plus the sum, exactly: one subtraction converts it.
 pub(crate) const MAGIC: f32 = 12_582_912.0;
-
-/// Activations that share a scale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Grouping {
-    /// 32 columns of a row.
-    #[default]
-    Block,
-    /// A row: every block of it has the same scale.
-    Row,
-    /// They are not rounded and have none.
-    Unrounded,
-}
-
-impl Grouping {
-    /// What activations need that are multiplied with all of these.
-    pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
-        let any = |is: fn(Format) -> bool| matrices.iter().any(|matrix| is(matrix.format()));
-        if any(Format::is_float) {
-            Self::Unrounded
-        } else if any(|format| format == Format::Int4Channel) {
-            Self::Row
-        } else {
-            Self::Block
-        }
-    }
-}
 
 /// The rows of a step in int8, one scale per block of 32 or per row.
 ///
