@@ -7,10 +7,11 @@ mod quad;
 
 use std::ops::Range;
 
+use self::form::Gather;
 use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::threads::{Parts, Pool};
-pub(crate) use form::Grouping;
+pub(crate) use form::{Form, Grouping};
 pub(crate) use observer::Observer;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use quad::Quad;
@@ -42,6 +43,8 @@ pub(crate) struct Activations {
     keeps_floats: bool,
     /// The values, `[rows, cols]`, when they are kept.
     floats: Vec<f32>,
+    /// Rows in the order of the weights, where it is not their own: `[threads, ROWS, cols]`.
+    gathered: Vec<f32>,
     /// Looks at the values that are kept.
     observer: Option<Observer>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
@@ -210,12 +213,13 @@ impl Activations {
     }
 
     /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
-    /// once for the `cols` values of each row.
+    /// once for the `cols` values of each row. An observer is shown values as they come: where it looks, there is no
+    /// order.
     pub(crate) fn fill<'x>(
         &mut self,
         pool: &mut Pool,
         kernel: &'static Kernel,
-        grouping: Grouping,
+        Form { grouping, order }: Form<'_>,
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
@@ -223,16 +227,26 @@ impl Activations {
         let grouping = if by_row { Grouping::Row } else { grouping };
         self.shape(grouping, [rows, cols], pool.threads());
         let mut floats = std::mem::take(&mut self.floats);
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let gather = order.map(|order| {
+            gathered.resize(pool.threads() * ROWS * cols, 0.0);
+            let room = Parts::new(&mut gathered);
+            Gather { order, room }
+        });
         let rounded = grouping != Grouping::Unrounded;
         let kept = (self.keeps_floats || !rounded).then(|| Parts::new(&mut floats));
         let writer = self.writer();
         // Fewer than four rows are not worth a barrier; a power of two of them is never of two panels.
         let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
-        pool.for_each(rows, 1 << few.ilog2(), |chunk, _| {
+        pool.for_each(rows, 1 << few.ilog2(), |chunk, thread| {
             let mut values = [&[][..]; ROWS];
-            for (values, row) in values.iter_mut().zip(chunk.clone()) {
+            for (place, (values, row)) in values.iter_mut().zip(chunk.clone()).enumerate() {
                 *values = row_values(row);
                 assert_eq!(values.len(), cols);
+                if let Some(gather) = &gather {
+                    // SAFETY: each thread has room of its own.
+                    *values = unsafe { gather.row(values, thread * ROWS + place) };
+                }
                 if let Some(kept) = &kept {
                     // SAFETY: every row is written by one thread.
                     let kept = unsafe { kept.part(row * cols..(row + 1) * cols) };
@@ -246,8 +260,9 @@ impl Activations {
             // SAFETY: every row is written by one thread.
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
-        self.floats = floats;
+        (self.floats, self.gathered) = (floats, gathered);
         if let Some(observer) = &mut self.observer {
+            assert!(order.is_none(), "columns in order");
             observer.add(&self.floats[..rows * cols], cols);
         }
         if rounded {
@@ -256,14 +271,15 @@ impl Activations {
     }
 
     /// Whether values can be quantised block by block, as they come, with nothing kept of them.
-    pub(crate) fn take_blocks(&self, grouping: Grouping) -> bool {
-        grouping == Grouping::Block && !self.by_row && self.floats().is_none()
+    pub(crate) fn take_blocks(&self, form: Form<'_>) -> bool {
+        let as_they_come = form.grouping == Grouping::Block && form.order.is_none();
+        as_they_come && !self.by_row && self.floats().is_none()
     }
 
     /// Gives the activations a shape, to be written block by block; panels are those of any other activations of as
     /// many rows. [`Activations::finish`] comes last.
     pub(crate) fn start(&mut self, shape: [usize; 2], pool: &Pool) -> Writer<'_> {
-        assert!(self.take_blocks(Grouping::Block));
+        assert!(self.take_blocks(Grouping::Block.into()));
         self.shape(Grouping::Block, shape, pool.threads());
         self.writer()
     }

@@ -3,6 +3,7 @@
 //! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
 //! lie in one piece of memory.
 
+mod columns;
 mod floats;
 mod gated;
 mod product;
@@ -10,6 +11,7 @@ mod product;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use self::columns::ColumnOrder;
 pub(crate) use self::gated::multiply_gated;
 pub(crate) use self::product::{Product, Sums, multiply};
 use crate::Error;
@@ -86,6 +88,7 @@ pub(crate) struct PackedMatrix {
     rows: usize,
     cols: usize,
     format: Format,
+    order: Option<Arc<ColumnOrder>>,
     kernel: &'static Kernel,
     memory: Arc<HugePages>,
     bytes: Range<usize>,
@@ -114,6 +117,11 @@ impl PackedMatrix {
         self.format
     }
 
+    /// The order of its columns, where they are not as in the checkpoint.
+    pub(crate) fn order(&self) -> Option<&ColumnOrder> {
+        self.order.as_deref()
+    }
+
     /// The kernel that it is packed for.
     pub(crate) fn kernel(&self) -> &'static Kernel {
         self.kernel
@@ -129,7 +137,7 @@ impl PackedMatrix {
         &self.memory[self.bytes.clone()]
     }
 
-    /// Dequantises one row.
+    /// Dequantises one row; its columns stay in the matrix's order.
     pub(crate) fn row_to_f32(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols);
         if self.format.is_float() {
@@ -199,6 +207,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: String,
     shape: [usize; 2],
     format: Format,
+    /// In which `source` gives the columns, where it is not that of the checkpoint. A packed file does not hold it.
+    pub(crate) order: Option<Arc<ColumnOrder>>,
     /// Its place in the memory.
     pub(crate) bytes: Range<usize>,
     source: RowSource<'a>,
@@ -247,14 +257,15 @@ impl<'a> Packing<'a> {
         self.bytes
     }
 
-    /// Plans the next matrix of the result of [`Packing::pack`]; its columns are a multiple of [`BLOCK`].
+    /// Plans the next matrix of the result of [`Packing::pack`], its columns in order; there are a multiple of
+    /// [`BLOCK`] of them.
     pub(crate) fn add(
         &mut self,
         name: &str,
         shape: [usize; 2],
         format: Format,
         source: RowSource<'a>,
-    ) {
+    ) -> &mut Plan<'a> {
         let [rows, cols] = shape;
         assert_eq!(cols % BLOCK, 0);
         let floats = matches!(source, RowSource::Floats(_));
@@ -263,14 +274,16 @@ impl<'a> Packing<'a> {
         const ALIGNMENT: usize = 64;
         let tiles = rows.div_ceil(self.kernel.layout.rows);
         let bytes = tiles * format.tile_bytes(self.kernel.layout, cols / BLOCK);
-        self.plans.push(Plan {
+        let start = self.bytes;
+        self.bytes += bytes.next_multiple_of(ALIGNMENT);
+        self.plans.push_mut(Plan {
             name: name.to_owned(),
             shape,
             format,
-            bytes: self.bytes..self.bytes + bytes,
+            order: None,
+            bytes: start..start + bytes,
             source,
-        });
-        self.bytes += bytes.next_multiple_of(ALIGNMENT);
+        })
     }
 
     /// The matrices in their order.
@@ -311,7 +324,7 @@ impl<'a> Packing<'a> {
                 return Err(error);
             }
             (self.progress)(plan.bytes.end as u64, self.bytes as u64);
-            packed.push((plan.shape, plan.format, plan.bytes));
+            packed.push((plan.shape, plan.format, plan.order, plan.bytes));
         }
         Ok(matrices(kernel, memory, packed.into_iter()))
     }
@@ -342,7 +355,14 @@ impl<'a> Packing<'a> {
             }
         });
         let plans = self.plans.iter();
-        let filled = plans.map(|plan| (plan.shape, plan.format, plan.bytes.clone()));
+        let filled = plans.map(|plan| {
+            (
+                plan.shape,
+                plan.format,
+                plan.order.clone(),
+                plan.bytes.clone(),
+            )
+        });
         Ok(matrices(self.kernel, memory, filled))
     }
 }
@@ -350,13 +370,14 @@ impl<'a> Packing<'a> {
 fn matrices(
     kernel: &'static Kernel,
     memory: HugePages,
-    packed: impl Iterator<Item = ([usize; 2], Format, Range<usize>)>,
+    packed: impl Iterator<Item = ([usize; 2], Format, Option<Arc<ColumnOrder>>, Range<usize>)>,
 ) -> Vec<PackedMatrix> {
     let memory = Arc::new(memory);
-    let matrices = packed.map(|([rows, cols], format, bytes)| PackedMatrix {
+    let matrices = packed.map(|([rows, cols], format, order, bytes)| PackedMatrix {
         rows,
         cols,
         format,
+        order,
         kernel,
         memory: Arc::clone(&memory),
         bytes,

@@ -9,7 +9,7 @@ mod projections;
 
 use self::projections::{Projections, add_bias};
 use crate::Error;
-use crate::activations::{Activations, Grouping, Observer};
+use crate::activations::{Activations, Form, Observer};
 use crate::attention::{Attention, Heads, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
@@ -70,7 +70,7 @@ struct Buffers {
 
 impl Buffers {
     /// `quantized = silu(gate_proj(quantized)) * up_proj(quantized)` by whole rows.
-    fn gate_rows(&mut self, pool: &mut Pool, [gate, up]: [&PackedMatrix; 2], grouping: Grouping) {
+    fn gate_rows(&mut self, pool: &mut Pool, [gate, up]: [&PackedMatrix; 2], form: Form<'_>) {
         let (rows, ffn, kernel) = (self.quantized.rows(), gate.rows(), gate.kernel());
         self.gate.resize(rows * ffn, 0.0);
         self.up.resize(rows * ffn, 0.0);
@@ -82,13 +82,12 @@ impl Buffers {
         });
         matrix::multiply(pool, &self.quantized, &mut self.sums, products);
         let (gate, up) = (Parts::new(&mut self.gate), &self.up);
-        self.quantized
-            .fill(pool, kernel, grouping, [rows, ffn], |row| {
-                // SAFETY: `fill` asks for each row once, from one thread.
-                let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
-                kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
-                gate
-            });
+        self.quantized.fill(pool, kernel, form, [rows, ffn], |row| {
+            // SAFETY: `fill` asks for each row once, from one thread.
+            let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
+            kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
+            gate
+        });
     }
 }
 
@@ -306,7 +305,7 @@ impl Model {
         let norm = Norm {
             weight: attn_norm,
             epsilon: self.config.rms_norm_epsilon,
-            grouping: Grouping::for_all(&[q_proj, k_proj, v_proj]),
+            form: Form::for_all(&[q_proj, k_proj, v_proj]),
         };
         norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
         let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
@@ -336,11 +335,10 @@ impl Model {
 
         let (rows, q_dim) = (b.quantized.rows(), heads.heads * heads.head_dim);
         let attended = &b.attended;
-        let grouping = Grouping::for_all(&[o_proj]);
-        b.quantized
-            .fill(pool, kernel, grouping, [rows, q_dim], |row| {
-                &attended[row * q_dim..(row + 1) * q_dim]
-            });
+        let form = Form::for_all(&[o_proj]);
+        b.quantized.fill(pool, kernel, form, [rows, q_dim], |row| {
+            &attended[row * q_dim..(row + 1) * q_dim]
+        });
         matrix::multiply(
             pool,
             &b.quantized,
@@ -368,16 +366,16 @@ impl Model {
         let norm = Norm {
             weight: ffn_norm,
             epsilon: self.config.rms_norm_epsilon,
-            grouping: Grouping::for_all(&[gate_proj, up_proj]),
+            form: Form::for_all(&[gate_proj, up_proj]),
         };
         norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
-        let grouping = Grouping::for_all(&[down_proj]);
-        let activated = if b.quantized.take_blocks(grouping) {
+        let form = Form::for_all(&[down_proj]);
+        let activated = if b.quantized.take_blocks(form) {
             let (x, out) = (&b.quantized, &mut b.activated);
             matrix::multiply_gated(pool, x, &mut b.sums, [gate_proj, up_proj], out);
             &b.activated
         } else {
-            b.gate_rows(pool, [gate_proj, up_proj], grouping);
+            b.gate_rows(pool, [gate_proj, up_proj], form);
             &b.quantized
         };
         matrix::multiply(
@@ -401,7 +399,7 @@ impl Model {
         let norm = Norm {
             weight: &self.weights.output_norm,
             epsilon: self.config.rms_norm_epsilon,
-            grouping: Grouping::for_all(&[matrix]),
+            form: Form::for_all(&[matrix]),
         };
         let pool = &mut self.pool;
         norm.quantize(pool, self.kernel, &b.x, &mut b.normed, &mut b.quantized);
@@ -430,7 +428,7 @@ fn heads(config: &ModelConfig, window: Option<usize>) -> Heads {
 struct Norm<'a> {
     weight: &'a [f32],
     epsilon: f32,
-    grouping: Grouping,
+    form: Form<'a>,
 }
 
 impl Norm<'_> {
@@ -446,7 +444,7 @@ impl Norm<'_> {
         let hidden = self.weight.len();
         let normed = Parts::new(normed);
         let shape = [x.len() / hidden, hidden];
-        out.fill(pool, kernel, self.grouping, shape, |row| {
+        out.fill(pool, kernel, self.form, shape, |row| {
             let range = row * hidden..(row + 1) * hidden;
             // SAFETY: `fill` asks for each row once, from one thread.
             let normed = unsafe { normed.part(range.clone()) };

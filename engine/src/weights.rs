@@ -20,9 +20,11 @@ pub(crate) use plan::plan;
 pub use rounding::{Quantize, Rounding};
 pub(crate) use rounding::{Target, Want};
 
+use std::sync::Arc;
+
 use crate::Error;
 use crate::config::ModelConfig;
-use crate::matrix::{Format, PackedMatrix, Packing, RowSource};
+use crate::matrix::{ColumnOrder, Format, PackedMatrix, Packing, RowSource};
 use crate::packed::PackedFile;
 use crate::threads::Pool;
 
@@ -130,11 +132,16 @@ pub(crate) trait TensorSource {
 
     /// Whether there is such a tensor.
     fn has(&self, name: &str) -> bool;
+
+    /// An error about matrices.
+    fn refuse(&self, names: &[&str], why: &str) -> Error;
 }
 
 /// The rows of a matrix and what they are packed as.
 pub(crate) struct MatrixSource<'a> {
     pub(crate) format: Format,
+    /// In which the rows have their columns, where it is not that of the checkpoint.
+    pub(crate) order: Option<Arc<ColumnOrder>>,
     pub(crate) rows: RowSource<'a>,
 }
 

@@ -1,6 +1,7 @@
-//! How activations are quantised for the matrices that they are multiplied with.
+//! What activations must be like for the matrices that they are multiplied with.
 
-use crate::matrix::{Format, PackedMatrix};
+use crate::matrix::{ColumnOrder, Format, PackedMatrix};
+use crate::threads::Parts;
 
 /// Activations that share a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,16 +15,59 @@ pub(crate) enum Grouping {
     Unrounded,
 }
 
-impl Grouping {
+/// How activations are grouped and ordered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form<'a> {
+    pub(super) grouping: Grouping,
+    /// None where columns are as they come.
+    pub(super) order: Option<&'a ColumnOrder>,
+}
+
+impl<'a> Form<'a> {
     /// What activations need that are multiplied with all of these.
-    pub(crate) fn for_all(matrices: &[&PackedMatrix]) -> Self {
+    ///
+    /// # Panics
+    /// When the matrices take their columns in different orders.
+    pub(crate) fn for_all(matrices: &[&'a PackedMatrix]) -> Self {
         let any = |is: fn(Format) -> bool| matrices.iter().any(|matrix| is(matrix.format()));
-        if any(Format::is_float) {
-            Self::Unrounded
+        let grouping = if any(Format::is_float) {
+            Grouping::Unrounded
         } else if any(|format| format == Format::Int4Channel) {
-            Self::Row
+            Grouping::Row
         } else {
-            Self::Block
-        }
+            Grouping::Block
+        };
+        let mut orders = matrices.iter().map(|matrix| matrix.order());
+        let order = orders.next().flatten();
+        assert!(orders.all(|other| other == order), "one order of columns");
+        Self { grouping, order }
+    }
+}
+
+impl From<Grouping> for Form<'_> {
+    fn from(grouping: Grouping) -> Self {
+        let order = None;
+        Self { grouping, order }
+    }
+}
+
+/// Brings rows into an order on several threads.
+pub(super) struct Gather<'a> {
+    pub(super) order: &'a ColumnOrder,
+    /// Room for rows of all columns.
+    pub(super) room: Parts<'a, f32>,
+}
+
+impl Gather<'_> {
+    /// A row in order, in the room's place `at`.
+    ///
+    /// # Safety
+    /// No other thread uses this place.
+    pub(super) unsafe fn row(&self, row: &[f32], at: usize) -> &[f32] {
+        let place = at * row.len()..(at + 1) * row.len();
+        // SAFETY: handed on to the caller.
+        let room = unsafe { self.room.part(place) };
+        self.order.gather(row, room);
+        room
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::shapes::RandomWeights;
-use crate::activations::{Activations, Grouping};
+use crate::activations::{Activations, Form};
 use crate::kernel::{self, Kernel};
 use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
@@ -63,10 +63,8 @@ impl Case {
             .remove(0);
         let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
         let mut x = Activations::default();
-        let grouping = Grouping::for_all(&[&matrix]);
-        x.fill(&mut pool, self.kernel, grouping, [self.rows, SIDE], |_| {
-            &values
-        });
+        let form = Form::for_all(&[&matrix]);
+        x.fill(&mut pool, self.kernel, form, [self.rows, SIDE], |_| &values);
         PreparedProduct {
             matrix,
             x,

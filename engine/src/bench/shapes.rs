@@ -66,8 +66,11 @@ impl TensorSource for RandomWeights {
                 ));
             }
         };
-        let rows = Self::rows(cols);
-        Ok(MatrixSource { format, rows })
+        Ok(MatrixSource {
+            format,
+            order: None,
+            rows: Self::rows(cols),
+        })
     }
 
     fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
@@ -80,6 +83,10 @@ impl TensorSource for RandomWeights {
 
     fn has(&self, _name: &str) -> bool {
         false
+    }
+
+    fn refuse(&self, names: &[&str], why: &str) -> Error {
+        Error::Option(format!("`{}` {why}", names.join("` and `")))
     }
 }
 

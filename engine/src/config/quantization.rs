@@ -34,7 +34,7 @@ pub(crate) enum Layout {
     /// word in an order of their own.
     Awq,
     /// `weight_packed` `[rows, cols / 8]`, `weight_scale` `[rows, groups]`, `weight_shape`, and perhaps
-    /// `weight_zero_point` `[rows / 8, groups]` and `weight_g_idx`.
+    /// `weight_zero_point` `[rows / 8, groups]` and `weight_g_idx`, the group of each column.
     PackQuantized {
         /// There are no zero points: they are all 8.
         symmetric: bool,
@@ -42,6 +42,15 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
+    /// What the tensor is called that names the group of each column, where there may be one.
+    pub(crate) fn groups(self) -> Option<&'static str> {
+        match self {
+            Self::Gptq { .. } => Some("g_idx"),
+            Self::Awq => None,
+            Self::PackQuantized { .. } => Some("weight_g_idx"),
+        }
+    }
+
     /// What a matrix's tensors are called after its name.
     pub(crate) fn parts(self) -> &'static [&'static str] {
         match self {

@@ -5,15 +5,17 @@ mod attention;
 mod guarded;
 mod unaligned;
 
+use std::sync::Arc;
+
 use half::f16;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::activations::{Activations, MAGIC};
+use crate::activations::{Activations, Form, MAGIC};
 use crate::attention::{KEY_BLOCK, QueryRow};
 use crate::int4::Block;
-use crate::matrix::{self, PackedMatrix, Packing, Product, RowSource, Sums};
+use crate::matrix::{self, ColumnOrder, PackedMatrix, Packing, Product, RowSource, Sums};
 use crate::threads::Pool;
 
 fn scalar() -> &'static Kernel {
@@ -70,26 +72,45 @@ impl Random {
 
 /// Packs `blocks`, row after row, for a kernel.
 fn pack(kernel: &'static Kernel, format: Format, rows: usize, blocks: &[Block]) -> PackedMatrix {
+    pack_in_order(None, kernel, format, rows, blocks)
+}
+
+/// The same where columns are not as activations have them.
+fn pack_in_order(
+    order: Option<Arc<ColumnOrder>>,
+    kernel: &'static Kernel,
+    format: Format,
+    rows: usize,
+    blocks: &[Block],
+) -> PackedMatrix {
     let per_row = blocks.len() / rows;
     let mut packing = Packing::new(kernel);
-    packing.add(
-        "",
-        [rows, per_row * BLOCK],
-        format,
-        RowSource::of_blocks(|row, index| blocks[row * per_row + index]),
-    );
+    let rows_of_blocks = RowSource::of_blocks(|row, index| blocks[row * per_row + index]);
+    packing
+        .add("", [rows, per_row * BLOCK], format, rows_of_blocks)
+        .order = order;
     let pool = &mut Pool::new(1).unwrap();
     packing.pack(pool).unwrap().remove(0)
 }
 
 /// `x [m, cols]` times the matrix, `[m, rows]`.
 fn product(kernel: &'static Kernel, matrix: &PackedMatrix, x: &[f32], threads: usize) -> Vec<f32> {
+    product_of(Activations::default(), kernel, matrix, x, threads)
+}
+
+/// The same with activations that were set up before.
+fn product_of(
+    mut activations: Activations,
+    kernel: &'static Kernel,
+    matrix: &PackedMatrix,
+    x: &[f32],
+    threads: usize,
+) -> Vec<f32> {
     let mut pool = Pool::new(threads).unwrap();
-    let mut activations = Activations::default();
     let m = x.len() / matrix.cols();
     let row = |row: usize| &x[row * matrix.cols()..][..matrix.cols()];
-    let grouping = Grouping::for_all(&[matrix]);
-    activations.fill(&mut pool, kernel, grouping, [m, matrix.cols()], row);
+    let form = Form::for_all(&[matrix]);
+    activations.fill(&mut pool, kernel, form, [m, matrix.cols()], row);
     let mut out = vec![f32::NAN; m * matrix.rows()];
     let product = Product {
         matrix,
@@ -177,6 +198,38 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
                         );
                     }
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_are_brought_into_the_order_of_a_matrix_however_they_are_rounded() {
+    let mut random = Random::new(12);
+    let (rows, blocks_in_row) = (17, 4);
+    let cols = blocks_in_row * BLOCK;
+    let groups: Vec<_> = (0..cols as u32).map(|col| col * 37 / 32 % 4).collect();
+    let order = Arc::new(ColumnOrder::by_group(&groups).unwrap());
+    let settings: [fn(&mut Activations); 3] =
+        [|_| {}, Activations::round_by_row, Activations::keep_floats];
+    for (kernel, format) in supported().flat_map(|kernel| Format::QUANTIZED.map(|f| (kernel, f))) {
+        let blocks = random.blocks(format, rows, blocks_in_row);
+        let plain = pack(kernel, format, rows, &blocks);
+        let ordered = pack_in_order(Some(order.clone()), kernel, format, rows, &blocks);
+        for m in [1, 5, 40] {
+            let x = random.floats(m * cols);
+            let mut gathered = vec![0.0; x.len()];
+            for (x, to) in x.chunks(cols).zip(gathered.chunks_mut(cols)) {
+                order.gather(x, to);
+            }
+            for setting in settings {
+                let product = |matrix, x| {
+                    let mut activations = Activations::default();
+                    setting(&mut activations);
+                    bits(&product_of(activations, kernel, matrix, x, 2))
+                };
+                let expected = product(&plain, &gathered);
+                assert_eq!(product(&ordered, &x), expected, "{kernel:?} {format:?} {m}");
             }
         }
     }
@@ -294,12 +347,12 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
                 let pool = &mut Pool::new(threads).unwrap();
                 let mut expected = Activations::default();
                 let row = |row: usize| &values[row * ffn..][..ffn];
-                expected.fill(pool, kernel, Grouping::Block, [m, ffn], row);
+                expected.fill(pool, kernel, Grouping::Block.into(), [m, ffn], row);
 
                 let mut quantized = Activations::default();
-                let grouping = Grouping::for_all(&[&gate, &up]);
+                let form = Form::for_all(&[&gate, &up]);
                 let row = |row: usize| &x[row * cols..][..cols];
-                quantized.fill(pool, kernel, grouping, [m, cols], row);
+                quantized.fill(pool, kernel, form, [m, cols], row);
                 let mut out = Activations::default();
                 let sums = &mut Sums::default();
                 matrix::multiply_gated(pool, &quantized, sums, [&gate, &up], &mut out);
@@ -328,7 +381,7 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
     for kernel in supported() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Block, [1, x.len()], |_| &x);
+        activations.fill(pool, kernel, Grouping::Block.into(), [1, x.len()], |_| &x);
         let activations = activations.panel(0);
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {
             let block = activations.block(index, 0);
@@ -357,7 +410,7 @@ fn a_row_of_activations_may_share_a_scale() {
     for kernel in supported() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Row, [1, x.len()], |_| &x);
+        activations.fill(pool, kernel, Grouping::Row.into(), [1, x.len()], |_| &x);
         let activations = activations.panel(0);
         let mut sum = 0;
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {

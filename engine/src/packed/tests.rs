@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::Calibration;
 use crate::checkpoint::Written;
+use crate::checkpoint::written::quantized::{Method, Quantized, pair, write};
 use crate::int4::Block;
 use crate::matrix::{Format, PIECE, RowSource};
 use crate::model::{Model, NewTokens};
@@ -74,6 +75,33 @@ fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
                 (expected, true)
             );
         }
+    }
+}
+
+#[test]
+fn a_packed_file_of_columns_in_act_order_gives_the_bits_of_its_source() {
+    let how = Quantized {
+        method: Method::Gptq,
+        group: Some(64),
+        symmetric: false,
+        act_order: true,
+    };
+    let mut config = crate::checkpoint::written::config(64);
+    for (key, size) in [("hidden_size", 128), ("intermediate_size", 256)] {
+        config[key] = size.into();
+    }
+    let [tensors, _] = pair(&config, how);
+    config["quantization_config"] = how.config();
+    let source = write(&config, &tensors);
+    let folder = tempfile::tempdir().unwrap();
+    for kernel in kernel::supported().map(|kernel| kernel.name) {
+        let file = PackedCache::File(folder.path().join(kernel));
+        let (expected, fits) = logits(source.path(), &file, kernel, stored());
+        assert!(!fits);
+        assert_eq!(
+            logits(source.path(), &file, kernel, stored()),
+            (expected, true)
+        );
     }
 }
 

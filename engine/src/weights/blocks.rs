@@ -79,7 +79,11 @@ impl<'a> StoredMatrix<'a> {
                 _ => Format::F32,
             };
             let rows = RowSource::Floats(Box::new(move |row, to| self.floats(row, to)));
-            return MatrixSource { format, rows };
+            return MatrixSource {
+                format,
+                order: None,
+                rows,
+            };
         };
         let rounds = |format: &Format| matches!(want, Want::Rounded(_)) && !target.keeps(*format);
         let as_stored = stored.filter(|format| !rounds(format));
@@ -89,6 +93,7 @@ impl<'a> StoredMatrix<'a> {
         };
         MatrixSource {
             format: as_stored.unwrap_or(target.format()),
+            order: None,
             rows: RowSource::Blocks(rows),
         }
     }

@@ -88,6 +88,11 @@ impl TensorSource for GgufModel {
         let needed = needed.contains(&in_layer(name));
         needed || self.file.find_tensor(&format!("{name}.weight")).is_some()
     }
+
+    fn refuse(&self, names: &[&str], why: &str) -> Error {
+        self.file
+            .error(format!("`{}` {why}", names.join("` and `")))
+    }
 }
 
 #[cfg(test)]

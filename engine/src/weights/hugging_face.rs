@@ -186,4 +186,12 @@ impl TensorSource for HfModel {
             Some((_, tensor)) => self.config.head_norms || !is_head_norm(tensor),
         }
     }
+
+    fn refuse(&self, names: &[&str], why: &str) -> Error {
+        let names: Vec<_> = names.iter().map(|name| stored_name(name)).collect();
+        Error::Model {
+            path: self.folder.path().to_owned(),
+            reason: format!("`{}` {why}", names.join("` and `")),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Which matrices a model consists of, and what each is packed as.
 
 use super::importance::{Place, Recipe};
-use super::{MatrixSource, TensorSource};
+use super::{MatrixSource, TensorSource, Want};
 use crate::Error;
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
@@ -20,21 +20,23 @@ pub(crate) fn plan<'a>(
     let hidden = config.hidden;
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
-    use Place::{Attention, AttentionOutput, FeedForward, FeedForwardOutput};
+    let attention = [
+        ("attn_q", [q_dim, hidden]),
+        ("attn_k", [kv_dim, hidden]),
+        ("attn_v", [kv_dim, hidden]),
+    ];
+    let attention_output = [("attn_output", [hidden, q_dim])];
+    let feed_forward = ["ffn_gate", "ffn_up"].map(|tensor| (tensor, [config.ffn, hidden]));
+    let feed_forward_output = [("ffn_down", [hidden, config.ffn])];
     for layer in 0..config.layers {
-        for (tensor, shape, place) in [
-            ("attn_q", [q_dim, hidden], Attention),
-            ("attn_k", [kv_dim, hidden], Attention),
-            ("attn_v", [kv_dim, hidden], Attention),
-            ("attn_output", [hidden, q_dim], AttentionOutput),
-            ("ffn_gate", [config.ffn, hidden], FeedForward),
-            ("ffn_up", [config.ffn, hidden], FeedForward),
-            ("ffn_down", [hidden, config.ffn], FeedForwardOutput),
+        for (place, tensors) in [
+            (Place::Attention, &attention[..]),
+            (Place::AttentionOutput, &attention_output),
+            (Place::FeedForward, &feed_forward),
+            (Place::FeedForwardOutput, &feed_forward_output),
         ] {
             let want = recipe.rounding.layers(recipe.columns(layer, place));
-            let name = format!("blk.{layer}.{tensor}");
-            let MatrixSource { format, rows } = source.matrix(&name, shape, want)?;
-            packing.add(&name, shape, format, rows);
+            plan_place(&mut packing, source, layer, tensors, want)?;
         }
     }
     Ok(packing)
@@ -52,12 +54,52 @@ fn plan_vocabulary<'a>(
     let embedding = source.matrix("token_embd", shape, recipe.rounding.embedding()?)?;
     let head = recipe.rounding.head(recipe.head_columns(config.layers))?;
     let head = source.matrix(if tied { "token_embd" } else { "output" }, shape, head)?;
+    // Rows of an embedding are looked up: nothing could bring columns into another order.
+    if embedding.order.is_some() || tied && head.order.is_some() {
+        let why = "must have groups of neighbouring columns, found columns in act-order";
+        return Err(source.refuse(&["token_embd"], why));
+    }
     if tied && head.format == embedding.format {
         // Where both are rounded, the head knows what its columns count.
-        packing.add("token_embd", shape, head.format, head.rows);
+        add(packing, "token_embd", shape, head);
     } else {
-        packing.add("token_embd", shape, embedding.format, embedding.rows);
-        packing.add("output", shape, head.format, head.rows);
+        add(packing, "token_embd", shape, embedding);
+        add(packing, "output", shape, head);
     }
     Ok(())
+}
+
+/// Matrices of a layer that are multiplied with the same activations, which have one order.
+fn plan_place<'a>(
+    packing: &mut Packing<'a>,
+    source: &'a dyn TensorSource,
+    layer: usize,
+    tensors: &[(&str, [usize; 2])],
+    want: Want<'a>,
+) -> Result<(), Error> {
+    let mut first: Option<(String, _)> = None;
+    for (tensor, shape) in tensors {
+        let name = format!("blk.{layer}.{tensor}");
+        let matrix = source.matrix(&name, *shape, want)?;
+        let order = matrix.order.clone();
+        add(packing, &name, *shape, matrix);
+        match &first {
+            None => first = Some((name, order)),
+            Some((_, expected)) if *expected == order => {}
+            Some((other, _)) => {
+                let why = "are multiplied with the same activations, and must have the same columns in each group";
+                return Err(source.refuse(&[other, &name], why));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add<'a>(packing: &mut Packing<'a>, name: &str, shape: [usize; 2], matrix: MatrixSource<'a>) {
+    let MatrixSource {
+        format,
+        order,
+        rows,
+    } = matrix;
+    packing.add(name, shape, format, rows).order = order;
 }

@@ -1,7 +1,8 @@
 //! Matrices that a folder holds in four bits, taken as they are.
 //!
 //! A weight is `scale * (q - zero)`. Its `q` goes into a block unchanged, with the scale and `-zero * scale`, each
-//! rounded to f16. A group of more than 32 columns becomes several blocks with the same scale.
+//! rounded to f16. A group of more than 32 columns becomes several blocks with the same scale. Columns that do not lie in
+//! groups (act-order) are packed in an order in which they do.
 
 #[cfg(test)]
 mod golden;
@@ -74,11 +75,13 @@ impl<'a> QuantizedMatrix<'a> {
         let Some(target) = want.target() else {
             return MatrixSource {
                 format: Format::F32,
+                order: None,
                 rows: RowSource::Floats(Box::new(move |row, to| self.floats(row, to))),
             };
         };
         let stored = self.format(target);
         let rounds = matches!(want, Want::Rounded(_)) && !self.keeps(target, stored);
+        let order = self.parts.order.clone().filter(|_| !rounds);
         let (format, rows): (_, RowWriter<'a, Block>) = match rounds {
             false => (stored, Box::new(move |row, to| self.blocks(row, to))),
             true => (
@@ -88,6 +91,7 @@ impl<'a> QuantizedMatrix<'a> {
         };
         MatrixSource {
             format,
+            order,
             rows: RowSource::Blocks(rows),
         }
     }
@@ -108,17 +112,18 @@ impl<'a> QuantizedMatrix<'a> {
         stored == Format::Int4Channel || target.keeps(stored)
     }
 
-    /// The blocks of a row as they are stored.
+    /// The blocks of a row as they are stored, but for the order of its columns.
     fn blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
         let stored = self.order.stored(row);
         for (index, block) in to.iter_mut().enumerate() {
             let (first, group) = (index * BLOCK, index * BLOCK / self.group);
             let scale = f16::from_f32(self.parts.scale(stored, group));
             let zero = f32::from(self.parts.zero(stored, group));
+            let quant = |i| self.parts.quant(stored, self.column(first + i));
             *block = Block {
                 scale,
                 min: f16::from_f32(-zero * scale.to_f32()),
-                quants: std::array::from_fn(|i| self.parts.quant(stored, first + i).cast_signed()),
+                quants: std::array::from_fn(|i| quant(i).cast_signed()),
             };
         }
         self.check_scales(row, to)
@@ -135,18 +140,25 @@ impl<'a> QuantizedMatrix<'a> {
         self.check_scales(row, to)
     }
 
-    /// The weights of a row.
+    /// The stored place of a column of groups side by side.
+    fn column(&self, column: usize) -> usize {
+        let order = self.parts.order.as_ref();
+        order.map_or(column, |order| order.stored(column))
+    }
+
+    /// The weights of a row, its columns as they are stored.
     fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
         let stored = self.order.stored(row);
-        for (group, to) in to.chunks_mut(self.group).enumerate() {
+        for group in 0..self.cols.div_ceil(self.group) {
             let scale = self.parts.scale(stored, group);
             if !scale.is_finite() {
                 return Err(self.parts.refuse_scale(stored, scale));
             }
             let (first, zero) = (group * self.group, self.parts.zero(stored, group));
-            for (i, to) in to.iter_mut().enumerate() {
-                let quant = i16::from(self.parts.quant(stored, first + i));
-                *to = scale * f32::from(quant - zero);
+            for column in first..self.cols.min(first + self.group) {
+                let column = self.column(column);
+                let quant = i16::from(self.parts.quant(stored, column));
+                to[column] = scale * f32::from(quant - zero);
             }
         }
         Ok(())

@@ -46,10 +46,10 @@ fn kernels_stay_within_weights_and_sums_however_these_are_aligned() {
                     for m in [1, 2, 3, 4, 5, 8, 9] {
                         let x = random.floats(m * blocks * BLOCK);
                         let mut activations = Activations::default();
-                        let grouping = Grouping::for_all(&[&matrix]);
+                        let form = Form::for_all(&[&matrix]);
                         let shape = [m, blocks * BLOCK];
                         let row = |row: usize| &x[row * blocks * BLOCK..][..blocks * BLOCK];
-                        activations.fill(pool, kernel, grouping, shape, row);
+                        activations.fill(pool, kernel, form, shape, row);
                         let x = &activations.panel(0);
 
                         let mut expected = vec![0.0; m * rows];

@@ -1,10 +1,13 @@
 //! The tensors that a quantised matrix consists of, and the places of its numbers in them.
 
+use std::sync::Arc;
+
 use safetensors::tensor::Dtype;
 
 use crate::Error;
 use crate::checkpoint::{HfFolder, Stored, Tensor};
 use crate::config::quantization::Layout;
+use crate::matrix::ColumnOrder;
 
 /// Numbers of four bits in a word.
 const IN_WORD: usize = 8;
@@ -18,6 +21,8 @@ pub(super) struct Parts<'a> {
     weights: Words<'a>,
     scales: Tensor<'a>,
     zeros: Zeros<'a>,
+    /// That brings the columns of each group together, where they are not.
+    pub(super) order: Option<Arc<ColumnOrder>>,
 }
 
 #[derive(Debug)]
@@ -62,27 +67,40 @@ impl<'a> Matrix<'a, '_> {
         }
     }
 
-    /// Refuses columns that were reordered before they were grouped: a block of neighbours would have many scales.
-    fn check_order(&self, part: &str) -> Result<(), Error> {
-        let name = self.part(part);
-        if !self.folder.has(&name) {
-            return Ok(());
-        }
+    /// The order that brings the columns of each group together, where a part names groups that do not lie so.
+    fn order(&self, layout: Layout) -> Result<Option<Arc<ColumnOrder>>, Error> {
+        let names = layout.groups().map(|part| self.part(part));
+        let Some(name) = names.filter(|name| self.folder.has(name)) else {
+            return Ok(None);
+        };
         let stored = self.folder.stored(&name, &[self.cols])?;
         if stored.dtype != Dtype::I32 {
             return Err(stored.other_type("I32"));
         }
-        let groups = Words {
-            stored,
-            cols: self.cols,
-        };
-        let other = (0..self.cols).find(|col| groups.at(0, *col) as usize != col / self.group);
-        other.map_or(Ok(()), |col| {
-            let (expected, found) = (col / self.group, groups.at(0, col).cast_signed());
-            Err(stored.file.error(format!(
-                "`{name}` must have groups in order (no act-order, `desc_act` or `actorder`): column {col} must be in group {expected}, found {found}"
-            )))
-        })
+        let refuse = |must: String| Err(stored.file.error(format!("`{name}` must {must}")));
+        let mut sizes = vec![0; self.cols.div_ceil(self.group)];
+        let mut groups = Vec::with_capacity(self.cols);
+        for (col, bytes) in stored.bytes.as_chunks().0.iter().enumerate() {
+            // A negative number is beyond any group.
+            let group = u32::from_le_bytes(*bytes);
+            let Some(size) = sizes.get_mut(group as usize) else {
+                let (last, found) = (sizes.len() - 1, group.cast_signed());
+                return refuse(format!(
+                    "have groups from 0 to {last}, found {found} for column {col}"
+                ));
+            };
+            *size += 1;
+            groups.push(group);
+        }
+        for (group, found) in sizes.into_iter().enumerate() {
+            let expected = self.group.min(self.cols - group * self.group);
+            if found != expected {
+                return refuse(format!(
+                    "have {expected} columns in group {group}, found {found}"
+                ));
+            }
+        }
+        Ok(ColumnOrder::by_group(&groups).map(Arc::new))
     }
 
     /// Checks the shape that is written down beside packed weights.
@@ -145,7 +163,6 @@ impl<'a> Parts<'a> {
         let (weights, zeros, scales) = match layout {
             Layout::Gptq { .. } => {
                 matrix.check_rows()?;
-                matrix.check_order("g_idx")?;
                 (
                     matrix.words("qweight", [cols / IN_WORD, rows])?,
                     Zeros::Packed(matrix.words("qzeros", [groups, rows / IN_WORD])?),
@@ -161,7 +178,6 @@ impl<'a> Parts<'a> {
                 )
             }
             Layout::PackQuantized { symmetric } => {
-                matrix.check_order("weight_g_idx")?;
                 matrix.check_shape("weight_shape")?;
                 (
                     matrix.words("weight_packed", [rows, cols / IN_WORD])?,
@@ -175,6 +191,7 @@ impl<'a> Parts<'a> {
             weights,
             scales,
             zeros,
+            order: matrix.order(layout)?,
         })
     }
 

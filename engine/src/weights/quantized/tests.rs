@@ -1,3 +1,5 @@
+mod act_order;
+
 use std::path::Path;
 
 use safetensors::tensor::Dtype;
@@ -41,14 +43,18 @@ fn every_way() -> impl Iterator<Item = Quantized> {
     let groups = [Some(32), Some(64), Some(128), None];
     let ways = METHODS.into_iter().flat_map(move |method| {
         groups.into_iter().flat_map(move |group| {
-            [true, false].map(|symmetric| Quantized {
-                method,
-                group,
-                symmetric,
-            })
+            [[true, false], [true, true], [false, false], [false, true]].map(
+                |[symmetric, act_order]| Quantized {
+                    method,
+                    group,
+                    symmetric,
+                    act_order,
+                },
+            )
         })
     });
     ways.filter(|how| how.method != Method::PackedBytes || !how.symmetric)
+        .filter(|how| how.method != Method::Awq || !how.act_order)
 }
 
 fn int4(name: &str) -> Target<'static> {
@@ -74,7 +80,7 @@ fn logits(folder: &Path, quantize: &str) -> Vec<f32> {
     model.forward_each(&[1, 5, 9, 33, 2], &mut cache).to_vec()
 }
 
-/// The format and the rows of a projection of a folder, dequantised, and the largest scale and minimum of each.
+/// The format and the rows of a projection of a folder, dequantised, their columns as they are stored.
 fn rows(folder: &HfModel, want: Want<'static>) -> (Format, Vec<Vec<f32>>) {
     let source = folder.matrix("blk.0.attn_q", [128, 128], want).unwrap();
     let row = |row| match &source.rows {
@@ -86,7 +92,13 @@ fn rows(folder: &HfModel, want: Want<'static>) -> (Format, Vec<Vec<f32>>) {
         RowSource::Blocks(write) => {
             let mut blocks = [Block::ZERO; 4];
             write(row, &mut blocks).unwrap();
-            blocks.iter().flat_map(Block::dequantize).collect()
+            let packed = blocks.iter().flat_map(Block::dequantize).enumerate();
+            let mut floats = vec![0.0; 128];
+            for (column, number) in packed {
+                let order = source.order.as_ref();
+                floats[order.map_or(column, |order| order.stored(column))] = number;
+            }
+            floats
         }
     };
     (source.format, (0..128).map(row).collect())
@@ -141,6 +153,7 @@ fn a_scale_for_a_row_is_kept_where_it_is_wanted_and_other_groups_are_rounded_to_
                 method,
                 group,
                 symmetric: true,
+                act_order: false,
             };
             let [quantized, floats] = pair(&config(None), how);
             let quantized = write(&config(Some(how)), &quantized);
@@ -195,6 +208,7 @@ fn parts_that_are_missing_or_of_another_shape_or_type_are_refused_by_name() {
             method,
             group: Some(32),
             symmetric: false,
+            act_order: false,
         };
         assert_eq!(refusal(how, |_| {}), "nothing");
         for part in parts(method) {
@@ -223,32 +237,12 @@ fn parts_that_are_missing_or_of_another_shape_or_type_are_refused_by_name() {
 }
 
 #[test]
-fn groups_out_of_order_are_refused_with_their_column() {
-    let how = Quantized {
-        method: Method::Gptq,
-        group: Some(32),
-        symmetric: true,
-    };
-    let message = refusal(how, |tensors| find(tensors, "g_idx").3[4 * 40] = 3);
-    for words in [
-        format!("`{Q_PROJ}.g_idx`"),
-        "act-order".into(),
-        "column 40 must be in group 1, found 3".into(),
-    ] {
-        assert!(message.contains(&words), "no `{words}` in: {message}");
-    }
-    let without = refusal(how, |tensors| {
-        tensors.retain(|tensor| !tensor.0.ends_with("g_idx"));
-    });
-    assert_eq!(without, "nothing");
-}
-
-#[test]
 fn scales_that_are_no_numbers_and_weights_stored_twice_are_refused() {
     let how = Quantized {
         method: Method::Awq,
         group: Some(32),
         symmetric: true,
+        act_order: false,
     };
     let infinite = refusal(how, |tensors| {
         find(tensors, "scales").3[2 * 7..2 * 8].copy_from_slice(&f16::INFINITY.to_le_bytes());
@@ -271,6 +265,7 @@ fn a_bias_that_the_model_does_not_have_may_only_be_zero() {
         method: Method::Gptq,
         group: Some(32),
         symmetric: true,
+        act_order: false,
     };
     let bias = |first: u8| {
         refusal(how, |tensors| {
@@ -293,6 +288,7 @@ fn a_matrix_that_was_not_converted_is_taken_as_floats() {
         method: Method::Packed,
         group: Some(64),
         symmetric: false,
+        act_order: false,
     };
     let [mut quantized, floats] = pair(&config(None), how);
     quantized.retain(|tensor| !tensor.0.starts_with(Q_PROJ));

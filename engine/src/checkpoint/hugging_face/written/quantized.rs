@@ -29,6 +29,8 @@ pub(crate) struct Quantized {
     /// Columns that share a scale; none where a row does.
     pub(crate) group: Option<usize>,
     pub(crate) symmetric: bool,
+    /// Whether the columns of a group do not lie side by side.
+    pub(crate) act_order: bool,
 }
 
 /// A tensor: name, type, shape and bytes.
@@ -40,20 +42,21 @@ impl Quantized {
         let group = self.group.map_or(-1, |group| group as i64);
         match self.method {
             Method::Gptq => {
-                json!({ "quant_method": "gptq", "bits": 4, "group_size": group, "sym": self.symmetric, "desc_act": false })
+                json!({ "quant_method": "gptq", "bits": 4, "group_size": group, "sym": self.symmetric, "desc_act": self.act_order })
             }
             Method::GptqV2 => {
-                json!({ "quant_method": "gptq", "bits": 4, "group_size": group, "checkpoint_format": "gptq_v2" })
+                json!({ "quant_method": "gptq", "bits": 4, "group_size": group, "checkpoint_format": "gptq_v2", "desc_act": self.act_order })
             }
             Method::Awq => {
                 json!({ "quant_method": "awq", "bits": 4, "group_size": group, "version": "gemm", "zero_point": true })
             }
             Method::Packed | Method::PackedBytes => {
                 let strategy = self.group.map_or("channel", |_| "group");
+                let order = self.act_order.then_some("group");
                 json!({ "quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": { "group_0": {
                     "targets": ["Linear"], "weights": {
                         "num_bits": 4, "type": "int", "strategy": strategy, "group_size": self.group,
-                        "symmetric": self.symmetric,
+                        "symmetric": self.symmetric, "actorder": order,
                     },
                 } } })
             }
@@ -66,6 +69,8 @@ struct Integers {
     rows: usize,
     cols: usize,
     groups: usize,
+    /// The group of each column.
+    order: Vec<usize>,
     quants: Vec<u32>,
     zeros: Vec<u32>,
     scales: Vec<f32>,
@@ -75,6 +80,11 @@ impl Integers {
     /// Every zero point comes up where they are not all 8; scales have few enough digits for BF16.
     fn of(name: &str, rows: usize, cols: usize, how: Quantized) -> Self {
         let groups = cols / how.group.unwrap_or(cols);
+        let order = (0..cols).map(|col| match how.act_order {
+            // Of all matrices with so many columns the same; 37 and the columns have no divisor in common.
+            true => (col * 37 + 5) % cols / (cols / groups),
+            false => col / (cols / groups),
+        });
         let random = |what: &str, len: usize| {
             let numbers = weights(
                 &format!("{name}.{what}"),
@@ -96,6 +106,7 @@ impl Integers {
             rows,
             cols,
             groups,
+            order: order.collect(),
             quants: random("quants", rows * cols),
             zeros,
             scales: scales.map(|s| (17 + s) as f32 / 1024.0).collect(),
@@ -113,7 +124,7 @@ impl Integers {
     fn floats(&self) -> Vec<f32> {
         let places = (0..self.rows).flat_map(|row| (0..self.cols).map(move |col| (row, col)));
         let weight = |(row, col)| {
-            let group = col / (self.cols / self.groups);
+            let group = self.order[col];
             let steps = self.quant(row, col) as f32 - self.zero(row, group) as f32;
             steps * self.scales[row * self.groups + group]
         };
@@ -126,7 +137,6 @@ impl Integers {
         let zeros = words(groups, rows / 8, |group, j, k| {
             self.zero(8 * j + k, group).wrapping_sub(less) & 15
         });
-        let order = (0..cols).flat_map(|col| ((col / (cols / groups)) as i32).to_le_bytes());
         vec![
             ("qweight", Dtype::I32, vec![cols / 8, rows], weights),
             ("qzeros", Dtype::I32, vec![groups, rows / 8], zeros),
@@ -136,7 +146,7 @@ impl Integers {
                 vec![groups, rows],
                 self.scales_by_group(),
             ),
-            ("g_idx", Dtype::I32, vec![cols], order.collect()),
+            ("g_idx", Dtype::I32, vec![cols], self.group_of_columns()),
         ]
     }
 
@@ -177,6 +187,10 @@ impl Integers {
             ),
             ("weight_shape", Dtype::I64, vec![2], shape.concat()),
         ];
+        if how.act_order {
+            let order = self.group_of_columns();
+            parts.push(("weight_g_idx", Dtype::I32, vec![cols], order));
+        }
         let zeros = match how.method {
             _ if how.symmetric => return parts,
             Method::PackedBytes => {
@@ -190,6 +204,13 @@ impl Integers {
         };
         parts.push(("weight_zero_point", zeros.0, zeros.1, zeros.2));
         parts
+    }
+
+    fn group_of_columns(&self) -> Vec<u8> {
+        let order = self.order.iter();
+        order
+            .flat_map(|group| (*group as i32).to_le_bytes())
+            .collect()
     }
 
     fn scales_by_group(&self) -> Vec<u8> {
