@@ -218,9 +218,10 @@ impl<'a> Parts<'a> {
         };
         let word = row / IN_WORD;
         let zero = match self.layout {
-            // Zero itself becomes 15 where one is taken off it.
+            // One is taken off all at once, as of one number: a zero borrows from the next.
             Layout::Gptq { zeros_less_one } => {
-                (words.nibble(group, word, place) + u8::from(zeros_less_one)) & 15
+                let ones = u32::from(zeros_less_one) * 0x1111_1111;
+                nibble(words.at(group, word).wrapping_add(ones), place)
             }
             Layout::Awq => words.nibble(group, word, AWQ_PLACES[place]),
             Layout::PackQuantized { .. } => words.nibble(word, group, place),
@@ -282,6 +283,11 @@ impl Words<'_> {
     }
 
     fn nibble(&self, row: usize, col: usize, place: usize) -> u8 {
-        (self.at(row, col) >> (4 * place) & 15) as u8
+        nibble(self.at(row, col), place)
     }
+}
+
+/// The number at a place of a word.
+fn nibble(word: u32, place: usize) -> u8 {
+    (word >> (4 * place) & 15) as u8
 }

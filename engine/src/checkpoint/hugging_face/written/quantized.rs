@@ -134,9 +134,12 @@ impl Integers {
     fn gptq(&self, less: u32) -> Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)> {
         let (rows, cols, groups) = (self.rows, self.cols, self.groups);
         let weights = words(cols / 8, rows, |i, row, k| self.quant(row, 8 * i + k));
-        let zeros = words(groups, rows / 8, |group, j, k| {
-            self.zero(8 * j + k, group).wrapping_sub(less) & 15
+        let zeros = words(groups, rows / 8, |group, j, k| self.zero(8 * j + k, group));
+        let zeros = zeros.as_chunks().0.iter().flat_map(|word| {
+            let word = u32::from_le_bytes(*word);
+            word.wrapping_sub(less * 0x1111_1111).to_le_bytes()
         });
+        let zeros = zeros.collect();
         vec![
             ("qweight", Dtype::I32, vec![cols / 8, rows], weights),
             ("qzeros", Dtype::I32, vec![groups, rows / 8], zeros),
