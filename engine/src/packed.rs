@@ -45,8 +45,8 @@ use crate::threads::Pool;
 use crate::weights::{self, Quantize, Recipe};
 use crate::{Error, LoadOptions, calibration};
 
-/// Changes whenever the meaning of the file does.
-const LAYOUT_VERSION: &str = "4";
+/// Changes whenever the meaning of the file does, or what the same source is read as.
+const LAYOUT_VERSION: &str = "5";
 /// Models whose packed weights take fewer bytes are packed in no time, and not worth a second copy on the disk.
 const WORTH_KEEPING: usize = 64 << 20;
 

@@ -11,6 +11,8 @@ use crate::matrix::ColumnOrder;
 
 /// Numbers of four bits in a word.
 const IN_WORD: usize = 8;
+/// What compressed-tensors writes for the group of a column, -1, where columns are in order.
+const NOT_SET: u32 = u32::MAX;
 /// Where in a word of AWQ each of eight numbers is.
 const AWQ_PLACES: [usize; IN_WORD] = [0, 4, 1, 5, 2, 6, 3, 7];
 
@@ -83,6 +85,9 @@ impl<'a> Matrix<'a, '_> {
         for (col, bytes) in stored.bytes.as_chunks().0.iter().enumerate() {
             // A negative number is beyond any group.
             let group = u32::from_le_bytes(*bytes);
+            if group == NOT_SET && matches!(layout, Layout::PackQuantized { .. }) {
+                return Ok(None);
+            }
             let Some(size) = sizes.get_mut(group as usize) else {
                 let (last, found) = (sizes.len() - 1, group.cast_signed());
                 return refuse(format!(

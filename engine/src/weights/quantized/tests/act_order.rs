@@ -44,7 +44,7 @@ fn groups_that_are_not_whole_or_not_there_are_refused() {
         for (group, words) in [
             (3, "32 columns in group "),
             (4, "groups from 0 to 3, found 4 for column 40"),
-            (-1, "groups from 0 to 3, found -1 for column 40"),
+            (-2, "groups from 0 to 3, found -2 for column 40"),
         ] {
             let message = refusal(how, |tensors| {
                 let bytes: [u8; 4] = i32::to_le_bytes(group);
@@ -63,6 +63,15 @@ fn groups_that_are_not_whole_or_not_there_are_refused() {
         tensors.retain(|tensor| !tensor.0.ends_with("g_idx"));
     });
     assert_eq!(without, "nothing");
+}
+
+#[test]
+fn groups_that_compressed_tensors_did_not_set_are_in_order() {
+    let [gptq, packed] = in_act_order();
+    let not_set =
+        |how: Quantized, part: &str| refusal(how, |tensors| find(tensors, part).3.fill(0xff));
+    assert_eq!(not_set(packed, "weight_g_idx"), "nothing");
+    assert!(not_set(gptq, "g_idx").contains("found -1 for column 0"));
 }
 
 /// What planning a model of changed tensors says.
