@@ -69,7 +69,7 @@ fn plan_vocabulary<'a>(
     Ok(())
 }
 
-/// Matrices of a layer that are multiplied with the same activations, which have one order.
+/// Matrices of a layer that are multiplied with the same activations: they share one order.
 fn plan_place<'a>(
     packing: &mut Packing<'a>,
     source: &'a dyn TensorSource,
@@ -80,17 +80,14 @@ fn plan_place<'a>(
     let mut first: Option<(String, _)> = None;
     for (tensor, shape) in tensors {
         let name = format!("blk.{layer}.{tensor}");
-        let matrix = source.matrix(&name, *shape, want)?;
-        let order = matrix.order.clone();
-        add(packing, &name, *shape, matrix);
-        match &first {
-            None => first = Some((name, order)),
-            Some((_, expected)) if *expected == order => {}
-            Some((other, _)) => {
-                let why = "are multiplied with the same activations, and must have the same columns in each group";
-                return Err(source.refuse(&[other, &name], why));
-            }
+        let mut matrix = source.matrix(&name, *shape, want)?;
+        let (other, order) = first.get_or_insert_with(|| (name.clone(), matrix.order.clone()));
+        if *order != matrix.order {
+            let why = "are multiplied with the same activations, and must have the same columns in each group";
+            return Err(source.refuse(&[other, &name], why));
         }
+        matrix.order.clone_from(order);
+        add(packing, &name, *shape, matrix);
     }
     Ok(())
 }
