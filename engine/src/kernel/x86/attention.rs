@@ -221,7 +221,7 @@ impl Values<'_> {
     }
 }
 
-/// Asks for what will be read `N` rows from now: of few rows, whose decoding waits for memory.
+/// Asks for a cache line of the next block, where so few rows are computed that the next block is soon waited for.
 #[inline(always)]
 fn prefetch<I: Isa, const N: usize>(isa: I, next: &[u8], at: usize) {
     if N < 8 {
