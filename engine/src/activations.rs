@@ -2,6 +2,8 @@
 
 mod form;
 mod observer;
+mod operand;
+mod panels;
 #[cfg(target_arch = "aarch64")]
 mod quad;
 
@@ -13,6 +15,8 @@ use crate::kernel::Kernel;
 use crate::threads::{Parts, Pool};
 pub(crate) use form::{Form, Grouping};
 pub(crate) use observer::Observer;
+pub(crate) use operand::{Operand, RowValues, Stored};
+pub(crate) use panels::Panels;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use quad::Quad;
 
@@ -26,11 +30,9 @@ pub(crate) const MAGIC: f32 = 12_582_912.0;
 /// has quantised itself.
 #[derive(Debug, Default)]
 pub(crate) struct Activations {
-    rows: usize,
+    panels: Panels,
     blocks: usize,
     grouping: Grouping,
-    panel_rows: usize,
-    panels_in_group: usize,
     /// All panels one after the other, as are the next three.
     quants: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
@@ -47,17 +49,12 @@ pub(crate) struct Activations {
     gathered: Vec<f32>,
     /// Looks at the values that are kept.
     observer: Option<Observer>,
+    /// A single row for each thread.
+    copies: Vec<Activations>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
     #[cfg(target_arch = "aarch64")]
     quads: Vec<Quad>,
 }
-
-/// Rows of a panel, at most: with two tiles of weights their sums fill half of a small L1 cache.
-const PANEL: usize = 128;
-
-/// Rows that each thread gets at least, before threads share the tiles of a matrix instead: fewer are not worth
-/// unpacking every weight for them.
-const ROWS_OF_THREAD: usize = 64;
 
 /// Some rows of [`Activations`], side by side.
 ///
@@ -144,7 +141,12 @@ impl<'a> Panel<'a> {
 
 impl Activations {
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        self.panels.rows()
+    }
+
+    /// How the rows are cut.
+    pub(crate) fn panels(&self) -> Panels {
+        self.panels
     }
 
     /// Gives all values of a row one scale from the next [`Activations::fill`] on, asked for or not.
@@ -169,34 +171,26 @@ impl Activations {
 
     /// The values, `[rows, cols]`, when they are kept.
     pub(crate) fn floats(&self) -> Option<&[f32]> {
-        let kept = self.keeps_floats || self.grouping == Grouping::Unrounded;
-        kept.then(|| &self.floats[..self.rows * self.blocks * BLOCK])
+        let len = self.rows() * self.blocks * BLOCK;
+        self.keeps(self.grouping).then(|| &self.floats[..len])
     }
 
-    /// Panels that there are.
-    pub(crate) fn panels(&self) -> usize {
-        self.rows.div_ceil(self.panel_rows.max(1))
+    /// Whether the values of rows that are grouped so are kept.
+    fn keeps(&self, grouping: Grouping) -> bool {
+        self.keeps_floats || grouping == Grouping::Unrounded
     }
 
-    /// Neighbouring panels that one thread does, or some threads together; the last group may have fewer.
-    pub(crate) fn panels_in_group(&self) -> usize {
-        self.panels_in_group
-    }
-
-    /// Rows of every panel but the last, which may have fewer.
-    pub(crate) fn panel_rows(&self) -> usize {
-        self.panel_rows
-    }
-
-    /// The rows of one panel.
-    fn rows_of(&self, panel: usize) -> Range<usize> {
-        let start = panel * self.panel_rows;
-        start..self.rows.min(start + self.panel_rows)
+    /// How rows of this form are grouped here.
+    fn grouping_for(&self, form: Form<'_>) -> Grouping {
+        match form.grouping {
+            Grouping::Block if self.by_row => Grouping::Row,
+            grouping => grouping,
+        }
     }
 
     /// One panel.
     pub(crate) fn panel(&self, panel: usize) -> Panel<'_> {
-        let rows = self.rows_of(panel);
+        let rows = self.panels.rows_of(panel);
         let range = rows.start * self.blocks..rows.end * self.blocks;
         Panel {
             rows: rows.len(),
@@ -219,12 +213,11 @@ impl Activations {
         &mut self,
         pool: &mut Pool,
         kernel: &'static Kernel,
-        Form { grouping, order }: Form<'_>,
+        form: Form<'_>,
         [rows, cols]: [usize; 2],
         row_values: impl Fn(usize) -> &'x [f32] + Sync,
     ) {
-        let by_row = self.by_row && grouping == Grouping::Block;
-        let grouping = if by_row { Grouping::Row } else { grouping };
+        let (grouping, order) = (self.grouping_for(form), form.order);
         self.shape(grouping, [rows, cols], pool.threads());
         let mut floats = std::mem::take(&mut self.floats);
         let mut gathered = std::mem::take(&mut self.gathered);
@@ -234,7 +227,7 @@ impl Activations {
             Gather { order, room }
         });
         let rounded = grouping != Grouping::Unrounded;
-        let kept = (self.keeps_floats || !rounded).then(|| Parts::new(&mut floats));
+        let kept = self.keeps(grouping).then(|| Parts::new(&mut floats));
         let writer = self.writer();
         // Fewer than four rows are not worth a barrier; a power of two of them is never of two panels.
         let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
@@ -286,8 +279,7 @@ impl Activations {
 
     fn writer(&mut self) -> Writer<'_> {
         Writer {
-            all_rows: self.rows,
-            panel_rows: self.panel_rows,
+            panels: self.panels,
             blocks: self.blocks,
             quants: Parts::new(&mut self.quants),
             scales: Parts::new(&mut self.scales),
@@ -304,20 +296,16 @@ impl Activations {
     )]
     pub(crate) fn finish(&mut self, pool: &mut Pool, kernel: &'static Kernel) {
         #[cfg(target_arch = "aarch64")]
-        if self.rows > 1 && kernel.layout.rows_in_byte == 2 {
+        if self.rows() > 1 && kernel.layout.rows_in_byte == 2 {
             self.fill_quads(pool);
         }
     }
 
-    /// Makes room for rows of so many columns, and cuts them into panels: as many groups of them as there are threads,
-    /// unless a thread would get too few.
+    /// Makes room for rows of so many columns, and cuts them into panels.
     fn shape(&mut self, grouping: Grouping, [rows, cols]: [usize; 2], threads: usize) {
         assert_eq!(cols % BLOCK, 0);
-        (self.rows, self.blocks, self.grouping) = (rows, cols / BLOCK, grouping);
-        let groups = (rows / ROWS_OF_THREAD).clamp(1, threads);
-        self.panels_in_group = rows.div_ceil(groups * PANEL).max(1);
-        let panel_rows = rows.div_ceil(groups * self.panels_in_group);
-        self.panel_rows = panel_rows.next_multiple_of(ROWS);
+        (self.blocks, self.grouping) = (cols / BLOCK, grouping);
+        self.panels = Panels::new(rows, threads);
         let len = rows * self.blocks;
         if self.quants.len() < len {
             self.quants.resize(len, [0; BLOCK]);
@@ -326,9 +314,7 @@ impl Activations {
             self.starts.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
-        let rounded = grouping != Grouping::Unrounded;
-        let kept = self.keeps_floats || !rounded;
-        if kept && self.floats.len() < rows * cols {
+        if self.keeps(grouping) && self.floats.len() < rows * cols {
             self.floats.resize(rows * cols, 0.0);
         }
     }
@@ -340,8 +326,7 @@ pub(crate) const ROWS: usize = 16;
 
 /// Writes [`Activations`] from several threads.
 pub(crate) struct Writer<'a> {
-    all_rows: usize,
-    panel_rows: usize,
+    panels: Panels,
     blocks: usize,
     quants: Parts<'a, [i8; BLOCK]>,
     scales: Parts<'a, f32>,
@@ -353,8 +338,7 @@ pub(crate) struct Writer<'a> {
 impl Writer<'_> {
     /// Some rows of one panel, from a block on.
     pub(crate) fn rows(&self, rows: Range<usize>, first_block: usize) -> RowsWriter<'_> {
-        let panel_start = rows.start / self.panel_rows * self.panel_rows;
-        let panel = panel_start..self.all_rows.min(panel_start + self.panel_rows);
+        let panel = self.panels.rows_of(rows.start / self.panels.panel_rows());
         assert!(rows.end <= panel.end, "rows of two panels");
         RowsWriter {
             writer: self,

@@ -122,11 +122,6 @@ impl PackedMatrix {
         self.order.as_deref()
     }
 
-    /// The kernel that it is packed for.
-    pub(crate) fn kernel(&self) -> &'static Kernel {
-        self.kernel
-    }
-
     /// Packed size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()

@@ -2,19 +2,21 @@
 //!
 //! A step takes some new tokens of each sequence of the batch, appends their keys and values to the sequence's cache
 //! and returns the logits behind each sequence's last token. Decoding is a step of one token, prefill a step of many;
-//! both read the same packed weights. Activations stay in f32 between the products and are quantised once before
-//! each.
+//! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
+//! once, the single row of a decode by every thread that multiplies it.
 
+mod normed;
 mod projections;
 
+use self::normed::Normed;
 use self::projections::{Projections, add_bias};
 use crate::Error;
-use crate::activations::{Activations, Form, Observer};
+use crate::activations::{Activations, Form, Observer, Operand, Stored};
 use crate::attention::{Attention, Heads, SequenceRows};
 use crate::config::ModelConfig;
 use crate::kernel::Kernel;
 use crate::kv::{KvCache, Precision};
-use crate::matrix::{self, PackedMatrix, Packing, Product, Sums};
+use crate::matrix::{self, Packing, Product, Sums};
 use crate::packed::PackedFile;
 use crate::rope::Rope;
 use crate::threads::{Parts, Pool};
@@ -42,7 +44,7 @@ pub(crate) struct Model {
 struct Buffers {
     /// The residual stream, `[rows, hidden]`.
     x: Vec<f32>,
-    /// Normalised `x`, `[rows, hidden]`.
+    /// Normalised `x`, `[rows, hidden]`, or a row for each thread where these are more.
     normed: Vec<f32>,
     quantized: Activations,
     /// `silu(gate) * up`, where it is quantised as it comes.
@@ -69,18 +71,15 @@ struct Buffers {
 }
 
 impl Buffers {
-    /// `quantized = silu(gate_proj(quantized)) * up_proj(quantized)` by whole rows.
-    fn gate_rows(&mut self, pool: &mut Pool, [gate, up]: [&PackedMatrix; 2], form: Form<'_>) {
-        let (rows, ffn, kernel) = (self.quantized.rows(), gate.rows(), gate.kernel());
-        self.gate.resize(rows * ffn, 0.0);
-        self.up.resize(rows * ffn, 0.0);
-        let products = [(gate, &mut self.gate), (up, &mut self.up)];
-        let products = products.map(|(matrix, out)| Product {
-            matrix,
-            out,
-            add: false,
-        });
-        matrix::multiply(pool, &self.quantized, &mut self.sums, products);
+    /// `quantized = silu(gate) * up` by whole rows of so many columns.
+    fn activate_rows(
+        &mut self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        form: Form<'_>,
+        ffn: usize,
+    ) {
+        let rows = self.up.len() / ffn;
         let (gate, up) = (Parts::new(&mut self.gate), &self.up);
         self.quantized.fill(pool, kernel, form, [rows, ffn], |row| {
             // SAFETY: `fill` asks for each row once, from one thread.
@@ -247,7 +246,8 @@ impl Model {
         let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
-        b.normed.resize(rows * config.hidden, 0.0);
+        let places = rows.max(self.pool.threads());
+        b.normed.resize(places * config.hidden, 0.0);
         b.q.resize(rows * config.heads * config.head_dim, 0.0);
         b.k.resize(rows * config.kv_heads * config.head_dim, 0.0);
         b.v.resize(rows * config.kv_heads * config.head_dim, 0.0);
@@ -302,25 +302,24 @@ impl Model {
             ..
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
-        let norm = Norm {
-            weight: attn_norm,
-            epsilon: self.config.rms_norm_epsilon,
-            form: Form::for_all(&[q_proj, k_proj, v_proj]),
-        };
-        norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
+        let epsilon = self.config.rms_norm_epsilon;
+        let normed = Normed::new(kernel, &b.x, attn_norm, epsilon, &mut b.normed);
+        let rows = normed.rows();
+        let form = Form::for_all(&[q_proj, k_proj, v_proj]);
+        let x = normed.operand(pool, form, &mut b.quantized);
         let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
         let products = products.map(|(matrix, out)| Product {
             matrix,
             out,
             add: false,
         });
-        matrix::multiply(pool, &b.quantized, &mut b.sums, products);
+        matrix::multiply(pool, &x, &mut b.sums, products);
         let projections = Projections {
             kernel,
             heads,
             biases,
             head_norms: head_norms.as_ref(),
-            epsilon: self.config.rms_norm_epsilon,
+            epsilon,
             angles: &b.angles,
             sequences: b.attention.sequences(),
         };
@@ -333,15 +332,15 @@ impl Model {
         b.attention
             .run(pool, kernel, heads, caches, &b.q, &mut b.attended);
 
-        let (rows, q_dim) = (b.quantized.rows(), heads.heads * heads.head_dim);
-        let attended = &b.attended;
+        let q_dim = heads.heads * heads.head_dim;
+        let attended = Stored(&b.attended, q_dim);
         let form = Form::for_all(&[o_proj]);
-        b.quantized.fill(pool, kernel, form, [rows, q_dim], |row| {
-            &attended[row * q_dim..(row + 1) * q_dim]
-        });
+        let x = b
+            .quantized
+            .operand(pool, kernel, form, [rows, q_dim], &attended);
         matrix::multiply(
             pool,
-            &b.quantized,
+            &x,
             &mut b.sums,
             [Product {
                 matrix: o_proj,
@@ -363,24 +362,35 @@ impl Model {
             ..
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
-        let norm = Norm {
-            weight: ffn_norm,
-            epsilon: self.config.rms_norm_epsilon,
-            form: Form::for_all(&[gate_proj, up_proj]),
-        };
-        norm.quantize(pool, kernel, &b.x, &mut b.normed, &mut b.quantized);
-        let form = Form::for_all(&[down_proj]);
-        let activated = if b.quantized.take_blocks(form) {
-            let (x, out) = (&b.quantized, &mut b.activated);
-            matrix::multiply_gated(pool, x, &mut b.sums, [gate_proj, up_proj], out);
+        let epsilon = self.config.rms_norm_epsilon;
+        let of_activated = Form::for_all(&[down_proj]);
+        let by_blocks = b.quantized.take_blocks(of_activated);
+        let normed = Normed::new(kernel, &b.x, ffn_norm, epsilon, &mut b.normed);
+        let rows = normed.rows();
+        let form = Form::for_all(&[gate_proj, up_proj]);
+        let x = normed.operand(pool, form, &mut b.quantized);
+        let activated = if by_blocks {
+            let matrices = [gate_proj, up_proj];
+            matrix::multiply_gated(pool, &x, &mut b.sums, matrices, &mut b.activated);
             &b.activated
         } else {
-            b.gate_rows(pool, [gate_proj, up_proj], form);
+            let ffn = gate_proj.rows();
+            let products = [(gate_proj, &mut b.gate), (up_proj, &mut b.up)];
+            let products = products.map(|(matrix, out)| {
+                out.resize(rows * ffn, 0.0);
+                Product {
+                    matrix,
+                    out,
+                    add: false,
+                }
+            });
+            matrix::multiply(pool, &x, &mut b.sums, products);
+            b.activate_rows(pool, kernel, of_activated, ffn);
             &b.quantized
         };
         matrix::multiply(
             pool,
-            activated,
+            &Operand::Quantized(activated),
             &mut b.sums,
             [Product {
                 matrix: down_proj,
@@ -396,20 +406,17 @@ impl Model {
         let b = &mut self.buffers;
         b.x.truncate(rows * hidden);
         let matrix = self.weights.head();
-        let norm = Norm {
-            weight: &self.weights.output_norm,
-            epsilon: self.config.rms_norm_epsilon,
-            form: Form::for_all(&[matrix]),
-        };
-        let pool = &mut self.pool;
-        norm.quantize(pool, self.kernel, &b.x, &mut b.normed, &mut b.quantized);
+        let (pool, norm) = (&mut self.pool, &self.weights.output_norm);
+        let epsilon = self.config.rms_norm_epsilon;
+        let normed = Normed::new(self.kernel, &b.x, norm, epsilon, &mut b.normed);
+        let x = normed.operand(pool, Form::for_all(&[matrix]), &mut b.quantized);
         b.logits.resize(rows * vocabulary, 0.0);
         let product = Product {
             matrix,
             out: &mut b.logits,
             add: false,
         };
-        matrix::multiply(pool, &b.quantized, &mut b.sums, [product]);
+        matrix::multiply(pool, &x, &mut b.sums, [product]);
         &self.buffers.logits
     }
 }
@@ -421,36 +428,6 @@ fn heads(config: &ModelConfig, window: Option<usize>) -> Heads {
         kv_heads: config.kv_heads,
         head_dim: config.head_dim,
         window,
-    }
-}
-
-/// An RMS norm and how its result is quantised.
-struct Norm<'a> {
-    weight: &'a [f32],
-    epsilon: f32,
-    form: Form<'a>,
-}
-
-impl Norm<'_> {
-    /// Normalises every row of `x` and quantises the result.
-    fn quantize(
-        &self,
-        pool: &mut Pool,
-        kernel: &'static Kernel,
-        x: &[f32],
-        normed: &mut [f32],
-        out: &mut Activations,
-    ) {
-        let hidden = self.weight.len();
-        let normed = Parts::new(normed);
-        let shape = [x.len() / hidden, hidden];
-        out.fill(pool, kernel, self.form, shape, |row| {
-            let range = row * hidden..(row + 1) * hidden;
-            // SAFETY: `fill` asks for each row once, from one thread.
-            let normed = unsafe { normed.part(range.clone()) };
-            kernel.rms_norm(&x[range], self.weight, self.epsilon, normed);
-            normed
-        });
     }
 }
 

@@ -216,24 +216,31 @@ impl Pool {
         chunk: usize,
         task: impl Fn(Range<usize>, usize) + Sync,
     ) {
-        self.share(items, chunk..=chunk, task);
+        self.share(
+            items,
+            chunk..=chunk,
+            |_| (),
+            |(), range, thread| task(range, thread),
+        );
     }
 
     /// Shares `0..items` out in chunks of these sizes, ever smaller, so that all threads end together; but for the last
-    /// they begin at multiples of the smallest size.
+    /// they begin at multiples of the smallest size. A thread that takes a first chunk calls `begin` before, and its
+    /// tasks get what that returns.
     ///
     /// # Panics
     /// When there are more items than a `u32` counts.
-    pub(crate) fn share(
+    pub(crate) fn share<T: Copy>(
         &mut self,
         items: usize,
         sizes: RangeInclusive<usize>,
-        task: impl Fn(Range<usize>, usize) + Sync,
+        begin: impl Fn(usize) -> T + Sync,
+        task: impl Fn(T, Range<usize>, usize) + Sync,
     ) {
         let (smallest, largest) = sizes.into_inner();
         if items <= smallest {
             if items > 0 {
-                task(0..items, 0);
+                task(begin(0), 0..items, 0);
             }
             return;
         }
@@ -243,10 +250,12 @@ impl Pool {
         let (threads, units) = (taken.len(), items.div_ceil(smallest));
         let start_of = |thread: usize| (units * thread / threads * smallest).min(items);
         self.run(&|thread| {
+            let mut begun = None;
             for owner in (thread..threads).chain(0..thread) {
                 let range = start_of(owner)..start_of(owner + 1);
                 while let Some(chunk) = taken[owner].chunk(stage, &range, [smallest, largest]) {
-                    task(chunk, thread);
+                    let begun = *begun.get_or_insert_with(|| begin(thread));
+                    task(begun, chunk, thread);
                 }
             }
         });
@@ -411,7 +420,10 @@ mod tests {
             let mut pool = Pool::new(threads).unwrap();
             for (items, chunk) in [(0, 1), (1, 1), (7, 2), (1000, 3)] {
                 let done: Vec<_> = (0..items).map(|_| AtomicUsize::new(0)).collect();
-                pool.share(items, chunk..=4 * chunk, |range, _| {
+                let begun: Vec<_> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+                let begin = |thread: usize| begun[thread].fetch_add(1, Ordering::Relaxed) + 1;
+                pool.share(items, chunk..=4 * chunk, begin, |times, range, _| {
+                    assert_eq!(times, 1);
                     assert!(range.len() <= 4 * chunk);
                     range.for_each(|i| {
                         done[i].fetch_add(1, Ordering::Relaxed);

@@ -68,7 +68,7 @@ impl Activations {
 
     /// Brings all rows side by side.
     pub(super) fn fill_quads(&mut self, pool: &mut Pool) {
-        let count = self.rows.div_ceil(4);
+        let count = self.rows().div_ceil(4);
         let mut quads = std::mem::take(&mut self.quads);
         if quads.len() < count * self.blocks {
             quads.resize(count * self.blocks, Quad::ZERO);
@@ -78,10 +78,10 @@ impl Activations {
             for quad in range {
                 // SAFETY: every four rows are written by one thread.
                 let quads = unsafe { parts.part(quad * self.blocks..(quad + 1) * self.blocks) };
-                let panel = self.panel(4 * quad / self.panel_rows);
-                for row in 4 * quad..self.rows.min(4 * quad + 4) {
+                let panel = self.panel(4 * quad / self.panels.panel_rows());
+                for row in 4 * quad..self.rows().min(4 * quad + 4) {
                     for (block, quad) in quads.iter_mut().enumerate() {
-                        quad.set(row % 4, &panel.block(block, row % self.panel_rows));
+                        quad.set(row % 4, &panel.block(block, row % self.panels.panel_rows()));
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::shapes::RandomWeights;
-use crate::activations::{Activations, Form};
+use crate::activations::{Activations, Form, Operand};
 use crate::kernel::{self, Kernel};
 use crate::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
 use crate::threads::Pool;
@@ -93,7 +93,8 @@ impl PreparedProduct {
             out: &mut self.out,
             add: false,
         };
-        matrix::multiply(&mut self.pool, &self.x, &mut self.sums, [product]);
+        let x = Operand::Quantized(&self.x);
+        matrix::multiply(&mut self.pool, &x, &mut self.sums, [product]);
     }
 
     /// Bytes of packed weights that a run reads.

@@ -13,7 +13,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::activations::{Activations, Form, MAGIC};
+use crate::activations::{Activations, Form, MAGIC, Stored};
 use crate::attention::{KEY_BLOCK, QueryRow};
 use crate::int4::Block;
 use crate::matrix::{self, ColumnOrder, PackedMatrix, Packing, Product, RowSource, Sums};
@@ -109,16 +109,16 @@ fn product_of(
 ) -> Vec<f32> {
     let mut pool = Pool::new(threads).unwrap();
     let m = x.len() / matrix.cols();
-    let row = |row: usize| &x[row * matrix.cols()..][..matrix.cols()];
+    let x = Stored(x, matrix.cols());
     let form = Form::for_all(&[matrix]);
-    activations.fill(&mut pool, kernel, form, [m, matrix.cols()], row);
+    let x = activations.operand(&mut pool, kernel, form, [m, matrix.cols()], &x);
     let mut out = vec![f32::NAN; m * matrix.rows()];
     let product = Product {
         matrix,
         out: &mut out,
         add: false,
     };
-    matrix::multiply(&mut pool, &activations, &mut Sums::default(), [product]);
+    matrix::multiply(&mut pool, &x, &mut Sums::default(), [product]);
     out
 }
 
@@ -320,13 +320,13 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
 
                 let mut quantized = Activations::default();
                 let form = Form::for_all(&[&gate, &up]);
-                let row = |row: usize| &x[row * cols..][..cols];
-                quantized.fill(pool, kernel, form, [m, cols], row);
+                let x = Stored(&x, cols);
+                let x = quantized.operand(pool, kernel, form, [m, cols], &x);
                 let mut out = Activations::default();
                 let sums = &mut Sums::default();
-                matrix::multiply_gated(pool, &quantized, sums, [&gate, &up], &mut out);
+                matrix::multiply_gated(pool, &x, sums, [&gate, &up], &mut out);
                 assert_eq!(out.panels(), expected.panels());
-                for panel in 0..out.panels() {
+                for panel in 0..out.panels().count() {
                     let (found, expected) = (out.panel(panel), expected.panel(panel));
                     assert_eq!(
                         found.quants(),

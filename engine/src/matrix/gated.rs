@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::PackedMatrix;
 use super::product::{Items, SUMS, Sums};
-use crate::activations::{Activations, Grouping, ROWS};
+use crate::activations::{Activations, Grouping, Operand, ROWS};
 use crate::int4::BLOCK;
 use crate::threads::{Parts, Pool};
 
@@ -15,7 +15,7 @@ use crate::threads::{Parts, Pool};
 /// When a shape does not fit, or `out` cannot take blocks.
 pub(crate) fn multiply_gated(
     pool: &mut Pool,
-    x: &Activations,
+    x: &Operand<'_>,
     sums: &mut Sums,
     [gate, up]: [&PackedMatrix; 2],
     out: &mut Activations,
@@ -23,13 +23,14 @@ pub(crate) fn multiply_gated(
     assert!(gate.rows == up.rows && gate.rows.is_multiple_of(BLOCK));
     let (kernel, tile_rows) = (gate.kernel, gate.kernel.layout.rows);
     // An item is the tiles of a block of columns.
+    let panels = x.panels();
     let items = Items {
-        x,
+        panels,
         tiles: gate.tile_count(),
         unit: BLOCK / tile_rows,
     };
-    let in_item = 2 * BLOCK * x.panel_rows().min(x.rows());
-    let largest = if x.panels() == 1 {
+    let in_item = 2 * BLOCK * panels.panel_rows().min(panels.rows());
+    let largest = if panels.count() == 1 {
         (SUMS / in_item).max(1)
     } else {
         1
@@ -37,10 +38,12 @@ pub(crate) fn multiply_gated(
     let sums_len = SUMS.max(in_item);
     sums.0.resize(sums_len * pool.threads(), 0.0);
     let sums = Parts::new(&mut sums.0);
-    let writer = out.start([x.rows(), gate.rows], pool);
-    pool.share(items.count(), 1..=largest, |range, thread| {
+    let writer = out.start([panels.rows(), gate.rows], pool);
+    // SAFETY: each thread asks for its own.
+    let begin = |thread| unsafe { x.on(thread) };
+    pool.share(items.count(), 1..=largest, begin, |x, range, thread| {
         let (index, tiles) = items.at(range);
-        let (first_row, panel) = (index * x.panel_rows(), x.panel(index));
+        let (first_row, panel) = (index * panels.panel_rows(), x.panel(index));
         let len = tiles.len() * tile_rows * panel.rows();
         // SAFETY: each thread has sums of its own.
         let sums = unsafe { sums.part(thread * sums_len..thread * sums_len + 2 * len) };

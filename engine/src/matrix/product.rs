@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{PackedMatrix, floats};
-use crate::activations::Activations;
+use crate::activations::{Operand, Panels};
 use crate::threads::{Parts, Pool};
 
 /// One product of a stage: `out = x * matrix^T` or, with `add`, `out += x * matrix^T`; `out` is `[x.rows(), rows]`.
@@ -30,7 +30,7 @@ pub(super) const SUMS: usize = 4096;
 /// When a shape does not fit.
 pub(crate) fn multiply<const N: usize>(
     pool: &mut Pool,
-    x: &Activations,
+    x: &Operand<'_>,
     sums: &mut Sums,
     products: [Product<'_>; N],
 ) {
@@ -38,7 +38,8 @@ pub(crate) fn multiply<const N: usize>(
         return floats::multiply(pool, x, &mut sums.0, products);
     }
     let kernel = products[0].matrix.kernel;
-    let per_tile = x.panel_rows().min(x.rows()) * kernel.layout.rows;
+    let panels = x.panels();
+    let per_tile = panels.panel_rows().min(panels.rows()) * kernel.layout.rows;
     let tiles_at_once = (SUMS / per_tile).clamp(1, 64);
     let sums_len = SUMS.max(per_tile);
     sums.0.resize(sums_len * pool.threads(), 0.0);
@@ -46,25 +47,31 @@ pub(crate) fn multiply<const N: usize>(
     let outs = products.map(|product| {
         assert_eq!(
             product.out.len(),
-            x.rows() * product.matrix.rows,
+            panels.rows() * product.matrix.rows,
             "shape of a product"
         );
         (product.matrix, Parts::new(product.out), product.add)
     });
     let tiles = outs.iter().map(|(matrix, ..)| matrix.tile_count()).sum();
     // Two tiles are worth their turn, and kernels multiply two at a time.
-    let (unit, largest) = if x.panels() == 1 {
+    let (unit, largest) = if panels.count() == 1 {
         let unit = tiles_at_once.min(2);
         (unit, tiles_at_once / unit)
     } else {
         (tiles_at_once, 1)
     };
-    let items = Items { x, tiles, unit };
-    pool.share(items.count(), 1..=largest, |range, thread| {
+    let items = Items {
+        panels,
+        tiles,
+        unit,
+    };
+    // SAFETY: each thread asks for its own.
+    let begin = |thread| unsafe { x.on(thread) };
+    pool.share(items.count(), 1..=largest, begin, |x, range, thread| {
         // SAFETY: each thread has sums of its own.
         let sums = unsafe { sums.part(thread * sums_len..(thread + 1) * sums_len) };
         let (panel, range) = items.at(range);
-        let (first_row, panel) = (panel * x.panel_rows(), x.panel(panel));
+        let (first_row, panel) = (panel * panels.panel_rows(), x.panel(panel));
         let per_tile = panel.rows() * kernel.layout.rows;
         let mut first = 0;
         for (matrix, out, add) in &outs {
@@ -83,32 +90,32 @@ pub(crate) fn multiply<const N: usize>(
 }
 
 /// The items of a stage, in their order.
-pub(super) struct Items<'a> {
-    pub(super) x: &'a Activations,
+pub(super) struct Items {
+    pub(super) panels: Panels,
     /// Of all matrices.
     pub(super) tiles: usize,
     /// Tiles of an item.
     pub(super) unit: usize,
 }
 
-impl Items<'_> {
+impl Items {
     fn units(&self) -> usize {
         self.tiles.div_ceil(self.unit)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.x.panels() * self.units()
+        self.panels.count() * self.units()
     }
 
     /// The panel and the tiles of an item, or of several when there is one panel alone.
     pub(super) fn at(&self, items: Range<usize>) -> (usize, Range<usize>) {
-        let (units, in_group) = (self.units(), self.x.panels_in_group());
+        let (units, in_group) = (self.units(), self.panels.in_group());
         let (group, place) = (
             items.start / (units * in_group),
             items.start % (units * in_group),
         );
         let first_panel = group * in_group;
-        let in_group = in_group.min(self.x.panels() - first_panel);
+        let in_group = in_group.min(self.panels.count() - first_panel);
         let start = place / in_group * self.unit;
         let end = start + items.len() * self.unit;
         (first_panel + place % in_group, start..end.min(self.tiles))
