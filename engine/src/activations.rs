@@ -371,7 +371,7 @@ impl RowsWriter<'_> {
     ///
     /// # Safety
     /// No other thread writes this block of these rows.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn block(&self, block: usize) -> BlocksMut<'_> {
         let (panel, writer) = (&self.panel, self.writer);
         let start = panel.start * writer.blocks

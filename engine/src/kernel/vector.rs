@@ -65,17 +65,11 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
     }
 }
 
-/// The highest absolute value.
+/// The highest absolute value; not a number where one is none. Without their signs floats stand in the order of their
+/// bits, and compilers reduce the maximum of integers in registers, that of floats two by two.
 #[inline(always)]
 fn highest(x: &[f32]) -> f32 {
-    let mut highs = [0.0f32; LANES];
-    for chunk in x.as_chunks::<LANES>().0 {
-        for i in 0..LANES {
-            let v = chunk[i].abs();
-            highs[i] = if v > highs[i] { v } else { highs[i] };
-        }
-    }
-    highest_lane(highs)
+    f32::from_bits(x.iter().map(|v| v.abs().to_bits()).fold(0, u32::max))
 }
 
 /// Quantises some rows of activations to blocks of int8.
