@@ -1,6 +1,7 @@
 //! What a product multiplies with its matrices.
 
 use super::{Activations, Form, Grouping, Panels};
+use crate::int4::BLOCK;
 use crate::kernel::Kernel;
 use crate::threads::{Parts, Pool};
 
@@ -62,7 +63,12 @@ impl<'a> Operand<'a> {
     /// Each thread gives its own number, and asks once.
     pub(crate) unsafe fn on(&self, thread: usize) -> &Activations {
         match self {
-            Self::Quantized(x) => x,
+            Self::Quantized(x) => {
+                if x.rows() == 1 {
+                    x.fetch();
+                }
+                x
+            }
             // SAFETY: handed on to the caller.
             Self::OneRow(row) => unsafe { row.quantize(thread) },
         }
@@ -87,7 +93,21 @@ impl OneRow<'_> {
     }
 }
 
+/// Bytes of a cache line, or fewer.
+const LINE: usize = 64;
+
 impl Activations {
+    /// Reads from every cache line of a row: what other threads wrote comes from their caches at once, where a product
+    /// would wait for line after line.
+    fn fetch(&self) {
+        let quants = self.quants[..self.blocks].iter().step_by(LINE / BLOCK);
+        let all = quants.fold(0, |all, quants| all ^ i32::from(quants[0]));
+        let factors = [&self.scales, &self.sums, &self.starts];
+        let factors = factors.map(|factors| &factors[..self.blocks]);
+        let factors = factors.iter().flat_map(|f| f.iter().step_by(LINE / 4));
+        std::hint::black_box(factors.fold(all, |all, f| all ^ f.to_bits().cast_signed()));
+    }
+
     /// Activations for the products of the next stage, from the `cols` values of each row: rows are quantised now, a
     /// single one when threads come to it. Panels are those of any other activations of as many rows.
     pub(crate) fn operand<'a>(
