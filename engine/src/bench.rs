@@ -9,7 +9,7 @@ mod product;
 mod shapes;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -176,7 +176,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let prefill = beside(
         repetitions(options.prompt_tokens),
         &mut model,
-        |model| prefill(model, options),
+        |model, between| prefill(model, options, between),
         |model| limits::multiply_rate(model).map(|rate| rate / layers),
     );
     let (weight_bytes, step_bytes) = (
@@ -187,7 +187,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let decode = beside(
         repetitions(options.output_tokens),
         &mut model,
-        |model| decode(model, options),
+        |model, between| decode(model, options, between),
         |model| Some(steps(limits::read_bandwidth(model))),
     );
     Ok(Report {
@@ -271,14 +271,15 @@ fn tokens(count: usize, vocabulary: usize) -> Vec<u32> {
     (0..count).map(|i| (i * 7919 % vocabulary) as u32).collect()
 }
 
-/// Tokens a second of one prefill.
-fn prefill(model: &mut Model, options: &Options) -> f64 {
+/// Tokens a second of one prefill, without the time that is spent between its chunks.
+fn prefill(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Model)) -> f64 {
     let tokens = tokens(options.prompt_tokens, model.config().vocabulary);
     let mut cache = model.new_cache();
     cache.begin(tokens.len());
     cache.reserve(tokens.len());
-    let started = Instant::now();
+    let mut spent = Duration::ZERO;
     for tokens in tokens.chunks(crate::generate::PREFILL) {
+        let started = Instant::now();
         model.forward(
             &mut [NewTokens {
                 tokens,
@@ -286,23 +287,32 @@ fn prefill(model: &mut Model, options: &Options) -> f64 {
             }],
             &|| false,
         );
+        spent += started.elapsed();
+        between(model);
     }
-    tokens.len() as f64 / started.elapsed().as_secs_f64()
+    tokens.len() as f64 / spent.as_secs_f64()
 }
 
-/// Tokens a second of all sequences together.
-fn decode(model: &mut Model, options: &Options) -> f64 {
+/// Tokens a second of all sequences together, without the time that is spent between some steps.
+fn decode(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Model)) -> f64 {
+    /// Steps after which there is something between.
+    const STEPS: usize = 8;
     let tokens = tokens(options.output_tokens, model.config().vocabulary);
     let mut caches: Vec<_> = (0..options.batch).map(|_| filled(model, options)).collect();
-    let started = Instant::now();
-    for tokens in tokens.chunks(1) {
-        let mut batch: Vec<_> = caches
-            .iter_mut()
-            .map(|cache| NewTokens { tokens, cache })
-            .collect();
-        model.forward(&mut batch, &|| false);
+    let mut spent = Duration::ZERO;
+    for tokens in tokens.chunks(STEPS) {
+        let started = Instant::now();
+        for tokens in tokens.chunks(1) {
+            let mut batch: Vec<_> = caches
+                .iter_mut()
+                .map(|cache| NewTokens { tokens, cache })
+                .collect();
+            model.forward(&mut batch, &|| false);
+        }
+        spent += started.elapsed();
+        between(model);
     }
-    (tokens.len() * options.batch) as f64 / started.elapsed().as_secs_f64()
+    (tokens.len() * options.batch) as f64 / spent.as_secs_f64()
 }
 
 /// A cache that holds `context` positions, of zeros: their values do not change the time that they take.

@@ -1,16 +1,13 @@
 //! What the machine can do at best.
 //!
-//! Both limits are measured just before and after each repetition, since machines that are shared change from minute to
-//! minute: on one of two chips the read bandwidth of two cores was 35 or 60 GB/s, as they lay on one chip or on both.
+//! A limit is measured in turn with parts of what it limits, since machines that are shared change from second to second:
+//! on one of two chips the read bandwidth of two cores was 35 or 60 GB/s, as they lay on one chip or on both.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Spread;
 use crate::model::Model;
 use crate::threads::Pool;
-
-/// A limit is the best of so many passes.
-const PASSES: usize = 3;
 
 /// Speeds of some repetitions, and beside them a limit.
 #[derive(Debug, Default)]
@@ -22,27 +19,25 @@ pub(super) struct Measured {
     pub(super) share: Option<f64>,
 }
 
-/// Measures a speed so often and a limit around each, the higher of the one before and the one after being taken:
-/// whatever else the machine does can only lower it.
+/// Measures a speed so often. Between its parts it calls what it is given, which measures the limit; the limit of a
+/// repetition is the median.
 pub(super) fn beside(
     repetitions: usize,
     model: &mut Model,
-    speed: impl Fn(&mut Model) -> f64,
+    speed: impl Fn(&mut Model, &mut dyn FnMut(&mut Model)) -> f64,
     limit: impl Fn(&mut Model) -> Option<f64>,
 ) -> Measured {
-    let mut before = if repetitions > 0 { limit(model) } else { None };
+    let median = |values| Spread::of(values).map(|spread| spread.median);
     let (mut speeds, mut limits, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..repetitions {
-        let speed = speed(model);
-        let after = limit(model);
+        let mut between = Vec::new();
+        let speed = speed(model, &mut |model| between.extend(limit(model)));
         speeds.push(speed);
-        if let Some((before, after)) = before.zip(after) {
-            limits.push(before.max(after));
-            shares.push(speed / before.max(after));
+        if let Some(limit) = median(between) {
+            limits.push(limit);
+            shares.push(speed / limit);
         }
-        before = after;
     }
-    let median = |values| Spread::of(values).map(|spread| spread.median);
     Measured {
         speed: Spread::of(speeds),
         limit: median(limits),
@@ -59,18 +54,15 @@ pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
     let pieces: Vec<_> = pieces
         .flat_map(|matrix| matrix.packed_bytes().chunks(PIECE))
         .collect();
-    let best = (0..PASSES).map(|_| {
-        let started = Instant::now();
-        threads.for_each(pieces.len(), 1, |range, _| {
-            for bytes in &pieces[range] {
-                let words = bytes.as_chunks().0.iter();
-                std::hint::black_box(words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word)));
-            }
-        });
-        started.elapsed()
+    let started = Instant::now();
+    threads.for_each(pieces.len(), 1, |range, _| {
+        for bytes in &pieces[range] {
+            let words = bytes.as_chunks().0.iter();
+            std::hint::black_box(words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word)));
+        }
     });
     let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-    bytes as f64 / best.min().unwrap_or_default().as_secs_f64()
+    bytes as f64 / started.elapsed().as_secs_f64()
 }
 
 /// Multiply-accumulates a second of all threads on registers alone, where the kernel has a loop for it.
@@ -81,13 +73,10 @@ pub(super) fn multiply_rate(model: &mut Model) -> Option<f64> {
 
 fn rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
     const ITERATIONS: usize = 10_000_000;
-    let best = (0..PASSES).map(|_| {
-        let started = Instant::now();
-        threads.for_each(threads.threads(), 1, |_, _| {
-            std::hint::black_box(peak(ITERATIONS));
-        });
-        started.elapsed()
+    let started = Instant::now();
+    threads.for_each(threads.threads(), 1, |_, _| {
+        std::hint::black_box(peak(ITERATIONS));
     });
-    let best: Duration = best.min().unwrap_or_default();
-    (peak(1) * ITERATIONS as u64 * threads.threads() as u64) as f64 / best.as_secs_f64()
+    let products = peak(1) * ITERATIONS as u64 * threads.threads() as u64;
+    products as f64 / started.elapsed().as_secs_f64()
 }
