@@ -200,19 +200,25 @@ impl<'a> RowSource<'a> {
 /// A matrix that will be packed.
 pub(crate) struct Plan<'a> {
     pub(crate) name: String,
+    pub(crate) place: Place,
+    source: RowSource<'a>,
+}
+
+/// What is known of a matrix before it is packed, and where it goes.
+#[derive(Clone)]
+pub(crate) struct Place {
     shape: [usize; 2],
     format: Format,
-    /// In which `source` gives the columns, where it is not that of the checkpoint. A packed file does not hold it.
+    /// In which rows come, where it is not that of the checkpoint. A packed file does not hold it.
     pub(crate) order: Option<Arc<ColumnOrder>>,
     /// Its place in the memory.
     pub(crate) bytes: Range<usize>,
-    source: RowSource<'a>,
 }
 
 impl Plan<'_> {
     /// Format and shape.
     pub(crate) fn label(&self) -> String {
-        format!("{:?} {:?}", self.format, self.shape)
+        format!("{:?} {:?}", self.place.format, self.place.shape)
     }
 }
 
@@ -273,10 +279,12 @@ impl<'a> Packing<'a> {
         self.bytes += bytes.next_multiple_of(ALIGNMENT);
         self.plans.push_mut(Plan {
             name: name.to_owned(),
-            shape,
-            format,
-            order: None,
-            bytes: start..start + bytes,
+            place: Place {
+                shape,
+                format,
+                order: None,
+                bytes: start..start + bytes,
+            },
             source,
         })
     }
@@ -297,12 +305,13 @@ impl<'a> Packing<'a> {
         let mut packed = Vec::with_capacity(self.plans.len());
         let failure = Mutex::new(None);
         for plan in self.plans {
-            let [rows, cols] = plan.shape;
-            let tile_bytes = plan.format.tile_bytes(layout, cols / BLOCK);
+            let place = &plan.place;
+            let [rows, cols] = place.shape;
+            let tile_bytes = place.format.tile_bytes(layout, cols / BLOCK);
             pool.for_each(rows.div_ceil(layout.rows), 8, |chunk, _| {
                 let mut row = RowBuffer::default();
                 for tile in chunk {
-                    let start = plan.bytes.start + tile * tile_bytes;
+                    let start = place.bytes.start + tile * tile_bytes;
                     // SAFETY: every tile is packed by one thread.
                     let bytes = unsafe { parts.part(start..start + tile_bytes) };
                     if let Err(error) = pack_tile(&plan, layout, tile, bytes, &mut row) {
@@ -318,8 +327,8 @@ impl<'a> Packing<'a> {
             {
                 return Err(error);
             }
-            (self.progress)(plan.bytes.end as u64, self.bytes as u64);
-            packed.push((plan.shape, plan.format, plan.order, plan.bytes));
+            (self.progress)(place.bytes.end as u64, self.bytes as u64);
+            packed.push(plan.place);
         }
         Ok(matrices(kernel, memory, packed.into_iter()))
     }
@@ -337,8 +346,8 @@ impl<'a> Packing<'a> {
         let mut memory = HugePages::new(self.bytes)?;
         let parts = Parts::new(&mut memory[..]);
         let of_plan = |(index, plan): (usize, &Plan<'_>)| {
-            let starts = plan.bytes.clone().step_by(PIECE).enumerate();
-            let end = plan.bytes.end;
+            let starts = plan.place.bytes.clone().step_by(PIECE).enumerate();
+            let end = plan.place.bytes.end;
             starts.map(move |(piece, start)| (index, piece, start..end.min(start + PIECE)))
         };
         let pieces: Vec<_> = self.plans.iter().enumerate().flat_map(of_plan).collect();
@@ -349,33 +358,25 @@ impl<'a> Packing<'a> {
                 fill(*index, *piece, bytes);
             }
         });
-        let plans = self.plans.iter();
-        let filled = plans.map(|plan| {
-            (
-                plan.shape,
-                plan.format,
-                plan.order.clone(),
-                plan.bytes.clone(),
-            )
-        });
-        Ok(matrices(self.kernel, memory, filled))
+        let places = self.plans.iter().map(|plan| plan.place.clone());
+        Ok(matrices(self.kernel, memory, places))
     }
 }
 
 fn matrices(
     kernel: &'static Kernel,
     memory: HugePages,
-    packed: impl Iterator<Item = ([usize; 2], Format, Option<Arc<ColumnOrder>>, Range<usize>)>,
+    places: impl Iterator<Item = Place>,
 ) -> Vec<PackedMatrix> {
     let memory = Arc::new(memory);
-    let matrices = packed.map(|([rows, cols], format, order, bytes)| PackedMatrix {
-        rows,
-        cols,
-        format,
-        order,
+    let matrices = places.map(|place| PackedMatrix {
+        rows: place.shape[0],
+        cols: place.shape[1],
+        format: place.format,
+        order: place.order,
         kernel,
         memory: Arc::clone(&memory),
-        bytes,
+        bytes: place.bytes,
     });
     matrices.collect()
 }
@@ -395,7 +396,8 @@ fn pack_tile(
     bytes: &mut [u8],
     buffer: &mut RowBuffer,
 ) -> Result<(), Error> {
-    let [rows, cols] = plan.shape;
+    let Place { shape, format, .. } = plan.place;
+    let [rows, cols] = shape;
     let rows = layout.rows.min(rows - tile * layout.rows);
     for row in 0..rows {
         let of_matrix = tile * layout.rows + row;
@@ -403,14 +405,14 @@ fn pack_tile(
             RowSource::Blocks(write) => {
                 buffer.blocks.resize(cols / BLOCK, Block::ZERO);
                 write(of_matrix, &mut buffer.blocks)?;
-                pack_row(&buffer.blocks, plan.format, layout, row, bytes);
+                pack_row(&buffer.blocks, format, layout, row, bytes);
             }
             RowSource::Floats(write) => {
                 buffer.floats.resize(cols, 0.0);
                 write(of_matrix, &mut buffer.floats)?;
                 let row_bytes = bytes.len() / layout.rows;
                 let to = &mut bytes[row * row_bytes..][..row_bytes];
-                floats::pack_row(&buffer.floats, plan.format, to);
+                floats::pack_row(&buffer.floats, format, to);
             }
         }
     }

@@ -332,12 +332,13 @@ impl Model {
         b.attention
             .run(pool, kernel, heads, caches, &b.q, &mut b.attended);
 
-        let q_dim = heads.heads * heads.head_dim;
-        let attended = Stored(&b.attended, q_dim);
+        let cols = heads.heads * heads.head_dim;
+        let values = &b.attended;
+        let attended = Stored { values, cols };
         let form = Form::for_all(&[o_proj]);
         let x = b
             .quantized
-            .operand(pool, kernel, form, [rows, q_dim], &attended);
+            .operand(pool, kernel, form, [rows, cols], &attended);
         matrix::multiply(
             pool,
             &x,

@@ -12,12 +12,15 @@ pub(crate) trait RowValues: Sync {
     fn row(&self, row: usize, place: usize) -> &[f32];
 }
 
-/// Rows of so many columns that are there already.
-pub(crate) struct Stored<'a>(pub(crate) &'a [f32], pub(crate) usize);
+/// Values that are there already, `[rows, cols]`.
+pub(crate) struct Stored<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) cols: usize,
+}
 
 impl RowValues for Stored<'_> {
     fn row(&self, row: usize, _: usize) -> &[f32] {
-        &self.0[row * self.1..(row + 1) * self.1]
+        &self.values[row * self.cols..(row + 1) * self.cols]
     }
 }
 

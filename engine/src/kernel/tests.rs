@@ -89,6 +89,7 @@ fn pack_in_order(
     let rows_of_blocks = RowSource::of_blocks(|row, index| blocks[row * per_row + index]);
     packing
         .add("", [rows, per_row * BLOCK], format, rows_of_blocks)
+        .place
         .order = order;
     let pool = &mut Pool::new(1).unwrap();
     packing.pack(pool).unwrap().remove(0)
@@ -109,9 +110,10 @@ fn product_of(
 ) -> Vec<f32> {
     let mut pool = Pool::new(threads).unwrap();
     let m = x.len() / matrix.cols();
-    let x = Stored(x, matrix.cols());
+    let (values, cols) = (x, matrix.cols());
+    let x = Stored { values, cols };
     let form = Form::for_all(&[matrix]);
-    let x = activations.operand(&mut pool, kernel, form, [m, matrix.cols()], &x);
+    let x = activations.operand(&mut pool, kernel, form, [m, cols], &x);
     let mut out = vec![f32::NAN; m * matrix.rows()];
     let product = Product {
         matrix,
@@ -320,7 +322,8 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
 
                 let mut quantized = Activations::default();
                 let form = Form::for_all(&[&gate, &up]);
-                let x = Stored(&x, cols);
+                let values = &x;
+                let x = Stored { values, cols };
                 let x = quantized.operand(pool, kernel, form, [m, cols], &x);
                 let mut out = Activations::default();
                 let sums = &mut Sums::default();

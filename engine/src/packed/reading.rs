@@ -168,7 +168,7 @@ fn place(
     data_start: u64,
     plan: &Plan<'_>,
 ) -> Result<Place, String> {
-    let (name, bytes) = (&plan.name, plan.bytes.len());
+    let (name, bytes) = (&plan.name, plan.place.bytes.len());
     let info = header
         .info(name)
         .ok_or_else(|| format!("`{name}` is missing"))?;

@@ -51,7 +51,7 @@ impl<'a> Writer<'a> {
         let entry = |plan: &crate::matrix::Plan<'_>| Entry {
             name: plan.name.clone(),
             label: plan.label(),
-            bytes: plan.bytes.len(),
+            bytes: plan.place.bytes.len(),
         };
         let file = create(place).map_err(failed)?;
         let mut writer = Self {

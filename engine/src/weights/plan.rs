@@ -98,5 +98,5 @@ fn add<'a>(packing: &mut Packing<'a>, name: &str, shape: [usize; 2], matrix: Mat
         order,
         rows,
     } = matrix;
-    packing.add(name, shape, format, rows).order = order;
+    packing.add(name, shape, format, rows).place.order = order;
 }
