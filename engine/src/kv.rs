@@ -76,6 +76,15 @@ impl HeadCache {
         values[column * value.len()..][..value.len()].convert_from_f32_slice(value);
     }
 
+    /// Reads from every cache line of the keys that [`HeadCache::store`] writes at this position, all at once: of stores
+    /// each waits for its line.
+    pub(crate) fn fetch(&self, position: usize) {
+        if let Some(block) = self.blocks.get(position / KEY_BLOCK) {
+            let keys = block[..block.len() / 2].chunks_exact(KEY_BLOCK);
+            std::hint::black_box(keys.fold(0, |all, keys| all ^ keys[0].to_bits()));
+        }
+    }
+
     /// Blocks from a position on that starts one.
     pub(crate) fn blocks(
         &self,

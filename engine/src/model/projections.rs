@@ -59,6 +59,7 @@ impl Projections<'_> {
                 let sequence = &self.sequences[index];
                 // SAFETY: every head of a sequence is one thread's, here and in its rows.
                 let cache = &mut unsafe { caches[index].part(head..head + 1) }[0];
+                cache.fetch(sequence.position);
                 for token in 0..sequence.rows {
                     let row = sequence.first_row + token;
                     // SAFETY: see above.
