@@ -7,9 +7,12 @@ use crate::threads::{Parts, Pool};
 
 /// Where the values of rows come from; several threads may ask for the same row at once.
 pub(crate) trait RowValues: Sync {
-    /// The values of a row. `place` is below the number of rows or of threads, whichever is higher, and no two threads
-    /// give the same one at a time.
-    fn row(&self, row: usize, place: usize) -> &[f32];
+    /// The values of a row, which may be computed in a place of its own; there are as many places as rows or as
+    /// threads, whichever are more.
+    ///
+    /// # Safety
+    /// Nobody else gives this place while the values are used.
+    unsafe fn row(&self, row: usize, place: usize) -> &[f32];
 }
 
 /// Values that are there already, `[rows, cols]`.
@@ -19,7 +22,7 @@ pub(crate) struct Stored<'a> {
 }
 
 impl RowValues for Stored<'_> {
-    fn row(&self, row: usize, _: usize) -> &[f32] {
+    unsafe fn row(&self, row: usize, _: usize) -> &[f32] {
         &self.values[row * self.cols..(row + 1) * self.cols]
     }
 }
@@ -84,7 +87,8 @@ impl OneRow<'_> {
     unsafe fn quantize(&self, thread: usize) -> &Activations {
         // SAFETY: this thread alone uses its copy, by the contract.
         let copy = &mut unsafe { self.copies.part(thread..thread + 1) }[0];
-        let values = self.values.row(0, thread);
+        // SAFETY: as is its place.
+        let values = unsafe { self.values.row(0, thread) };
         copy.shape(self.grouping, [1, values.len()], 1);
         let writer = copy.writer();
         // SAFETY: nobody else has the copy.
@@ -107,7 +111,9 @@ impl Activations {
         let all = quants.fold(0, |all, quants| all ^ i32::from(quants[0]));
         let factors = [&self.scales, &self.sums, &self.starts];
         let factors = factors.map(|factors| &factors[..self.blocks]);
-        let factors = factors.iter().flat_map(|f| f.iter().step_by(LINE / 4));
+        let factors = factors
+            .iter()
+            .flat_map(|f| f.iter().step_by(LINE / size_of::<f32>()));
         std::hint::black_box(factors.fold(all, |all, f| all ^ f.to_bits().cast_signed()));
     }
 
@@ -124,7 +130,9 @@ impl Activations {
         let grouping = self.grouping_for(form);
         let plain = form.order.is_none() && !self.keeps(grouping);
         if shape[0] != 1 || !plain {
-            self.fill(pool, kernel, form, shape, |row| values.row(row, row));
+            // SAFETY: `fill` asks for each row once, from one thread.
+            let values = |row| unsafe { values.row(row, row) };
+            self.fill(pool, kernel, form, shape, values);
             return Operand::Quantized(self);
         }
         self.copies.resize_with(pool.threads(), Self::default);
