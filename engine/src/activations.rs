@@ -263,10 +263,10 @@ impl Activations {
         }
     }
 
-    /// Whether values can be quantised block by block, as they come, with nothing kept of them.
+    /// Whether values of this form can be quantised block by block, as they come, with nothing kept of them.
     pub(crate) fn take_blocks(&self, form: Form<'_>) -> bool {
         let as_they_come = form.grouping == Grouping::Block && form.order.is_none();
-        as_they_come && !self.by_row && self.floats().is_none()
+        as_they_come && !self.by_row && !self.keeps_floats
     }
 
     /// Gives the activations a shape, to be written block by block; panels are those of any other activations of as

@@ -365,12 +365,12 @@ impl Model {
         let (pool, b) = (&mut self.pool, &mut self.buffers);
         let epsilon = self.config.rms_norm_epsilon;
         let of_activated = Form::for_all(&[down_proj]);
-        let by_blocks = b.quantized.take_blocks(of_activated);
+        let takes_blocks = b.quantized.take_blocks(of_activated);
         let normed = Normed::new(kernel, &b.x, ffn_norm, epsilon, &mut b.normed);
         let rows = normed.rows();
         let form = Form::for_all(&[gate_proj, up_proj]);
         let x = normed.operand(pool, form, &mut b.quantized);
-        let activated = if by_blocks {
+        let activated = if takes_blocks && x.floats().is_none() {
             let matrices = [gate_proj, up_proj];
             matrix::multiply_gated(pool, &x, &mut b.sums, matrices, &mut b.activated);
             &b.activated

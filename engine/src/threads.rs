@@ -74,9 +74,9 @@ impl Taken {
             if start >= range.end {
                 return None;
             }
-            let (left, end) = (range.end - start, range.len() / 8);
-            let chunk = if own && left > 2 * end {
-                left - end
+            let (left, kept) = (range.end - start, range.len() / 8);
+            let chunk = if own && left > 2 * kept {
+                left - kept
             } else {
                 left.div_ceil(2)
             };

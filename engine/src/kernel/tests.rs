@@ -326,6 +326,8 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
                 let x = Stored { values, cols };
                 let x = quantized.operand(pool, kernel, form, [m, cols], &x);
                 let mut out = Activations::default();
+                // What it held before does not matter.
+                out.fill(pool, kernel, Grouping::Unrounded.into(), [m, ffn], row);
                 let sums = &mut Sums::default();
                 matrix::multiply_gated(pool, &x, sums, [&gate, &up], &mut out);
                 assert_eq!(out.panels(), expected.panels());
