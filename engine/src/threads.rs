@@ -9,6 +9,7 @@
 //! browser on two cores.) Nothing is allocated per stage.
 
 mod affinity;
+mod parts;
 
 use std::io;
 use std::num::NonZero;
@@ -16,6 +17,8 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
+
+pub(crate) use self::parts::Parts;
 
 /// How often a worker looks for the next stage before it sleeps: some 50 microseconds.
 const SPINS: usize = 10_000;
@@ -368,141 +371,5 @@ fn wait_for_stage(shared: &Shared, seen: usize) -> usize {
     state
 }
 
-/// A buffer that the threads of one stage write in disjoint parts.
-///
-/// The borrow checker cannot follow a division that is decided while the stage runs; whoever takes a part vouches
-/// for it instead.
-pub(crate) struct Parts<'a, T> {
-    start: *mut T,
-    len: usize,
-    buffer: std::marker::PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: the only access is `Parts::part`, whose caller promises that parts taken at the same time are disjoint.
-unsafe impl<T: Send> Sync for Parts<'_, T> {}
-
-impl<'a, T> Parts<'a, T> {
-    pub(crate) fn new(buffer: &'a mut [T]) -> Self {
-        Self {
-            start: buffer.as_mut_ptr(),
-            len: buffer.len(),
-            buffer: std::marker::PhantomData,
-        }
-    }
-
-    /// The elements of `range`.
-    ///
-    /// # Safety
-    /// No other thread may use any element of `range` while the part lives.
-    ///
-    /// # Panics
-    /// When `range` is outside the buffer.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "handing out disjoint mutable parts is what this type is for"
-    )]
-    #[inline]
-    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(
-            range.start <= range.end && range.end <= self.len,
-            "{range:?} of {}",
-            self.len
-        );
-        // SAFETY: `range` is inside the buffer, by the assertion.
-        let start = unsafe { self.start.add(range.start) };
-        // SAFETY: these elements are initialised, borrowed mutably for `'a`, and used by nobody else, by the contract.
-        unsafe { std::slice::from_raw_parts_mut(start, range.len()) }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn every_item_is_done_once_whatever_the_number_of_threads() {
-        for threads in 1..=4 {
-            let mut pool = Pool::new(threads).unwrap();
-            for (items, chunk) in [(0, 1), (1, 1), (7, 2), (1000, 3)] {
-                let done: Vec<_> = (0..items).map(|_| AtomicUsize::new(0)).collect();
-                let begun: Vec<_> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
-                let begin = |thread: usize| begun[thread].fetch_add(1, Ordering::Relaxed) + 1;
-                pool.share(items, chunk..=4 * chunk, begin, |times, range, _| {
-                    assert_eq!(times, 1);
-                    assert!(range.len() <= 4 * chunk);
-                    range.for_each(|i| {
-                        done[i].fetch_add(1, Ordering::Relaxed);
-                    });
-                });
-                assert!(done.iter().all(|count| count.load(Ordering::Relaxed) == 1));
-            }
-        }
-    }
-
-    /// Runs a stage in which every thread waits until all take part.
-    fn together(pool: &mut Pool, stage: impl Fn(usize) + Sync) {
-        let (threads, there) = (pool.threads(), AtomicUsize::new(0));
-        pool.run(&|thread| {
-            there.fetch_add(1, Ordering::SeqCst);
-            while there.load(Ordering::SeqCst) < threads {
-                thread::yield_now();
-            }
-            stage(thread);
-        });
-    }
-
-    #[test]
-    fn sleeping_workers_wake_for_the_next_stage() {
-        let mut pool = Pool::new(3).unwrap();
-        for _ in 0..3 {
-            let calls = AtomicUsize::new(0);
-            together(&mut pool, |thread| {
-                calls.fetch_add(1 << (8 * thread), Ordering::Relaxed);
-            });
-            assert_eq!(calls.into_inner(), 0x01_01_01);
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn pinned_threads_have_a_cpu_each() {
-        let all = affinity::cpus().unwrap();
-        let mut pool = Pool::pinned(all.len().min(3)).unwrap();
-        let cpus = std::sync::Mutex::new(Vec::new());
-        together(&mut pool, |thread| {
-            if thread > 0 {
-                cpus.lock()
-                    .unwrap()
-                    .push((thread, affinity::cpus().unwrap()));
-            }
-        });
-        for (thread, cpus) in cpus.into_inner().unwrap() {
-            assert_eq!(cpus, [all[thread]]);
-        }
-        assert_eq!(
-            affinity::cpus().unwrap(),
-            all,
-            "the caller before it settles"
-        );
-        let error = Pool::pinned(all.len() + 1).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("{} threads", all.len() + 1)),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_panic_on_any_thread_reaches_the_caller() {
-        for culprit in 0..2 {
-            let mut pool = Pool::new(2).unwrap();
-            let outcome = catch_unwind(AssertUnwindSafe(|| {
-                together(&mut pool, |thread| assert_ne!(thread, culprit));
-            }));
-            assert!(outcome.is_err());
-        }
-    }
-}
+mod tests;
