@@ -58,7 +58,7 @@ bench-kernels:
 asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address --cfg plain_memory" CARGO_TARGET_DIR=target/asan \
 		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) -- \
-		kernel packed gguf model::tests threads --skip default_model
+		kernel packed gguf forward::tests threads --skip default_model
 
 # Hostile GGUF files, safetensors, configurations, tokenizers, chat templates and answers with calls of tools, each kind
 # for some seconds; for more, or for one kind, call it by hand.

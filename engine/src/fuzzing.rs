@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 
 use safetensors::tensor::SafeTensors;
 
-use crate::calls::{CallFormat, CallReader};
-use crate::checkpoint::{Gguf, HfFolder};
-use crate::config::gguf::GgufConfig;
-use crate::config::hugging_face::{HfConfig, RawConfig};
-use crate::conversation::Conversation;
-use crate::prompt::ChatTemplate;
-use crate::tokenizer::{HfText, Tokenizer};
+use crate::files::checkpoint::{Gguf, HfFolder};
+use crate::files::config::gguf::GgufConfig;
+use crate::files::config::hugging_face::{HfConfig, RawConfig};
+use crate::text::calls::{CallFormat, CallReader};
+use crate::text::conversation::Conversation;
+use crate::text::prompt::ChatTemplate;
+use crate::text::tokenizer::{HfText, Tokenizer};
 use crate::{Event, Message, Role};
 
 /// What reads one kind of input.

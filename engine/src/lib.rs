@@ -7,55 +7,34 @@
 //!
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
-mod activations;
-mod attention;
-mod calibration;
-mod calls;
-mod capacity;
-mod checkpoint;
-mod config;
-mod conversation;
+mod answer;
+mod compute;
 mod error;
-mod generate;
-mod int4;
-mod kernel;
-mod kv;
-mod matrix;
-mod memory;
+mod files;
+mod machine;
+mod measure;
 mod model;
-mod packed;
-mod prompt;
-mod request;
-mod rope;
-mod sample;
-mod schedule;
-mod source;
-mod stop;
-mod threads;
-mod tokenizer;
-mod weights;
+mod text;
 
-pub mod bench;
-pub mod cgroup;
-pub mod comparison;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hub;
-pub mod metrics;
-pub mod perplexity;
 
-pub use calibration::Calibration;
-pub use conversation::{Conversation, ToolCall, Turn};
-pub use error::Error;
-pub use int4::{Group, Int4};
-pub use packed::{KeptWeights, PackedCache, pack};
-pub use request::{
+pub use answer::metrics;
+pub use answer::request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,
 };
-pub use schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
-pub use weights::{Quantize, Rounding};
+pub use answer::schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
+pub use compute::int4::{Group, Int4};
+pub use error::Error;
+pub use machine::cgroup;
+pub use measure::{bench, comparison, perplexity};
+pub use model::calibration::Calibration;
+pub use model::packed::{KeptWeights, PackedCache, pack};
+pub use model::weights::{Quantize, Rounding};
+pub use text::conversation::{Conversation, ToolCall, Turn};
 
 /// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
 #[cfg(test)]

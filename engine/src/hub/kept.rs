@@ -8,7 +8,7 @@ use super::reference::Reference;
 use super::unit::{Unit, part, size, size_of_folder, units};
 use super::{DEFAULT_FILE, DEFAULT_MODEL, Progress, failed, take_turn};
 use crate::Error;
-use crate::packed::{KeptWeights, kept_weights};
+use crate::model::packed::{KeptWeights, kept_weights};
 
 /// A model in the cache folder.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use super::client::{Client, Listing, Sibling};
 use super::receive::Artefact;
 use super::reference::HubModel;
 use super::unit::{Entry, Manifest};
-use crate::config::hugging_face::RawConfig;
+use crate::files::config::hugging_face::RawConfig;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";

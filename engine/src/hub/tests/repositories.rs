@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::stand_in::{COMMIT, Mishap, Seen, StandIn, hex};
 use super::{client, model};
 use crate::Error;
-use crate::checkpoint::written::config;
+use crate::files::checkpoint::written::config;
 use crate::hub::Progress;
 use crate::hub::fetching::fetch;
 use crate::hub::kept::{kept, removal};

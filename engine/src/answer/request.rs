@@ -1,0 +1,315 @@
+//! What goes into the engine and what comes out: plain data and the channel of one answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use futures::channel::mpsc;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::answer::metrics::Metrics;
+use crate::text::conversation::{Conversation, ToolCall};
+
+/// Who said a [`Message`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that hold for the whole conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said.
+    pub content: String,
+}
+
+/// What the model continues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A conversation, laid out by the model's chat template.
+    Chat(Conversation),
+    /// Text as it is, without a template.
+    Raw(String),
+}
+
+/// How the next token is chosen. Temperature 0 is greedy and ignores the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Divides the logits, 0 to 2.
+    pub temperature: f32,
+    /// Keep only the k most likely tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the most likely tokens whose probabilities reach this sum, above 0 to 1.
+    pub top_p: f32,
+    /// Keep tokens at least this share as likely as the likeliest, 0 to 1.
+    pub min_p: f32,
+    /// Same seed, same model, same kernel, same prompt: same tokens. Without one a seed is drawn.
+    pub seed: Option<u64>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            seed: None,
+        }
+    }
+}
+
+impl Sampling {
+    /// Refuses values outside the ranges documented on the fields.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that names the field, its range and the value.
+    pub fn check(&self) -> Result<(), Error> {
+        let within = |name: &str, value: f32, low: f32, high: f32| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::Request(format!(
+                    "`{name}` must be from {low} to {high}, found {value}"
+                )))
+            }
+        };
+        within("temperature", self.temperature, 0.0, 2.0)?;
+        within("top_p", self.top_p, f32::MIN_POSITIVE, 1.0).map_err(|_| {
+            Error::Request(format!(
+                "`top_p` must be above 0 and at most 1, found {}",
+                self.top_p
+            ))
+        })?;
+        within("min_p", self.min_p, 0.0, 1.0)
+    }
+
+    /// What the authors of a model advise: its name is all that a GGUF file says of that.
+    pub(crate) fn advised_for(name: &str) -> Self {
+        let name = name.to_lowercase();
+        let (temperature, top_p) = if name.contains("smollm2") {
+            (0.2, 0.9)
+        } else {
+            (0.6, 0.9)
+        };
+        Self {
+            temperature,
+            top_p,
+            ..Self::default()
+        }
+    }
+}
+
+/// One question to the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What to continue.
+    pub prompt: Prompt,
+    /// How to choose tokens.
+    pub sampling: Sampling,
+    /// The most tokens to put out; the rest of the context is the limit when it is smaller.
+    pub max_tokens: usize,
+    /// Texts that end the answer and are never shown.
+    pub stop: Vec<String>,
+    /// Price of this machine, for the cost figures of [`Metrics`].
+    pub usd_per_hour: f64,
+}
+
+/// The most stop texts of a request.
+pub const MAX_STOPS: usize = 16;
+
+impl Request {
+    /// Refuses values that no model could take.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that names the field, its range and the value.
+    pub fn check(&self) -> Result<(), Error> {
+        self.sampling.check()?;
+        if self.max_tokens == 0 {
+            return Err(Error::Request(
+                "`max_tokens` must be at least 1, found 0".into(),
+            ));
+        }
+        if self.stop.len() > MAX_STOPS {
+            let found = self.stop.len();
+            return Err(Error::Request(format!(
+                "`stop` holds at most {MAX_STOPS} texts, found {found}"
+            )));
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return Err(Error::Request("a `stop` text must not be empty".into()));
+        }
+        if !(self.usd_per_hour.is_finite() && self.usd_per_hour >= 0.0) {
+            let found = self.usd_per_hour;
+            return Err(Error::Request(format!(
+                "`usd_per_hour` must be a price of at least 0, found {found}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop text appeared.
+    Stop,
+    /// `max_tokens` or the context was reached.
+    Length,
+    /// [`Stopper::stop`] was called.
+    Cancelled,
+}
+
+/// The end of an answer: everything but its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: usize,
+    /// Prompt tokens whose keys and values were still in the KV cache.
+    pub cached_tokens: usize,
+    /// The tokens put out, the end-of-turn token included.
+    pub token_ids: Vec<u32>,
+    /// What it took and what it cost.
+    pub metrics: Metrics,
+}
+
+/// What an [`Answer`] yields: any number of `Prefill`, `Text` and `Called`, then one `Finished` or `Failed`, then nothing.
+#[derive(Debug)]
+pub enum Event {
+    /// Progress of the prompt, in tokens; sent before the first step and after each.
+    Prefill {
+        /// Tokens computed or found in the cache.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
+    /// The next piece of the answer: whole characters, never any part of a stop text.
+    Text(String),
+    /// The model calls a tool of its [`Conversation`].
+    Called(ToolCall),
+    /// The answer is complete.
+    Finished(Completion),
+    /// The answer could not be completed; text already sent stands.
+    Failed(Error),
+}
+
+/// Ends one answer early; its events then close with [`FinishReason::Cancelled`].
+#[derive(Clone, Debug, Default)]
+pub struct Stopper(Arc<AtomicBool>);
+
+impl Stopper {
+    /// Asks the engine to stop at its next step.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Stopper::stop`] was called.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The events of one request, in order. Dropping it cancels the request within one step.
+#[derive(Debug)]
+pub struct Answer {
+    events: mpsc::UnboundedReceiver<Event>,
+    stopper: Stopper,
+}
+
+impl Answer {
+    /// An answer and the end that feeds it, for whatever produces answers. The channel is unbounded: its content is
+    /// bounded by the request's `max_tokens`, and a slow reader must not hold the model up.
+    #[must_use]
+    pub fn channel() -> (AnswerSender, Self) {
+        let (sender, events) = mpsc::unbounded();
+        let stopper = Stopper::default();
+        (
+            AnswerSender {
+                events: sender,
+                stopper: stopper.clone(),
+            },
+            Self { events, stopper },
+        )
+    }
+
+    /// A handle that ends this answer early and keeps its metrics.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+}
+
+impl Stream for Answer {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        Pin::new(&mut self.events).poll_next(context)
+    }
+}
+
+/// The producing end of an [`Answer`].
+#[derive(Debug)]
+pub struct AnswerSender {
+    events: mpsc::UnboundedSender<Event>,
+    stopper: Stopper,
+}
+
+impl AnswerSender {
+    /// Sends one event; an answer that nobody reads swallows it.
+    pub fn send(&self, event: Event) {
+        // The only failure is a dropped reader, which `is_abandoned` reports.
+        let _ = self.events.unbounded_send(event);
+    }
+
+    /// Whether the reader is gone.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// Whether the reader asked for an early end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopper.is_stopped()
+    }
+}
+
+/// What is loaded, for people to see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Name from the file, such as "SmolLM2 135M Instruct".
+    pub name: String,
+    /// Short identifier for APIs: the name in lower case with hyphens.
+    pub id: String,
+    /// Weights, embedding included.
+    pub parameters: u64,
+    /// Bytes of packed weights in memory.
+    pub weight_bytes: u64,
+    /// The longest sequence, in tokens.
+    pub context: usize,
+    /// Entries of the vocabulary.
+    pub vocabulary: usize,
+    /// How the weights are held, such as "int4, groups of 32".
+    pub quantization: String,
+    /// The matrix kernel in use, such as "avx2".
+    pub kernel: String,
+    /// Threads that compute.
+    pub threads: usize,
+    /// What the model's authors advise.
+    pub sampling: Sampling,
+}

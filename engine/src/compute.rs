@@ -1,0 +1,8 @@
+//! Numbers and kernels: weights in four and eight bits, activations, products and attention.
+
+pub(crate) mod activations;
+pub(crate) mod attention;
+pub(crate) mod int4;
+pub(crate) mod kernel;
+pub(crate) mod kv;
+pub(crate) mod matrix;

@@ -1,0 +1,316 @@
+//! Arm with SDOT: Neoverse N1 and all later.
+//!
+//! A tile is 16 rows, four to a register with four columns each. SDOT by element multiplies such a register with four
+//! columns of activations out of a register that holds sixteen, so no activation is ever broadcast.
+//!
+//! ```text
+//! for each block b of 32 columns, for each row m of activations:
+//!     dot[16 rows] = sum over i < 4 of low nibbles[i] * x[b][m][4i..] + high nibbles[i] * x[b][m][16 + 4i..]
+//!     sum[m] += x.scale[b][m] * (scale * dot + min * x.sum[b][m])
+//! ```
+//!
+//! Decode unpacks nibbles as they come from memory and keeps all sums in registers. Prefill holds one block of half a
+//! tile unpacked in 16 registers while the rows of activations pass by.
+
+use std::arch::aarch64::*;
+use std::arch::is_aarch64_feature_detected;
+
+use super::neon::{
+    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, store,
+    sum_operand, sums, widen,
+};
+use super::neon_asm::{load_again, sdot};
+use super::vector::{self, vector_ops};
+use super::{Kernel, Layout, Tiles};
+use crate::compute::activations::{MAGIC, Panel};
+use crate::compute::attention::{Partial, Span};
+use crate::compute::int4::BLOCK;
+use crate::compute::matrix::Format;
+
+vector_ops!("neon,dotprod", attend = super::attend);
+
+#[target_feature(enable = "neon,dotprod")]
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    vector::attend(span, |from, to| widen(from, to), scratch, out);
+}
+
+/// Consecutive columns of a row in a 32-bit lane.
+const DEPTH: usize = 4;
+/// Blocks of activations, counting each row's, that prefill goes through before it turns to the next tile: 4 KiB, to
+/// stay in the L1 cache.
+const BLOCKS_AT_ONCE: usize = 128;
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "neon_dotprod",
+    layout: Layout {
+        rows: ROWS,
+        depth: DEPTH,
+        rows_in_byte: 1,
+    },
+    supported: || is_aarch64_feature_detected!("dotprod"),
+    int4,
+    channel,
+    q8,
+    ops: ops::OPS,
+    peak: None,
+};
+
+/// # Safety
+/// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match (tiles.format == Format::Int4, x.rows() == 1) {
+        (true, true) => row::<INT4>,
+        (false, true) => row::<SYMMETRIC>,
+        (true, false) => rows::<INT4>,
+        (false, false) => rows::<SYMMETRIC>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => row::<CHANNEL>,
+        _ => rows::<CHANNEL>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+    finish_channels(tiles, x, out);
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => row::<Q8>,
+        _ => rows::<Q8>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
+
+/// Where the integer sums of four rows start: channelwise ones go on, symmetric ones carry their offset.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn start<const FORMAT: u8, const LANE: i32>(total: float32x4_t, x_sums: float32x4_t) -> int32x4_t {
+    vreinterpretq_s32_f32(match FORMAT {
+        CHANNEL => total,
+        SYMMETRIC => vdupq_laneq_f32::<LANE>(x_sums),
+        _ => load_again(&[MAGIC; 4]),
+    })
+}
+
+/// Adds one block's share to the sums of four rows, in the order that `scalar` adds. Scale and sum of the activations
+/// are in one lane of their registers.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn add<const FORMAT: u8, const LANE: i32>(
+    total: float32x4_t,
+    [scales, mins]: [float32x4_t; 2],
+    dot: int32x4_t,
+    [x_scales, x_sums]: [float32x4_t; 2],
+) -> float32x4_t {
+    if FORMAT == CHANNEL {
+        return vreinterpretq_f32_s32(dot);
+    }
+    let share = match FORMAT {
+        INT4 => vfmaq_f32(vmulq_laneq_f32::<LANE>(mins, x_sums), scales, sums(dot)),
+        _ => vmulq_f32(scales, sums(dot)),
+    };
+    vfmaq_laneq_f32::<LANE>(total, share, x_scales)
+}
+
+/// Decode: one row of activations.
+///
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let group_bytes = tiles.format.group_bytes(tiles.layout);
+    for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        let mut group = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
+        let mut totals = [vdupq_n_f32(0.0); ROWS / 4];
+        for ((quants, scale), sum) in x.quants().iter().zip(x.scales()).zip(x.sums()) {
+            let x = load_x(quants);
+            let x_factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
+            let mut dots = totals.map(|total| start::<FORMAT, 0>(total, x_factors[1]));
+            // SAFETY: `tiles` holds one group for each block of each tile.
+            unsafe { columns::<FORMAT, 0>(group, x, &mut dots) };
+            // SAFETY: as above.
+            unsafe { columns::<FORMAT, 1>(group, x, &mut dots) };
+            // SAFETY: as above.
+            unsafe { columns::<FORMAT, 2>(group, x, &mut dots) };
+            // SAFETY: as above.
+            unsafe { columns::<FORMAT, 3>(group, x, &mut dots) };
+            for half in 0..2 {
+                // SAFETY: as above.
+                let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+                for i in 0..2 {
+                    let at = 2 * half + i;
+                    totals[at] =
+                        add::<FORMAT, 0>(totals[at], [scales[i], mins[i]], dots[at], x_factors);
+                }
+            }
+            group = group.wrapping_add(group_bytes);
+        }
+        for (total, out) in totals.into_iter().zip(out.as_chunks_mut::<4>().0) {
+            store(out, total);
+        }
+    }
+}
+
+/// The two halves of a block of activations.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn load_x(quants: &[i8; BLOCK]) -> [int8x16_t; 2] {
+    let halves = quants.as_chunks().0;
+    [load_quants(&halves[0]), load_quants(&halves[1])]
+}
+
+/// Multiplies the columns of one lane of each half of the activations with all rows of a tile.
+///
+/// # Safety
+/// `group` points to a whole group of the format.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn columns<const FORMAT: u8, const LANE: usize>(
+    group: *const u8,
+    [x_low, x_high]: [int8x16_t; 2],
+    dots: &mut [int32x4_t; ROWS / 4],
+) {
+    for (i, dot) in dots.iter_mut().enumerate() {
+        // SAFETY: handed on to the caller.
+        let [low, high] = unsafe { unpack::<FORMAT>(group, LANE, i) };
+        *dot = sdot::<LANE>(*dot, low, x_low);
+        *dot = sdot::<LANE>(*dot, high, x_high);
+    }
+}
+
+/// Four rows by four columns of each half of a block.
+///
+/// # Safety
+/// `group` points to a whole group of the format, `lane` and `quad` are below 4.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn unpack<const FORMAT: u8>(group: *const u8, lane: usize, quad: usize) -> [int8x16_t; 2] {
+    let at = group.wrapping_add(lane * DEPTH * ROWS + 16 * quad);
+    // SAFETY: within the quants of the group, by the contract.
+    let low = unsafe { vld1q_u8(at) };
+    let [low, high] = if FORMAT == Q8 {
+        // SAFETY: Q8 has as many bytes for the other half of the columns.
+        [low, unsafe { vld1q_u8(at.wrapping_add(BLOCK / 2 * ROWS)) }]
+    } else {
+        [vandq_u8(low, vdupq_n_u8(15)), vshrq_n_u8::<4>(low)]
+    };
+    [vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high)]
+}
+
+/// Small batches and prefill: a block of half a tile is unpacked once for all rows of activations.
+///
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let group_bytes = tiles.format.group_bytes(tiles.layout);
+    out.fill(0.0);
+    let at_once = (BLOCKS_AT_ONCE / x.rows()).max(1);
+    for first in (0..tiles.blocks).step_by(at_once) {
+        for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
+            for b in first..(first + at_once).min(tiles.blocks) {
+                let at = tile * tiles.tile_bytes() + b * group_bytes;
+                let group = tiles.bytes.as_ptr().wrapping_add(at);
+                for half in 0..2 {
+                    // SAFETY: `tiles` holds one group for each block of each tile.
+                    unsafe { half_tile::<FORMAT>(group, half, x, b, out) };
+                }
+            }
+        }
+    }
+}
+
+/// One block of half a tile, unpacked.
+struct Weights {
+    /// Four columns of each half of the block, by four rows: `[lanes, quads of rows, halves]`.
+    quants: [[[int8x16_t; 2]; HALF / 4]; 4],
+    /// Of four rows each.
+    scales: [float32x4_t; HALF / 4],
+    mins: [float32x4_t; HALF / 4],
+}
+
+/// Adds one block of half a tile, times all rows of activations, to `out` `[x rows, tile rows]`.
+///
+/// # Safety
+/// `group` points to a whole group of the format.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn half_tile<const FORMAT: u8>(
+    group: *const u8,
+    half: usize,
+    x: &Panel<'_>,
+    b: usize,
+    out: &mut [f32],
+) {
+    // SAFETY: handed on to the caller.
+    let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+    let mut weights = Weights {
+        quants: [[[vdupq_n_s8(0); 2]; HALF / 4]; 4],
+        scales,
+        mins,
+    };
+    for (lane, quants) in weights.quants.iter_mut().enumerate() {
+        for (i, quants) in quants.iter_mut().enumerate() {
+            // SAFETY: handed on to the caller.
+            *quants = unsafe { unpack::<FORMAT>(group, lane, HALF / 4 * half + i) };
+        }
+    }
+    let block = b * x.rows()..(b + 1) * x.rows();
+    let (quants, last_quants) = x.quants()[block.clone()].as_chunks::<4>();
+    let (scales, last_scales) = x.scales()[block.clone()].as_chunks::<4>();
+    let (sums, last_sums) = x.sums()[block].as_chunks::<4>();
+    let (out, last_out) = out.as_chunks_mut::<ROWS>().0.as_chunks_mut::<4>();
+    for (((quants, scales), sums), out) in quants.iter().zip(scales).zip(sums).zip(out) {
+        let factors = [load(scales), load(&sums.map(sum_operand::<FORMAT>))];
+        let [a, b, c, d] = out;
+        one_row::<FORMAT, 0>(&weights, half, &quants[0], factors, a);
+        one_row::<FORMAT, 1>(&weights, half, &quants[1], factors, b);
+        one_row::<FORMAT, 2>(&weights, half, &quants[2], factors, c);
+        one_row::<FORMAT, 3>(&weights, half, &quants[3], factors, d);
+    }
+    let last = last_quants.iter().zip(last_scales).zip(last_sums);
+    for (((quants, scale), sum), out) in last.zip(last_out) {
+        let factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
+        one_row::<FORMAT, 0>(&weights, half, quants, factors, out);
+    }
+}
+
+/// One row of activations, whose scale and sum are in one lane of `x_factors`.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn one_row<const FORMAT: u8, const LANE: i32>(
+    weights: &Weights,
+    half: usize,
+    quants: &[i8; BLOCK],
+    x_factors: [float32x4_t; 2],
+    out: &mut [f32; ROWS],
+) {
+    let x = load_x(quants);
+    let out = &mut out.as_chunks_mut::<HALF>().0[half];
+    for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let total = load(out);
+        let mut dot = start::<FORMAT, LANE>(total, x_factors[1]);
+        for (side, x) in x.into_iter().enumerate() {
+            dot = sdot::<0>(dot, weights.quants[0][i][side], x);
+            dot = sdot::<1>(dot, weights.quants[1][i][side], x);
+            dot = sdot::<2>(dot, weights.quants[2][i][side], x);
+            dot = sdot::<3>(dot, weights.quants[3][i][side], x);
+        }
+        let factors = [weights.scales[i], weights.mins[i]];
+        let total = add::<FORMAT, LANE>(total, factors, dot, x_factors);
+        store(out, total);
+    }
+}

@@ -1,0 +1,82 @@
+//! Arm with the matrix multiplications SMMLA and USMMLA: Neoverse V1, N2, V2 and all later.
+//!
+//! A tile is 16 rows, of which a register has eight columns of two, or of four that share bytes in twos. One
+//! instruction multiplies two rows with two times eight activations to 2 x 2 sums. What the second column of
+//! activations is, differs: [`prefill`] has two rows of activations, [`decode`] has one and lets the other column help
+//! to unpack nibbles.
+
+mod decode;
+mod prefill;
+
+use std::arch::is_aarch64_feature_detected;
+
+use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
+use super::vector::{self, vector_ops};
+use super::{Kernel, Layout, Tiles};
+use crate::compute::activations::Panel;
+use crate::compute::attention::{Partial, Span};
+use crate::compute::matrix::Format;
+
+vector_ops!("neon,dotprod,i8mm", attend = super::attend);
+
+#[target_feature(enable = "neon,dotprod,i8mm")]
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    vector::attend(span, |from, to| widen(from, to), scratch, out);
+}
+
+/// Consecutive columns of a row: half a register.
+const DEPTH: usize = 8;
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "neon_i8mm",
+    layout: Layout {
+        rows: ROWS,
+        depth: DEPTH,
+        rows_in_byte: 2,
+    },
+    supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
+    int4,
+    channel,
+    q8,
+    ops: ops::OPS,
+    peak: None,
+};
+
+/// # Safety
+/// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match (tiles.format == Format::Int4, x.rows() == 1) {
+        (true, true) => decode::row::<INT4>,
+        (false, true) => decode::row::<SYMMETRIC>,
+        (true, false) => prefill::rows::<INT4>,
+        (false, false) => prefill::rows::<SYMMETRIC>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => decode::row::<CHANNEL>,
+        _ => prefill::rows::<CHANNEL>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+    finish_channels(tiles, x, out);
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match x.rows() {
+        1 => decode::row::<Q8>,
+        _ => prefill::rows::<Q8>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}

@@ -1,0 +1,267 @@
+//! Two and more rows of activations.
+//!
+//! Some blocks of a tile are unpacked to bytes, which stay in the L1 cache while all rows of activations pass by in
+//! fours. Sums of eight rows of weights and four of activations stay in registers over these blocks, 2 x 2 to a
+//! register, so that nothing is stored or shuffled within the loop. Channelwise sums, which are not scaled on the way,
+//! leave registers for eight rows of activations.
+//!
+//! ```text
+//! for each pair p of rows of activations, for each pair r of weight rows:
+//!     dot[2 x 2] = sum over i < 4 of w[r][8i..] * x[p][8i..]
+//!     sum[r][p] += x.scale[p] * (scale[r] * dot + min[r] * x.sum[p])
+//! ```
+
+use std::arch::aarch64::*;
+
+use super::super::neon::{
+    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants, sums,
+};
+use super::super::neon_asm::{load_four_activations, load_four_times, load_four_weights, smmla};
+use super::DEPTH;
+use crate::compute::activations::{MAGIC, Panel, Quad};
+use crate::compute::int4::BLOCK;
+use crate::compute::kernel::Tiles;
+
+/// Blocks of a tile that are unpacked at a time: 40 KiB on the stack, to stay in the L1 cache of 64 KiB, and 8 KiB of
+/// minima.
+const BLOCKS_AT_ONCE: usize = 64;
+/// Pairs of rows in half a tile.
+const PAIRS: usize = HALF / 2;
+
+/// One block of half a tile, unpacked.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Weights {
+    /// Two rows by eight columns each: `[columns / 8, pairs]`.
+    quants: [[[i8; 2 * DEPTH]; PAIRS]; BLOCK / DEPTH],
+    /// Of the two rows of each pair, twice.
+    scales: [[f32; 4]; PAIRS],
+}
+
+impl Weights {
+    const ZERO: Self = Self {
+        quants: [[[0; 2 * DEPTH]; PAIRS]; BLOCK / DEPTH],
+        scales: [[0.0; 4]; PAIRS],
+    };
+}
+
+// The loop takes the scales as the operands behind the last.
+const _: () = assert!(size_of::<Weights>() == (BLOCK / DEPTH + 1) * 64);
+
+/// The minima of one block of half a tile, as the scales of [`Weights`].
+type Mins = [[f32; 4]; PAIRS];
+
+/// The sums of half a tile with `N` pairs of rows of activations: for each, those of every pair of weight rows.
+type Squares<const N: usize> = [[float32x4_t; PAIRS]; N];
+
+/// # Safety
+/// As [`super::int4`].
+#[target_feature(enable = "neon,i8mm")]
+pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let rows_at_once = if FORMAT == CHANNEL { 8 } else { 4 };
+    let mut weights = [[Weights::ZERO; BLOCKS_AT_ONCE]; 2];
+    let mut mins = [[[[0.0; 4]; PAIRS]; BLOCKS_AT_ONCE]; 2];
+    out.fill(0.0);
+    for first in (0..tiles.blocks).step_by(BLOCKS_AT_ONCE) {
+        let blocks = first..tiles.blocks.min(first + BLOCKS_AT_ONCE);
+        for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
+            for (i, b) in blocks.clone().enumerate() {
+                let at = tile * tiles.tile_bytes() + b * tiles.format.group_bytes(tiles.layout);
+                let group = tiles.bytes.as_ptr().wrapping_add(at);
+                for half in 0..2 {
+                    let to = (&mut weights[half][i], &mut mins[half][i]);
+                    // SAFETY: `tiles` holds one group for each block of each tile.
+                    unsafe { unpack::<FORMAT>(group, half, to) };
+                }
+            }
+            let out = out.as_chunks_mut::<ROWS>().0;
+            for (i, out) in out.chunks_mut(rows_at_once).enumerate() {
+                let first = i * rows_at_once / 4;
+                let last = first + (out.len() - 1) / 4;
+                let x = [first, last].map(|quad| &x.quads(quad)[blocks.clone()]);
+                let pass = match (FORMAT, out.len()) {
+                    (CHANNEL, 5..) => pass::<CHANNEL, 4>,
+                    (_, 3..) => pass::<FORMAT, 2>,
+                    _ => pass::<FORMAT, 1>,
+                };
+                for half in 0..2 {
+                    pass((&weights[half], &mins[half]), x, half, out);
+                }
+            }
+        }
+    }
+}
+
+/// Unpacks one block of half a tile.
+///
+/// # Safety
+/// `group` points to a whole group of the format.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn unpack<const FORMAT: u8>(
+    group: *const u8,
+    half: usize,
+    (to, to_mins): (&mut Weights, &mut Mins),
+) {
+    let row_bytes = if FORMAT == Q8 { DEPTH } else { DEPTH / 2 };
+    for (chunk, to) in to.quants.iter_mut().enumerate() {
+        let at = group.wrapping_add((chunk * ROWS + half * HALF) * row_bytes);
+        // SAFETY: within the quants of the group, by the contract.
+        let [a, b] = [0, 16].map(|offset| unsafe { vld1q_u8(at.wrapping_add(offset)) });
+        let pairs = if FORMAT == Q8 {
+            // SAFETY: as above.
+            let [c, d] = [32, 48].map(|offset| unsafe { vld1q_u8(at.wrapping_add(offset)) });
+            [a, b, c, d]
+        } else {
+            let low = vdupq_n_u8(15);
+            [
+                vandq_u8(a, low),
+                vshrq_n_u8::<4>(a),
+                vandq_u8(b, low),
+                vshrq_n_u8::<4>(b),
+            ]
+        };
+        for (pair, to) in pairs.into_iter().zip(to) {
+            store_quants(to, vreinterpretq_s8_u8(pair));
+        }
+    }
+    if FORMAT != CHANNEL {
+        // SAFETY: handed on to the caller.
+        let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+        for i in 0..2 {
+            let scales = squares::<FORMAT>(scales[i], scales[i]);
+            let mins = squares::<FORMAT>(mins[i], mins[i]);
+            for side in 0..2 {
+                store(&mut to.scales[2 * i + side], scales[side]);
+                if FORMAT == INT4 {
+                    store(&mut to_mins[2 * i + side], mins[side]);
+                }
+            }
+        }
+    }
+}
+
+/// Four rows of weights by two of activations as 2 x 2 of the pairs of weight rows, which are neighbours in Q8 and two
+/// apart where neighbours share a byte.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn squares<const FORMAT: u8>(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+    if FORMAT == Q8 {
+        [vzip1q_f32(a, b), vzip2q_f32(a, b)]
+    } else {
+        [vtrn1q_f32(a, b), vtrn2q_f32(a, b)]
+    }
+}
+
+/// The inverse of [`squares`].
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn from_squares<const FORMAT: u8>(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+    if FORMAT == Q8 {
+        [vuzp1q_f32(a, b), vuzp2q_f32(a, b)]
+    } else {
+        [vtrn1q_f32(a, b), vtrn2q_f32(a, b)]
+    }
+}
+
+/// Adds some blocks of half a tile, times up to `N` pairs of rows, to the sums `out`. The third and fourth pair are in
+/// the second quads.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn pass<const FORMAT: u8, const N: usize>(
+    (weights, mins): (&[Weights; BLOCKS_AT_ONCE], &[Mins; BLOCKS_AT_ONCE]),
+    [x, next_x]: [&[Quad]; 2],
+    half: usize,
+    out: &mut [[f32; ROWS]],
+) {
+    let mut totals: Squares<N> = [[vdupq_n_f32(0.0); PAIRS]; N];
+    for (totals, out) in totals.iter_mut().zip(out.chunks(2)) {
+        for (i, totals) in totals.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            // An odd last row passes as two of the same.
+            let row = |row: usize| load(&out[row].as_chunks().0[2 * half + i]);
+            *totals = squares::<FORMAT>(row(0), row(out.len() - 1));
+        }
+    }
+    let len = x.len();
+    let (weights, mins, next_x) = (&weights[..len], &mins[..len], &next_x[..len]);
+    let mut at = weights.as_ptr().cast();
+    for i in 0..len {
+        let x = [&x[i], &next_x[i]];
+        let mut dots = [[vdupq_n_s32(0); PAIRS]; N];
+        for (pair, (dots, totals)) in dots.iter_mut().zip(&totals).enumerate() {
+            let start = match FORMAT {
+                CHANNEL => *totals,
+                SYMMETRIC => load_four_times(&x[pair / 2].starts[pair % 2]),
+                _ => load_four_times(&[[MAGIC; 4]; 2]),
+            };
+            *dots = start.map(|start| vreinterpretq_s32_f32(start));
+        }
+        // SAFETY: there are so many weights.
+        let scales = unsafe { multiply(&mut at, x, &mut dots) };
+        for (pair, (dots, totals)) in dots.into_iter().zip(&mut totals).enumerate() {
+            let x = x[pair / 2];
+            let (x_scales, x_sums) = (load(&x.scales[pair % 2]), load(&x.sums[pair % 2]));
+            for (k, dot) in dots.into_iter().enumerate() {
+                let share = match FORMAT {
+                    CHANNEL => {
+                        totals[k] = vreinterpretq_f32_s32(dot);
+                        continue;
+                    }
+                    INT4 => {
+                        let offset = vmulq_f32(load(&mins[i][k]), x_sums);
+                        vfmaq_f32(offset, scales[k], sums(dot))
+                    }
+                    _ => vmulq_f32(scales[k], sums(dot)),
+                };
+                totals[k] = vfmaq_f32(totals[k], share, x_scales);
+            }
+        }
+    }
+    for (totals, out) in totals.into_iter().zip(out.chunks_mut(2)) {
+        for (i, totals) in totals.as_chunks::<2>().0.iter().enumerate() {
+            let rows = from_squares::<FORMAT>(totals[0], totals[1]);
+            for (out, row) in out.iter_mut().zip(rows) {
+                store(&mut out.as_chunks_mut().0[2 * half + i], row);
+            }
+        }
+    }
+}
+
+/// Adds the integer products of one block. Returns the scales of the weights, and moves on behind them.
+///
+/// # Safety
+/// `at` points to [`Weights`].
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn multiply<const N: usize>(
+    at: &mut *const u8,
+    x: [&Quad; 2],
+    dots: &mut [[int32x4_t; PAIRS]; N],
+) -> [float32x4_t; PAIRS] {
+    let mut multiply = |x: [int8x16_t; N]| {
+        // SAFETY: four operands for every chunk.
+        let weights = unsafe { load_four_weights(at) };
+        for (dots, x) in dots.iter_mut().zip(x) {
+            for (dot, w) in dots.iter_mut().zip(weights) {
+                *dot = smmla(*dot, vreinterpretq_s8_u8(w), x);
+            }
+        }
+    };
+    if N == 2 {
+        let mut x_at = x[0].quants.as_ptr().cast();
+        for _ in 0..2 {
+            // SAFETY: two pairs of two chunks each.
+            let x = unsafe { load_four_activations(&mut x_at) };
+            for chunk in x.as_chunks::<2>().0 {
+                multiply(std::array::from_fn(|pair| vreinterpretq_s8_u8(chunk[pair])));
+            }
+        }
+    } else {
+        for chunk in 0..BLOCK / DEPTH {
+            let operand = |pair: usize| load_quants(&x[pair / 2].quants[chunk][pair % 2]);
+            multiply(std::array::from_fn(operand));
+        }
+    }
+    // SAFETY: the scales follow.
+    unsafe { load_four_weights(at) }.map(|scales| vreinterpretq_f32_u8(scales))
+}

@@ -1,0 +1,104 @@
+//! The reference: the matrix products in plain loops, for any CPU, and the truth that every other kernel is tested
+//! against.
+//!
+//! A block's share is its integer dot product, scaled by the weights (a symmetric block's quants count from 8), plus
+//! the minimum times the sum of the activations' quants; it is added to the row's sum times the activations' scale:
+//!
+//! ```text
+//! symmetric:     sum = fma(x.scale, scale * (dot - 8 * x.sum), sum)
+//! with minimum:  sum = fma(x.scale, fma(scale, dot, min * x.sum), sum)
+//! channelwise:   sum = x.scale * (scale * (sum over all blocks of dot - 8 * x.sum))
+//! ```
+//!
+//! Integers are exact in f32 here. The other kernels round in this order too, block after block, so their products
+//! equal these bit for bit.
+
+use half::f16;
+
+use super::vector::{self, vector_ops};
+use super::{Kernel, Layout, Tiles};
+use crate::compute::activations::Panel;
+use crate::compute::attention::{Partial, Span};
+use crate::compute::int4::BLOCK;
+
+vector_ops!(, attend = super::attend);
+
+pub(super) const KERNEL: Kernel = Kernel {
+    name: "scalar",
+    layout: Layout {
+        rows: 1,
+        depth: 16,
+        rows_in_byte: 1,
+    },
+    supported: || true,
+    int4,
+    channel,
+    q8,
+    ops: ops::OPS,
+    peak: None,
+};
+
+fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+    let widen = |from: &[f16], to: &mut [f32]| {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.to_f32();
+        }
+    };
+    vector::attend(span, widen, scratch, out);
+}
+
+fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        out.fill(0.0);
+        for (b, group) in row.groups().enumerate() {
+            let (scale, min) = (group.scale(0), group.min(0));
+            for (m, sum) in out.iter_mut().enumerate() {
+                let block = x.block(b, m);
+                let dot = dot(group.quants(), block.quants) as f32;
+                let share = match min {
+                    Some(min) => scale.mul_add(dot, min * block.sum),
+                    None => scale * (dot - 8.0 * block.sum),
+                };
+                *sum = block.scale.mul_add(share, *sum);
+            }
+        }
+    }
+}
+
+fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        for (m, sum) in out.iter_mut().enumerate() {
+            let dots = row.groups().enumerate().map(|(b, group)| {
+                let block = x.block(b, m);
+                dot(group.quants(), block.quants) - 8 * block.sum as i32
+            });
+            let dot: i32 = dots.sum();
+            *sum = x.block(0, m).scale * (row.channel_scale(0) * dot as f32);
+        }
+    }
+}
+
+/// Product of a block of nibbles with one of activations.
+fn dot(quants: &[u8], x: &[i8; BLOCK]) -> i32 {
+    let (low, high) = x.split_at(BLOCK / 2);
+    let products = quants.iter().zip(low).zip(high).map(|((byte, low), high)| {
+        i32::from(byte & 15) * i32::from(*low) + i32::from(byte >> 4) * i32::from(*high)
+    });
+    products.sum()
+}
+
+fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        out.fill(0.0);
+        for (b, group) in row.groups().enumerate() {
+            for (m, sum) in out.iter_mut().enumerate() {
+                let block = x.block(b, m);
+                let products = group.quants().iter().zip(block.quants);
+                let dot: i32 = products
+                    .map(|(w, q)| i32::from(w.cast_signed()) * i32::from(*q))
+                    .sum();
+                *sum = block.scale.mul_add(group.scale(0) * dot as f32, *sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The steps around the matrix products, as plain loops that every instruction set compiles for itself.
+//!
+//! A body here is inlined into one `#[target_feature]` function per instruction set (see [`vector_ops`]), where the
+//! compiler turns its fixed-size inner loops into that set's registers. Sums run over [`LANES`] partial sums that are
+//! added in a fixed order, and every multiply-add is fused, so a step gives the same bits on every kernel. (Without the
+//! instruction a fused multiply-add is a call of the C library: only `scalar` pays for that.)
+
+mod dots;
+
+use std::ops::Range;
+
+use half::f16;
+
+pub(super) use dots::dots;
+
+use crate::compute::activations::{self, Grouping, MAGIC, RowsWriter};
+use crate::compute::attention::{KEY_BLOCK, Partial, ROWS, Span};
+use crate::compute::int4::BLOCK;
+
+/// Partial sums of a reduction: enough for two registers of any instruction set.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn highest_lane(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            let v = lanes[i + half];
+            lanes[i] = if v > lanes[i] { v } else { lanes[i] };
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// `out = x / rms(x) * weight`.
+#[inline(always)]
+pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let mut lanes = [0.0; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] = f32::mul_add(chunk[i], chunk[i], lanes[i]);
+        }
+    }
+    for (lane, v) in lanes.iter_mut().zip(rest) {
+        *lane = f32::mul_add(*v, *v, *lane);
+    }
+    let scale = 1.0 / (sum_lanes(lanes) / x.len() as f32 + epsilon).sqrt();
+    for ((out, v), weight) in out.iter_mut().zip(x).zip(weight) {
+        *out = v * scale * weight;
+    }
+}
+
+/// The highest absolute value; not a number where one is none. Without their signs floats stand in the order of their
+/// bits, and compilers reduce the maximum of integers in registers, that of floats two by two.
+#[inline(always)]
+fn highest(x: &[f32]) -> f32 {
+    f32::from_bits(x.iter().map(|v| v.abs().to_bits()).fold(0, u32::max))
+}
+
+/// Quantises some rows of activations to blocks of int8.
+///
+/// # Safety
+/// As [`RowsWriter::block`] for all blocks of the rows and, with a scale for each row, as [`RowsWriter::row_sums`].
+#[inline(always)]
+pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
+    let mut row_highs = [0.0; activations::ROWS];
+    let mut row_sums = [0; activations::ROWS];
+    if grouping == Grouping::Row {
+        for (high, row) in row_highs.iter_mut().zip(rows) {
+            *high = highest(row);
+        }
+    }
+    let blocks = rows.first().map_or(0, |row| row.len() / BLOCK);
+    for index in 0..blocks {
+        // SAFETY: handed on to the caller.
+        let out = unsafe { writer.block(index) };
+        for (r, row) in rows.iter().enumerate() {
+            let block = &row.as_chunks::<BLOCK>().0[index];
+            let high = match grouping {
+                Grouping::Row => row_highs[r],
+                Grouping::Block | Grouping::Unrounded => highest(block),
+            };
+            let scale = high / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            let mut sum = 0;
+            for (q, v) in out.quants[r].iter_mut().zip(block) {
+                // Adding this rounds to the nearest integer, ties to even, and leaves it in the low bits.
+                *q = (v * inverse + MAGIC).to_bits() as i8;
+                sum += i32::from(*q);
+            }
+            out.scales[r] = scale;
+            out.sums[r] = sum as f32;
+            out.starts[r] = MAGIC - 8.0 * sum as f32;
+            row_sums[r] += sum;
+        }
+    }
+    if grouping == Grouping::Row {
+        // SAFETY: handed on to the caller.
+        let out = unsafe { writer.row_sums() };
+        out.copy_from_slice(&row_sums[..rows.len()]);
+    }
+}
+
+/// `exp(x)`, within 2 units in the last place; 0 below -87.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    let clamped = if x > -87.0 { x } else { -87.0 };
+    let clamped = if clamped < 88.0 { clamped } else { 88.0 };
+    let n = clamped * std::f32::consts::LOG2_E + MAGIC;
+    let exponent = ((n.to_bits() as i32)
+        .wrapping_sub(MAGIC.to_bits() as i32)
+        .wrapping_add(127))
+        << 23;
+    let n = n - MAGIC;
+    // ln 2 in two parts, the first exact in few bits, so that r keeps its precision.
+    let r = f32::mul_add(n, -0.693_359_4, clamped);
+    let r = f32::mul_add(n, 2.121_944_4e-4, r);
+    // Taylor's polynomial of degree 7 on |r| <= ln 2 / 2.
+    let mut p = 1.0 / 5040.0;
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        p = f32::mul_add(p, r, coefficient);
+    }
+    let power = p * f32::from_bits(exponent as u32);
+    if x < -87.0 { 0.0 } else { power }
+}
+
+/// `gate = silu(gate) * up`.
+#[inline(always)]
+pub(super) fn swiglu(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = *gate / (1.0 + exp(-*gate)) * up;
+    }
+}
+
+/// `weights = exp((logits - high) * inverse_temperature)`; returns their sum.
+#[inline(always)]
+pub(super) fn softmax_weights(
+    logits: &[f32],
+    high: f32,
+    inverse_temperature: f32,
+    weights: &mut [f32],
+) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for (weights, logits) in weights.chunks_mut(LANES).zip(logits.chunks(LANES)) {
+        for ((weight, logit), lane) in weights.iter_mut().zip(logits).zip(&mut lanes) {
+            *weight = exp((logit - high) * inverse_temperature);
+            *lane += *weight;
+        }
+    }
+    sum_lanes(lanes)
+}
+
+/// Rotates adjacent pairs of one head by the angles whose cosines and sines alternate in `angles`.
+#[inline(always)]
+pub(super) fn rope(head: &mut [f32], angles: &[f32]) {
+    for (pair, angle) in head
+        .as_chunks_mut::<2>()
+        .0
+        .iter_mut()
+        .zip(angles.as_chunks::<2>().0)
+    {
+        let ([x, y], [cos, sin]) = (*pair, *angle);
+        *pair = [x * cos - y * sin, x * sin + y * cos];
+    }
+}
+
+/// Attention of a few query rows over one span of keys and values, by online softmax (Milakov and Gimelshein, 2018;
+/// FlashAttention): no score outlives its block of keys.
+///
+/// A block of keys is widened to f32 once for all rows, which then pass by in fours. Scores come out 16 positions at a
+/// time without a horizontal sum, because keys are stored with the positions innermost.
+#[inline(always)]
+pub(super) fn attend(
+    span: &Span<'_>,
+    widen: impl Fn(&[f16], &mut [f32]),
+    scratch: &mut [f32],
+    out: &mut Partial<'_>,
+) {
+    let wide = &mut scratch[..KEY_BLOCK * span.head_dim];
+    out.values.fill(0.0);
+    out.highs.fill(f32::NEG_INFINITY);
+    out.sums.fill(0.0);
+    let rows = span.rows.len();
+    for (index, (keys, values)) in span.blocks.iter().enumerate() {
+        let first_position = span.start + index * KEY_BLOCK;
+        let mut weights = [[0.0; KEY_BLOCK]; ROWS];
+        let mut rescale = [1.0; ROWS];
+        widen(keys, wide);
+        for first in (0..rows).step_by(4) {
+            let weights = &mut weights[first..];
+            match rows - first {
+                1 => scores::<1>(span, first, wide, weights),
+                2 => scores::<2>(span, first, wide, weights),
+                3 => scores::<3>(span, first, wide, weights),
+                _ => scores::<4>(span, first, wide, weights),
+            }
+        }
+        for (r, row) in span.rows.iter().enumerate() {
+            let visible = row.visible(first_position);
+            let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
+            rescale[r] = softmax(&mut weights[r], visible, high, sum);
+        }
+        widen(values, wide);
+        for first in (0..rows).step_by(4) {
+            let (weights, rescale) = (&weights[first..], &rescale[first..]);
+            let out = &mut out.values[first * span.head_dim..];
+            match rows - first {
+                1 => add_values::<1>(weights, rescale, wide, out),
+                2 => add_values::<2>(weights, rescale, wide, out),
+                3 => add_values::<3>(weights, rescale, wide, out),
+                _ => add_values::<4>(weights, rescale, wide, out),
+            }
+        }
+    }
+}
+
+/// Scaled scores of `N` rows from `first` on against one block of keys, laid out `[head_dim, KEY_BLOCK]`.
+#[inline(always)]
+fn scores<const N: usize>(
+    span: &Span<'_>,
+    first: usize,
+    keys: &[f32],
+    scores: &mut [[f32; KEY_BLOCK]],
+) {
+    let queries: [&[f32]; N] = std::array::from_fn(|r| span.rows[first + r].query);
+    for half in 0..KEY_BLOCK / LANES {
+        let mut sums = [[0.0; LANES]; N];
+        for (d, keys) in keys.as_chunks::<KEY_BLOCK>().0.iter().enumerate() {
+            let keys = &keys.as_chunks::<LANES>().0[half];
+            for r in 0..N {
+                let q = queries[r][d];
+                for i in 0..LANES {
+                    sums[r][i] = f32::mul_add(q, keys[i], sums[r][i]);
+                }
+            }
+        }
+        for r in 0..N {
+            for i in 0..LANES {
+                scores[r][half * LANES + i] = sums[r][i] * span.scale;
+            }
+        }
+    }
+}
+
+/// Turns the scores of one row's `visible` positions of a block into weights, relative to the highest score so far,
+/// and adds them to the sum. Returns the factor for what was summed before. Where nothing is visible nothing changes.
+#[inline(always)]
+pub(super) fn softmax(
+    scores: &mut [f32; KEY_BLOCK],
+    visible: Range<usize>,
+    highest: &mut f32,
+    sum: &mut f32,
+) -> f32 {
+    if visible.is_empty() {
+        scores.fill(0.0);
+        return 1.0;
+    }
+    scores[..visible.start].fill(f32::NEG_INFINITY);
+    scores[visible.end..].fill(f32::NEG_INFINITY);
+    let mut highs = [*highest; LANES];
+    for scores in scores.as_chunks::<LANES>().0 {
+        for i in 0..LANES {
+            highs[i] = if scores[i] > highs[i] {
+                scores[i]
+            } else {
+                highs[i]
+            };
+        }
+    }
+    let high = highest_lane(highs);
+    let rescale = if high == *highest {
+        1.0
+    } else {
+        exp(*highest - high)
+    };
+    let mut lanes = [0.0; LANES];
+    for scores in scores.as_chunks_mut::<LANES>().0 {
+        for i in 0..LANES {
+            scores[i] = exp(scores[i] - high);
+            lanes[i] += scores[i];
+        }
+    }
+    *sum = *sum * rescale + sum_lanes(lanes);
+    *highest = high;
+    rescale
+}
+
+/// `out = out * rescale + weights x values`, with values laid out `[KEY_BLOCK, head_dim]` and `out` `[N, head_dim]`.
+#[inline(always)]
+fn add_values<const N: usize>(
+    weights: &[[f32; KEY_BLOCK]],
+    rescale: &[f32],
+    values: &[f32],
+    out: &mut [f32],
+) {
+    let head_dim = values.len() / KEY_BLOCK;
+    let even = head_dim / LANES * LANES;
+    for start in (0..even).step_by(LANES) {
+        add_columns::<N, LANES>(weights, rescale, values, start, out);
+    }
+    // Heads are multiples of half of `LANES`.
+    if even < head_dim {
+        add_columns::<N, { LANES / 2 }>(weights, rescale, values, even, out);
+    }
+}
+
+/// The part of [`add_values`] for some columns: enough sums at a time to hide the latency of a multiply-add, few
+/// enough to stay in registers.
+#[inline(always)]
+fn add_columns<const N: usize, const COLUMNS: usize>(
+    weights: &[[f32; KEY_BLOCK]],
+    rescale: &[f32],
+    values: &[f32],
+    start: usize,
+    out: &mut [f32],
+) {
+    let head_dim = values.len() / KEY_BLOCK;
+    let weights: &[[f32; KEY_BLOCK]; N] = weights.first_chunk().expect("weights of each row");
+    let mut sums = [[0.0; COLUMNS]; N];
+    for r in 0..N {
+        let old = &out[r * head_dim + start..][..COLUMNS];
+        for i in 0..COLUMNS {
+            sums[r][i] = old[i] * rescale[r];
+        }
+    }
+    for (position, values) in values.chunks_exact(head_dim).enumerate() {
+        let values = &values[start..][..COLUMNS];
+        for r in 0..N {
+            for i in 0..COLUMNS {
+                sums[r][i] = f32::mul_add(weights[r][position], values[i], sums[r][i]);
+            }
+        }
+    }
+    for r in 0..N {
+        out[r * head_dim + start..][..COLUMNS].copy_from_slice(&sums[r]);
+    }
+}
+
+/// Compiles the steps of this module for one instruction set, as a `const OPS: VectorOps` of the calling module.
+macro_rules! vector_ops {
+    ($($feature:literal)?, attend = $attend:path) => {
+        mod ops {
+            use crate::compute::activations::{Grouping, RowsWriter};
+            use crate::compute::kernel::{VectorOps, vector};
+
+            pub(super) const OPS: VectorOps =
+                VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend: $attend, dots };
+
+            $(#[target_feature(enable = $feature)])?
+            fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+                vector::rms_norm(x, weight, epsilon, out);
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
+                // SAFETY: handed on to the caller.
+                unsafe { vector::quantize(rows, grouping, writer) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            fn swiglu(gate: &mut [f32], up: &[f32]) {
+                vector::swiglu(gate, up);
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            fn softmax_weights(logits: &[f32], high: f32, inverse: f32, weights: &mut [f32]) -> f32 {
+                vector::softmax_weights(logits, high, inverse, weights)
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            fn rope(head: &mut [f32], angles: &[f32]) {
+                vector::rope(head, angles);
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            fn dots(weights: &[f32], x: &[f32], cols: usize, out: &mut [f32]) {
+                vector::dots(weights, x, cols, out);
+            }
+        }
+    };
+}
+pub(super) use vector_ops;

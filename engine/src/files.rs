@@ -1,0 +1,4 @@
+//! Reading files: tensors by name and the model's shape, from GGUF files and folders of the Hugging Face hub.
+
+pub(crate) mod checkpoint;
+pub(crate) mod config;

@@ -1,0 +1,221 @@
+//! The header of a GGUF file, turned into ranges of the file that are known to lie inside it.
+//!
+//! Every count and length is compared with the bytes that are left before it is used, so neither time nor memory
+//! can exceed what the file's own size pays for.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use super::reader::Reader;
+use super::value::Value;
+use crate::files::checkpoint::TensorType;
+
+const DEFAULT_ALIGNMENT: u64 = 32;
+/// A page. No writer uses more, and the sum of an offset and this cannot overflow.
+const MAX_ALIGNMENT: u64 = 4096;
+const MAX_DIMENSIONS: u32 = 4;
+
+/// Where a tensor lies in the file.
+#[derive(Debug)]
+pub(super) struct TensorEntry {
+    pub(super) name: String,
+    /// Outermost first.
+    pub(super) shape: Vec<usize>,
+    pub(super) kind: TensorType,
+    pub(super) bytes: Range<usize>,
+}
+
+/// Everything that a GGUF file says about itself.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) metadata: HashMap<String, Value>,
+    pub(super) tensors: Vec<TensorEntry>,
+}
+
+impl Header {
+    /// Reads and checks the header of a whole file. The error is the reason alone; the caller knows the path.
+    pub(super) fn parse(file: &[u8]) -> Result<Self, String> {
+        let mut reader = Reader::new(file);
+        reader.signature()?;
+        let tensor_count = reader.u64("tensor count")?;
+        let metadata_count = reader.u64("metadata count")?;
+        let metadata = reader.metadata(metadata_count)?;
+        let alignment = alignment(&metadata)?;
+        let mut tensors = reader.tensors(tensor_count)?;
+
+        let data_start = (reader.position() as u64).next_multiple_of(alignment);
+        for tensor in &mut tensors {
+            place(tensor, data_start, alignment, file.len())?;
+        }
+        refuse_overlaps(&tensors)?;
+        Ok(Self { metadata, tensors })
+    }
+}
+
+fn alignment(metadata: &HashMap<String, Value>) -> Result<u64, String> {
+    match metadata.get("general.alignment") {
+        None => Ok(DEFAULT_ALIGNMENT),
+        Some(&Value::Unsigned(n)) if n.is_power_of_two() && n <= MAX_ALIGNMENT => Ok(n),
+        Some(other) => Err(format!(
+            "`general.alignment` must be a power of two of at most {MAX_ALIGNMENT}, found {other}"
+        )),
+    }
+}
+
+/// Turns the offsets relative to the data, as the reader left them, into offsets in the file.
+fn place(
+    tensor: &mut TensorEntry,
+    data_start: u64,
+    alignment: u64,
+    file_len: usize,
+) -> Result<(), String> {
+    let (name, offset) = (&tensor.name, tensor.bytes.start as u64);
+    if !offset.is_multiple_of(alignment) {
+        return Err(format!(
+            "the offset of `{name}` must be a multiple of {alignment}, found {offset}"
+        ));
+    }
+    let length = tensor.bytes.len() as u64;
+    let start = data_start.checked_add(offset);
+    let end = start.and_then(|start| start.checked_add(length));
+    match (start, end) {
+        (Some(start), Some(end)) if end <= file_len as u64 => {
+            // Both are at most the file's length, which is a usize.
+            tensor.bytes = start as usize..end as usize;
+            Ok(())
+        }
+        _ => Err(format!(
+            "`{name}` takes {length} bytes at offset {offset} of the data, but the file ends at byte {file_len} \
+             and its data starts at {data_start}"
+        )),
+    }
+}
+
+/// Shared bytes would let a small file demand any amount of packed weights.
+fn refuse_overlaps(tensors: &[TensorEntry]) -> Result<(), String> {
+    let mut by_start: Vec<_> = tensors.iter().collect();
+    by_start.sort_by_key(|tensor| tensor.bytes.start);
+    match by_start
+        .windows(2)
+        .find(|pair| pair[0].bytes.end > pair[1].bytes.start)
+    {
+        None => Ok(()),
+        Some(pair) => Err(format!(
+            "`{}` and `{}` share bytes",
+            pair[0].name, pair[1].name
+        )),
+    }
+}
+
+impl Reader<'_> {
+    fn signature(&mut self) -> Result<(), String> {
+        let magic = self.take(4, "magic number")?;
+        if magic != b"GGUF" {
+            return Err(format!(
+                "a GGUF file starts with `GGUF`, this one with `{}`",
+                magic.escape_ascii()
+            ));
+        }
+        match self.u32("version")? {
+            2 | 3 => Ok(()),
+            version if matches!(version.swap_bytes(), 1..=3) => {
+                Err("the file is big-endian; only little-endian GGUF is read".into())
+            }
+            version => Err(format!("`version` must be 2 or 3, found {version}")),
+        }
+    }
+
+    fn metadata(&mut self, count: u64) -> Result<HashMap<String, Value>, String> {
+        let mut metadata = HashMap::new();
+        for index in 0..count {
+            let key = self.text(&format!("key {index} of {count}"))?;
+            let value = self.value(key)?;
+            match metadata.entry(key.to_owned()) {
+                Entry::Occupied(_) => return Err(format!("the key `{key}` appears twice")),
+                Entry::Vacant(vacant) => vacant.insert(value),
+            };
+        }
+        Ok(metadata)
+    }
+
+    fn tensors(&mut self, count: u64) -> Result<Vec<TensorEntry>, String> {
+        let mut tensors = Vec::new();
+        for index in 0..count {
+            let name = self.text(&format!("name of tensor {index} of {count}"))?;
+            tensors.push(self.tensor(name)?);
+        }
+        Ok(tensors)
+    }
+
+    /// A tensor whose range is still relative to the data.
+    fn tensor(&mut self, name: &str) -> Result<TensorEntry, String> {
+        let dimensions = self.u32(name)?;
+        if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+            return Err(format!(
+                "`{name}` must have 1 to {MAX_DIMENSIONS} dimensions, found {dimensions}"
+            ));
+        }
+        let mut shape = Vec::new();
+        for _ in 0..dimensions {
+            let length = self.u64(name)?;
+            match usize::try_from(length) {
+                Ok(length) if length > 0 => shape.push(length),
+                _ => return Err(format!("`{name}` has a dimension of {length}")),
+            }
+        }
+        // The file names the innermost dimension first.
+        shape.reverse();
+        let kind = tensor_type(self.u32(name)?).map_err(|found| {
+            let known = TensorType::NUMBERS.map(|(_, kind)| format!("{kind:?}"));
+            format!(
+                "`{name}` must be one of {}, found {found}",
+                known.join(", ")
+            )
+        })?;
+        let offset = self.u64(name)?;
+        let length = byte_length(&shape, kind).map_err(|why| format!("`{name}` {why}"))?;
+        let range = usize::try_from(offset)
+            .ok()
+            .and_then(|start| Some(start..start.checked_add(length)?));
+        let bytes = range.ok_or_else(|| format!("`{name}` has the offset {offset}"))?;
+        Ok(TensorEntry {
+            name: name.to_owned(),
+            shape,
+            kind,
+            bytes,
+        })
+    }
+}
+
+/// A type by GGML's number, or the name of one that is not read here.
+fn tensor_type(number: u32) -> Result<TensorType, String> {
+    const NAMES: [&str; 31] = [
+        "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K",
+        "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL",
+        "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16",
+    ];
+    let known = TensorType::NUMBERS.iter().find(|(of, _)| *of == number);
+    known
+        .map(|(_, kind)| *kind)
+        .ok_or_else(|| match NAMES.get(number as usize) {
+            Some(name) => (*name).to_owned(),
+            None => format!("type number {number}"),
+        })
+}
+
+/// Bytes of a tensor with at least one dimension, or what is wrong with its shape.
+fn byte_length(shape: &[usize], kind: TensorType) -> Result<usize, String> {
+    let cols = shape[shape.len() - 1];
+    if !cols.is_multiple_of(kind.block_len()) {
+        return Err(format!(
+            "has rows of {cols} numbers, but {kind:?} holds multiples of {}",
+            kind.block_len()
+        ));
+    }
+    let rows = &shape[..shape.len() - 1];
+    rows.iter()
+        .try_fold(cols / kind.block_len(), |n, &length| n.checked_mul(length))
+        .and_then(|blocks| blocks.checked_mul(kind.block_bytes()))
+        .ok_or_else(|| format!("has the shape {shape:?}, whose bytes cannot be counted"))
+}

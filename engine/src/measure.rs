@@ -1,0 +1,5 @@
+//! Measuring: speed, and what rounding costs.
+
+pub mod bench;
+pub mod comparison;
+pub mod perplexity;

@@ -1,0 +1,85 @@
+//! What columns count, measured on a text: the unrounded model reads it, and the activations in front of every matrix are
+//! squared and averaged.
+//!
+//! For that time the model is in memory in floats too: with bf16 weights, two bytes for each of them.
+
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::compute::kernel::Kernel;
+use crate::machine::threads::Pool;
+use crate::model::forward::Model;
+use crate::model::source::ModelSource;
+use crate::model::weights::{Importance, Quantize, Recipe, Rounding};
+
+/// Tokens of a window, each read from an empty cache.
+const WINDOW: usize = 512;
+/// Tokens that are read at a time.
+const STEP: usize = 64;
+
+/// A text that shows what a model will read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calibration(pub String);
+
+/// What columns count by a calibration text; nothing without one.
+///
+/// # Errors
+/// [`Error::Option`] when nothing is rounded that it could guide.
+pub(crate) fn importance<'a>(
+    text: Option<&'a Calibration>,
+    source: &'a ModelSource,
+    rounding: Rounding,
+    kernel: &'static Kernel,
+) -> Result<Option<Importance<'a>>, Error> {
+    let Some(Calibration(text)) = text else {
+        return Ok(None);
+    };
+    if rounding.quantize == Quantize::None {
+        return Err(Error::Option(
+            "`calibrate` guides rounding, and `quantize` none rounds nothing: choose one".into(),
+        ));
+    }
+    let digest = Sha256::digest(text);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let measure = move |threads| measure(text, source, kernel, threads);
+    let identity = format!("calibrated by a text of SHA-256 {digest}");
+    Ok(Some(Importance::new(identity, Box::new(measure))))
+}
+
+/// The mean squares of all columns in the order of a step.
+fn measure(
+    text: &str,
+    source: &ModelSource,
+    kernel: &'static Kernel,
+    threads: usize,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let tokenizer = source.tokenizer()?;
+    let mut tokens = tokenizer.encode_raw(text);
+    if tokens.is_empty() {
+        return Err(Error::Option("the calibration text has no tokens".into()));
+    }
+    let config = source.config().clone();
+    let window = WINDOW.min(config.context);
+    let recipe = Recipe::from(Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    });
+    let pool = Pool::new(threads);
+    let pool = pool.map_err(|reason| Error::Option(format!("cannot start a thread: {reason}")))?;
+    let mut model = Model::load(source.tensors(), config, recipe, kernel, pool, None)?;
+    model.observe();
+    for window in tokens.chunks_mut(window) {
+        if let Some(bos) = tokenizer.added_bos() {
+            window[0] = bos;
+        }
+        let mut cache = model.new_cache();
+        cache.begin(window.len());
+        for tokens in window.chunks(STEP) {
+            model.forward_each(tokens, &mut cache);
+        }
+    }
+    Ok(model.observed())
+}
+
+#[cfg(test)]
+mod tests;

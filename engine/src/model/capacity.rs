@@ -1,0 +1,145 @@
+//! Whether a model fits the memory that is left, asked before any of it is used.
+//!
+//! The system hands out memory that it does not have and ends the program when it is used: without this a model that
+//! does not fit dies in the middle of loading, or in the middle of the first long answer.
+
+use std::fs;
+
+use crate::Error;
+use crate::answer::generate::PREFILL;
+use crate::compute::kv::{KEY_BLOCK, KvCache, Precision};
+use crate::files::config::ModelConfig;
+use crate::machine::cgroup::Cgroup;
+
+/// Conversations, connections, and what the allocator holds back.
+const REST: u64 = 48 << 20;
+/// A shorter context is no chat; the program rather says that it has too little memory.
+const LEAST_CONTEXT: usize = 512;
+
+/// What a model will use, beyond what the program uses already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// Weights, buffers and the rest.
+    fixed: u64,
+    /// Keys and values of one position.
+    kv_per_token: u64,
+}
+
+impl Need {
+    pub(crate) fn of(config: &ModelConfig, weights: u64, kv: Precision) -> Self {
+        let q_dim = config.heads * config.head_dim;
+        // The rows of a prefill step in f32, and as much again in int8 and for sums.
+        let row = 3 * config.hidden + 3 * q_dim + 3 * config.ffn;
+        let buffers = 4 * (PREFILL * row + config.vocabulary) as u64;
+        Self {
+            fixed: weights + buffers + REST,
+            kv_per_token: KvCache::bytes_per_token(
+                config.layers,
+                config.kv_heads,
+                config.head_dim,
+                kv,
+            ),
+        }
+    }
+
+    fn bytes(self, context: usize) -> u64 {
+        self.fixed + self.kv_per_token * context.next_multiple_of(KEY_BLOCK) as u64
+    }
+
+    /// The context to use: `wanted`, or where that does not fit and nobody insists on it, what does.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the context that is asked for, or any that is of use, does not fit.
+    pub(crate) fn context(
+        self,
+        wanted: usize,
+        insisted: bool,
+        available: Option<u64>,
+    ) -> Result<usize, Error> {
+        let Some(available) = available else {
+            return Ok(wanted);
+        };
+        if self.bytes(wanted) <= available {
+            return Ok(wanted);
+        }
+        let least = wanted.min(LEAST_CONTEXT);
+        let refused = if insisted { wanted } else { least };
+        if insisted || self.bytes(least) > available {
+            return Err(Error::Memory {
+                needed: self.bytes(refused),
+                context: refused,
+                available,
+            });
+        }
+        let fits = (available - self.fixed) / self.kv_per_token;
+        let fits = usize::try_from(fits).unwrap_or(wanted) / KEY_BLOCK * KEY_BLOCK;
+        tracing::warn!(
+            "the context is {fits} tokens instead of {wanted}, as {} MB of memory are available and {} MB would be \
+             needed",
+            available / 1_000_000,
+            self.bytes(wanted) / 1_000_000,
+        );
+        Ok(fits)
+    }
+}
+
+/// Bytes that this process can still use: what the system has left, or the control group where that is less. None where
+/// the system does not tell.
+pub(crate) fn available() -> Option<u64> {
+    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes * 1024)
+    });
+    let group = Cgroup::of_this_process()
+        .memory()
+        .map(|memory| memory.left());
+    system.into_iter().chain(group).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEED: Need = Need {
+        fixed: 1000,
+        kv_per_token: 1,
+    };
+
+    #[test]
+    fn what_fits_is_taken_as_it_is() {
+        assert_eq!(NEED.context(8192, false, Some(9192)).unwrap(), 8192);
+        assert_eq!(NEED.context(8192, true, None).unwrap(), 8192);
+    }
+
+    #[test]
+    fn a_default_context_that_does_not_fit_is_lowered_to_whole_blocks() {
+        let context = NEED.context(8192, false, Some(5010)).unwrap();
+        assert_eq!((context % KEY_BLOCK, context), (0, 4000));
+    }
+
+    #[test]
+    fn what_cannot_be_lowered_is_refused_with_needed_and_available() {
+        let message = NEED
+            .context(8192, true, Some(5000))
+            .unwrap_err()
+            .to_string();
+        for part in ["context of 8192", "9192", "5000"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let message = NEED
+            .context(8192, false, Some(1100))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("context of 512"), "{message}");
+    }
+
+    #[test]
+    fn this_machine_has_memory() {
+        if cfg!(target_os = "linux") {
+            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        }
+    }
+}

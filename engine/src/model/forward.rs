@@ -1,0 +1,436 @@
+//! The Llama forward pass over a batch of sequences.
+//!
+//! A step takes some new tokens of each sequence of the batch, appends their keys and values to the sequence's cache
+//! and returns the logits behind each sequence's last token. Decoding is a step of one token, prefill a step of many;
+//! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
+//! once, the single row of a decode by every thread that multiplies it.
+
+mod normed;
+mod projections;
+
+use self::normed::Normed;
+use self::projections::{Projections, add_bias};
+use crate::Error;
+use crate::compute::activations::{Activations, Form, Observer, Operand, Stored};
+use crate::compute::attention::{Attention, Heads, SequenceRows};
+use crate::compute::kernel::Kernel;
+use crate::compute::kv::{KvCache, Precision};
+use crate::compute::matrix::{self, Packing, Product, Sums};
+use crate::files::config::ModelConfig;
+use crate::machine::threads::{Parts, Pool};
+use crate::model::packed::PackedFile;
+use crate::model::rope::Rope;
+use crate::model::weights::{self, LayerWeights, Recipe, TensorSource, Weights};
+
+/// New tokens of one sequence.
+pub(crate) struct NewTokens<'a> {
+    pub(crate) tokens: &'a [u32],
+    pub(crate) cache: &'a mut KvCache,
+}
+
+/// A loaded model with the threads that compute it.
+pub(crate) struct Model {
+    config: ModelConfig,
+    weights: Weights,
+    rope: Rope,
+    kv: Precision,
+    kernel: &'static Kernel,
+    pool: Pool,
+    buffers: Buffers,
+}
+
+/// Everything that a step writes; grown to the largest step and kept. `rows` are the tokens of a step.
+#[derive(Default)]
+struct Buffers {
+    /// The residual stream, `[rows, hidden]`.
+    x: Vec<f32>,
+    /// Normalised `x`, `[rows, hidden]`, or a row for each thread where these are more.
+    normed: Vec<f32>,
+    quantized: Activations,
+    /// `silu(gate) * up`, where it is quantised as it comes.
+    activated: Activations,
+    /// `[rows, heads * head_dim]`.
+    q: Vec<f32>,
+    /// `[rows, kv_heads * head_dim]`.
+    k: Vec<f32>,
+    /// `[rows, kv_heads * head_dim]`.
+    v: Vec<f32>,
+    /// `[rows, heads * head_dim]`.
+    attended: Vec<f32>,
+    /// `[rows, ffn]`, as is the next; used where `activated` is not.
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    /// Cosines and sines of each row's position, `[rows, head_dim]`.
+    angles: Vec<f32>,
+    /// A normalised head of q or k for each thread, `[threads, head_dim]`.
+    heads: Vec<f32>,
+    /// `[sequences, vocabulary]`.
+    logits: Vec<f32>,
+    attention: Attention,
+    sums: Sums,
+}
+
+impl Buffers {
+    /// `quantized = silu(gate) * up` by whole rows of so many columns.
+    fn activate_rows(
+        &mut self,
+        pool: &mut Pool,
+        kernel: &'static Kernel,
+        form: Form<'_>,
+        ffn: usize,
+    ) {
+        let rows = self.up.len() / ffn;
+        let (gate, up) = (Parts::new(&mut self.gate), &self.up);
+        self.quantized.fill(pool, kernel, form, [rows, ffn], |row| {
+            // SAFETY: `fill` asks for each row once, from one thread.
+            let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
+            kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
+            gate
+        });
+    }
+}
+
+impl Model {
+    /// Reads the weights and packs them for `kernel`, unless `packed` has them.
+    pub(crate) fn load<'a>(
+        source: &'a dyn TensorSource,
+        config: ModelConfig,
+        recipe: impl Into<Recipe<'a>>,
+        kernel: &'static Kernel,
+        pool: Pool,
+        packed: Option<&PackedFile>,
+    ) -> Result<Self, Error> {
+        let recipe = recipe.into();
+        let packing = weights::plan(source, &config, recipe, kernel)?;
+        Self::planned(source, config, recipe, packing, pool, packed)
+    }
+
+    /// The same for weights that are planned already.
+    pub(crate) fn planned(
+        source: &dyn TensorSource,
+        config: ModelConfig,
+        recipe: Recipe<'_>,
+        packing: Packing<'_>,
+        mut pool: Pool,
+        packed: Option<&PackedFile>,
+    ) -> Result<Self, Error> {
+        let kernel = packing.kernel();
+        let weights = Weights::load(source, &config, recipe, packing, &mut pool, packed)?;
+        let rope = Rope::new(config.head_dim, config.rope.clone());
+        Ok(Self {
+            config,
+            weights,
+            rope,
+            kv: recipe.rounding.kv(),
+            kernel,
+            pool,
+            buffers: Buffers::default(),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub(crate) fn rope(&self) -> &Rope {
+        &self.rope
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(crate) fn kernel(&self) -> &'static Kernel {
+        self.kernel
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// For what is measured beside the model.
+    pub(crate) fn pool_and_weights(&mut self) -> (&mut Pool, &Weights) {
+        (&mut self.pool, &self.weights)
+    }
+
+    /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the
+    /// rounding.
+    pub(crate) fn keep_floats(&mut self) {
+        self.buffers.quantized.keep_floats();
+    }
+
+    /// Looks at the activations of every step from now on, which must be of [`Model::forward_each`].
+    pub(crate) fn observe(&mut self) {
+        let observer = Observer::new(weights::places(self.config.layers));
+        self.buffers.quantized.keep_floats();
+        self.buffers.quantized.observe(observer);
+    }
+
+    /// The mean squares of the columns of activations since [`Model::observe`], in the order of a step.
+    pub(crate) fn observed(&self) -> Vec<Vec<f32>> {
+        let observer = self.buffers.quantized.observer();
+        observer.map(Observer::means).unwrap_or_default()
+    }
+
+    /// Gives all activations of a row one scale from now on.
+    pub(crate) fn round_by_row(&mut self) {
+        self.buffers.quantized.round_by_row();
+    }
+
+    /// Makes the calling thread the one that runs the model.
+    pub(crate) fn settle(&self) {
+        self.pool.settle();
+    }
+
+    /// An empty cache of this model's shape.
+    pub(crate) fn new_cache(&self) -> KvCache {
+        KvCache::new(
+            self.config.layers,
+            self.config.kv_heads,
+            self.config.head_dim,
+            self.kv,
+        )
+    }
+
+    /// Runs one step and returns the logits behind the last token of each sequence, `[sequences, vocabulary]`, or
+    /// `None` when `cancelled` said so between two layers; the caches are then as before.
+    ///
+    /// # Panics
+    /// When a sequence has no new token or a token is outside the vocabulary.
+    pub(crate) fn forward(
+        &mut self,
+        batch: &mut [NewTokens<'_>],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<&[f32]> {
+        self.layers(batch, cancelled)?;
+        let hidden = self.config.hidden;
+        let mut row = 0;
+        for (index, sequence) in batch.iter().enumerate() {
+            row += sequence.tokens.len();
+            let last = (row - 1) * hidden..row * hidden;
+            self.buffers.x.copy_within(last, index * hidden);
+        }
+        Some(self.head(batch.len()))
+    }
+
+    /// Runs one step of one sequence and returns the logits behind each of its tokens, `[tokens, vocabulary]`.
+    ///
+    /// # Panics
+    /// As [`Model::forward`].
+    pub(crate) fn forward_each(&mut self, tokens: &[u32], cache: &mut KvCache) -> &[f32] {
+        let rows = tokens.len();
+        // Nobody cancels.
+        let _ = self.layers(&mut [NewTokens { tokens, cache }], &|| false);
+        self.head(rows)
+    }
+
+    /// Runs one step up to the last hidden states; `None` when it was cancelled.
+    fn layers(&mut self, batch: &mut [NewTokens<'_>], cancelled: &dyn Fn() -> bool) -> Option<()> {
+        self.start(batch);
+        for layer in 0..self.config.layers {
+            if cancelled() {
+                return None;
+            }
+            self.attention_block(layer, batch);
+            self.feed_forward_block(layer);
+        }
+        for sequence in batch.iter_mut() {
+            sequence.cache.advance(sequence.tokens.len());
+        }
+        Some(())
+    }
+
+    /// Makes room, looks up the embeddings and positions and plans attention.
+    fn start(&mut self, batch: &mut [NewTokens<'_>]) {
+        let config = &self.config;
+        let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let b = &mut self.buffers;
+        b.x.resize(rows * config.hidden, 0.0);
+        let places = rows.max(self.pool.threads());
+        b.normed.resize(places * config.hidden, 0.0);
+        b.q.resize(rows * config.heads * config.head_dim, 0.0);
+        b.k.resize(rows * config.kv_heads * config.head_dim, 0.0);
+        b.v.resize(rows * config.kv_heads * config.head_dim, 0.0);
+        b.attended
+            .resize(rows * config.heads * config.head_dim, 0.0);
+        b.angles.resize(rows * config.head_dim, 0.0);
+
+        let mut embeddings = b.x.chunks_exact_mut(config.hidden);
+        let mut angles = b.angles.chunks_exact_mut(config.head_dim);
+        for sequence in batch.iter_mut() {
+            assert!(!sequence.tokens.is_empty(), "a sequence without new tokens");
+            let position = sequence.cache.len();
+            let length = position + sequence.tokens.len();
+            sequence.cache.reserve(length);
+            let mut of_position = self.rope.angles(sequence.cache.prompt());
+            for (i, (token, (x, angles))) in sequence
+                .tokens
+                .iter()
+                .zip(embeddings.by_ref().zip(angles.by_ref()))
+                .enumerate()
+            {
+                self.weights.embedding.row_to_f32(*token as usize, x);
+                of_position.of(position + i, angles);
+            }
+        }
+        let mut first_row = 0;
+        let sequences = batch.iter().map(|sequence| {
+            let rows = sequence.tokens.len();
+            first_row += rows;
+            SequenceRows {
+                first_row: first_row - rows,
+                rows,
+                position: sequence.cache.len(),
+            }
+        });
+        let shapes = config.windows().map(|window| heads(config, window));
+        b.attention.plan(sequences, shapes, self.pool.threads());
+    }
+
+    /// `x += o_proj(attention(rope(q_proj(norm(x))), rope(k_proj(norm(x))), v_proj(norm(x))))`.
+    fn attention_block(&mut self, layer: usize, batch: &mut [NewTokens<'_>]) {
+        let heads = heads(&self.config, self.config.window(layer));
+        let kernel = self.kernel;
+        let LayerWeights {
+            attn_norm,
+            q_proj,
+            k_proj,
+            v_proj,
+            o_proj,
+            biases,
+            head_norms,
+            ..
+        } = &self.weights.layers[layer];
+        let (pool, b) = (&mut self.pool, &mut self.buffers);
+        let epsilon = self.config.rms_norm_epsilon;
+        let normed = Normed::new(kernel, &b.x, attn_norm, epsilon, &mut b.normed);
+        let rows = normed.rows();
+        let form = Form::for_all(&[q_proj, k_proj, v_proj]);
+        let x = normed.operand(pool, form, &mut b.quantized);
+        let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
+        let products = products.map(|(matrix, out)| Product {
+            matrix,
+            out,
+            add: false,
+        });
+        matrix::multiply(pool, &x, &mut b.sums, products);
+        let projections = Projections {
+            kernel,
+            heads,
+            biases,
+            head_norms: head_norms.as_ref(),
+            epsilon,
+            angles: &b.angles,
+            sequences: b.attention.sequences(),
+        };
+        let caches = batch
+            .iter_mut()
+            .map(|sequence| sequence.cache.layer_mut(layer));
+        let qkv = [&mut b.q, &mut b.k, &mut b.v].map(Vec::as_mut_slice);
+        projections.finish(pool, qkv, &mut b.heads, caches);
+        let caches = |index: usize| batch[index].cache.layer(layer);
+        b.attention
+            .run(pool, kernel, heads, caches, &b.q, &mut b.attended);
+
+        let cols = heads.heads * heads.head_dim;
+        let values = &b.attended;
+        let attended = Stored { values, cols };
+        let form = Form::for_all(&[o_proj]);
+        let x = b
+            .quantized
+            .operand(pool, kernel, form, [rows, cols], &attended);
+        matrix::multiply(
+            pool,
+            &x,
+            &mut b.sums,
+            [Product {
+                matrix: o_proj,
+                out: &mut b.x,
+                add: true,
+            }],
+        );
+        add_bias(biases.o.as_deref(), &mut b.x);
+    }
+
+    /// `x += down_proj(silu(gate_proj(norm(x))) * up_proj(norm(x)))`.
+    fn feed_forward_block(&mut self, layer: usize) {
+        let kernel = self.kernel;
+        let LayerWeights {
+            ffn_norm,
+            gate_proj,
+            up_proj,
+            down_proj,
+            ..
+        } = &self.weights.layers[layer];
+        let (pool, b) = (&mut self.pool, &mut self.buffers);
+        let epsilon = self.config.rms_norm_epsilon;
+        let of_activated = Form::for_all(&[down_proj]);
+        let takes_blocks = b.quantized.take_blocks(of_activated);
+        let normed = Normed::new(kernel, &b.x, ffn_norm, epsilon, &mut b.normed);
+        let rows = normed.rows();
+        let form = Form::for_all(&[gate_proj, up_proj]);
+        let x = normed.operand(pool, form, &mut b.quantized);
+        let activated = if takes_blocks && x.floats().is_none() {
+            let matrices = [gate_proj, up_proj];
+            matrix::multiply_gated(pool, &x, &mut b.sums, matrices, &mut b.activated);
+            &b.activated
+        } else {
+            let ffn = gate_proj.rows();
+            let products = [(gate_proj, &mut b.gate), (up_proj, &mut b.up)];
+            let products = products.map(|(matrix, out)| {
+                out.resize(rows * ffn, 0.0);
+                Product {
+                    matrix,
+                    out,
+                    add: false,
+                }
+            });
+            matrix::multiply(pool, &x, &mut b.sums, products);
+            b.activate_rows(pool, kernel, of_activated, ffn);
+            &b.quantized
+        };
+        matrix::multiply(
+            pool,
+            &Operand::Quantized(activated),
+            &mut b.sums,
+            [Product {
+                matrix: down_proj,
+                out: &mut b.x,
+                add: true,
+            }],
+        );
+    }
+
+    /// Logits behind the first rows of `x`.
+    fn head(&mut self, rows: usize) -> &[f32] {
+        let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
+        let b = &mut self.buffers;
+        b.x.truncate(rows * hidden);
+        let matrix = self.weights.head();
+        let (pool, norm) = (&mut self.pool, &self.weights.output_norm);
+        let epsilon = self.config.rms_norm_epsilon;
+        let normed = Normed::new(self.kernel, &b.x, norm, epsilon, &mut b.normed);
+        let x = normed.operand(pool, Form::for_all(&[matrix]), &mut b.quantized);
+        b.logits.resize(rows * vocabulary, 0.0);
+        let product = Product {
+            matrix,
+            out: &mut b.logits,
+            add: false,
+        };
+        matrix::multiply(pool, &x, &mut b.sums, [product]);
+        &self.buffers.logits
+    }
+}
+
+/// The shape of attention in a layer with such a window.
+fn heads(config: &ModelConfig, window: Option<usize>) -> Heads {
+    Heads {
+        heads: config.heads,
+        kv_heads: config.kv_heads,
+        head_dim: config.head_dim,
+        window,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,201 @@
+//! Reading a packed file: its header first, then the matrices by all threads, each piece checked while the caches have it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+
+use safetensors::tensor::{Dtype, Metadata};
+
+use super::places::{read_at, write_at};
+use super::{PackedFile, note, outcome};
+use crate::compute::matrix::{PIECE, PackedMatrix, Packing, Plan};
+use crate::machine::threads::Pool;
+
+/// The key of what the source looked like.
+pub(super) const LOOKS: &str = "nibble.source_looks";
+/// Where the header begins: behind its length.
+const HEADER_AT: usize = 8;
+/// The limit of the safetensors format.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// An open file whose header fits the plan.
+pub(super) struct Reader {
+    file: File,
+    /// In the order of the plan.
+    places: Vec<Place>,
+}
+
+/// Where one matrix stands in the file, and the checksum of each [`PIECE`] of it.
+struct Place {
+    offset: u64,
+    checksums: Vec<u32>,
+}
+
+impl Reader {
+    /// Checks all that the header says. The error is the reason alone; the caller knows the path.
+    pub(super) fn new(
+        file: File,
+        expected: &PackedFile,
+        packing: &Packing<'_>,
+        pool: &mut Pool,
+    ) -> Result<Self, String> {
+        let (data_start, header) = header(&file)?;
+        let none = HashMap::new();
+        let said = header.metadata().as_ref().unwrap_or(&none);
+        for (key, expected) in &expected.identity {
+            require(said, key, expected)?;
+        }
+        let looks = expected.source.looks();
+        if require(said, LOOKS, &looks).is_err() {
+            let hash = expected.source.hash(pool);
+            let hash = hash.map_err(|error| format!("its source cannot be read: {error}"))?;
+            require(said, "nibble.source", &hash)?;
+            if let Some(before) = said.get(LOOKS) {
+                // Where the file cannot be written, the next start hashes the source again.
+                let _ = note_looks(&expected.path, before, &looks);
+            }
+        }
+        let places = packing
+            .plans()
+            .map(|plan| place(&header, said, data_start, plan));
+        let places = places.collect::<Result<_, String>>()?;
+        Ok(Self { file, places })
+    }
+
+    /// Reads all matrices.
+    pub(super) fn read(
+        &self,
+        packing: &Packing<'_>,
+        pool: &mut Pool,
+    ) -> Result<Vec<PackedMatrix>, String> {
+        let failure = Mutex::new(None);
+        let matrices = packing.fill(pool, |index, piece, bytes| {
+            let Place { offset, checksums } = &self.places[index];
+            let offset = offset + (piece * PIECE) as u64;
+            if let Err(error) = read_at(&self.file, bytes, offset) {
+                note(&failure, error.to_string());
+            } else if crc32fast::hash(bytes) != checksums[piece] {
+                note(
+                    &failure,
+                    format!("the {} bytes at {offset} are damaged", bytes.len()),
+                );
+            }
+        });
+        outcome(failure)?;
+        matrices.map_err(|error| error.to_string())
+    }
+}
+
+/// Has a file say what its source looks like now, which takes as many bytes as what it said before.
+fn note_looks(path: &Path, before: &str, now: &str) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let (_, text) = header_text(&file).map_err(io::Error::other)?;
+    let before = before.as_bytes();
+    let place = text.windows(before.len()).position(|part| part == before);
+    match place {
+        Some(place) if before.len() == now.len() => {
+            write_at(&file, now.as_bytes(), (HEADER_AT + place) as u64)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the data starts, and what the header says.
+fn header(file: &File) -> Result<(u64, Metadata), String> {
+    let (data_start, text) = header_text(file)?;
+    let header: Metadata =
+        serde_json::from_slice(&text).map_err(|error| format!("its header is broken: {error}"))?;
+    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
+    let ends = data_start.saturating_add(header.data_len() as u64);
+    if ends == bytes {
+        Ok((data_start, header))
+    } else {
+        Err(format!("it must have {ends} bytes, found {bytes}"))
+    }
+}
+
+/// Where the data starts, and the header.
+fn header_text(file: &File) -> Result<(u64, Vec<u8>), String> {
+    let said = |error: io::Error| error.to_string();
+    let bytes = file.metadata().map_err(said)?.len();
+    let mut length = [0; HEADER_AT];
+    read_at(file, &mut length, 0).map_err(said)?;
+    let length = u64::from_le_bytes(length);
+    let data_start = length.saturating_add(HEADER_AT as u64);
+    if length > MAX_HEADER || data_start > bytes {
+        return Err(format!(
+            "its header has {length} bytes, and the file {bytes}"
+        ));
+    }
+    let mut text = vec![0; length as usize];
+    read_at(file, &mut text, HEADER_AT as u64).map_err(said)?;
+    Ok((data_start, text))
+}
+
+/// What an existing file holds, if that is known to be something else than packed weights.
+pub(super) fn other_content(path: &Path) -> Option<&'static str> {
+    let file = File::open(path).ok()?;
+    let mut magic = [0; 4];
+    if read_at(&file, &mut magic, 0).is_ok() && &magic == b"GGUF" {
+        return Some("a GGUF file");
+    }
+    let (_, header) = header(&file).ok()?;
+    let ours = |said: &HashMap<String, String>| said.keys().any(|key| key.starts_with("nibble."));
+    let ours = header.metadata().as_ref().is_some_and(ours);
+    (!ours).then_some("a safetensors file of other weights")
+}
+
+/// What a file says under a key.
+pub(super) fn said(file: &File, key: &str) -> Option<String> {
+    let (_, header) = header(file).ok()?;
+    header.metadata().as_ref()?.get(key).cloned()
+}
+
+fn require(said: &HashMap<String, String>, key: &str, expected: &str) -> Result<(), String> {
+    let found = said.get(key).map_or("nothing", String::as_str);
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("`{key}` must be `{expected}`, found `{found}`"))
+    }
+}
+
+fn place(
+    header: &Metadata,
+    said: &HashMap<String, String>,
+    data_start: u64,
+    plan: &Plan<'_>,
+) -> Result<Place, String> {
+    let (name, bytes) = (&plan.name, plan.place.bytes.len());
+    let info = header
+        .info(name)
+        .ok_or_else(|| format!("`{name}` is missing"))?;
+    let (start, end) = info.data_offsets;
+    if info.dtype != Dtype::U8 || end - start != bytes {
+        return Err(format!(
+            "`{name}` must have {bytes} bytes, found {} of {:?}",
+            end - start,
+            info.dtype
+        ));
+    }
+    require(said, &format!("format.{name}"), &plan.label())?;
+    let checksums = said
+        .get(&format!("crc32.{name}"))
+        .and_then(|text| checksums(text))
+        .filter(|checksums| checksums.len() == bytes.div_ceil(PIECE))
+        .ok_or_else(|| format!("`{name}` has no checksums"))?;
+    Ok(Place {
+        offset: data_start + start as u64,
+        checksums,
+    })
+}
+
+/// Eight hexadecimal digits each.
+fn checksums(text: &str) -> Option<Vec<u32>> {
+    let digits = text.as_bytes().chunks(8);
+    digits
+        .map(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! Which file weights were packed from.
+//!
+//! The truth is a hash of the whole file, but hashing gigabytes at every start would take longer than reading the packed
+//! weights. A file that looks as it did when it was hashed (length, times, place on the disk) is taken to be the same;
+//! one that was copied or touched is hashed again, once. No program can set the time at which the system last changed a file.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::sync::Mutex;
+
+use sha2::{Digest, Sha256};
+
+use super::places::read_at;
+use crate::files::checkpoint::MappedFile;
+use crate::machine::threads::{Parts, Pool};
+
+/// Bytes that one thread hashes at a time; part of what the hash means.
+const CHUNK: usize = 1 << 20;
+
+/// The open files of a model's weights.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Each with what it looked like when it was opened.
+    files: Vec<(File, Metadata)>,
+}
+
+impl Source {
+    /// None of weights that are in no file.
+    pub(super) fn of<'a>(files: impl Iterator<Item = &'a MappedFile>) -> Option<Self> {
+        let files = files.map(|file| {
+            let file = file.opened()?.try_clone().ok()?;
+            let seen = file.metadata().ok()?;
+            Some((file, seen))
+        });
+        Some(Self {
+            files: files.collect::<Option<_>>()?,
+        })
+    }
+
+    /// What changes when a file does; of the same length for any files, so that it can be written over.
+    pub(super) fn looks(&self) -> String {
+        let looks = self.files.iter().map(|(_, seen)| looks(seen));
+        hex(&Sha256::digest(looks.collect::<Vec<_>>().join("; ")))
+    }
+
+    /// Whether all still look as they did when they were opened.
+    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+        for (file, seen) in &self.files {
+            if looks(&file.metadata()?) != looks(seen) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// SHA-256 of the SHA-256 of every mebibyte of every file, so that all threads can work on it. The files are read,
+    /// not mapped, and so take no memory.
+    pub(super) fn hash(&self, pool: &mut Pool) -> io::Result<String> {
+        let mut all = Sha256::new();
+        for (file, seen) in &self.files {
+            all.update(hash(file, seen.len() as usize, pool)?.as_flattened());
+        }
+        Ok(hex(&all.finalize()))
+    }
+}
+
+/// SHA-256 of every mebibyte of a file.
+fn hash(file: &File, bytes: usize, pool: &mut Pool) -> io::Result<Vec<[u8; 32]>> {
+    let chunks = bytes.div_ceil(CHUNK);
+    let mut digests = vec![[0; 32]; chunks];
+    let (parts, failure) = (Parts::new(&mut digests), Mutex::new(None));
+    pool.for_each(chunks, 16, |range, _| {
+        let mut buffer = vec![0; CHUNK];
+        for chunk in range {
+            let start = chunk * CHUNK;
+            let buffer = &mut buffer[..CHUNK.min(bytes - start)];
+            // SAFETY: every chunk is hashed by one thread.
+            let digest = unsafe { parts.part(chunk..chunk + 1) };
+            match read_at(file, buffer, start as u64) {
+                Ok(()) => digest[0] = Sha256::digest(buffer).into(),
+                Err(error) => super::note(&failure, error),
+            }
+        }
+    });
+    super::outcome(failure)?;
+    Ok(digests)
+}
+
+#[cfg(unix)]
+fn looks(file: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!(
+        "{} bytes, written {}.{:09}, changed {}.{:09}, inode {} of {}",
+        file.len(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec(),
+        file.ino(),
+        file.dev()
+    )
+}
+
+#[cfg(not(unix))]
+fn looks(file: &Metadata) -> String {
+    format!("{} bytes, written {:?}", file.len(), file.modified().ok())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,262 @@
+//! The weights of a Llama model, packed for one kernel.
+//!
+//! Quantised tensors are taken as they are stored; floats become int4 in the layers and Q8 in the embedding and the
+//! output head, where rounding shows most. Or these become int4 too, or all are floats: see [`Rounding`].
+
+mod blocks;
+mod gguf;
+mod hugging_face;
+mod importance;
+mod plan;
+mod quantized;
+mod rounding;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use gguf::GgufModel;
+pub(crate) use hugging_face::HfModel;
+pub(crate) use importance::{Importance, Recipe, places};
+pub(crate) use plan::plan;
+pub use rounding::{Quantize, Rounding};
+pub(crate) use rounding::{Target, Want};
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::compute::matrix::{ColumnOrder, Format, PackedMatrix, Packing, RowSource};
+use crate::files::config::ModelConfig;
+use crate::machine::threads::Pool;
+use crate::model::packed::PackedFile;
+
+/// One transformer layer; matrices are `[outputs, inputs]` under the checkpoint's names.
+pub(crate) struct LayerWeights {
+    /// `[hidden]`.
+    pub(crate) attn_norm: Vec<f32>,
+    pub(crate) q_proj: PackedMatrix,
+    pub(crate) k_proj: PackedMatrix,
+    pub(crate) v_proj: PackedMatrix,
+    pub(crate) o_proj: PackedMatrix,
+    pub(crate) biases: Biases,
+    /// Norms of the heads of q and k, each `[head_dim]`.
+    pub(crate) head_norms: Option<[Vec<f32>; 2]>,
+    /// `[hidden]`.
+    pub(crate) ffn_norm: Vec<f32>,
+    pub(crate) gate_proj: PackedMatrix,
+    pub(crate) up_proj: PackedMatrix,
+    pub(crate) down_proj: PackedMatrix,
+}
+
+impl LayerWeights {
+    fn matrices(&self) -> [&PackedMatrix; 7] {
+        [
+            &self.q_proj,
+            &self.k_proj,
+            &self.v_proj,
+            &self.o_proj,
+            &self.gate_proj,
+            &self.up_proj,
+            &self.down_proj,
+        ]
+    }
+}
+
+/// What is added to the projections of attention, where a model has it.
+pub(crate) struct Biases {
+    /// `[heads * head_dim]`.
+    pub(crate) q: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) k: Option<Vec<f32>>,
+    /// `[kv_heads * head_dim]`.
+    pub(crate) v: Option<Vec<f32>>,
+    /// `[hidden]`.
+    pub(crate) o: Option<Vec<f32>>,
+}
+
+/// What a layer has besides matrices.
+struct LayerVectors {
+    attn_norm: Vec<f32>,
+    biases: Biases,
+    head_norms: Option<[Vec<f32>; 2]>,
+    ffn_norm: Vec<f32>,
+}
+
+impl LayerVectors {
+    fn read(source: &dyn TensorSource, config: &ModelConfig, layer: usize) -> Result<Self, Error> {
+        let name = |tensor: &str| format!("blk.{layer}.{tensor}");
+        let kv_dim = config.kv_heads * config.head_dim;
+        let head_norm = |tensor| source.vector(&name(tensor), config.head_dim);
+        let head_norms = match source.has(&name("attn_q_norm")) {
+            true => Some([head_norm("attn_q_norm")?, head_norm("attn_k_norm")?]),
+            false => None,
+        };
+        Ok(Self {
+            attn_norm: source.vector(&name("attn_norm"), config.hidden)?,
+            biases: Biases {
+                q: source.bias(&name("attn_q"), config.heads * config.head_dim)?,
+                k: source.bias(&name("attn_k"), kv_dim)?,
+                v: source.bias(&name("attn_v"), kv_dim)?,
+                o: source.bias(&name("attn_output"), config.hidden)?,
+            },
+            head_norms,
+            ffn_norm: source.vector(&name("ffn_norm"), config.hidden)?,
+        })
+    }
+}
+
+/// All weights of a model.
+pub(crate) struct Weights {
+    /// `[vocabulary, hidden]`.
+    pub(crate) embedding: PackedMatrix,
+    pub(crate) layers: Vec<LayerWeights>,
+    /// `[hidden]`.
+    pub(crate) output_norm: Vec<f32>,
+    /// `[vocabulary, hidden]`; where it is the embedding itself there is none.
+    output: Option<PackedMatrix>,
+}
+
+/// Where the tensors of a model come from, under GGUF's names without `.weight`.
+pub(crate) trait TensorSource {
+    /// A matrix of this shape.
+    fn matrix<'a>(
+        &'a self,
+        name: &str,
+        shape: [usize; 2],
+        want: Want<'a>,
+    ) -> Result<MatrixSource<'a>, Error>;
+
+    /// A vector of floats.
+    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
+
+    /// What is added to the outputs of a matrix, if anything is.
+    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error>;
+
+    /// Whether there is such a tensor.
+    fn has(&self, name: &str) -> bool;
+
+    /// An error about matrices.
+    fn refuse(&self, names: &[&str], why: &str) -> Error;
+}
+
+/// The rows of a matrix and what they are packed as.
+pub(crate) struct MatrixSource<'a> {
+    pub(crate) format: Format,
+    /// In which the rows have their columns, where it is not that of the checkpoint.
+    pub(crate) order: Option<Arc<ColumnOrder>>,
+    pub(crate) rows: RowSource<'a>,
+}
+
+impl Weights {
+    /// Reads every tensor and packs it, or takes it from a packed file that has it, or else is to have it.
+    pub(crate) fn load(
+        source: &dyn TensorSource,
+        config: &ModelConfig,
+        recipe: Recipe<'_>,
+        packing: Packing<'_>,
+        pool: &mut Pool,
+        packed: Option<&PackedFile>,
+    ) -> Result<Self, Error> {
+        let apart = packing.plans().any(|plan| plan.name == "output");
+        let output_norm = source.vector("output_norm", config.hidden)?;
+        let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
+        let vectors = vectors.collect::<Result<Vec<_>, Error>>()?;
+
+        let kept = packed.and_then(|file| file.read(&packing, pool));
+        let mut packed = match kept {
+            Some(matrices) => matrices,
+            None => {
+                if let Some(importance) = recipe.importance {
+                    importance.find(pool.threads())?;
+                }
+                pack(packing, pool, packed)?
+            }
+        }
+        .into_iter();
+        // The order is that of `plan`.
+        let mut next = || {
+            packed
+                .next()
+                .expect("one packed matrix for each that was planned")
+        };
+        let embedding = next();
+        let output = apart.then(&mut next);
+        let layers = vectors.into_iter().map(|vectors| LayerWeights {
+            attn_norm: vectors.attn_norm,
+            q_proj: next(),
+            k_proj: next(),
+            v_proj: next(),
+            o_proj: next(),
+            biases: vectors.biases,
+            head_norms: vectors.head_norms,
+            ffn_norm: vectors.ffn_norm,
+            gate_proj: next(),
+            up_proj: next(),
+            down_proj: next(),
+        });
+        Ok(Self {
+            embedding,
+            layers: layers.collect(),
+            output_norm,
+            output,
+        })
+    }
+
+    /// The matrix that turns the last hidden state into logits.
+    pub(crate) fn head(&self) -> &PackedMatrix {
+        self.output.as_ref().unwrap_or(&self.embedding)
+    }
+
+    fn matrices(&self) -> impl Iterator<Item = &PackedMatrix> {
+        let layers = self.layers.iter().flat_map(LayerWeights::matrices);
+        std::iter::once(&self.embedding)
+            .chain(&self.output)
+            .chain(layers)
+    }
+
+    /// Weights, the norms' few included.
+    pub(crate) fn parameters(&self) -> u64 {
+        let norms = self.output_norm.len() * (2 * self.layers.len() + 1);
+        self.matrices()
+            .map(|matrix| (matrix.rows() * matrix.cols()) as u64)
+            .sum::<u64>()
+            + norms as u64
+    }
+
+    /// Weights that every token of a prefill is multiplied with: all but embedding and head.
+    pub(crate) fn layer_parameters(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(LayerWeights::matrices);
+        layers
+            .map(|matrix| (matrix.rows() * matrix.cols()) as u64)
+            .sum()
+    }
+
+    /// The matrices of which a decode step reads all: not a separate embedding, of which it takes one row.
+    pub(crate) fn read_in_a_step(&self) -> impl Iterator<Item = &PackedMatrix> {
+        self.matrices().skip(usize::from(self.output.is_some()))
+    }
+
+    /// Packed bytes that a decode step reads.
+    pub(crate) fn bytes_per_step(&self) -> u64 {
+        self.read_in_a_step()
+            .map(|matrix| matrix.bytes() as u64)
+            .sum()
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.matrices().map(|matrix| matrix.bytes() as u64).sum()
+    }
+}
+
+/// Packs everything, and keeps it in `file`.
+fn pack(
+    packing: Packing<'_>,
+    pool: &mut Pool,
+    file: Option<&PackedFile>,
+) -> Result<Vec<PackedMatrix>, Error> {
+    let writer = file.and_then(|file| file.keep(&packing));
+    let matrices = packing.pack(pool)?;
+    if let Some(writer) = writer {
+        writer.keep(&matrices, pool);
+    }
+    Ok(matrices)
+}

@@ -1,0 +1,212 @@
+//! Blocks of packed weights from the tensors of a checkpoint.
+
+#[cfg(test)]
+mod tests;
+
+use half::f16;
+
+use super::{MatrixSource, Target, Want};
+use crate::Error;
+use crate::compute::int4::Block;
+use crate::compute::matrix::{Format, RowSource, RowWriter};
+use crate::files::checkpoint::{
+    IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
+};
+
+/// A matrix of a checkpoint, whose memory goes back to the system when it has been packed.
+pub(super) struct StoredMatrix<'a> {
+    tensor: Tensor<'a>,
+    order: RowOrder,
+}
+
+/// Which row of a stored matrix is which row of the packed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowOrder {
+    AsStored,
+    /// Heads of this many rows are stored with the first elements of all rotated pairs before the second ones. In packed
+    /// matrices a pair stands side by side.
+    Halves(usize),
+}
+
+impl RowOrder {
+    /// That of a tensor, by GGUF's name, where a checkpoint keeps such halves: q and k are rotated, with what is added to
+    /// them or scales them.
+    pub(super) fn in_halves(name: &str, head_dim: usize) -> Self {
+        let rotated = ["attn_q", "attn_k", "attn_q_norm", "attn_k_norm"];
+        match name.rsplit_once('.') {
+            Some((_, tensor)) if rotated.contains(&tensor) => Self::Halves(head_dim),
+            _ => Self::AsStored,
+        }
+    }
+
+    /// The numbers of a stored vector in the order of the packed rows.
+    pub(super) fn numbers(self, stored: &[f32]) -> Vec<f32> {
+        let rows = 0..stored.len();
+        rows.map(|row| stored[self.stored(row)]).collect()
+    }
+
+    /// The stored place of a row.
+    pub(super) fn stored(self, row: usize) -> usize {
+        match self {
+            Self::AsStored => row,
+            Self::Halves(head_dim) => {
+                let (head, row) = (row / head_dim, row % head_dim);
+                head * head_dim + row % 2 * (head_dim / 2) + row / 2
+            }
+        }
+    }
+}
+
+impl Drop for StoredMatrix<'_> {
+    fn drop(&mut self) {
+        self.tensor.file.release(self.tensor.bytes);
+    }
+}
+
+impl<'a> StoredMatrix<'a> {
+    /// `tensor` has two dimensions, and rows of whole blocks of 32.
+    pub(super) fn new(tensor: Tensor<'a>, order: RowOrder) -> Self {
+        Self { tensor, order }
+    }
+
+    /// The rows of the matrix as what is wanted.
+    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
+        let kind = self.tensor.kind;
+        let (stored, wanted) = (stored_format(kind), want.target());
+        let Some(target) = wanted else {
+            let format = match kind {
+                TensorType::BF16 => Format::Bf16,
+                _ => Format::F32,
+            };
+            let rows = RowSource::Floats(Box::new(move |row, to| self.floats(row, to)));
+            return MatrixSource {
+                format,
+                order: None,
+                rows,
+            };
+        };
+        let rounds = |format: &Format| matches!(want, Want::Rounded(_)) && !target.keeps(*format);
+        let as_stored = stored.filter(|format| !rounds(format));
+        let rows: RowWriter<'a, Block> = match as_stored {
+            Some(_) => Box::new(move |row, to| self.stored_blocks(row, to)),
+            None => Box::new(move |row, to| self.rounded_blocks(row, target, to)),
+        };
+        MatrixSource {
+            format: as_stored.unwrap_or(target.format()),
+            order: None,
+            rows: RowSource::Blocks(rows),
+        }
+    }
+
+    /// The blocks of a row as they are stored.
+    fn stored_blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
+        let bytes = self.row(row);
+        for (index, block) in to.iter_mut().enumerate() {
+            *block = stored_block(self.tensor.kind, bytes, index);
+        }
+        self.check_scales(row, to)
+    }
+
+    /// A row rounded to blocks.
+    fn rounded_blocks(
+        &self,
+        row: usize,
+        target: Target<'_>,
+        to: &mut [Block],
+    ) -> Result<(), Error> {
+        target.round(|floats| self.floats(row, floats), to)?;
+        self.check_scales(row, to)
+    }
+
+    /// The numbers of a row.
+    fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
+        let bytes = self.row(row);
+        for (index, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
+            *to = self.tensor.kind.piece(bytes, index);
+        }
+        match to.iter().find(|number| !number.is_finite()) {
+            Some(number) => Err(self.refuse(row, &format!("the weight {number}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_scales(&self, row: usize, blocks: &[Block]) -> Result<(), Error> {
+        let finite = |block: &Block| block.scale.is_finite() && block.min.is_finite();
+        match blocks.iter().all(finite) {
+            true => Ok(()),
+            false => Err(self.refuse(row, "weights beyond the range of an f16 scale")),
+        }
+    }
+
+    fn refuse(&self, row: usize, what: &str) -> Error {
+        let (name, row) = (self.tensor.name, self.order.stored(row));
+        self.tensor
+            .file
+            .error(format!("`{name}` has {what} in row {row}"))
+    }
+
+    /// The bytes of a row.
+    fn row(&self, row: usize) -> &'a [u8] {
+        let bytes = self.tensor.bytes.len() / self.tensor.shape[0];
+        &self.tensor.bytes[self.order.stored(row) * bytes..][..bytes]
+    }
+}
+
+/// The format that holds what is stored as it is: exactly, or with an error far below the stored rounding's own. Rather
+/// eight bits than four that would add an error of their own; only for fewer than four bits that would be a waste.
+fn stored_format(kind: TensorType) -> Option<Format> {
+    match kind {
+        TensorType::Q4_0 => Some(Format::Int4Symmetric),
+        TensorType::Q4_1 | TensorType::Q4_K => Some(Format::Int4),
+        TensorType::Q8_0
+        | TensorType::Q5_0
+        | TensorType::Q5_1
+        | TensorType::Q5_K
+        | TensorType::Q6_K
+        | TensorType::IQ4_NL => Some(Format::Q8),
+        TensorType::F32
+        | TensorType::F16
+        | TensorType::BF16
+        | TensorType::Q2_K
+        | TensorType::Q3_K => None,
+    }
+}
+
+/// A piece of a row as a block of [`stored_format`].
+fn stored_block(kind: TensorType, row: &[u8], piece: usize) -> Block {
+    let (bytes, of_block) = kind.block_of(row, piece);
+    let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let block = |min, quants| Block {
+        scale: half(0),
+        min,
+        quants,
+    };
+    match kind {
+        TensorType::Q4_0 => block(
+            f16::from_f32(-8.0 * half(0).to_f32()),
+            nibbles(&bytes[2..]).map(u8::cast_signed),
+        ),
+        TensorType::Q4_1 => block(half(2), nibbles(&bytes[4..]).map(u8::cast_signed)),
+        TensorType::Q4_K => {
+            let (scale, min) = q4_k_scales(bytes, of_block);
+            Block {
+                scale: f16::from_f32(scale),
+                min: f16::from_f32(-min),
+                quants: q4_k_quants(bytes, of_block).map(u8::cast_signed),
+            }
+        }
+        TensorType::Q8_0 => block(
+            f16::ZERO,
+            std::array::from_fn(|i| bytes[2 + i].cast_signed()),
+        ),
+        TensorType::Q5_0 => block(
+            f16::ZERO,
+            five_bits(&bytes[2..]).map(|q| q.cast_signed() - 16),
+        ),
+        TensorType::IQ4_NL => block(
+            f16::ZERO,
+            nibbles(&bytes[2..]).map(|q| IQ4_NL_LEVELS[usize::from(q)]),
+        ),
+        _ => Block::q8(&kind.piece(row, piece)),
+    }
+}

@@ -1,0 +1,102 @@
+//! Which matrices a model consists of, and what each is packed as.
+
+use super::importance::{Place, Recipe};
+use super::{MatrixSource, TensorSource, Want};
+use crate::Error;
+use crate::compute::kernel::Kernel;
+use crate::compute::matrix::Packing;
+use crate::files::config::ModelConfig;
+
+/// The matrices of a model in the order of [`Weights`](super::Weights).
+pub(crate) fn plan<'a>(
+    source: &'a dyn TensorSource,
+    config: &ModelConfig,
+    recipe: impl Into<Recipe<'a>>,
+    kernel: &'static Kernel,
+) -> Result<Packing<'a>, Error> {
+    let recipe = recipe.into();
+    let mut packing = Packing::new(kernel);
+    plan_vocabulary(&mut packing, source, config, recipe)?;
+    let hidden = config.hidden;
+    let q_dim = config.heads * config.head_dim;
+    let kv_dim = config.kv_heads * config.head_dim;
+    let attention = [
+        ("attn_q", [q_dim, hidden]),
+        ("attn_k", [kv_dim, hidden]),
+        ("attn_v", [kv_dim, hidden]),
+    ];
+    let attention_output = [("attn_output", [hidden, q_dim])];
+    let feed_forward = ["ffn_gate", "ffn_up"].map(|tensor| (tensor, [config.ffn, hidden]));
+    let feed_forward_output = [("ffn_down", [hidden, config.ffn])];
+    for layer in 0..config.layers {
+        for (place, tensors) in [
+            (Place::Attention, &attention[..]),
+            (Place::AttentionOutput, &attention_output),
+            (Place::FeedForward, &feed_forward),
+            (Place::FeedForwardOutput, &feed_forward_output),
+        ] {
+            let want = recipe.rounding.layers(recipe.columns(layer, place));
+            plan_place(&mut packing, source, layer, tensors, want)?;
+        }
+    }
+    Ok(packing)
+}
+
+/// Embedding and head: one matrix where they are tied and held alike, else two.
+fn plan_vocabulary<'a>(
+    packing: &mut Packing<'a>,
+    source: &'a dyn TensorSource,
+    config: &ModelConfig,
+    recipe: Recipe<'a>,
+) -> Result<(), Error> {
+    let shape = [config.vocabulary, config.hidden];
+    let tied = !source.has("output");
+    let embedding = source.matrix("token_embd", shape, recipe.rounding.embedding()?)?;
+    let head = recipe.rounding.head(recipe.head_columns(config.layers))?;
+    let head = source.matrix(if tied { "token_embd" } else { "output" }, shape, head)?;
+    // Rows of an embedding are looked up: nothing could bring columns into another order.
+    if embedding.order.is_some() || tied && head.order.is_some() {
+        let why = "must have groups of neighbouring columns, found columns in act-order";
+        return Err(source.refuse(&["token_embd"], why));
+    }
+    if tied && head.format == embedding.format {
+        // Where both are rounded, the head knows what its columns count.
+        add(packing, "token_embd", shape, head);
+    } else {
+        add(packing, "token_embd", shape, embedding);
+        add(packing, "output", shape, head);
+    }
+    Ok(())
+}
+
+/// Matrices of a layer that are multiplied with the same activations: they share one order.
+fn plan_place<'a>(
+    packing: &mut Packing<'a>,
+    source: &'a dyn TensorSource,
+    layer: usize,
+    tensors: &[(&str, [usize; 2])],
+    want: Want<'a>,
+) -> Result<(), Error> {
+    let mut first: Option<(String, _)> = None;
+    for (tensor, shape) in tensors {
+        let name = format!("blk.{layer}.{tensor}");
+        let mut matrix = source.matrix(&name, *shape, want)?;
+        let (other, order) = first.get_or_insert_with(|| (name.clone(), matrix.order.clone()));
+        if *order != matrix.order {
+            let why = "are multiplied with the same activations, and must have the same columns in each group";
+            return Err(source.refuse(&[other, &name], why));
+        }
+        matrix.order.clone_from(order);
+        add(packing, &name, *shape, matrix);
+    }
+    Ok(())
+}
+
+fn add<'a>(packing: &mut Packing<'a>, name: &str, shape: [usize; 2], matrix: MatrixSource<'a>) {
+    let MatrixSource {
+        format,
+        order,
+        rows,
+    } = matrix;
+    packing.add(name, shape, format, rows).place.order = order;
+}

@@ -1,0 +1,7 @@
+//! Text: conversations, chat templates and tokens, and what answers are read for.
+
+pub(crate) mod calls;
+pub(crate) mod conversation;
+pub(crate) mod prompt;
+pub(crate) mod stop;
+pub(crate) mod tokenizer;

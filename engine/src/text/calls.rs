@@ -1,0 +1,304 @@
+//! Calls of tools, read out of an answer while the model writes it.
+//!
+//! What may be the beginning of a call is held back until it is one, or until it cannot become one and is text like any
+//! other. Nothing is lost but the blanks around calls, and how an answer was cut into pieces makes no difference.
+
+mod brackets;
+mod format;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use self::brackets::{Brackets, Step};
+pub(crate) use self::format::CallFormat;
+use crate::Event;
+use crate::text::conversation::{Conversation, ToolCall};
+use crate::text::stop::beginning;
+
+/// Tells calls from text in one answer.
+#[derive(Debug)]
+pub(crate) struct CallReader {
+    format: CallFormat,
+    /// The tools that may be called.
+    names: Vec<String>,
+    /// Whether the first call ends the answer.
+    single: bool,
+    /// Where the identifiers go on; they differ for as many calls as there are identifiers.
+    next_id: u64,
+    state: State,
+    /// What is not decided yet, but for the bytes of this push before `done`.
+    held: String,
+    done: usize,
+    /// Bytes of `held` that need no second look.
+    read: usize,
+    /// Calls that stand if nothing follows them.
+    pending: Vec<WrittenCall>,
+    decided: Vec<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing but blanks was written, and only the whole answer can be a call.
+    Start,
+    /// Text, in which a call may begin. What is read of `held` is blank.
+    Text,
+    /// Behind an opening; JSON begins in `held` at `from`.
+    Call { from: usize, brackets: Brackets },
+    /// Behind a call: its closing may follow, and blanks that matter only before text. What is read of `held` is blank.
+    Behind,
+    /// Behind what is a call if nothing but blanks follows. What is read of `held` since is blank.
+    Alone,
+    /// Text, in which no call can begin.
+    Plain,
+    /// Nothing is wanted any more.
+    Ended,
+}
+
+/// A call as models write it; some add a `type` or an `id`.
+#[derive(Debug, Deserialize)]
+struct WrittenCall {
+    name: String,
+    #[serde(alias = "parameters")]
+    arguments: Map<String, Value>,
+}
+
+impl CallReader {
+    /// A reader of calls of the tools that `conversation` offers. `entropy` keeps identifiers of different answers apart.
+    pub(crate) fn new(format: CallFormat, conversation: &Conversation, entropy: u64) -> Self {
+        let names = conversation.tools.iter();
+        let names = names.filter_map(|tool| tool["function"]["name"].as_str());
+        Self {
+            format,
+            names: names.map(str::to_owned).collect(),
+            single: conversation.single_call,
+            next_id: entropy,
+            state: match format {
+                CallFormat::Bare => State::Start,
+                CallFormat::Tagged | CallFormat::Listed => State::Text,
+            },
+            held: String::new(),
+            done: 0,
+            read: 0,
+            pending: Vec::new(),
+            decided: Vec::new(),
+        }
+    }
+
+    /// How the model writes calls.
+    pub(crate) fn format(&self) -> CallFormat {
+        self.format
+    }
+
+    /// Whether nothing that follows is wanted.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Takes the next piece of the answer; the texts and calls that this decides.
+    pub(crate) fn push(&mut self, piece: &str) -> Vec<Event> {
+        self.held.push_str(piece);
+        while self.step() {}
+        // Once a push, or it would take the square of the time.
+        self.held.drain(..self.done);
+        self.read -= self.done;
+        if let State::Call { from, .. } = &mut self.state {
+            *from -= self.done;
+        }
+        self.done = 0;
+        std::mem::take(&mut self.decided)
+    }
+
+    /// What is left when the answer ends.
+    pub(crate) fn finish(&mut self) -> Vec<Event> {
+        match &self.state {
+            State::Alone => self.call(self.held.len()),
+            State::Behind if self.held.trim_start().is_empty() => {}
+            _ => self.say(self.held.len()),
+        }
+        self.state = State::Ended;
+        std::mem::take(&mut self.decided)
+    }
+
+    /// Decides something about `held`; false when that takes more text.
+    fn step(&mut self) -> bool {
+        match &self.state {
+            State::Start => self.expect_call(),
+            State::Text => self.find_opening(),
+            State::Call { .. } => self.read_json(),
+            State::Behind => self.skip_closing(),
+            State::Alone => self.expect_end(),
+            State::Plain => {
+                self.say(self.held.len());
+                false
+            }
+            State::Ended => {
+                self.decide(self.held.len());
+                false
+            }
+        }
+    }
+
+    fn expect_call(&mut self) -> bool {
+        let (opening, rest) = (self.format.opening(), self.skip_blanks());
+        if rest.starts_with(opening) {
+            self.begin_json(self.read + opening.len());
+        } else if rest.starts_with(brackets::OPENING) {
+            self.begin_json(self.read);
+        } else if opening.starts_with(rest) {
+            return false;
+        } else {
+            self.state = State::Plain;
+        }
+        true
+    }
+
+    fn find_opening(&mut self) -> bool {
+        let opening = self.format.opening();
+        let unread = &self.held[self.read..];
+        let found = unread.find(opening);
+        let end = found.unwrap_or_else(|| unread.len() - beginning(unread, opening));
+        // The blanks before it are decided with it.
+        let text = unread[..end].trim_end().len();
+        let end = self.read + end;
+        if text > 0 {
+            self.say(self.read + text);
+        }
+        self.read = end;
+        if found.is_some() {
+            self.begin_json(end + opening.len());
+        }
+        found.is_some()
+    }
+
+    fn begin_json(&mut self, from: usize) {
+        self.read = from;
+        let brackets = Brackets::default();
+        self.state = State::Call { from, brackets };
+    }
+
+    fn read_json(&mut self) -> bool {
+        let State::Call { from, brackets } = &mut self.state else {
+            return false;
+        };
+        let unread = &self.held.as_bytes()[self.read..];
+        let steps = unread.iter().map(|byte| brackets.step(*byte));
+        let decided = steps.zip(self.read..).find(|(step, _)| *step != Step::More);
+        match decided {
+            None => {
+                self.read = self.held.len();
+                return false;
+            }
+            Some((Step::Closed, at)) => {
+                let (json, end) = (&self.held[*from..=at], at + 1);
+                match self.written_calls(json) {
+                    Some(calls) => {
+                        self.pending.extend(calls);
+                        self.end_json(end);
+                    }
+                    None => self.refuse(end),
+                }
+            }
+            Some((_, at)) => self.refuse(at),
+        }
+        true
+    }
+
+    /// The calls that a text consists of; none unless every one is of a tool that there is.
+    fn written_calls(&self, json: &str) -> Option<Vec<WrittenCall>> {
+        let calls = match json.trim_start().starts_with('[') {
+            true => serde_json::from_str(json).ok()?,
+            false => vec![serde_json::from_str(json).ok()?],
+        };
+        let known = |call: &WrittenCall| self.names.contains(&call.name);
+        (!calls.is_empty() && calls.iter().all(known)).then_some(calls)
+    }
+
+    fn end_json(&mut self, end: usize) {
+        if self.format == CallFormat::Bare {
+            (self.state, self.read) = (State::Alone, end);
+        } else {
+            self.state = State::Behind;
+            self.call(end);
+        }
+    }
+
+    fn expect_end(&mut self) -> bool {
+        if self.skip_blanks().is_empty() {
+            return false;
+        }
+        self.refuse(self.read);
+        true
+    }
+
+    /// Makes what was taken for a call text again, up to `end`.
+    fn refuse(&mut self, end: usize) {
+        self.pending.clear();
+        self.state = match self.format {
+            CallFormat::Bare => State::Plain,
+            CallFormat::Tagged | CallFormat::Listed => State::Text,
+        };
+        self.say(end);
+    }
+
+    fn skip_closing(&mut self) -> bool {
+        let (closing, rest) = (self.format.closing(), self.skip_blanks());
+        let begins = |closing: &str| closing.starts_with(rest) && closing != rest;
+        match closing {
+            _ if rest.is_empty() => return false,
+            Some(closing) if begins(closing) => return false,
+            Some(closing) if rest.starts_with(closing) => self.decide(self.read + closing.len()),
+            _ => self.state = State::Text,
+        }
+        true
+    }
+
+    /// What follows further blanks in `held`.
+    fn skip_blanks(&mut self) -> &str {
+        let rest = self.held[self.read..].trim_start().len();
+        self.read = self.held.len() - rest;
+        &self.held[self.read..]
+    }
+
+    fn say(&mut self, end: usize) {
+        if end > self.done {
+            let text = self.held[self.done..end].to_owned();
+            self.decided.push(Event::Text(text));
+        }
+        self.decide(end);
+    }
+
+    fn call(&mut self, end: usize) {
+        for WrittenCall { name, arguments } in std::mem::take(&mut self.pending) {
+            let id = identifier(self.next_id);
+            self.next_id = self.next_id.wrapping_add(1);
+            self.decided.push(Event::Called(ToolCall {
+                id,
+                name,
+                arguments,
+            }));
+            if self.single {
+                self.state = State::Ended;
+                break;
+            }
+        }
+        self.decide(end);
+    }
+
+    fn decide(&mut self, end: usize) {
+        (self.done, self.read) = (end, end);
+    }
+}
+
+/// Nine letters and digits, as Mistral's templates demand; others take any.
+fn identifier(mut number: u64) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let digit = |_| {
+        let digit = DIGITS[(number % 62) as usize];
+        number /= 62;
+        char::from(digit)
+    };
+    (0..9).map(digit).collect()
+}

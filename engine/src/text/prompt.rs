@@ -1,0 +1,140 @@
+//! Conversations laid out by the model's own chat template, in the dialect that Hugging Face's templates expect.
+//!
+//! A template comes with the model file, so it is given a budget of work and memory, not trust. A message never turns
+//! into control tokens: texts that could be mistaken for one are marked before rendering and unmarked behind the
+//! search for control tokens, so that words still merge across the border between template and message.
+
+mod guard;
+mod jinja;
+mod json;
+mod scopes;
+mod tools;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use minijinja::Value;
+use minijinja::value::Serde;
+
+use self::guard::Guarded;
+use self::jinja::Template;
+use self::tools::Tools;
+use crate::Error;
+use crate::text::conversation::Conversation;
+use crate::text::tokenizer::Tokenizer;
+
+/// The one layout that several families share, for files without a template whose vocabulary has its tokens.
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + \
+                      '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/// The template of one model.
+#[derive(Debug)]
+pub(crate) struct ChatTemplate {
+    /// Compiled, or why there is none: a model without a usable template still continues raw text.
+    template: Result<Template, String>,
+    source: String,
+    /// What it makes of tools, from when somebody asks.
+    tools: OnceLock<Tools>,
+    bos_token: String,
+    eos_token: String,
+}
+
+/// A conversation as text, in which messages cannot be mistaken for control tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RenderedPrompt {
+    text: String,
+    /// A character that stands between the characters of would-be control tokens and nowhere else.
+    mark: Option<char>,
+}
+
+impl RenderedPrompt {
+    /// The text with its marks, to find the template's control tokens in.
+    pub(crate) fn guarded_text(&self) -> &str {
+        &self.text
+    }
+
+    /// A part of [`Self::guarded_text`] without marks.
+    pub(crate) fn unguarded<'t>(&self, part: &'t str) -> Cow<'t, str> {
+        match self.mark {
+            Some(mark) if part.contains(mark) => Cow::Owned(part.replace(mark, "")),
+            _ => Cow::Borrowed(part),
+        }
+    }
+}
+
+impl ChatTemplate {
+    /// A template. Without one, ChatML where the vocabulary has its tokens, for then the model was
+    /// trained on it; any other guess would give bad answers without a word, so then chatting is an error.
+    pub(crate) fn new(source: Option<&str>, tokenizer: &Tokenizer) -> Self {
+        let is_control = |text| tokenizer.control().id(text).is_some();
+        let has_chatml = is_control("<|im_start|>") && is_control("<|im_end|>");
+        let source = match source {
+            Some(source) => Ok(source.to_owned()),
+            None if has_chatml => Ok(CHATML.to_owned()),
+            None => Err(
+                "the model has no chat template; it can continue text (`--raw`), but not chat"
+                    .to_owned(),
+            ),
+        };
+        let text_of = |id: Option<u32>| {
+            let text = id.and_then(|id| tokenizer.token_text(id));
+            text.unwrap_or_default().to_owned()
+        };
+        Self {
+            source: source.clone().unwrap_or_default(),
+            tools: OnceLock::new(),
+            template: source.and_then(|source| {
+                Template::compile(source).map_err(|why| {
+                    format!("the model's chat template cannot be used (`--raw` can): {why}")
+                })
+            }),
+            bos_token: text_of(tokenizer.bos()),
+            eos_token: text_of(tokenizer.eos()),
+        }
+    }
+
+    /// The conversation up to where the model's next turn starts.
+    pub(crate) fn render(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+    ) -> Result<RenderedPrompt, Error> {
+        if conversation.turns.is_empty() {
+            return Err(Error::Request(
+                "`messages` must hold at least one message, found none".into(),
+            ));
+        }
+        let template = self.template.as_ref();
+        let template = template.map_err(|why| Error::Request(why.clone()))?;
+        let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
+        let mark = guarded.mark;
+        let text = template.render(self.values(guarded)).map_err(|why| {
+            Error::Request(format!(
+                "the model's chat template refuses the conversation: {why}"
+            ))
+        })?;
+        Ok(RenderedPrompt { text, mark })
+    }
+
+    /// What the template is given: what `transformers` gives it. A caller's variables never replace any of it.
+    fn values(&self, guarded: Guarded) -> Value {
+        let mut values = guarded.variables;
+        values
+            .entry("add_generation_prompt")
+            .or_insert(serde_json::Value::Bool(true));
+        let own = [
+            ("messages", guarded.messages),
+            ("tools", guarded.tools),
+            ("documents", serde_json::Value::Null),
+            ("bos_token", self.bos_token.clone().into()),
+            ("eos_token", self.eos_token.clone().into()),
+        ];
+        values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Serde(values).into()
+    }
+}

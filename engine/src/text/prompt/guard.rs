@@ -1,0 +1,181 @@
+//! Keeps control tokens out of what callers write, wherever it stands: in messages, and in keys and texts of JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::text::conversation::{Conversation, ToolCall, Turn};
+use crate::text::tokenizer::Literals;
+use crate::{Error, Role};
+
+/// A conversation as a template reads it, with marks in would-be control tokens.
+pub(super) struct Guarded {
+    pub(super) messages: Value,
+    pub(super) tools: Value,
+    pub(super) variables: Map<String, Value>,
+    /// The mark, if there is any.
+    pub(super) mark: Option<char>,
+}
+
+/// # Errors
+/// [`Error::Request`] for texts that leave no character for marks.
+pub(super) fn guard(
+    conversation: &Conversation,
+    source: &str,
+    control: &Literals,
+) -> Result<Guarded, Error> {
+    let texts = texts(conversation);
+    let needed = texts.iter().any(|text| !control.marks(text).is_empty());
+    let mark = match needed {
+        true => Some(unused_character(&texts, source)?),
+        false => None,
+    };
+    let marker = Marker { control, mark };
+    let tools: Vec<Value> = marker.all(&conversation.tools);
+    Ok(Guarded {
+        messages: conversation.turns.iter().map(|t| marker.turn(t)).collect(),
+        // As `transformers` says that there are none.
+        tools: match tools.is_empty() {
+            true => Value::Null,
+            false => tools.into(),
+        },
+        variables: marker.map(&conversation.variables),
+        mark,
+    })
+}
+
+/// Everything that a caller wrote.
+fn texts(conversation: &Conversation) -> Vec<&str> {
+    let mut texts = Vec::new();
+    for turn in &conversation.turns {
+        match turn {
+            Turn::Said(message) => texts.push(message.content.as_str()),
+            Turn::Called { content, calls } => {
+                texts.push(content);
+                for call in calls {
+                    texts.extend([call.id.as_str(), &call.name]);
+                    texts_of_map(&call.arguments, &mut texts);
+                }
+            }
+            Turn::Returned {
+                content,
+                call_id,
+                name,
+            } => {
+                texts.push(content);
+                texts.extend([call_id, name].into_iter().flatten().map(String::as_str));
+            }
+        }
+    }
+    for tool in &conversation.tools {
+        texts_of(tool, &mut texts);
+    }
+    texts_of_map(&conversation.variables, &mut texts);
+    texts
+}
+
+fn texts_of<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(values) => values.iter().for_each(|value| texts_of(value, texts)),
+        Value::Object(map) => texts_of_map(map, texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn texts_of_map<'v>(map: &'v Map<String, Value>, texts: &mut Vec<&'v str>) {
+    for (key, value) in map {
+        texts.push(key);
+        texts_of(value, texts);
+    }
+}
+
+/// A character for marks: one that Unicode keeps out of texts, and that these texts and the template keep out too.
+fn unused_character(texts: &[&str], source: &str) -> Result<char, Error> {
+    let planes = (0..=16).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
+    let nonchars = (0xfdd0..=0xfdef).chain(planes).filter_map(char::from_u32);
+    let mut unused = nonchars
+        .filter(|&mark| !source.contains(mark) && !texts.iter().any(|text| text.contains(mark)));
+    unused.next().ok_or_else(|| {
+        Error::Request("the messages hold control tokens and every Unicode noncharacter".into())
+    })
+}
+
+struct Marker<'c> {
+    control: &'c Literals,
+    mark: Option<char>,
+}
+
+impl Marker<'_> {
+    fn turn(&self, turn: &Turn) -> Value {
+        match turn {
+            Turn::Said(message) => {
+                json!({ "role": role_name(message.role), "content": self.text(&message.content) })
+            }
+            Turn::Called { content, calls } => json!({
+                "role": "assistant",
+                "content": self.text(content),
+                "tool_calls": calls.iter().map(|call| self.call(call)).collect::<Value>(),
+            }),
+            Turn::Returned {
+                content,
+                call_id,
+                name,
+            } => {
+                let mut message = json!({ "role": "tool", "content": self.text(content) });
+                // Templates ask whether they are there.
+                for (key, value) in [("tool_call_id", call_id), ("name", name)] {
+                    if let Some(value) = value {
+                        message[key] = self.text(value).into();
+                    }
+                }
+                message
+            }
+        }
+    }
+
+    fn call(&self, call: &ToolCall) -> Value {
+        json!({
+            "id": self.text(&call.id),
+            "type": "function",
+            "function": { "name": self.text(&call.name), "arguments": self.map(&call.arguments) },
+        })
+    }
+
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.text(text).into(),
+            Value::Array(values) => self.all(values).into(),
+            Value::Object(map) => self.map(map).into(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
+
+    fn all(&self, values: &[Value]) -> Vec<Value> {
+        values.iter().map(|value| self.value(value)).collect()
+    }
+
+    fn map(&self, map: &Map<String, Value>) -> Map<String, Value> {
+        let guarded = map
+            .iter()
+            .map(|(key, value)| (self.text(key), self.value(value)));
+        guarded.collect()
+    }
+
+    fn text(&self, text: &str) -> String {
+        let mut guarded = text.to_owned();
+        if let Some(mark) = self.mark {
+            // From the back, so that the positions before stay true.
+            for position in self.control.marks(text).into_iter().rev() {
+                guarded.insert(position, mark);
+            }
+        }
+        guarded
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}

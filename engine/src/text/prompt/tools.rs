@@ -1,0 +1,218 @@
+//! What a chat template makes of tools. Its source says little of that, so a conversation with a call is laid out and
+//! looked at.
+
+use serde_json::{Map, json};
+
+use super::ChatTemplate;
+use crate::text::calls::CallFormat;
+use crate::text::conversation::{Conversation, ToolCall, Turn};
+use crate::text::tokenizer::Tokenizer;
+use crate::{Error, Message, Role};
+
+const QUESTION: &str = "nibble_asks";
+const OFFERED: &str = "nibble_offers";
+const CALLED: &str = "nibble_calls";
+const RETURNED: &str = "nibble_returns";
+
+/// What a template makes of tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tools {
+    /// Whether it lays out tools, calls and results.
+    are_read: bool,
+    /// How it writes calls, and so the model; none for a form that is not known.
+    calls: Option<CallFormat>,
+}
+
+impl ChatTemplate {
+    /// How the model will write calls of the conversation's tools; none where it offers none.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for tools, calls and results that the template leaves out, and for tools whose calls could not
+    /// be told from text.
+    pub(crate) fn call_format(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+        model: &str,
+    ) -> Result<Option<CallFormat>, Error> {
+        if !conversation.uses_tools() {
+            return Ok(None);
+        }
+        let tools = self.tools.get_or_init(|| self.look_at_tools(tokenizer));
+        if !tools.are_read {
+            return Err(Error::Request(format!(
+                "the chat template of `{model}` does not read tools, so the model can neither be offered any nor be \
+                 shown calls and results"
+            )));
+        }
+        if conversation.tools.is_empty() {
+            return Ok(None);
+        }
+        let known = tools.calls.ok_or_else(|| {
+            Error::Request(format!(
+                "the chat template of `{model}` writes calls of tools in a form that is not known here, so they could \
+                 not be told from text"
+            ))
+        });
+        known.map(Some)
+    }
+
+    fn look_at_tools(&self, tokenizer: &Tokenizer) -> Tools {
+        let Ok(prompt) = self.render(&example(), tokenizer) else {
+            return Tools::default();
+        };
+        let text = prompt.unguarded(prompt.guarded_text());
+        let Some((before, behind)) = text.split_once(CALLED) else {
+            return Tools::default();
+        };
+        // Blanks are a matter of taste.
+        let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+        // Before the question there may be instructions, with examples of their own.
+        let turn = before.rsplit(QUESTION).next().unwrap_or_default();
+        let (before, behind) = (without_blanks(turn), without_blanks(behind));
+        let opens =
+            |format: CallFormat, json| before.contains(&format!("{}{json}", format.opening()));
+        let calls = if opens(CallFormat::Tagged, "{") {
+            Some(CallFormat::Tagged)
+        } else if opens(CallFormat::Listed, "[{") {
+            Some(CallFormat::Listed)
+        } else if before.ends_with(r#"{"name":""#) && behind.starts_with(r#"","parameters":{"#) {
+            Some(CallFormat::Bare)
+        } else {
+            None
+        };
+        let are_read = [QUESTION, OFFERED, RETURNED]
+            .iter()
+            .all(|part| text.contains(part));
+        Tools { are_read, calls }
+    }
+}
+
+/// A question, a call and its result, where a tool is offered.
+fn example() -> Conversation {
+    let id = "nibble123".to_owned();
+    let question = Message {
+        role: Role::User,
+        content: QUESTION.to_owned(),
+    };
+    let parameters = json!({ "type": "object", "properties": {} });
+    let function = json!({ "name": OFFERED, "description": "", "parameters": parameters });
+    let call = ToolCall {
+        id: id.clone(),
+        name: CALLED.to_owned(),
+        arguments: Map::new(),
+    };
+    Conversation {
+        turns: vec![
+            Turn::Said(question),
+            Turn::Called {
+                content: String::new(),
+                calls: vec![call],
+            },
+            Turn::Returned {
+                content: RETURNED.to_owned(),
+                call_id: Some(id),
+                name: Some(CALLED.to_owned()),
+            },
+        ],
+        tools: vec![json!({ "type": "function", "function": function })],
+        ..Conversation::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Model;
+    use super::*;
+
+    /// How the template of this source writes calls of the example's tools.
+    fn found(source: &str) -> Result<String, String> {
+        let control = ["<e>", "<tool_call>", "[TOOL_CALLS]", "<|python_tag|>"];
+        Model::with_template(Some(source), &control).call_format(&example())
+    }
+
+    fn template(layout_of_call: &str) -> String {
+        let call = "{% set call = message.tool_calls[0].function %}";
+        format!(
+            "{{{{ tools }}}}{{% for message in messages %}}{{{{ message.content }}}}{{% if message.tool_calls %}}{call}\
+             {layout_of_call}{{% endif %}}{{% endfor %}}"
+        )
+    }
+
+    #[test]
+    fn published_templates_show_how_their_models_write_calls() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/chat_templates");
+        for (name, expected) in [
+            ("qwen_2_5", Some("Some(Tagged)")),
+            ("qwen_3", Some("Some(Tagged)")),
+            ("mistral_nemo", Some("Some(Listed)")),
+            ("llama_3_1", Some("Some(Bare)")),
+            ("llama_2", None),
+            ("mistral_1", None),
+            ("smollm2", None),
+        ] {
+            let source = std::fs::read_to_string(format!("{folder}/{name}.jinja")).unwrap();
+            let found = found(&source);
+            assert_eq!(found.as_deref().ok(), expected, "{name}: {found:?}");
+            if let Err(refusal) = found {
+                assert!(
+                    refusal.contains("`this-1b` does not read tools"),
+                    "{refusal}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_reads_tools_that_lays_them_out_not_one_that_names_them() {
+        let tagged = r#"<tool_call>{"name": "{{ call.name }}"}"#;
+        assert_eq!(found(&template(tagged)).unwrap(), "Some(Tagged)");
+        for source in [
+            "{# tools, tool_calls #}{{ messages[0].content }}",
+            "{% if tools and tool_calls %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}",
+            "{{ raise_exception('no tools, no tool_calls') }}",
+            "{% for %}",
+            &template(tagged).replace("{{ tools }}", ""),
+            &template("{# no call #}"),
+        ] {
+            let refusal = found(source).unwrap_err();
+            assert!(
+                refusal.contains("does not read tools"),
+                "{source}: {refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn calls_in_another_form_are_refused_but_not_what_came_of_them() {
+        let functional = template("<tool_call>\n<function={{ call.name }}></function>");
+        for source in [
+            &functional,
+            &template(r#"{"name": "{{ call.name }}", "arguments": {}}"#),
+        ] {
+            let refusal = found(source).unwrap_err();
+            assert!(
+                refusal.contains("in a form that is not known"),
+                "{source}: {refusal}"
+            );
+        }
+        let told = Conversation {
+            tools: Vec::new(),
+            ..example()
+        };
+        let model = Model::with_template(Some(&functional), &["<e>"]);
+        assert_eq!(model.call_format(&told).unwrap(), "None");
+        let model = Model::with_template(None, &["<|im_start|>", "<|im_end|>"]);
+        let plain = Conversation {
+            turns: told.turns[..1].to_vec(),
+            ..Conversation::default()
+        };
+        assert_eq!(model.call_format(&plain).unwrap(), "None");
+        assert!(
+            model
+                .call_format(&told)
+                .unwrap_err()
+                .contains("does not read tools")
+        );
+    }
+}

@@ -1,0 +1,201 @@
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::files::checkpoint::written::{self, Layout, folder, write_json};
+use crate::model::source::ModelSource;
+use crate::text::tokenizer::Tokenizer;
+
+/// A model with 16 tokens, two of them special.
+fn model() -> TempDir {
+    let mut config = written::config(16);
+    config["eos_token_id"] = json!(9);
+    folder(&config, Layout::SINGLE_BF16)
+}
+
+fn sound() -> Value {
+    json!({
+        "added_tokens": [
+            { "id": 8, "content": "<s>", "special": true },
+            { "id": 9, "content": "</s>", "special": true },
+            { "id": 10, "content": "<tag>" },
+        ],
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true },
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": "<s>", "type_id": 0 } }],
+        },
+        "model": {
+            "type": "BPE",
+            "vocab": { "a": 0, "b": 1, "<": 2, "s": 3, ">": 4, "ab": 5, "/": 6, "<s>": 8 },
+            "merges": ["a b"],
+        },
+    })
+}
+
+fn read(folder: &TempDir) -> Result<Tokenizer, String> {
+    let source = ModelSource::open(folder.path()).map_err(|error| error.to_string())?;
+    source.tokenizer().map_err(|error| error.to_string())
+}
+
+#[test]
+fn special_tokens_are_found_only_where_they_may_be() {
+    let folder = model();
+    write_json(folder.path(), "tokenizer.json", &sound());
+    write_json(
+        folder.path(),
+        "tokenizer_config.json",
+        &json!({ "bos_token": "<s>" }),
+    );
+    let tokenizer = read(&folder).unwrap();
+    assert_eq!(tokenizer.encode("ab<s></s>"), [5, 2, 3, 4, 2, 6, 3, 4]);
+    assert_eq!(tokenizer.encode("a<tag>b"), [0, 10, 1]);
+    assert_eq!(tokenizer.encode_raw("b"), [8, 1]);
+    assert!(tokenizer.is_end(9) && !tokenizer.is_end(8));
+    // What the generation configuration says counts more, and what the tokenizer's own says of the start.
+    write_json(
+        folder.path(),
+        "generation_config.json",
+        &json!({ "eos_token_id": [5, 6] }),
+    );
+    let config = json!({ "bos_token": "<s>", "add_bos_token": false });
+    write_json(folder.path(), "tokenizer_config.json", &config);
+    let tokenizer = read(&folder).unwrap();
+    assert_eq!(tokenizer.encode_raw("b"), [1]);
+    assert!(tokenizer.is_end(5) && tokenizer.is_end(6));
+}
+
+#[test]
+fn what_would_be_split_wrongly_is_refused_by_name() {
+    let folder = model();
+    let refusal = |path: &str, value: Value| {
+        let mut json = sound();
+        *json.pointer_mut(path).unwrap() = value;
+        write_json(folder.path(), "tokenizer.json", &json);
+        read(&folder).unwrap_err()
+    };
+    let cases = [
+        ("/model", json!({ "type": "Unigram" }), "found `Unigram`"),
+        (
+            "/model",
+            json!({ "type": "BPE", "vocab": [] }),
+            "must be an object",
+        ),
+        ("/model", json!("BPE"), "must be an object"),
+        ("/model/vocab/a", json!(-1), "the id of `a`"),
+        (
+            "/model/vocab/a",
+            json!(16),
+            "below the `vocab_size` of 16, found 16",
+        ),
+        ("/model/vocab/a", json!(u32::MAX), "found 4294967295"),
+        ("/model/merges/0", json!("a x"), "`model`"),
+        ("/pre_tokenizer/type", json!("Whitespace"), "byte-level BPE"),
+        (
+            "/pre_tokenizer/add_prefix_space",
+            json!(true),
+            "`add_prefix_space`",
+        ),
+        (
+            "/added_tokens/2",
+            json!({ "id": 10, "content": "x", "lstrip": true }),
+            "`lstrip`",
+        ),
+        ("/added_tokens", json!(1), "invalid type"),
+    ];
+    for (path, value, words) in cases {
+        let message = refusal(path, value);
+        assert!(message.contains(words), "no `{words}` in: {message}");
+    }
+    for (key, value) in [
+        ("dropout", json!(0.5)),
+        ("continuing_subword_prefix", json!("##")),
+        ("end_of_word_suffix", json!("</w>")),
+        ("unk_token", json!("a")),
+    ] {
+        let mut json = sound();
+        json["model"][key] = value;
+        write_json(folder.path(), "tokenizer.json", &json);
+        assert!(read(&folder).unwrap_err().contains(key));
+    }
+    let mut json = sound();
+    json["normalizer"] = json!({ "type": "Lowercase" });
+    write_json(folder.path(), "tokenizer.json", &json);
+    assert!(read(&folder).unwrap_err().contains("found `Lowercase`"));
+}
+
+/// SentencePiece's BPE: all bytes from id 3, then `a`.
+fn sentence_piece() -> Value {
+    let bytes = (0..256).map(|byte| (format!("<0x{byte:02X}>"), json!(3 + byte)));
+    let pieces = [("<unk>".to_owned(), json!(0)), ("a".to_owned(), json!(259))];
+    json!({
+        "added_tokens": [{ "id": 0, "content": "<unk>", "special": true }],
+        "model": {
+            "type": "BPE",
+            "unk_token": "<unk>",
+            "byte_fallback": true,
+            "vocab": bytes.chain(pieces).collect::<serde_json::Map<_, _>>(),
+            "merges": [],
+        },
+    })
+}
+
+#[test]
+fn a_byte_that_the_model_could_not_spell_is_refused() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let read = |json: &Value| {
+        write_json(folder.path(), "tokenizer.json", json);
+        read(&folder)
+    };
+    let tokenizer = read(&sentence_piece()).unwrap();
+    assert_eq!(tokenizer.encode("a\n"), [259, 3 + 10]);
+
+    let mut lower_case = sentence_piece();
+    let vocab = lower_case["model"]["vocab"].as_object_mut().unwrap();
+    vocab.remove("<0x0A>");
+    vocab.insert("<0x0a>".into(), json!(13));
+    let mut special = sentence_piece();
+    let added = special["added_tokens"].as_array_mut().unwrap();
+    added.push(json!({ "id": 300, "content": "<0x0A>", "special": true }));
+    for json in [lower_case, special] {
+        let message = read(&json).unwrap_err();
+        assert!(message.contains("none for `<0x0A>`"), "{message}");
+    }
+}
+
+#[test]
+fn a_normalizer_that_makes_texts_much_longer_is_refused() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let step = |content: &str| json!({ "type": "Replace", "pattern": { "String": "a" }, "content": content });
+    let read = |steps: Vec<Value>| {
+        let mut json = sentence_piece();
+        json["normalizer"] = json!({ "type": "Sequence", "normalizers": steps });
+        write_json(folder.path(), "tokenizer.json", &json);
+        read(&folder)
+    };
+    assert!(read(vec![step("aa"); 4]).is_ok());
+    let message = read(vec![step("aa"); 5]).unwrap_err();
+    assert!(message.contains("may have 4 steps"), "{message}");
+    let message = read(vec![step("aaaaa")]).unwrap_err();
+    assert!(message.contains("may write 4 bytes, found 5"), "{message}");
+}
+
+#[test]
+fn an_altered_tokenizer_is_read_or_refused() {
+    let folder = model();
+    let sound = sound().to_string().into_bytes();
+    let mut refused = 0;
+    for at in (0..sound.len()).step_by(3) {
+        for byte in [b'0', b'"'] {
+            let mut file = sound.clone();
+            file[at] = byte;
+            fs::write(folder.path().join("tokenizer.json"), file).unwrap();
+            match read(&folder) {
+                Ok(tokenizer) => drop(tokenizer.encode_raw("ab <s>é")),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > sound.len() / 6, "{refused}");
+}
