@@ -9,8 +9,10 @@
 
 mod answer;
 mod compute;
+mod engine;
 mod error;
 mod files;
+mod load;
 mod machine;
 mod measure;
 mod model;
@@ -26,13 +28,14 @@ pub use answer::request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
     Request, Role, Sampling, Stopper,
 };
-pub use answer::schedule::{DEFAULT_CONTEXT, DEFAULT_QUEUE, Engine, LoadOptions};
 pub use compute::int4::{Group, Int4};
+pub use engine::Engine;
 pub use error::Error;
+pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
 pub use machine::cgroup;
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
-pub use model::packed::{KeptWeights, PackedCache, pack};
+pub use model::packed::{KeptWeights, PackedCache};
 pub use model::weights::{Quantize, Rounding};
 pub use text::conversation::{Conversation, ToolCall, Turn};
 

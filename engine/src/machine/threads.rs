@@ -19,9 +19,12 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::thread::{self, JoinHandle, Thread};
 
 pub(crate) use self::parts::Parts;
+use crate::Error;
 
 /// How often a worker looks for the next stage before it sleeps: some 50 microseconds.
 const SPINS: usize = 10_000;
+/// The most threads that can be asked for.
+const MAX_THREADS: usize = 1024;
 
 /// A stage: a closure that the threads which join call with their index.
 type Stage<'a> = &'a (dyn Fn(usize) + Sync);
@@ -117,6 +120,26 @@ pub(crate) struct Pool {
 /// down, allows fewer.
 pub(crate) fn available() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// The threads that were asked for.
+pub(crate) fn pool(threads: Option<usize>, pin: bool) -> Result<Pool, Error> {
+    let threads = threads.unwrap_or_else(available);
+    if !(1..=MAX_THREADS).contains(&threads) {
+        return Err(Error::Option(format!(
+            "`threads` must be from 1 to {MAX_THREADS}, found {threads}"
+        )));
+    }
+    if pin {
+        Pool::pinned(threads)
+            .map_err(|source| Error::Option(format!("cannot pin threads: {source}")))
+    } else {
+        Pool::new(threads).map_err(no_thread)
+    }
+}
+
+pub(crate) fn no_thread(source: std::io::Error) -> Error {
+    Error::Option(format!("cannot start a thread: {source}"))
 }
 
 impl Pool {

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::Error;
-use crate::answer::schedule::pool;
 use crate::compute::kernel;
 use crate::compute::kv::KvCache;
 use crate::files::config::ModelConfig;
-use crate::machine::threads::Pool;
+use crate::load;
+use crate::machine::threads::{Pool, pool};
 use crate::model::forward::{Model, NewTokens};
 use crate::model::packed::{PackedCache, PackedFile};
 use crate::model::source::ModelSource;
@@ -250,7 +250,7 @@ fn load(
         Subject::File(path) => {
             let source = ModelSource::open(path)?;
             let config = source.config().clone();
-            let name = crate::answer::schedule::name(path);
+            let name = load::name(path);
             let packed = PackedFile::of(&options.packed, &source, rounding, kernel)?;
             let tensors = source.tensors();
             let model = Model::load(tensors, config, rounding, kernel, threads, packed.as_ref())?;

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::answer::schedule::{self, pool};
 use crate::compute::kernel::{self, Kernel};
+use crate::load;
+use crate::machine::threads::pool;
 use crate::measure::perplexity::{Windows, log_total, read, surprise};
 use crate::model::calibration::{self, Calibration};
 use crate::model::forward::Model;
@@ -120,7 +121,7 @@ pub fn run(
         }
     }
     Ok(Report {
-        model: schedule::name(&options.model),
+        model: load::name(&options.model),
         tokens: windows.count() * (windows.len.div_ceil(2) - 1),
         windows: windows.count(),
         window: windows.len,

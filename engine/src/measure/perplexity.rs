@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::answer::generate::PREFILL;
-use crate::answer::schedule::{self, pool};
 use crate::compute::kernel;
+use crate::load;
+use crate::machine::threads::pool;
 use crate::model::calibration::{self, Calibration};
 use crate::model::forward::{Model, NewTokens};
 use crate::model::source::ModelSource;
@@ -123,7 +124,7 @@ pub fn run(
     let nll = sum / f64::from(counted);
     let (count, window) = (windows.count(), windows.len);
     Ok(Report {
-        model: schedule::name(&options.model),
+        model: load::name(&options.model),
         perplexity: nll.exp(),
         nll,
         tokens: counted as usize,

@@ -36,15 +36,13 @@ pub(crate) use self::kept::kept_weights;
 use self::reading::Reader;
 use self::source::{Source, hex};
 use self::writing::Writer;
-use crate::answer::schedule::pool;
+use crate::Error;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::{PackedMatrix, Packing};
 use crate::hub::cache_folder;
 use crate::machine::threads::Pool;
-use crate::model::calibration;
 use crate::model::source::ModelSource;
-use crate::model::weights::{self, Quantize, Recipe};
-use crate::{Error, LoadOptions};
+use crate::model::weights::{Quantize, Recipe};
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
 const LAYOUT_VERSION: &str = "5";
@@ -133,6 +131,19 @@ impl PackedFile {
             .ok()
     }
 
+    /// Where it is, or will be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins to write what will be packed.
+    ///
+    /// # Errors
+    /// [`Error::File`] when there is no room.
+    pub(crate) fn writer(&self, packing: &Packing<'_>) -> Result<Writer<'_>, Error> {
+        Writer::new(self, packing)
+    }
+
     /// Begins to write what will be packed, if it is worth it. A failure is logged: the weights are there without it.
     pub(crate) fn keep(&self, packing: &Packing<'_>) -> Option<Writer<'_>> {
         if self.automatic && packing.bytes() < WORTH_KEEPING {
@@ -141,46 +152,6 @@ impl PackedFile {
         let warn = |error: &Error| tracing::warn!("{error}; packed weights are not kept");
         Writer::new(self, packing).inspect_err(warn).ok()
     }
-}
-
-/// Packs a model into a file, `out` or its place in the cache folder, and returns its path; `progress` is told the bytes
-/// packed and written so far, and how many there will be.
-///
-/// # Errors
-/// What loading the model gives, [`Error::File`] when the packed file cannot be written, and [`Error::Option`] when it has
-/// no place.
-pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<PathBuf, Error> {
-    if options.rounding.quantize == Quantize::None {
-        return Err(Error::Option(
-            "with `quantize` none there is nothing to pack: floats are read as they are".into(),
-        ));
-    }
-    let kernel = kernel::choose(options.kernel.as_deref())?;
-    let mut pool = pool(options.threads, options.pin)?;
-    let source = ModelSource::open(&options.model)?;
-    let config = source.config();
-    let rounding = options.rounding;
-    let importance =
-        calibration::importance(options.calibration.as_ref(), &source, rounding, kernel)?;
-    let recipe = Recipe {
-        rounding,
-        importance: importance.as_ref(),
-    };
-    let file = PackedFile::of(&options.packed, &source, recipe, kernel)?;
-    let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(source.tensors(), config, recipe, kernel)?;
-    let bytes = packing.bytes() as u64;
-    // Before the long work, as it may find that there is no room.
-    let writer = Writer::new(&file, &packing)?;
-    if let Some(importance) = &importance {
-        importance.find(pool.threads())?;
-    }
-    let half = |done, _| progress(done, 2 * bytes);
-    let matrices = packing.telling(&half).pack(&mut pool)?;
-    writer.finish(&matrices, &mut pool, &|done| {
-        progress(bytes + done, 2 * bytes);
-    })?;
-    Ok(file.path)
 }
 
 /// The kernels that share a layout, and that layout.

@@ -3,13 +3,14 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::Calibration;
 use crate::compute::int4::Block;
 use crate::compute::matrix::{Format, PIECE, RowSource};
 use crate::files::checkpoint::Written;
 use crate::files::checkpoint::written::quantized::{Method, Quantized, pair, write};
+use crate::model::calibration;
 use crate::model::forward::{Model, NewTokens};
-use crate::model::weights::Rounding;
+use crate::model::weights::{self, Rounding};
+use crate::{Calibration, LoadOptions, pack};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 

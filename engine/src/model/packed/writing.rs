@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Error::File`].
-    pub(super) fn finish(
+    pub(crate) fn finish(
         self,
         matrices: &[PackedMatrix],
         pool: &mut Pool,

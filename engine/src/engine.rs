@@ -1,0 +1,135 @@
+//! A loaded model that answers: what a program embeds.
+//!
+//! Requests are checked and tokenised on the caller's thread, so a bad one is refused at once and costs the model
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::answer::generate::{self, Job};
+use crate::answer::metrics::Clock;
+use crate::answer::schedule::Scheduler;
+use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
+use crate::text::calls::CallReader;
+use crate::text::prompt::ChatTemplate;
+use crate::text::tokenizer::Tokenizer;
+use crate::{Answer, Error, ModelInfo, Prompt, Request};
+
+/// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
+#[derive(Debug)]
+pub struct Engine {
+    info: ModelInfo,
+    tokenizer: Arc<Tokenizer>,
+    template: ChatTemplate,
+    scheduler: Scheduler,
+}
+
+impl Engine {
+    /// Reads the model, packs its weights for this CPU and starts the owner thread.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options, [`Error::Memory`] when
+    /// the model does not fit.
+    pub fn load(options: &LoadOptions) -> Result<Self, Error> {
+        Self::load_telling(options, &|_, _| {})
+    }
+
+    /// [`Self::load`] that tells of the weights it packs: `progress` is given the bytes packed so far, and how many there
+    /// will be. It is never called where packed weights are found.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_telling(
+        options: &LoadOptions,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self, Error> {
+        let Loaded {
+            info,
+            model,
+            tokenizer,
+            template,
+        } = Loaded::load(options, progress)?;
+        let tokenizer = Arc::new(tokenizer);
+        let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
+        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), queue_limit)?;
+        Ok(Self {
+            info,
+            tokenizer,
+            template,
+            scheduler,
+        })
+    }
+
+    /// What is loaded.
+    #[must_use]
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Puts a request into the queue.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range or a prompt that the
+    /// context cannot hold, [`Error::Stopped`] when the engine is ending.
+    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+        let clock = Clock::accept(Instant::now());
+        request.check()?;
+        let calls = self.call_reader(&request.prompt)?;
+        let prompt = self.prompt_tokens(&request.prompt)?;
+        let (used, context) = (prompt.len(), self.info.context);
+        if used == 0 {
+            return Err(Error::Request("the prompt is empty".into()));
+        }
+        if used >= context {
+            return Err(Error::Request(format!(
+                "the prompt has {used} tokens, and the context of {context} must leave room for an answer"
+            )));
+        }
+        let (sender, answer) = Answer::channel();
+        let job = Job {
+            prompt,
+            sampling: request.sampling,
+            max_tokens: request.max_tokens.min(context - used),
+            stop: request.stop,
+            calls,
+            usd_per_hour: request.usd_per_hour,
+            clock,
+            answer: sender,
+        };
+        self.scheduler.enqueue(job)?;
+        Ok(answer)
+    }
+
+    /// Whether the thread that owns the model runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.scheduler.is_alive()
+    }
+
+    /// The token ids of a text, for `nibble tokenize` and for counting. Control tokens written in the text are
+    /// plain text.
+    #[must_use]
+    pub fn tokenize(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text)
+    }
+
+    /// What tells calls of the conversation's tools from text; none where none are offered.
+    fn call_reader(&self, prompt: &Prompt) -> Result<Option<CallReader>, Error> {
+        let Prompt::Chat(conversation) = prompt else {
+            return Ok(None);
+        };
+        let (tokenizer, model) = (&self.tokenizer, &self.info.id);
+        let format = self.template.call_format(conversation, tokenizer, model)?;
+        Ok(format.map(|format| CallReader::new(format, conversation, generate::entropy())))
+    }
+
+    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
+        match prompt {
+            Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
+            Prompt::Chat(conversation) => {
+                let rendered = self.template.render(conversation, &self.tokenizer)?;
+                Ok(self.tokenizer.encode_prompt(&rendered))
+            }
+        }
+    }
+}

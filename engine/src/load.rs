@@ -1,0 +1,211 @@
+//! From a model's files and a person's options to a model that is ready to answer, or to its packed file.
+
+use std::path::{Path, PathBuf};
+
+use crate::compute::kernel;
+use crate::compute::kv::Precision;
+use crate::files::config::ModelConfig;
+use crate::machine::threads::pool;
+use crate::model::calibration::{self, Calibration};
+use crate::model::capacity::{self, Need};
+use crate::model::forward::Model;
+use crate::model::packed::{PackedCache, PackedFile};
+use crate::model::source::ModelSource;
+use crate::model::weights::{self, Quantize, Recipe, Rounding};
+use crate::text::prompt::ChatTemplate;
+use crate::text::tokenizer::Tokenizer;
+use crate::{Error, ModelInfo, Sampling};
+
+/// How to load a model; `None` leaves the choice to the engine.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// A GGUF file, or a folder in the layout of the Hugging Face hub.
+    pub model: PathBuf,
+    /// Threads that compute; by default what affinity and the cgroup quota allow.
+    pub threads: Option<usize>,
+    /// Whether each of these threads stays on a CPU of its own.
+    pub pin: bool,
+    /// Matrix kernel by name; by default the fastest that this CPU runs.
+    pub kernel: Option<String>,
+    /// What weights are rounded to.
+    pub rounding: Rounding,
+    /// A text by which the error of rounding is weighed.
+    pub calibration: Option<Calibration>,
+    /// Where packed weights are kept.
+    pub packed: PackedCache,
+    /// The longest sequence, in tokens; by default the model's own, at most [`DEFAULT_CONTEXT`] and what memory allows.
+    pub context: Option<usize>,
+    /// Requests that may wait; by default [`DEFAULT_QUEUE`].
+    pub queue: Option<usize>,
+}
+
+/// The longest sequence unless asked for more: keys and values of 128 k tokens would fill the memory of most machines.
+pub const DEFAULT_CONTEXT: usize = 8192;
+/// Requests that may wait unless told otherwise.
+pub const DEFAULT_QUEUE: usize = 64;
+
+/// What the files and the options come to.
+pub(crate) struct Loaded {
+    pub(crate) info: ModelInfo,
+    pub(crate) model: Model,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) template: ChatTemplate,
+}
+
+impl Loaded {
+    /// Reads the model and packs its weights, unless they are found packed.
+    pub(crate) fn load(
+        options: &LoadOptions,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self, Error> {
+        let kernel = kernel::choose(options.kernel.as_deref())?;
+        let pool = pool(options.threads, options.pin)?;
+        let source = ModelSource::open(&options.model)?;
+        let config = source.config().clone();
+        let tokenizer = source.tokenizer()?;
+        let template = source.template(&tokenizer)?;
+        let (tensors, rounding) = (source.tensors(), options.rounding);
+        let calibration = options.calibration.as_ref();
+        let importance = calibration::importance(calibration, &source, rounding, kernel)?;
+        let recipe = Recipe {
+            rounding,
+            importance: importance.as_ref(),
+        };
+        let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+        let packing = weights::plan(tensors, &config, recipe, kernel)?.telling(progress);
+        let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
+        let model = Model::planned(tensors, config, recipe, packing, pool, packed.as_ref())?;
+        let name = name(&options.model);
+        let sampling = source.sampling(&name);
+        let info = ModelInfo {
+            sampling,
+            ..info(&model, name, context, options.rounding)
+        };
+        Ok(Self {
+            info,
+            model,
+            tokenizer,
+            template,
+        })
+    }
+}
+
+/// The context that was asked for, or the default where that fits the memory, else a shorter one.
+fn context(
+    asked: Option<usize>,
+    config: &ModelConfig,
+    weights: usize,
+    kv: Precision,
+) -> Result<usize, Error> {
+    let model = config.context;
+    let wanted = match asked {
+        None => model.min(DEFAULT_CONTEXT),
+        Some(asked) if (2..=model).contains(&asked) => asked,
+        Some(asked) => {
+            return Err(Error::Option(format!(
+                "`context` must be from 2 to the model's {model} tokens, found {asked}"
+            )));
+        }
+    };
+    Need::of(config, weights as u64, kv).context(wanted, asked.is_some(), capacity::available())
+}
+
+fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {
+    let (config, weights) = (model.config(), model.weights());
+    let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
+    ModelInfo {
+        id: name.to_lowercase(),
+        parameters: weights.parameters(),
+        weight_bytes: weights.bytes(),
+        context,
+        vocabulary: config.vocabulary,
+        quantization: format!("{}, {bits:.1} bits a weight", rounding.quantize.in_words()),
+        kernel: model.kernel().name.to_owned(),
+        threads: model.threads(),
+        sampling: Sampling::advised_for(&name),
+        name,
+    }
+}
+
+/// The model's name for people: that of its file or folder, without the kind of quantisation. (`general.name` inside a
+/// file is often that of a training run.)
+pub(crate) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or("model".as_ref());
+    let name = name.to_string_lossy();
+    let stem = name.strip_suffix(".gguf").unwrap_or(&name);
+    let quantisation = |suffix: &str| {
+        let suffix = suffix.to_uppercase();
+        ["F16", "F32", "BF16"].contains(&suffix.as_str())
+            || suffix
+                .trim_start_matches('I')
+                .strip_prefix('Q')
+                .is_some_and(|rest| rest.starts_with(char::is_numeric))
+    };
+    match stem.rsplit_once(['.', '-']) {
+        Some((name, suffix)) if quantisation(suffix) && !name.is_empty() => name.to_owned(),
+        _ => stem.to_owned(),
+    }
+}
+
+/// Packs a model into a file, `out` or its place in the cache folder, and returns its path; `progress` is told the bytes
+/// packed and written so far, and how many there will be.
+///
+/// # Errors
+/// What loading the model gives, [`Error::File`] when the packed file cannot be written, and [`Error::Option`] when it has
+/// no place.
+pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<PathBuf, Error> {
+    if options.rounding.quantize == Quantize::None {
+        return Err(Error::Option(
+            "with `quantize` none there is nothing to pack: floats are read as they are".into(),
+        ));
+    }
+    let kernel = kernel::choose(options.kernel.as_deref())?;
+    let mut pool = pool(options.threads, options.pin)?;
+    let source = ModelSource::open(&options.model)?;
+    let config = source.config();
+    let rounding = options.rounding;
+    let importance =
+        calibration::importance(options.calibration.as_ref(), &source, rounding, kernel)?;
+    let recipe = Recipe {
+        rounding,
+        importance: importance.as_ref(),
+    };
+    let file = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+    let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
+    let packing = weights::plan(source.tensors(), config, recipe, kernel)?;
+    let bytes = packing.bytes() as u64;
+    // Before the long work, as it may find that there is no room.
+    let writer = file.writer(&packing)?;
+    if let Some(importance) = &importance {
+        importance.find(pool.threads())?;
+    }
+    let half = |done, _| progress(done, 2 * bytes);
+    let matrices = packing.telling(&half).pack(&mut pool)?;
+    writer.finish(&matrices, &mut pool, &|done| {
+        progress(bytes + done, 2 * bytes);
+    })?;
+    Ok(file.path().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_that_of_the_file_without_its_quantisation() {
+        for (file, expected) in [
+            (
+                "models/SmolLM2-135M-Instruct.Q4_1.gguf",
+                "SmolLM2-135M-Instruct",
+            ),
+            ("Llama-3.2-1B-Instruct-IQ4_NL.gguf", "Llama-3.2-1B-Instruct"),
+            ("tiny-bf16.gguf", "tiny"),
+            ("a.b-c.gguf", "a.b-c"),
+            ("Q4_0.gguf", "Q4_0"),
+            ("models/Llama-3.2-1B-Instruct/", "Llama-3.2-1B-Instruct"),
+            ("..", "model"),
+        ] {
+            assert_eq!(name(Path::new(file)), expected);
+        }
+    }
+}
