@@ -16,6 +16,7 @@ mod load;
 mod machine;
 mod measure;
 mod model;
+mod sampling;
 mod text;
 
 #[cfg(any(test, fuzzing))]
@@ -25,8 +26,8 @@ pub mod hub;
 
 pub use answer::metrics;
 pub use answer::request::{
-    Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, Message, ModelInfo, Prompt,
-    Request, Role, Sampling, Stopper,
+    Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, ModelInfo, Prompt, Request,
+    Stopper,
 };
 pub use compute::int4::{Group, Int4};
 pub use engine::Engine;
@@ -37,7 +38,8 @@ pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
 pub use model::packed::{KeptWeights, PackedCache};
 pub use model::weights::{Quantize, Rounding};
-pub use text::conversation::{Conversation, ToolCall, Turn};
+pub use sampling::Sampling;
+pub use text::conversation::{Conversation, Message, Role, ToolCall, Turn};
 
 /// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
 #[cfg(test)]

@@ -3,5 +3,6 @@
 pub(crate) mod calls;
 pub(crate) mod conversation;
 pub(crate) mod prompt;
+pub(crate) mod rendered;
 pub(crate) mod stop;
 pub(crate) mod tokenizer;

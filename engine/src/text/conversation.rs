@@ -1,11 +1,30 @@
-//! Conversations in which the model may call tools, and what else a chat template can be told.
+//! Messages, conversations in which the model may call tools, and what else a chat template can be told.
 //!
 //! Plain data. Whatever a caller writes here stays text: names, arguments and schemas never become control tokens.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Message;
+/// Who said a [`Message`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that hold for the whole conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said.
+    pub content: String,
+}
 
 /// What a chat template lays out. Without tools and variables it is the same as its messages alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

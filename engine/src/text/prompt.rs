@@ -15,7 +15,6 @@ mod golden;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use minijinja::Value;
@@ -26,6 +25,7 @@ use self::jinja::Template;
 use self::tools::Tools;
 use crate::Error;
 use crate::text::conversation::Conversation;
+use crate::text::rendered::RenderedPrompt;
 use crate::text::tokenizer::Tokenizer;
 
 /// The one layout that several families share, for files without a template whose vocabulary has its tokens.
@@ -42,29 +42,6 @@ pub(crate) struct ChatTemplate {
     tools: OnceLock<Tools>,
     bos_token: String,
     eos_token: String,
-}
-
-/// A conversation as text, in which messages cannot be mistaken for control tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RenderedPrompt {
-    text: String,
-    /// A character that stands between the characters of would-be control tokens and nowhere else.
-    mark: Option<char>,
-}
-
-impl RenderedPrompt {
-    /// The text with its marks, to find the template's control tokens in.
-    pub(crate) fn guarded_text(&self) -> &str {
-        &self.text
-    }
-
-    /// A part of [`Self::guarded_text`] without marks.
-    pub(crate) fn unguarded<'t>(&self, part: &'t str) -> Cow<'t, str> {
-        match self.mark {
-            Some(mark) if part.contains(mark) => Cow::Owned(part.replace(mark, "")),
-            _ => Cow::Borrowed(part),
-        }
-    }
 }
 
 impl ChatTemplate {
@@ -118,7 +95,7 @@ impl ChatTemplate {
                 "the model's chat template refuses the conversation: {why}"
             ))
         })?;
-        Ok(RenderedPrompt { text, mark })
+        Ok(RenderedPrompt::new(text, mark))
     }
 
     /// What the template is given: what `transformers` gives it. A caller's variables never replace any of it.

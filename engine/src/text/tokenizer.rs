@@ -22,7 +22,7 @@ pub(crate) use self::hugging_face::HfText;
 pub(crate) use self::literals::Literals;
 use self::literals::Piece;
 use self::vocabulary::{BLANK, TokenKind, Vocabulary};
-use crate::text::prompt::RenderedPrompt;
+use crate::text::rendered::RenderedPrompt;
 
 /// Control tokens that end an answer whatever the file's own end token is. Files name one such token at most twice,
 /// but models are trained to end a turn with one and a document with another. llama.cpp stops at the same texts.

@@ -6,16 +6,6 @@ use crate::{Message, Role};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
-impl RenderedPrompt {
-    /// A text that is the template's own from end to end.
-    pub(crate) fn from_template(text: &str) -> Self {
-        Self {
-            text: text.to_owned(),
-            mark: None,
-        }
-    }
-}
-
 pub(super) struct Model {
     tokenizer: Tokenizer,
     template: ChatTemplate,

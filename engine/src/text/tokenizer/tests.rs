@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Tokenizer;
 use crate::files::checkpoint::{Gguf, Written, written};
 use crate::model::source::ModelSource;
-use crate::text::prompt::RenderedPrompt;
+use crate::text::rendered::RenderedPrompt;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
