@@ -1,24 +1,24 @@
 //! Activations in int8, as the products take them.
 
-mod form;
+mod layout;
 mod observer;
 mod operand;
 mod panels;
 #[cfg(target_arch = "aarch64")]
-mod quad;
+mod row_quads;
 
 use std::ops::Range;
 
-use self::form::Gather;
-use crate::compute::int4::BLOCK;
+use self::layout::Gather;
+use crate::compute::block::BLOCK;
 use crate::compute::kernel::Kernel;
 use crate::machine::threads::{Parts, Pool};
-pub(crate) use form::{Form, Grouping};
+pub(crate) use layout::{Form, Grouping};
 pub(crate) use observer::Observer;
 pub(crate) use operand::{Operand, RowValues, Stored};
 pub(crate) use panels::Panels;
 #[cfg(target_arch = "aarch64")]
-pub(crate) use quad::Quad;
+pub(crate) use row_quads::Quad;
 
 /// The float whose last bit counts ones, 1.5 * 2^23. An integer sum that starts at its bits reads, as a float, as this
 /// plus the sum, exactly: one subtraction converts it.

@@ -26,7 +26,7 @@ use half::f16;
 use crate::Error;
 use crate::compute::activations::{Grouping, Panel, RowsWriter};
 use crate::compute::attention::{Partial, Span};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::matrix::Format;
 
 /// All kernels of this architecture, slowest first.

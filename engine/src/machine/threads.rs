@@ -9,7 +9,7 @@
 //! browser on two cores.) Nothing is allocated per stage.
 
 mod affinity;
-mod parts;
+mod disjoint;
 
 use std::io;
 use std::num::NonZero;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
-pub(crate) use self::parts::Parts;
+pub(crate) use self::disjoint::Parts;
 use crate::Error;
 
 /// How often a worker looks for the next stage before it sleeps: some 50 microseconds.

@@ -23,7 +23,8 @@ pub(crate) use rounding::{Target, Want};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::compute::matrix::{ColumnOrder, Format, PackedMatrix, Packing, RowSource};
+use crate::compute::column_order::ColumnOrder;
+use crate::compute::matrix::{Format, PackedMatrix, Packing, RowSource};
 use crate::files::config::ModelConfig;
 use crate::machine::threads::Pool;
 use crate::model::packed::PackedFile;

@@ -1,7 +1,7 @@
 //! What a product multiplies with its matrices.
 
 use super::{Activations, Form, Grouping, Panels};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::kernel::Kernel;
 use crate::machine::threads::{Parts, Pool};
 

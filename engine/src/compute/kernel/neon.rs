@@ -10,7 +10,7 @@ use half::f16;
 
 use super::Tiles;
 use crate::compute::activations::{MAGIC, Panel};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::matrix::Format;
 
 /// Rows of a tile.

@@ -24,7 +24,7 @@ use super::vector::{self, vector_ops};
 use super::{Kernel, Layout, Tiles};
 use crate::compute::activations::{MAGIC, Panel};
 use crate::compute::attention::{Partial, Span};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::matrix::Format;
 
 vector_ops!("neon,dotprod", attend = super::attend);

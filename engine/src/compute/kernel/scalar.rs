@@ -19,7 +19,7 @@ use super::vector::{self, vector_ops};
 use super::{Kernel, Layout, Tiles};
 use crate::compute::activations::Panel;
 use crate::compute::attention::{Partial, Span};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 
 vector_ops!(, attend = super::attend);
 

@@ -15,8 +15,9 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::compute::activations::{Activations, Form, MAGIC, Stored};
 use crate::compute::attention::{KEY_BLOCK, QueryRow};
-use crate::compute::int4::Block;
-use crate::compute::matrix::{self, ColumnOrder, PackedMatrix, Packing, Product, RowSource, Sums};
+use crate::compute::block::Block;
+use crate::compute::column_order::ColumnOrder;
+use crate::compute::matrix::{self, PackedMatrix, Packing, Product, RowSource, Sums};
 use crate::machine::threads::Pool;
 
 fn scalar() -> &'static Kernel {

@@ -15,7 +15,7 @@ pub(super) use dots::dots;
 
 use crate::compute::activations::{self, Grouping, MAGIC, RowsWriter};
 use crate::compute::attention::{KEY_BLOCK, Partial, ROWS, Span};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 
 /// Partial sums of a reduction: enough for two registers of any instruction set.
 const LANES: usize = 16;

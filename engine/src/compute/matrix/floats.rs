@@ -4,6 +4,7 @@
 use half::bf16;
 
 use super::{Format, PackedMatrix, Product};
+use crate::compute::block::BLOCK;
 use crate::machine::threads::{Parts, Pool};
 
 /// Rows of a matrix that a thread takes at a time.
@@ -25,7 +26,7 @@ pub(super) fn pack_row(row: &[f32], format: Format, to: &mut [u8]) {
 impl PackedMatrix {
     /// A row of a float matrix.
     pub(super) fn widen(&self, row: usize, out: &mut [f32]) {
-        let bytes = self.cols * self.format.quant_bytes() / super::BLOCK;
+        let bytes = self.cols * self.format.quant_bytes() / BLOCK;
         let bytes = &self.packed_bytes()[row * bytes..][..bytes];
         if self.format == Format::Bf16 {
             for (out, bytes) in out.iter_mut().zip(bytes.as_chunks().0) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::PackedMatrix;
 use super::product::{Items, SUMS, Sums};
 use crate::compute::activations::{Activations, Grouping, Operand, ROWS};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::machine::threads::{Parts, Pool};
 
 /// `out = silu(x * gate^T) * (x * up^T)`, quantised by blocks as soon as 32 columns are known: the floats stay in the

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 
 /// How quantised matrices are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

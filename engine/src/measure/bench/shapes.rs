@@ -3,7 +3,7 @@
 use half::f16;
 
 use crate::Error;
-use crate::compute::int4::Block;
+use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource};
 use crate::files::config::{ModelConfig, RopeConfig};
 use crate::model::weights::{MatrixSource, TensorSource, Want};

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::compute::int4::Block;
+use crate::compute::block::Block;
 use crate::compute::matrix::{Format, PIECE, RowSource};
 use crate::files::checkpoint::Written;
 use crate::files::checkpoint::written::quantized::{Method, Quantized, pair, write};

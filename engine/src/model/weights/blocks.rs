@@ -7,7 +7,7 @@ use half::f16;
 
 use super::{MatrixSource, Target, Want};
 use crate::Error;
-use crate::compute::int4::Block;
+use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::{
     IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,

@@ -15,7 +15,7 @@ use half::f16;
 use super::blocks::RowOrder;
 use super::{MatrixSource, Target, Want};
 use crate::Error;
-use crate::compute::int4::{BLOCK, Block};
+use crate::compute::block::{BLOCK, Block};
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::HfFolder;
 use crate::files::config::quantization::Quantization;

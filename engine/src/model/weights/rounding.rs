@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::importance::Columns;
 use crate::Error;
-use crate::compute::int4::{BLOCK, Block, Group, Int4};
+use crate::compute::block::{BLOCK, Block};
+use crate::compute::int4::{Group, Int4};
 use crate::compute::kv::Precision;
 use crate::compute::matrix::Format;
 

@@ -3,7 +3,8 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::compute::int4::{BLOCK, Group, Int4};
+use crate::compute::block::BLOCK;
+use crate::compute::int4::{Group, Int4};
 use crate::compute::kernel;
 use crate::compute::matrix::Plan;
 use crate::files::checkpoint::Written;

@@ -21,7 +21,7 @@ use super::super::neon::{
 use super::super::neon_asm::{load_four_times, load_four_weights, smmla, usmmla};
 use super::DEPTH;
 use crate::compute::activations::{ActivationBlock, MAGIC, Panel};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::kernel::Tiles;
 
 /// Blocks of activations that are arranged at a time, 22 KiB on the stack.

@@ -19,7 +19,7 @@ use super::super::neon::{
 use super::super::neon_asm::{load_four_activations, load_four_times, load_four_weights, smmla};
 use super::DEPTH;
 use crate::compute::activations::{MAGIC, Panel, Quad};
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::compute::kernel::Tiles;
 
 /// Blocks of a tile that are unpacked at a time: 40 KiB on the stack, to stay in the L1 cache of 64 KiB, and 8 KiB of

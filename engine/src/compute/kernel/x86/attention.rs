@@ -5,13 +5,18 @@
 
 use half::f16;
 
-use super::Isa;
+use super::isa::Isa;
 use crate::compute::attention::{KEY_BLOCK, Partial, ROWS, Span};
 use crate::compute::kernel::vector;
 
 /// Attention of a few query rows over one span of positions; adds in the order of the twin.
 #[inline(always)]
-pub(crate) fn attend<I: Isa>(isa: I, span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
+pub(in crate::compute::kernel) fn attend<I: Isa>(
+    isa: I,
+    span: &Span<'_>,
+    scratch: &mut [f32],
+    out: &mut Partial<'_>,
+) {
     let (rows, head_dim) = (span.rows.len(), span.head_dim);
     if !head_dim.is_multiple_of(I::ROWS) {
         return vector::attend(span, |from, to| widen(isa, from, to), scratch, out);

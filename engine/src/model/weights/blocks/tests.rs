@@ -1,5 +1,5 @@
 use super::*;
-use crate::compute::int4::BLOCK;
+use crate::compute::block::BLOCK;
 use crate::files::checkpoint::{MappedFile, golden_blocks};
 use crate::model::weights::Quantize;
 

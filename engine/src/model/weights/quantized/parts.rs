@@ -5,7 +5,7 @@ use std::sync::Arc;
 use safetensors::tensor::Dtype;
 
 use crate::Error;
-use crate::compute::matrix::ColumnOrder;
+use crate::compute::column_order::ColumnOrder;
 use crate::files::checkpoint::{HfFolder, Stored, Tensor};
 use crate::files::config::quantization::Layout;
 

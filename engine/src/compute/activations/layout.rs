@@ -2,7 +2,8 @@
 
 use std::ptr;
 
-use crate::compute::matrix::{ColumnOrder, Format, PackedMatrix};
+use crate::compute::column_order::ColumnOrder;
+use crate::compute::matrix::{Format, PackedMatrix};
 use crate::machine::threads::Parts;
 
 /// Activations that share a scale.

@@ -1,0 +1,69 @@
+//! What the loops of the x86-64 kernels need of an instruction set.
+
+use crate::compute::kernel::Layout;
+
+/// Consecutive columns of a row in a lane.
+pub(super) const DEPTH: usize = 4;
+
+/// One instruction set.
+pub(in crate::compute::kernel) trait Isa: Copy {
+    /// A register of integers.
+    type Ints: Copy;
+    /// A register of as many `f32` as a tile has rows.
+    type Floats: Copy;
+    /// Rows of a tile: the 32-bit lanes of a register.
+    const ROWS: usize;
+
+    /// A register of bytes.
+    fn load(self, bytes: &[u8]) -> Self::Ints;
+    fn load_floats(self, floats: &[f32]) -> Self::Floats;
+    /// Widens a register of f16.
+    fn load_halves(self, bytes: &[u8]) -> Self::Floats;
+    fn store(self, floats: &mut [f32], register: Self::Floats);
+    fn prefetch(self, at: *const u8);
+    /// The low and the high nibbles of every byte.
+    fn nibbles(self, packed: Self::Ints) -> [Self::Ints; 2];
+    fn splat_ints(self, value: i32) -> Self::Ints;
+    fn splat(self, value: f32) -> Self::Floats;
+    fn add_ints(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
+    fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b + c`, rounded once.
+    fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// The same bits.
+    fn as_floats(self, ints: Self::Ints) -> Self::Floats;
+    fn as_ints(self, floats: Self::Floats) -> Self::Ints;
+    fn to_floats(self, ints: Self::Ints) -> Self::Floats;
+
+    /// A sum of products of nibbles that will be `start` plus what is added to it.
+    fn begin(self, start: Self::Ints) -> Self::Ints;
+    /// Adds the products of nibbles and signed columns; a block's worth never overflows.
+    fn multiply_add(self, sum: Self::Ints, nibbles: Self::Ints, columns: Self::Ints) -> Self::Ints;
+    /// The sum in 32 bits for each row, given what it began with.
+    fn end(self, sum: Self::Ints, start: Self::Ints) -> Self::Ints;
+
+    /// What is added to signed bytes before they are multiplied.
+    const Q8_BIAS: f32;
+    /// Signed bytes with the bias.
+    fn biased(self, bytes: Self::Ints) -> Self::Ints;
+    /// Adds the products of biased bytes and signed columns, in 32 bits.
+    fn multiply_add_q8(
+        self,
+        sum: Self::Ints,
+        biased: Self::Ints,
+        columns: Self::Ints,
+    ) -> Self::Ints;
+
+    /// Has the compiler finish one step of all sums before it begins the next: left alone it computes one sum after
+    /// the other, and spills what they share.
+    fn in_registers(self, sums: &mut [Self::Ints]);
+}
+
+/// The layout of an instruction set's tiles.
+pub(in crate::compute::kernel) const fn layout<I: Isa>() -> Layout {
+    Layout {
+        rows: I::ROWS,
+        depth: DEPTH,
+        rows_in_byte: 1,
+    }
+}
