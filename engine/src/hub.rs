@@ -102,6 +102,12 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
     }
 }
 
+/// Where packed weights are kept, in this cache folder.
+#[must_use]
+pub fn packed_folder(cache: &Path) -> PathBuf {
+    cache.join("packed")
+}
+
 /// The path of the model that was named: a path that exists, a short name of [`KNOWN_MODELS`], or a repository on the hub
 /// as `owner/name`, with `@revision` or `:file.gguf` behind it; nothing means the default model. What is not here is
 /// fetched.

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compute::kernel;
+use crate::compute::kernel::{self, Kernel};
 use crate::compute::kv::Precision;
 use crate::files::config::ModelConfig;
 use crate::machine::threads::pool;
 use crate::model::calibration::{self, Calibration};
 use crate::model::capacity::{self, Need};
 use crate::model::forward::Model;
-use crate::model::packed::{PackedCache, PackedFile};
+use crate::model::packed::{Packed, PackedCache, PackedFile, SourceFingerprint};
 use crate::model::source::ModelSource;
 use crate::model::weights::{self, Quantize, Recipe, Rounding};
 use crate::text::prompt::ChatTemplate;
@@ -71,7 +71,7 @@ impl Loaded {
             rounding,
             importance: importance.as_ref(),
         };
-        let packed = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+        let packed = packed_file(&options.packed, &source, recipe, kernel)?;
         let packing = weights::plan(tensors, &config, recipe, kernel)?.telling(progress);
         let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
         let model = Model::planned(tensors, config, recipe, packing, pool, packed.as_ref())?;
@@ -88,6 +88,33 @@ impl Loaded {
             template,
         })
     }
+}
+
+/// The file for packed weights that `cache` means for this model; none when it means none, or the weights are in no
+/// file.
+///
+/// # Errors
+/// [`Error::Option`] when a file was named that holds something else.
+pub(crate) fn packed_file(
+    cache: &PackedCache,
+    source: &ModelSource,
+    recipe: Recipe<'_>,
+    kernel: &Kernel,
+) -> Result<Option<PackedFile>, Error> {
+    // Floats are copied as they are: a second copy on the disk would not be read faster.
+    if recipe.rounding.quantize == Quantize::None {
+        return Ok(None);
+    }
+    let Some(fingerprint) = SourceFingerprint::of(source.files()) else {
+        return Ok(None);
+    };
+    let packed = Packed {
+        model: source.path(),
+        fingerprint,
+        head_dim: source.config().head_dim,
+        rounding: recipe.description(),
+    };
+    PackedFile::new(cache, packed, kernel)
 }
 
 /// The context that was asked for, or the default where that fits the memory, else a shorter one.
@@ -170,7 +197,7 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
         rounding,
         importance: importance.as_ref(),
     };
-    let file = PackedFile::of(&options.packed, &source, recipe, kernel)?;
+    let file = packed_file(&options.packed, &source, recipe, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
     let packing = weights::plan(source.tensors(), config, recipe, kernel)?;
     let bytes = packing.bytes() as u64;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::{PackedCache, Quantize, Sampling};
+use nibble_engine::{PackedCache, Quantize, Sampling, hub};
 
 mod models;
 mod rounding;
@@ -371,7 +371,10 @@ pub(crate) struct PackedArgs {
 impl PackedArgs {
     pub(crate) fn cache(&self) -> PackedCache {
         match self.packed.to_str() {
-            Some("auto" | "") => PackedCache::Automatic,
+            // Without a cache folder they are packed at every start.
+            Some("auto" | "") => hub::cache_folder().map_or(PackedCache::Off, |cache| {
+                PackedCache::Folder(hub::packed_folder(&cache))
+            }),
             Some("off") => PackedCache::Off,
             _ => PackedCache::File(self.packed.clone().into()),
         }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::names::DEFAULT_NAME;
 use super::reference::Reference;
 use super::unit::{Unit, part, size, size_of_folder, units};
-use super::{DEFAULT_FILE, DEFAULT_MODEL, Progress, failed, take_turn};
+use super::{DEFAULT_FILE, DEFAULT_MODEL, Progress, failed, packed_folder, take_turn};
 use crate::Error;
-use crate::model::packed::{KeptWeights, kept_weights};
+use crate::{CachedWeights, cached_weights};
 
 /// A model in the cache folder.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct KeptModel {
     /// What it will take when it is whole, while it is not.
     pub whole_bytes: Option<u64>,
     /// Its weights in some CPU's layout.
-    pub packed: Vec<KeptWeights>,
+    pub packed: Vec<CachedWeights>,
 }
 
 impl KeptModel {
@@ -38,7 +38,7 @@ pub struct Kept {
     /// Models, by name.
     pub models: Vec<KeptModel>,
     /// Packed weights of models that are elsewhere, or that are gone.
-    pub packed: Vec<KeptWeights>,
+    pub packed: Vec<CachedWeights>,
 }
 
 /// What is about to be removed.
@@ -54,12 +54,12 @@ pub struct Removal {
 
 /// What is in the cache folder.
 pub(super) fn kept(cache: &Path) -> Kept {
-    let mut packed = kept_weights(cache);
-    let mut take_packed = |path: Option<&PathBuf>| -> Vec<KeptWeights> {
+    let mut packed = cached_weights(&packed_folder(cache));
+    let mut take_packed = |path: Option<&PathBuf>| -> Vec<CachedWeights> {
         let place = path.and_then(|path| path.canonicalize().ok());
         let (own, others) = std::mem::take(&mut packed)
             .into_iter()
-            .partition(|packed: &KeptWeights| place.is_some() && packed.model == place);
+            .partition(|packed: &CachedWeights| place.is_some() && packed.model == place);
         packed = others;
         own
     };
@@ -167,7 +167,7 @@ fn of_cache(path: PathBuf, cache: &Path) -> Reference {
 impl Removal {
     /// Adds the packed weights of a model, or those that are themselves at this place.
     fn add_packed(&mut self, place: &PathBuf) {
-        for packed in kept_weights(&self.cache) {
+        for packed in cached_weights(&packed_folder(&self.cache)) {
             if packed.path == *place {
                 self.stays = None;
             } else if packed.model.as_ref() != Some(place) {

@@ -20,7 +20,7 @@ use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
 use crate::model::forward::{Model, NewTokens};
-use crate::model::packed::{PackedCache, PackedFile};
+use crate::model::packed::PackedCache;
 use crate::model::source::ModelSource;
 use crate::model::weights::Rounding;
 
@@ -251,7 +251,7 @@ fn load(
             let source = ModelSource::open(path)?;
             let config = source.config().clone();
             let name = load::name(path);
-            let packed = PackedFile::of(&options.packed, &source, rounding, kernel)?;
+            let packed = load::packed_file(&options.packed, &source, rounding.into(), kernel)?;
             let tensors = source.tensors();
             let model = Model::load(tensors, config, rounding, kernel, threads, packed.as_ref())?;
             Ok((name, model))

@@ -18,10 +18,10 @@
 //! first, that takes longer than all else: 5.6 s for the 4.5 GB, against 0.2 s once they were found. Every byte is
 //! checked, by the thread that has just read it.
 
-mod kept;
-mod places;
+mod cached;
+mod fingerprint;
+mod positioned;
 mod reading;
-mod source;
 mod writing;
 
 use std::fs::File;
@@ -31,18 +31,15 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-pub use self::kept::KeptWeights;
-pub(crate) use self::kept::kept_weights;
+pub use self::cached::{CachedWeights, cached_weights};
+pub(crate) use self::fingerprint::SourceFingerprint;
+use self::fingerprint::hex;
 use self::reading::Reader;
-use self::source::{Source, hex};
 use self::writing::Writer;
 use crate::Error;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::{PackedMatrix, Packing};
-use crate::hub::cache_folder;
 use crate::machine::threads::Pool;
-use crate::model::source::ModelSource;
-use crate::model::weights::{Quantize, Recipe};
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
 const LAYOUT_VERSION: &str = "5";
@@ -52,13 +49,25 @@ const WORTH_KEEPING: usize = 64 << 20;
 /// Where packed weights are kept between starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PackedCache {
-    /// In the cache folder, when there are 64 MiB of them or more.
-    #[default]
-    Automatic,
     /// Nowhere.
+    #[default]
     Off,
+    /// In this folder, which is made when it is not there, when there are 64 MiB of them or more.
+    Folder(PathBuf),
     /// In this file, which is made when it is not there.
     File(PathBuf),
+}
+
+/// What weights are packed from, and how they are rounded.
+#[derive(Debug)]
+pub(crate) struct Packed<'a> {
+    /// The model's file or folder.
+    pub(crate) model: &'a Path,
+    pub(crate) fingerprint: SourceFingerprint,
+    /// Shapes alone do not tell where the rows of a head went.
+    pub(crate) head_dim: usize,
+    /// Another text for every other rounding.
+    pub(crate) rounding: String,
 }
 
 /// The packed file of one model for one kernel family, whether it exists or not.
@@ -69,49 +78,46 @@ pub(crate) struct PackedFile {
     model: PathBuf,
     /// What the file must say about itself.
     identity: Vec<(&'static str, String)>,
-    source: Source,
+    fingerprint: SourceFingerprint,
+    /// Whether it is one of a folder of many, which has only what is worth it.
     automatic: bool,
 }
 
 impl PackedFile {
-    /// The file that `cache` means for this model; none when it means none, or nothing is known of the source.
+    /// The file that `cache` means for these weights; none when it means none.
     ///
     /// # Errors
     /// [`Error::Option`] when a file was named that holds something else.
-    pub(crate) fn of<'a>(
+    pub(crate) fn new(
         cache: &PackedCache,
-        model: &ModelSource,
-        recipe: impl Into<Recipe<'a>>,
+        packed: Packed<'_>,
         kernel: &Kernel,
     ) -> Result<Option<Self>, Error> {
-        let recipe = recipe.into();
-        let (family, name) = (family(kernel), rounding_name(recipe));
+        let family = family(kernel);
+        let model = packed.model.canonicalize();
+        let model = model.unwrap_or_else(|_| packed.model.to_owned());
         let path = match cache {
-            PackedCache::Off => None,
-            // Floats are copied as they are: a second copy on the disk would not be read faster.
-            _ if recipe.rounding.quantize == Quantize::None => None,
+            PackedCache::Off => return Ok(None),
             PackedCache::File(path) => {
                 refuse_other_content(path)?;
-                Some(path.clone())
+                path.clone()
             }
-            PackedCache::Automatic => automatic_path(model.path(), &family, &name),
+            PackedCache::Folder(folder) => {
+                folder.join(file_name(&model, &family, &packed.rounding))
+            }
         };
-        let source = Source::of(model.files());
-        // Shapes alone do not tell where the rows of a head went.
         let identity = vec![
             ("nibble.layout_version", LAYOUT_VERSION.to_owned()),
             ("nibble.kernel_family", family),
-            ("nibble.rounding", name),
-            ("nibble.head_dim", model.config().head_dim.to_string()),
+            ("nibble.rounding", packed.rounding),
+            ("nibble.head_dim", packed.head_dim.to_string()),
         ];
-        let place = model.path();
-        let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
-        Ok(path.zip(source).map(|(path, source)| Self {
+        Ok(Some(Self {
             path,
-            model: place,
+            model,
             identity,
-            source,
-            automatic: *cache == PackedCache::Automatic,
+            fingerprint: packed.fingerprint,
+            automatic: matches!(cache, PackedCache::Folder(_)),
         }))
     }
 
@@ -168,31 +174,11 @@ fn family(kernel: &Kernel) -> String {
     )
 }
 
-fn rounding_name(recipe: Recipe<'_>) -> String {
-    let rounding = recipe.rounding;
-    let head = if rounding.int4_head {
-        "head in int4"
-    } else {
-        "head as stored"
-    };
-    let embedding = if rounding.int4_embedding {
-        "embedding in int4, "
-    } else {
-        ""
-    };
-    let measure = recipe
-        .importance
-        .map_or("", |importance| &importance.identity);
-    format!("{}, {head}, {embedding}{measure}", rounding.quantize)
-}
-
-/// A name in the cache folder for each model, kernel family and rounding.
-fn automatic_path(model: &Path, family: &str, rounding: &str) -> Option<PathBuf> {
-    let place = model.canonicalize().ok()?;
-    let key = Sha256::digest(format!("{} {family} {rounding}", place.display()));
-    let name = model.file_stem()?.to_string_lossy();
-    let file = format!("{name}-{}.safetensors", &hex(&key)[..12]);
-    Some(kept::folder(&cache_folder().ok()?).join(file))
+/// The file in a cache folder: another for each model, kernel family and rounding.
+fn file_name(model: &Path, family: &str, rounding: &str) -> String {
+    let key = Sha256::digest(format!("{} {family} {rounding}", model.display()));
+    let name = model.file_stem().unwrap_or_default().to_string_lossy();
+    format!("{name}-{}.safetensors", &hex(&key)[..12])
 }
 
 /// A mistyped name must not cost anybody a model.

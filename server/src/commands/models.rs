@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use nibble_engine::KeptWeights;
+use nibble_engine::CachedWeights;
 use nibble_engine::hub::{self, KNOWN_MODELS, Kept, KeptModel, KnownModel, Removal};
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
 }
 
 fn listed(kept: &Kept) -> Value {
-    let weights = |packed: &KeptWeights| json!({ "path": packed.path, "bytes": packed.bytes, "model": packed.model });
+    let weights = |packed: &CachedWeights| json!({ "path": packed.path, "bytes": packed.bytes, "model": packed.model });
     let model = |model: &KeptModel| {
         json!({
             "name": model.name,

@@ -2,13 +2,17 @@
 
 use std::io::{self, Write};
 
-use nibble_engine::{LoadOptions, PackedCache};
+use nibble_engine::{LoadOptions, PackedCache, hub};
 
 use super::packing::PackingBar;
 use super::{loading, text};
 use crate::cli::PackArgs;
 
 pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
+    let packed = match args.out {
+        Some(file) => PackedCache::File(file),
+        None => PackedCache::Folder(hub::packed_folder(&hub::cache_folder()?)),
+    };
     let options = LoadOptions {
         model: loading::model(&args.model)?,
         threads: args.compute.threads,
@@ -16,7 +20,7 @@ pub(super) fn run(args: PackArgs) -> anyhow::Result<()> {
         kernel: args.compute.kernel,
         rounding: args.rounding.rounding(),
         calibration: text::calibration(&args.calibration)?,
-        packed: args.out.map_or(PackedCache::Automatic, PackedCache::File),
+        packed,
         ..LoadOptions::default()
     };
     let bar = PackingBar::new();

@@ -8,13 +8,13 @@ use std::sync::Mutex;
 
 use safetensors::tensor::{Dtype, Metadata};
 
-use super::places::{read_at, write_at};
+use super::positioned::{read_at, write_at};
 use super::{PackedFile, note, outcome};
 use crate::compute::matrix::{PIECE, PackedMatrix, Packing, Plan};
 use crate::machine::threads::Pool;
 
-/// The key of what the source looked like.
-pub(super) const LOOKS: &str = "nibble.source_looks";
+/// The key of the source's fingerprint.
+pub(super) const FINGERPRINT: &str = "nibble.source_looks";
 /// Where the header begins: behind its length.
 const HEADER_AT: usize = 8;
 /// The limit of the safetensors format.
@@ -24,11 +24,11 @@ const MAX_HEADER: u64 = 100_000_000;
 pub(super) struct Reader {
     file: File,
     /// In the order of the plan.
-    places: Vec<Place>,
+    matrices: Vec<StoredMatrix>,
 }
 
-/// Where one matrix stands in the file, and the checksum of each [`PIECE`] of it.
-struct Place {
+/// Where one matrix begins in the file, and the checksum of each [`PIECE`] of it.
+struct StoredMatrix {
     offset: u64,
     checksums: Vec<u32>,
 }
@@ -43,25 +43,25 @@ impl Reader {
     ) -> Result<Self, String> {
         let (data_start, header) = header(&file)?;
         let none = HashMap::new();
-        let said = header.metadata().as_ref().unwrap_or(&none);
+        let found = header.metadata().as_ref().unwrap_or(&none);
         for (key, expected) in &expected.identity {
-            require(said, key, expected)?;
+            require(found, key, expected)?;
         }
-        let looks = expected.source.looks();
-        if require(said, LOOKS, &looks).is_err() {
-            let hash = expected.source.hash(pool);
+        let fingerprint = expected.fingerprint.digest();
+        if require(found, FINGERPRINT, &fingerprint).is_err() {
+            let hash = expected.fingerprint.hash(pool);
             let hash = hash.map_err(|error| format!("its source cannot be read: {error}"))?;
-            require(said, "nibble.source", &hash)?;
-            if let Some(before) = said.get(LOOKS) {
+            require(found, "nibble.source", &hash)?;
+            if let Some(before) = found.get(FINGERPRINT) {
                 // Where the file cannot be written, the next start hashes the source again.
-                let _ = note_looks(&expected.path, before, &looks);
+                let _ = replace_fingerprint(&expected.path, before, &fingerprint);
             }
         }
-        let places = packing
+        let matrices = packing
             .plans()
-            .map(|plan| place(&header, said, data_start, plan));
-        let places = places.collect::<Result<_, String>>()?;
-        Ok(Self { file, places })
+            .map(|plan| stored_matrix(&header, found, data_start, plan));
+        let matrices = matrices.collect::<Result<_, String>>()?;
+        Ok(Self { file, matrices })
     }
 
     /// Reads all matrices.
@@ -72,7 +72,7 @@ impl Reader {
     ) -> Result<Vec<PackedMatrix>, String> {
         let failure = Mutex::new(None);
         let matrices = packing.fill(pool, |index, piece, bytes| {
-            let Place { offset, checksums } = &self.places[index];
+            let StoredMatrix { offset, checksums } = &self.matrices[index];
             let offset = offset + (piece * PIECE) as u64;
             if let Err(error) = read_at(&self.file, bytes, offset) {
                 note(&failure, error.to_string());
@@ -88,15 +88,15 @@ impl Reader {
     }
 }
 
-/// Has a file say what its source looks like now, which takes as many bytes as what it said before.
-fn note_looks(path: &Path, before: &str, now: &str) -> io::Result<()> {
+/// Has a file state the fingerprint that its source has now, which takes as many bytes as the one before.
+fn replace_fingerprint(path: &Path, before: &str, now: &str) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(path)?;
     let (_, text) = header_text(&file).map_err(io::Error::other)?;
     let before = before.as_bytes();
-    let place = text.windows(before.len()).position(|part| part == before);
-    match place {
-        Some(place) if before.len() == now.len() => {
-            write_at(&file, now.as_bytes(), (HEADER_AT + place) as u64)
+    let position = text.windows(before.len()).position(|bytes| bytes == before);
+    match position {
+        Some(position) if before.len() == now.len() => {
+            write_at(&file, now.as_bytes(), (HEADER_AT + position) as u64)
         }
         _ => Ok(()),
     }
@@ -118,10 +118,10 @@ fn header(file: &File) -> Result<(u64, Metadata), String> {
 
 /// Where the data starts, and the header.
 fn header_text(file: &File) -> Result<(u64, Vec<u8>), String> {
-    let said = |error: io::Error| error.to_string();
-    let bytes = file.metadata().map_err(said)?.len();
+    let in_words = |error: io::Error| error.to_string();
+    let bytes = file.metadata().map_err(in_words)?.len();
     let mut length = [0; HEADER_AT];
-    read_at(file, &mut length, 0).map_err(said)?;
+    read_at(file, &mut length, 0).map_err(in_words)?;
     let length = u64::from_le_bytes(length);
     let data_start = length.saturating_add(HEADER_AT as u64);
     if length > MAX_HEADER || data_start > bytes {
@@ -130,7 +130,7 @@ fn header_text(file: &File) -> Result<(u64, Vec<u8>), String> {
         ));
     }
     let mut text = vec![0; length as usize];
-    read_at(file, &mut text, HEADER_AT as u64).map_err(said)?;
+    read_at(file, &mut text, HEADER_AT as u64).map_err(in_words)?;
     Ok((data_start, text))
 }
 
@@ -142,19 +142,20 @@ pub(super) fn other_content(path: &Path) -> Option<&'static str> {
         return Some("a GGUF file");
     }
     let (_, header) = header(&file).ok()?;
-    let ours = |said: &HashMap<String, String>| said.keys().any(|key| key.starts_with("nibble."));
+    let ours =
+        |metadata: &HashMap<String, String>| metadata.keys().any(|key| key.starts_with("nibble."));
     let ours = header.metadata().as_ref().is_some_and(ours);
     (!ours).then_some("a safetensors file of other weights")
 }
 
-/// What a file says under a key.
-pub(super) fn said(file: &File, key: &str) -> Option<String> {
+/// The value of a key of the header's metadata.
+pub(super) fn value(file: &File, key: &str) -> Option<String> {
     let (_, header) = header(file).ok()?;
     header.metadata().as_ref()?.get(key).cloned()
 }
 
-fn require(said: &HashMap<String, String>, key: &str, expected: &str) -> Result<(), String> {
-    let found = said.get(key).map_or("nothing", String::as_str);
+fn require(metadata: &HashMap<String, String>, key: &str, expected: &str) -> Result<(), String> {
+    let found = metadata.get(key).map_or("nothing", String::as_str);
     if found == expected {
         Ok(())
     } else {
@@ -162,12 +163,12 @@ fn require(said: &HashMap<String, String>, key: &str, expected: &str) -> Result<
     }
 }
 
-fn place(
+fn stored_matrix(
     header: &Metadata,
-    said: &HashMap<String, String>,
+    metadata: &HashMap<String, String>,
     data_start: u64,
     plan: &Plan<'_>,
-) -> Result<Place, String> {
+) -> Result<StoredMatrix, String> {
     let (name, bytes) = (&plan.name, plan.place.bytes.len());
     let info = header
         .info(name)
@@ -180,13 +181,13 @@ fn place(
             info.dtype
         ));
     }
-    require(said, &format!("format.{name}"), &plan.label())?;
-    let checksums = said
+    require(metadata, &format!("format.{name}"), &plan.label())?;
+    let checksums = metadata
         .get(&format!("crc32.{name}"))
         .and_then(|text| checksums(text))
         .filter(|checksums| checksums.len() == bytes.div_ceil(PIECE))
         .ok_or_else(|| format!("`{name}` has no checksums"))?;
-    Ok(Place {
+    Ok(StoredMatrix {
         offset: data_start + start as u64,
         checksums,
     })

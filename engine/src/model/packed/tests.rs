@@ -7,9 +7,11 @@ use crate::compute::block::Block;
 use crate::compute::matrix::{Format, PIECE, RowSource};
 use crate::files::checkpoint::Written;
 use crate::files::checkpoint::written::quantized::{Method, Quantized, pair, write};
+use crate::load::packed_file;
 use crate::model::calibration;
 use crate::model::forward::{Model, NewTokens};
-use crate::model::weights::{self, Rounding};
+use crate::model::source::ModelSource;
+use crate::model::weights::{self, Quantize, Recipe, Rounding};
 use crate::{Calibration, LoadOptions, pack};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
@@ -25,7 +27,7 @@ fn logits(
     let mut pool = Pool::new(2).unwrap();
     let source = ModelSource::open(source).unwrap();
     let config = source.config().clone();
-    let file = PackedFile::of(cache, &source, rounding, kernel).unwrap();
+    let file = packed_file(cache, &source, rounding.into(), kernel).unwrap();
     let packing = weights::plan(source.tensors(), &config, rounding, kernel).unwrap();
     let fits = file
         .as_ref()
@@ -136,17 +138,17 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
         file.set_modified(written).unwrap();
     };
     rewrite(&bytes);
-    let looks = || {
+    let fingerprint = || {
         let packed = File::open(folder.path().join("packed")).unwrap();
-        reading::said(&packed, reading::LOOKS)
+        reading::value(&packed, reading::FINGERPRINT)
     };
-    let before = looks();
+    let before = fingerprint();
     assert!(logits(&source, &file, fastest, stored()).1);
-    // What it looks like now is noted, so that the next start need not hash it.
-    assert_ne!(looks(), before);
-    let noted = looks();
+    // The new fingerprint is noted, so that the next start need not hash it.
+    assert_ne!(fingerprint(), before);
+    let noted = fingerprint();
     assert!(logits(&source, &file, fastest, stored()).1);
-    assert_eq!(looks(), noted);
+    assert_eq!(fingerprint(), noted);
     *bytes.last_mut().unwrap() ^= 1;
     rewrite(&bytes);
     assert!(!logits(&source, &file, fastest, stored()).1);
@@ -163,10 +165,13 @@ fn every_rounding_has_a_name_of_its_own() {
             int4_embedding,
         })
     });
-    let names: BTreeSet<_> = names.map(|one| rounding_name(one.into())).collect();
+    let names: BTreeSet<_> = names.map(|one| Recipe::from(one).description()).collect();
     assert_eq!(names.len(), Quantize::NAMES.len() * ends.len());
     // Another name would have every file packed anew.
-    assert_eq!(rounding_name(stored().into()), "g32-min, head as stored, ");
+    assert_eq!(
+        Recipe::from(stored()).description(),
+        "g32-min, head as stored, "
+    );
 }
 
 #[test]
@@ -190,6 +195,7 @@ fn a_file_of_another_calibration_is_not_used() {
     let source = ModelSource::open(TINY.as_ref()).unwrap();
     let config = source.config();
     let kernel = kernel::choose(None).unwrap();
+    let automatic = PackedCache::Folder(folder.path().join("cache"));
     let mut paths = Vec::new();
     for (text, fits) in [(None, false), (text("one"), true), (text("other"), false)] {
         let importance = calibration::importance(text.as_ref(), &source, rounding, kernel).unwrap();
@@ -197,12 +203,12 @@ fn a_file_of_another_calibration_is_not_used() {
             rounding,
             importance: importance.as_ref(),
         };
-        let file = PackedFile::of(&cache, &source, recipe, kernel).unwrap();
+        let file = packed_file(&cache, &source, recipe, kernel).unwrap();
         let packing = weights::plan(source.tensors(), config, recipe, kernel).unwrap();
         let pool = &mut Pool::new(1).unwrap();
         let read = file.unwrap().read(&packing, pool);
         assert_eq!(read.is_some(), fits, "{text:?}");
-        let automatic = PackedFile::of(&PackedCache::Automatic, &source, recipe, kernel);
+        let automatic = packed_file(&automatic, &source, recipe, kernel);
         paths.push(automatic.unwrap().unwrap().path);
     }
     assert!(paths[0] != paths[1] && paths[1] != paths[2] && paths[0] != paths[2]);
@@ -318,7 +324,8 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
     let kernel = kernel::choose(Some("scalar")).unwrap();
     let pool = &mut Pool::new(3).unwrap();
     let source = ModelSource::open(&source).unwrap();
-    let file = PackedFile::of(&PackedCache::File(path.clone()), &source, stored(), kernel);
+    let file = PackedCache::File(path.clone());
+    let file = packed_file(&file, &source, stored().into(), kernel);
     let file = file.unwrap().unwrap();
     let packing = || {
         let mut packing = Packing::new(kernel);
@@ -403,8 +410,9 @@ fn a_place_that_cannot_be_written_costs_only_the_file() {
 fn weights_that_are_packed_in_no_time_are_not_kept() {
     let source = ModelSource::open(TINY.as_ref()).unwrap();
     let kernel = kernel::choose(None).unwrap();
-    let file = PackedFile::of(&PackedCache::Automatic, &source, stored(), kernel);
-    let file = file.unwrap().expect("there is a cache folder");
+    let folder = PackedCache::Folder("cache".into());
+    let file = packed_file(&folder, &source, stored().into(), kernel);
+    let file = file.unwrap().unwrap();
     let config = source.config();
     let packing = weights::plan(source.tensors(), config, stored(), kernel).unwrap();
     assert!(file.keep(&packing).is_none());

@@ -12,9 +12,9 @@ use std::sync::Mutex;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use tempfile::NamedTempFile;
 
-use super::kept::MODEL;
-use super::places::write_at;
-use super::reading::LOOKS;
+use super::cached::MODEL;
+use super::positioned::write_at;
+use super::reading::FINGERPRINT;
 use super::{PackedFile, note, outcome};
 use crate::Error;
 use crate::compute::matrix::{PIECE, PackedMatrix, Packing};
@@ -27,7 +27,7 @@ const PART: &str = ".part";
 /// A file in the making.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
-    place: &'a PackedFile,
+    target: &'a PackedFile,
     file: NamedTempFile,
     matrices: Vec<Entry>,
     /// Bytes before the data.
@@ -46,16 +46,16 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Error::File`] when there is none.
-    pub(super) fn new(place: &'a PackedFile, packing: &Packing<'_>) -> Result<Self, Error> {
-        let failed = |reason| failed(place, reason);
+    pub(super) fn new(target: &'a PackedFile, packing: &Packing<'_>) -> Result<Self, Error> {
+        let failed = |reason| failed(target, reason);
         let entry = |plan: &crate::compute::matrix::Plan<'_>| Entry {
             name: plan.name.clone(),
             label: plan.label(),
             bytes: plan.place.bytes.len(),
         };
-        let file = create(place).map_err(failed)?;
+        let file = create(target).map_err(failed)?;
         let mut writer = Self {
-            place,
+            target,
             file,
             matrices: packing.plans().map(entry).collect(),
             header: 0,
@@ -87,14 +87,14 @@ impl<'a> Writer<'a> {
         pool: &mut Pool,
         progress: &dyn Fn(u64),
     ) -> Result<(), Error> {
-        let place = self.place;
+        let target = self.target;
         self.write(matrices, pool, progress)
-            .map_err(|reason| failed(place, reason))
+            .map_err(|reason| failed(target, reason))
     }
 
     /// [`Writer::finish`] for weights that are there without the file: a failure is logged.
     pub(crate) fn keep(self, matrices: &[PackedMatrix], pool: &mut Pool) {
-        let path = self.place.path.display();
+        let path = self.target.path.display();
         match self.finish(matrices, pool, &|_| {}) {
             Ok(()) => tracing::info!("packed weights are kept in `{path}`"),
             Err(error) => tracing::warn!("{error}; packed weights are not kept"),
@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
             offset += bytes.len();
             progress((offset - self.header) as u64);
         }
-        let source = &self.place.source;
+        let source = &self.target.fingerprint;
         let hash = source.hash(pool)?;
         if !source.is_unchanged()? {
             return Err(io::Error::other("the model has changed meanwhile"));
@@ -128,27 +128,27 @@ impl<'a> Writer<'a> {
         let header = self.header(&hash, &checksums)?;
         write_at(self.file.as_file(), &header, 0)?;
         self.file
-            .persist(&self.place.path)
+            .persist(&self.target.path)
             .map_err(|error| error.error)?;
         Ok(())
     }
 
     /// Everything before the data.
     fn header(&self, source: &str, checksums: &[Vec<u32>]) -> io::Result<Vec<u8>> {
-        let identity = self.place.identity.iter();
-        let mut said: HashMap<_, _> = identity
+        let identity = self.target.identity.iter();
+        let mut metadata: HashMap<_, _> = identity
             .map(|(key, value)| ((*key).to_owned(), value.clone()))
             .collect();
-        let model = self.place.model.display().to_string();
-        said.insert(MODEL.into(), model);
-        said.insert("nibble.source".into(), source.into());
-        said.insert(LOOKS.into(), self.place.source.looks());
+        let model = self.target.model.display().to_string();
+        metadata.insert(MODEL.into(), model);
+        metadata.insert("nibble.source".into(), source.into());
+        metadata.insert(FINGERPRINT.into(), self.target.fingerprint.digest());
         let mut tensors = Vec::with_capacity(self.matrices.len());
         let mut start = 0;
         for (Entry { name, label, bytes }, checksums) in self.matrices.iter().zip(checksums) {
-            said.insert(format!("format.{name}"), label.clone());
+            metadata.insert(format!("format.{name}"), label.clone());
             let digits = checksums.iter().map(|checksum| format!("{checksum:08x}"));
-            said.insert(format!("crc32.{name}"), digits.collect());
+            metadata.insert(format!("crc32.{name}"), digits.collect());
             let (dtype, shape) = (Dtype::U8, vec![*bytes]);
             let data_offsets = (start, start + bytes);
             let info = TensorInfo {
@@ -159,8 +159,8 @@ impl<'a> Writer<'a> {
             tensors.push((name.clone(), info));
             start += bytes;
         }
-        let metadata = Metadata::new(Some(said), tensors).map_err(io::Error::other)?;
-        let mut text = serde_json::to_vec(&metadata)?;
+        let header = Metadata::new(Some(metadata), tensors).map_err(io::Error::other)?;
+        let mut text = serde_json::to_vec(&header)?;
         text.resize((8 + text.len()).next_multiple_of(ALIGNMENT) - 8, b' ');
         Ok([&(text.len() as u64).to_le_bytes(), &*text].concat())
     }
@@ -173,29 +173,29 @@ impl Entry {
     }
 }
 
-fn failed(place: &PackedFile, reason: io::Error) -> Error {
+fn failed(target: &PackedFile, reason: io::Error) -> Error {
     Error::File {
         action: "write",
-        path: place.path.clone(),
+        path: target.path.clone(),
         reason,
     }
 }
 
 /// A new file beside the place, locked while this process has it.
-fn create(place: &PackedFile) -> io::Result<NamedTempFile> {
-    let folder = match place.path.parent() {
+fn create(target: &PackedFile) -> io::Result<NamedTempFile> {
+    let folder = match target.path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    if place.automatic {
+    if target.automatic {
         fs::create_dir_all(folder)?;
     } else if !folder.is_dir() {
         let reason = format!("there is no folder `{}`", folder.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, reason));
-    } else if place.path.is_dir() {
+    } else if target.path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let name = place.path.file_name().unwrap_or_default();
+    let name = target.path.file_name().unwrap_or_default();
     let prefix = format!(".{}-", name.to_string_lossy());
     sweep(folder, &prefix);
     let mut builder = tempfile::Builder::new();

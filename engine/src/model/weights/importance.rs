@@ -102,6 +102,25 @@ impl From<Rounding> for Recipe<'_> {
 }
 
 impl<'a> Recipe<'a> {
+    /// A text that no other rounding and measure has. Another one would have every packed file made anew.
+    pub(crate) fn description(self) -> String {
+        let rounding = self.rounding;
+        let head = if rounding.int4_head {
+            "head in int4"
+        } else {
+            "head as stored"
+        };
+        let embedding = if rounding.int4_embedding {
+            "embedding in int4, "
+        } else {
+            ""
+        };
+        let measure = self
+            .importance
+            .map_or("", |importance| &importance.identity);
+        format!("{}, {head}, {embedding}{measure}", rounding.quantize)
+    }
+
     pub(super) fn columns(self, layer: usize, place: Place) -> Option<Columns<'a>> {
         let index = layer * OF_LAYER + place as usize;
         self.importance.map(|of| Columns { of, index })

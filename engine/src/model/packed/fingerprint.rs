@@ -1,8 +1,8 @@
-//! Which file weights were packed from.
+//! Which files weights were packed from.
 //!
-//! The truth is a hash of the whole file, but hashing gigabytes at every start would take longer than reading the packed
-//! weights. A file that looks as it did when it was hashed (length, times, place on the disk) is taken to be the same;
-//! one that was copied or touched is hashed again, once. No program can set the time at which the system last changed a file.
+//! The truth is a hash of all their bytes, but hashing gigabytes at every start would take longer than reading the packed
+//! weights. A file with the same fingerprint as when it was hashed (length, times, inode) is taken to be the same; one
+//! that was copied or touched is hashed again, once. No program can set the time at which the system last changed a file.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,23 +10,22 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use super::places::read_at;
+use super::positioned::read_at;
 use crate::files::checkpoint::MappedFile;
 use crate::machine::threads::{Parts, Pool};
 
 /// Bytes that one thread hashes at a time; part of what the hash means.
 const CHUNK: usize = 1 << 20;
 
-/// The open files of a model's weights.
+/// The open files of a model's weights, and what the system said of them when they were opened.
 #[derive(Debug)]
-pub(super) struct Source {
-    /// Each with what it looked like when it was opened.
+pub(crate) struct SourceFingerprint {
     files: Vec<(File, Metadata)>,
 }
 
-impl Source {
+impl SourceFingerprint {
     /// None of weights that are in no file.
-    pub(super) fn of<'a>(files: impl Iterator<Item = &'a MappedFile>) -> Option<Self> {
+    pub(crate) fn of<'a>(files: impl Iterator<Item = &'a MappedFile>) -> Option<Self> {
         let files = files.map(|file| {
             let file = file.opened()?.try_clone().ok()?;
             let seen = file.metadata().ok()?;
@@ -38,15 +37,15 @@ impl Source {
     }
 
     /// What changes when a file does; of the same length for any files, so that it can be written over.
-    pub(super) fn looks(&self) -> String {
-        let looks = self.files.iter().map(|(_, seen)| looks(seen));
-        hex(&Sha256::digest(looks.collect::<Vec<_>>().join("; ")))
+    pub(super) fn digest(&self) -> String {
+        let all = self.files.iter().map(|(_, seen)| fingerprint(seen));
+        hex(&Sha256::digest(all.collect::<Vec<_>>().join("; ")))
     }
 
-    /// Whether all still look as they did when they were opened.
+    /// Whether no file has changed since it was opened.
     pub(super) fn is_unchanged(&self) -> io::Result<bool> {
         for (file, seen) in &self.files {
-            if looks(&file.metadata()?) != looks(seen) {
+            if fingerprint(&file.metadata()?) != fingerprint(seen) {
                 return Ok(false);
             }
         }
@@ -87,7 +86,7 @@ fn hash(file: &File, bytes: usize, pool: &mut Pool) -> io::Result<Vec<[u8; 32]>>
 }
 
 #[cfg(unix)]
-fn looks(file: &Metadata) -> String {
+fn fingerprint(file: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
     format!(
         "{} bytes, written {}.{:09}, changed {}.{:09}, inode {} of {}",
@@ -102,7 +101,7 @@ fn looks(file: &Metadata) -> String {
 }
 
 #[cfg(not(unix))]
-fn looks(file: &Metadata) -> String {
+fn fingerprint(file: &Metadata) -> String {
     format!("{} bytes, written {:?}", file.len(), file.modified().ok())
 }
 

@@ -1,4 +1,4 @@
-//! Reading and writing at places of a file, so that many threads can share it.
+//! Reading and writing at given offsets of a file, so that many threads can share it.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Which packed weights are in the cache folder, and of which models.
+//! Which packed weights are in a cache folder, and of which models.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use super::reading;
 /// Under which a packed file says where its model was.
 pub(super) const MODEL: &str = "nibble.model";
 
-/// Packed weights in the cache folder.
+/// Packed weights in a cache folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptWeights {
+pub struct CachedWeights {
     /// The file.
     pub path: PathBuf,
     /// Its size.
@@ -19,26 +19,22 @@ pub struct KeptWeights {
     pub model: Option<PathBuf>,
 }
 
-/// Where packed weights are kept.
-pub(super) fn folder(cache: &Path) -> PathBuf {
-    cache.join("packed")
-}
-
-/// All packed weights, by the names of their files.
-pub(crate) fn kept_weights(cache: &Path) -> Vec<KeptWeights> {
-    let entries = fs::read_dir(folder(cache)).into_iter().flatten().flatten();
-    let mut kept: Vec<_> = entries
+/// All packed weights of a [`super::PackedCache::Folder`], by the names of their files.
+#[must_use]
+pub fn cached_weights(folder: &Path) -> Vec<CachedWeights> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut cached: Vec<_> = entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == "safetensors"))
         .filter_map(|path| {
             let file = File::open(&path).ok()?;
-            Some(KeptWeights {
+            Some(CachedWeights {
                 bytes: file.metadata().ok()?.len(),
-                model: reading::said(&file, MODEL).map(PathBuf::from),
+                model: reading::value(&file, MODEL).map(PathBuf::from),
                 path,
             })
         })
         .collect();
-    kept.sort_by(|a, b| a.path.cmp(&b.path));
-    kept
+    cached.sort_by(|a, b| a.path.cmp(&b.path));
+    cached
 }
