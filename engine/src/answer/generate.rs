@@ -6,15 +6,12 @@ use std::time::Instant;
 use crate::answer::metrics::Clock;
 use crate::answer::sample::Sampler;
 use crate::compute::kv::KvCache;
-use crate::model::forward::{Model, NewTokens};
+use crate::model::forward::{Model, NewTokens, PREFILL_CHUNK};
 use crate::model::rope::Rope;
 use crate::text::calls::CallReader;
 use crate::text::stop::{Filtered, StopFilter};
 use crate::text::tokenizer::{TokenDecoder, Tokenizer};
 use crate::{AnswerSender, Completion, Event, FinishReason, Sampling};
-
-/// Prompt tokens of one step: enough that a step is limited by multiplication, few enough that progress is seen.
-pub(crate) const PREFILL: usize = 128;
 
 /// A checked request with its tokens.
 pub(crate) struct Job {
@@ -176,9 +173,9 @@ impl Generation<'_> {
             total,
         });
         let mut done = cached;
-        while total - done > PREFILL {
-            resident.append(model, &prompt[done..done + PREFILL], self.cancelled)?;
-            done += PREFILL;
+        while total - done > PREFILL_CHUNK {
+            resident.append(model, &prompt[done..done + PREFILL_CHUNK], self.cancelled)?;
+            done += PREFILL_CHUNK;
             self.job.answer.send(Event::Prefill { done, total });
         }
         let logits = resident.append(model, &prompt[done..], self.cancelled)?;

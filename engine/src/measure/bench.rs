@@ -19,7 +19,7 @@ use crate::compute::kv::KvCache;
 use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
-use crate::model::forward::{Model, NewTokens};
+use crate::model::forward::{Model, NewTokens, PREFILL_CHUNK};
 use crate::model::packed::PackedCache;
 use crate::model::source::ModelSource;
 use crate::model::weights::Rounding;
@@ -278,7 +278,7 @@ fn prefill(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Mo
     cache.begin(tokens.len());
     cache.reserve(tokens.len());
     let mut spent = Duration::ZERO;
-    for tokens in tokens.chunks(crate::answer::generate::PREFILL) {
+    for tokens in tokens.chunks(PREFILL_CHUNK) {
         let started = Instant::now();
         model.forward(
             &mut [NewTokens {

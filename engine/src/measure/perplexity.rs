@@ -10,12 +10,11 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::Error;
-use crate::answer::generate::PREFILL;
 use crate::compute::kernel;
 use crate::load;
 use crate::machine::threads::pool;
 use crate::model::calibration::{self, Calibration};
-use crate::model::forward::{Model, NewTokens};
+use crate::model::forward::{Model, NewTokens, PREFILL_CHUNK};
 use crate::model::source::ModelSource;
 use crate::model::weights::{Quantize, Recipe, Rounding};
 
@@ -199,7 +198,7 @@ pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32
     let mut cache = model.new_cache();
     cache.begin(window.len());
     let (first, counted) = window.split_at(window.len() / 2);
-    for tokens in first.chunks(PREFILL) {
+    for tokens in first.chunks(PREFILL_CHUNK) {
         let cache = &mut cache;
         model.forward(&mut [NewTokens { tokens, cache }], &|| false);
     }

@@ -6,10 +6,10 @@
 use std::fs;
 
 use crate::Error;
-use crate::answer::generate::PREFILL;
 use crate::compute::kv::{KEY_BLOCK, KvCache, Precision};
 use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
+use crate::model::forward::PREFILL_CHUNK;
 
 /// Conversations, connections, and what the allocator holds back.
 const REST: u64 = 48 << 20;
@@ -30,7 +30,7 @@ impl Need {
         let q_dim = config.heads * config.head_dim;
         // The rows of a prefill step in f32, and as much again in int8 and for sums.
         let row = 3 * config.hidden + 3 * q_dim + 3 * config.ffn;
-        let buffers = 4 * (PREFILL * row + config.vocabulary) as u64;
+        let buffers = 4 * (PREFILL_CHUNK * row + config.vocabulary) as u64;
         Self {
             fixed: weights + buffers + REST,
             kv_per_token: KvCache::bytes_per_token(

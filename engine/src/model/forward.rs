@@ -22,6 +22,9 @@ use crate::model::packed::PackedFile;
 use crate::model::rope::Rope;
 use crate::model::weights::{self, LayerWeights, Recipe, TensorSource, Weights};
 
+/// Prompt tokens of one step: enough that a step is limited by multiplication, few enough that progress is seen.
+pub(crate) const PREFILL_CHUNK: usize = 128;
+
 /// New tokens of one sequence.
 pub(crate) struct NewTokens<'a> {
     pub(crate) tokens: &'a [u32],
