@@ -8,6 +8,7 @@
 //! The crate knows models, tokens, kernels and timings. It knows nothing of HTTP or HTML and has no async runtime.
 
 mod answer;
+mod architecture;
 mod compute;
 mod engine;
 mod error;

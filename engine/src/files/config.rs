@@ -27,11 +27,6 @@ const HEADS: RangeInclusive<usize> = 1..=1024;
 const CONTEXTS: RangeInclusive<usize> = 1..=1 << 24;
 const VOCABULARIES: RangeInclusive<usize> = 1..=1 << 22;
 
-/// Projections that may have a bias.
-const BIASES: [&str; 4] = ["attn_q", "attn_k", "attn_v", "attn_output"];
-/// Those that have one in Qwen 2.
-const QWEN_2_BIASES: [&str; 3] = ["attn_q", "attn_k", "attn_v"];
-
 /// The numbers that decide every shape of the forward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ModelConfig {

@@ -23,6 +23,7 @@ pub(crate) use rounding::{Target, Want};
 use std::sync::Arc;
 
 use crate::Error;
+use crate::architecture::{Architecture, LayerTensor, ModelTensor};
 use crate::compute::column_order::ColumnOrder;
 use crate::compute::matrix::{Format, PackedMatrix, Packing, RowSource};
 use crate::files::config::ModelConfig;
@@ -83,23 +84,27 @@ struct LayerVectors {
 
 impl LayerVectors {
     fn read(source: &dyn TensorSource, config: &ModelConfig, layer: usize) -> Result<Self, Error> {
-        let name = |tensor: &str| format!("blk.{layer}.{tensor}");
-        let kv_dim = config.kv_heads * config.head_dim;
-        let head_norm = |tensor| source.vector(&name(tensor), config.head_dim);
-        let head_norms = match source.has(&name("attn_q_norm")) {
-            true => Some([head_norm("attn_q_norm")?, head_norm("attn_k_norm")?]),
+        let vector = |tensor, len| source.vector(ModelTensor::Layer(layer, tensor), len);
+        let bias = |tensor, len| source.bias(layer, tensor, len);
+        let (hidden, head_dim) = (config.hidden, config.head_dim);
+        let (q_dim, kv_dim) = (config.heads * head_dim, config.kv_heads * head_dim);
+        let head_norms = match source.architecture().has(LayerTensor::QNorm) {
+            true => Some([
+                vector(LayerTensor::QNorm, head_dim)?,
+                vector(LayerTensor::KNorm, head_dim)?,
+            ]),
             false => None,
         };
         Ok(Self {
-            attn_norm: source.vector(&name("attn_norm"), config.hidden)?,
+            attn_norm: vector(LayerTensor::AttnNorm, hidden)?,
             biases: Biases {
-                q: source.bias(&name("attn_q"), config.heads * config.head_dim)?,
-                k: source.bias(&name("attn_k"), kv_dim)?,
-                v: source.bias(&name("attn_v"), kv_dim)?,
-                o: source.bias(&name("attn_output"), config.hidden)?,
+                q: bias(LayerTensor::QProj, q_dim)?,
+                k: bias(LayerTensor::KProj, kv_dim)?,
+                v: bias(LayerTensor::VProj, kv_dim)?,
+                o: bias(LayerTensor::OProj, hidden)?,
             },
             head_norms,
-            ffn_norm: source.vector(&name("ffn_norm"), config.hidden)?,
+            ffn_norm: vector(LayerTensor::FfnNorm, hidden)?,
         })
     }
 }
@@ -115,27 +120,35 @@ pub(crate) struct Weights {
     output: Option<PackedMatrix>,
 }
 
-/// Where the tensors of a model come from, under GGUF's names without `.weight`.
+/// Where the tensors of a model come from.
 pub(crate) trait TensorSource {
+    /// The family that it is of.
+    fn architecture(&self) -> &'static Architecture;
+
     /// A matrix of this shape.
     fn matrix<'a>(
         &'a self,
-        name: &str,
+        tensor: ModelTensor,
         shape: [usize; 2],
         want: Want<'a>,
     ) -> Result<MatrixSource<'a>, Error>;
 
     /// A vector of floats.
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
+    fn vector(&self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error>;
 
-    /// What is added to the outputs of a matrix, if anything is.
-    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error>;
+    /// What is added to the outputs of a projection, if anything is.
+    fn bias(
+        &self,
+        layer: usize,
+        projection: LayerTensor,
+        len: usize,
+    ) -> Result<Option<Vec<f32>>, Error>;
 
-    /// Whether there is such a tensor.
-    fn has(&self, name: &str) -> bool;
+    /// Whether the output head is the embedding.
+    fn ties_head(&self) -> bool;
 
     /// An error about matrices.
-    fn refuse(&self, names: &[&str], why: &str) -> Error;
+    fn refuse(&self, tensors: &[ModelTensor], why: &str) -> Error;
 }
 
 /// The rows of a matrix and what they are packed as.
@@ -157,7 +170,7 @@ impl Weights {
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
         let apart = packing.plans().any(|plan| plan.name == "output");
-        let output_norm = source.vector("output_norm", config.hidden)?;
+        let output_norm = source.vector(ModelTensor::OutputNorm, config.hidden)?;
         let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
         let vectors = vectors.collect::<Result<Vec<_>, Error>>()?;
 

@@ -2,43 +2,32 @@
 //!
 //! A key or a tensor that would change the maths in a way that is not computed here is refused by its name.
 
-mod architecture;
 mod keys;
 mod rope;
 
 #[cfg(test)]
 mod tests;
 
-use self::architecture::Architecture;
 use self::keys::{Keys, within};
 use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, VOCABULARIES, WIDTHS, Window};
 use crate::Error;
+use crate::architecture::{Architecture, Dialect, ModelTensor, Windows};
 use crate::files::checkpoint::Gguf;
 
-/// The matrices and norms of one layer, without `blk.N.` and `.weight`.
-const LAYER_TENSORS: [&str; 9] = [
-    "attn_norm",
-    "attn_q",
-    "attn_k",
-    "attn_v",
-    "attn_output",
-    "ffn_norm",
-    "ffn_gate",
-    "ffn_up",
-    "ffn_down",
-];
+/// Divisors of the frequencies, beside the layers.
+const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// A file's model and how its tensors are stored.
 #[derive(Debug)]
 pub(crate) struct GgufConfig {
     pub(crate) model: ModelConfig,
-    pub(crate) architecture: Architecture,
+    pub(crate) architecture: &'static Architecture,
 }
 
 impl GgufConfig {
     /// Reads and checks the keys, and that the tensors are those of such a model and no others.
     pub(crate) fn read(gguf: &Gguf) -> Result<Self, Error> {
-        let architecture = Architecture::of(gguf)?;
+        let architecture = architecture(gguf)?;
         let keys = Keys { gguf, architecture };
         refuse_experts(keys)?;
         let layers = keys.size("block_count", LAYERS)?;
@@ -70,6 +59,16 @@ impl GgufConfig {
     }
 }
 
+fn architecture(gguf: &Gguf) -> Result<&'static Architecture, Error> {
+    let name = gguf.required_text("general.architecture")?;
+    Architecture::named(Dialect::Gguf, name).ok_or_else(|| {
+        let known = Architecture::all_names(Dialect::Gguf).join("`, `");
+        gguf.error(format!(
+            "`general.architecture` must be one of `{known}`, found `{name}`"
+        ))
+    })
+}
+
 fn refuse_experts(keys: Keys<'_>) -> Result<(), Error> {
     let gguf = keys.gguf;
     let name = keys.name("expert_count");
@@ -82,28 +81,30 @@ fn refuse_experts(keys: Keys<'_>) -> Result<(), Error> {
 
 /// The rows of the embedding, which every file has; the token list is left out by some.
 fn vocabulary(keys: Keys<'_>, hidden: usize) -> Result<usize, Error> {
-    let gguf = keys.gguf;
-    let embedding = gguf.tensor("token_embd.weight")?;
+    let Keys { gguf, architecture } = keys;
+    let name = architecture.tensor_name(Dialect::Gguf, ModelTensor::Embedding);
+    let name = format!("{name}.weight");
+    let embedding = gguf.tensor(&name)?;
     let &[rows, cols] = embedding.shape.as_slice() else {
         return Err(gguf.error(format!(
-            "`token_embd.weight` must have 2 dimensions, found {:?}",
+            "`{name}` must have 2 dimensions, found {:?}",
             embedding.shape
         )));
     };
     if cols != hidden {
         return Err(gguf.error(format!(
-            "the rows of `token_embd.weight` must have `{}` = {hidden} numbers, found {cols}",
+            "the rows of `{name}` must have `{}` = {hidden} numbers, found {cols}",
             keys.name("embedding_length")
         )));
     }
     let tokens = gguf.array_len("tokenizer.ggml.tokens");
     if tokens.is_some_and(|tokens| tokens != rows) {
         return Err(gguf.error(format!(
-            "`tokenizer.ggml.tokens` must have the {rows} entries of `token_embd.weight`, found {}",
+            "`tokenizer.ggml.tokens` must have the {rows} entries of `{name}`, found {}",
             tokens.unwrap_or(0)
         )));
     }
-    within(gguf, "rows of token_embd.weight", rows as u64, VOCABULARIES)
+    within(gguf, &format!("rows of {name}"), rows as u64, VOCABULARIES)
 }
 
 /// The window of all layers, where a file has one.
@@ -114,15 +115,18 @@ fn window(keys: Keys<'_>, layers: usize, context: usize) -> Result<Option<Window
     if size >= context {
         return Ok(None);
     }
-    if !keys.architecture.windows_every_layer() {
-        return Err(keys.gguf.error(format!(
+    match keys.architecture.windows {
+        // One in a file named `llama` is Mistral's.
+        Windows::NoLayer | Windows::EveryLayer => {
+            let layers = vec![true; layers];
+            Ok(Some(Window { size, layers }))
+        }
+        Windows::NamedLayers => Err(keys.gguf.error(format!(
             "`{}` must be absent or no shorter than the context of {context}, as such a file does not say which layers \
              it is for, found {size}",
             keys.name(key)
-        )));
+        ))),
     }
-    let layers = vec![true; layers];
-    Ok(Some(Window { size, layers }))
 }
 
 fn check_head_dim(keys: Keys<'_>, head_dim: usize) -> Result<(), Error> {
@@ -141,30 +145,25 @@ fn check_head_dim(keys: Keys<'_>, head_dim: usize) -> Result<(), Error> {
 /// A tensor that the forward pass does not know, such as a bias, means other maths: better refused than ignored.
 fn check_tensor_names(keys: Keys<'_>, layers: usize) -> Result<(), Error> {
     let Keys { gguf, architecture } = keys;
-    let biases = [architecture.biases(), architecture.optional_biases()];
     let known = |name: &str| {
-        if architecture.other_tensors().contains(&name) {
-            return true;
-        }
-        let layer = name.strip_prefix("blk.");
-        let Some((layer, tensor)) = layer.and_then(|layer| layer.split_once('.')) else {
+        let Some((stem, kind)) = name.rsplit_once('.') else {
             return false;
         };
-        layer.parse().is_ok_and(|layer: usize| layer < layers)
-            && match tensor.split_once('.') {
-                Some((tensor, "weight")) => {
-                    LAYER_TENSORS.contains(&tensor) || architecture.head_norms().contains(&tensor)
-                }
-                Some((tensor, "bias")) => biases.iter().any(|biases| biases.contains(&tensor)),
-                _ => false,
+        match (architecture.tensor(Dialect::Gguf, stem, layers), kind) {
+            (Some(_), "weight") => true,
+            (Some(ModelTensor::Layer(_, tensor)), "bias") => {
+                let biases = [architecture.biases, architecture.optional_biases];
+                biases.iter().any(|biases| biases.contains(&tensor))
             }
+            _ => name == ROPE_FACTORS && architecture.rope_factors,
+        }
     };
     match gguf.tensors().find(|tensor| !known(tensor.name)) {
         None => Ok(()),
         Some(tensor) => Err(gguf.error(format!(
             "the tensor `{}` is not part of a `{}` model of {layers} layers as this engine computes it",
             tensor.name,
-            architecture.name()
+            architecture.name.gguf
         ))),
     }
 }

@@ -9,22 +9,19 @@ mod tests;
 use serde::Deserialize;
 
 use super::quantization::{Quantization, RawQuantization};
-use super::window::{RawWindow, Window, WindowRule};
-use super::{
-    BIASES, CONTEXTS, HEADS, LAYERS, ModelConfig, QWEN_2_BIASES, RopeConfig, VOCABULARIES, WIDTHS,
-    rope,
-};
+use super::window::{RawWindow, Window};
+use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
+use crate::architecture::{Architecture, Dialect, LayerTensor, Windows};
 
 /// A folder's model and how its tensors are named.
 #[derive(Debug)]
 pub(crate) struct HfConfig {
     pub(crate) model: ModelConfig,
+    pub(crate) architecture: &'static Architecture,
     /// Whether the output head is the embedding.
     pub(crate) tied: bool,
-    /// Projections of the attention that have a bias, by GGUF's names.
-    pub(crate) biases: &'static [&'static str],
-    /// Whether each head of q and k is normalised.
-    pub(crate) head_norms: bool,
+    /// Projections of the attention that have a bias.
+    pub(crate) biases: &'static [LayerTensor],
     /// How matrices are quantised that are.
     pub(crate) quantization: Option<Quantization>,
     /// Tokens that end an answer.
@@ -85,46 +82,10 @@ impl Ids {
     }
 }
 
-/// What sets an architecture apart from Llama.
-struct Family {
-    name: &'static str,
-    /// Biases that it always has.
-    biases: &'static [&'static str],
-    head_norms: bool,
-    window: WindowRule,
-}
-
-const FAMILIES: [Family; 4] = [
-    Family {
-        name: "LlamaForCausalLM",
-        biases: &[],
-        head_norms: false,
-        window: WindowRule::Never,
-    },
-    Family {
-        name: "MistralForCausalLM",
-        biases: &[],
-        head_norms: false,
-        window: WindowRule::Always,
-    },
-    Family {
-        name: "Qwen2ForCausalLM",
-        biases: &QWEN_2_BIASES,
-        head_norms: false,
-        window: WindowRule::AsSaid,
-    },
-    Family {
-        name: "Qwen3ForCausalLM",
-        biases: &[],
-        head_norms: true,
-        window: WindowRule::AsSaid,
-    },
-];
-
 impl RawConfig {
     /// The checked configuration. The error is the reason alone.
     pub(crate) fn check(self) -> Result<HfConfig, String> {
-        let family = self.family()?;
+        let architecture = self.architecture()?;
         self.refuse_other_maths()?;
         let quantization = self.quantization_config.as_ref();
         let quantization = quantization.map(RawQuantization::check).transpose()?;
@@ -149,7 +110,7 @@ impl RawConfig {
             return Err(format!("`rms_norm_eps` must be positive, found {epsilon}"));
         }
         let layers = size("num_hidden_layers", self.num_hidden_layers, LAYERS)?;
-        let window = self.window(family.window, layers)?;
+        let window = self.window(architecture.windows, layers)?;
         let model = ModelConfig {
             layers,
             hidden,
@@ -166,26 +127,26 @@ impl RawConfig {
         model.check_widths()?;
         Ok(HfConfig {
             model,
+            architecture,
             tied: self.tie_word_embeddings.unwrap_or(false),
             biases: match self.attention_bias {
-                Some(true) => &BIASES,
-                _ => family.biases,
+                Some(true) => &Architecture::ATTENTION_BIASES,
+                _ => architecture.biases,
             },
-            head_norms: family.head_norms,
             quantization,
             ends: self.eos_token_id.map_or(Vec::new(), Ids::into_vec),
         })
     }
 
-    fn family(&self) -> Result<&'static Family, String> {
+    fn architecture(&self) -> Result<&'static Architecture, String> {
         let named = self.architectures.as_deref().unwrap_or_default();
-        let family = FAMILIES.iter().find(|family| named == [family.name]);
-        family.ok_or_else(|| {
-            let known = FAMILIES.each_ref().map(|family| family.name);
-            format!(
-                "`architectures` must be one of {}, found {named:?}",
-                known.join(", ")
-            )
+        let found = match named {
+            [name] => Architecture::named(Dialect::HuggingFace, name),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let known = Architecture::all_names(Dialect::HuggingFace).join(", ");
+            format!("`architectures` must be one of {known}, found {named:?}")
         })
     }
 
@@ -205,7 +166,7 @@ impl RawConfig {
         }
     }
 
-    fn window(&self, rule: WindowRule, layers: usize) -> Result<Option<Window>, String> {
+    fn window(&self, rule: Windows, layers: usize) -> Result<Option<Window>, String> {
         let keys = RawWindow {
             sliding_window: self.sliding_window,
             use_sliding_window: self.use_sliding_window == Some(true),

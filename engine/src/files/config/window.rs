@@ -1,5 +1,7 @@
 //! Layers whose attention sees only the last positions, as a `config.json` names them.
 
+use crate::architecture::Windows;
+
 /// A window over the positions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Window {
@@ -7,15 +9,6 @@ pub(crate) struct Window {
     pub(crate) size: usize,
     /// For each layer whether it has the window.
     pub(crate) layers: Vec<bool>,
-}
-
-/// Which layers of an architecture have a window that the file names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WindowRule {
-    Never,
-    Always,
-    /// Those that the file says, and none unless `use_sliding_window` is true.
-    AsSaid,
 }
 
 /// The keys as they stand in the file.
@@ -30,11 +23,11 @@ pub(super) struct RawWindow<'a> {
 
 impl RawWindow<'_> {
     /// The window of a model of so many layers, if it has one.
-    pub(super) fn check(self, rule: WindowRule, layers: usize) -> Result<Option<Window>, String> {
+    pub(super) fn check(self, rule: Windows, layers: usize) -> Result<Option<Window>, String> {
         let used = match rule {
-            WindowRule::Never => return Ok(None),
-            WindowRule::Always => true,
-            WindowRule::AsSaid => self.use_sliding_window,
+            Windows::NoLayer => return Ok(None),
+            Windows::EveryLayer => true,
+            Windows::NamedLayers => self.use_sliding_window,
         };
         let size = self.sliding_window.filter(|_| used);
         if size == Some(0) {
@@ -42,7 +35,7 @@ impl RawWindow<'_> {
         }
         let named = match self.layer_types {
             Some(types) => windowed(types, layers)?,
-            None if rule == WindowRule::Always => vec![size.is_some(); layers],
+            None if rule == Windows::EveryLayer => vec![size.is_some(); layers],
             None => {
                 let first = |layer: usize| size.is_some() && layer as u64 >= self.max_window_layers;
                 (0..layers).map(first).collect()
@@ -53,7 +46,7 @@ impl RawWindow<'_> {
             (true, None) => Err(
                 "`layer_types` names `sliding_attention`, and there is no `sliding_window`".into(),
             ),
-            (_, Some(_)) if rule == WindowRule::Always && named.contains(&false) => Err(
+            (_, Some(_)) if rule == Windows::EveryLayer && named.contains(&false) => Err(
                 "`layer_types` must all be `sliding_attention` here, found `full_attention`".into(),
             ),
             (false, Some(_)) => Ok(None),

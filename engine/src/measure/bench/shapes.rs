@@ -3,6 +3,7 @@
 use half::f16;
 
 use crate::Error;
+use crate::architecture::{Architecture, LLAMA, LayerTensor, ModelTensor};
 use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource};
 use crate::files::config::{ModelConfig, RopeConfig};
@@ -51,9 +52,13 @@ pub(super) fn shape(name: &str) -> Result<ModelConfig, Error> {
 pub(super) struct RandomWeights;
 
 impl TensorSource for RandomWeights {
+    fn architecture(&self) -> &'static Architecture {
+        &LLAMA
+    }
+
     fn matrix<'a>(
         &'a self,
-        _name: &str,
+        _tensor: ModelTensor,
         [_, cols]: [usize; 2],
         want: Want<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
@@ -73,20 +78,25 @@ impl TensorSource for RandomWeights {
         })
     }
 
-    fn vector(&self, _name: &str, len: usize) -> Result<Vec<f32>, Error> {
+    fn vector(&self, _tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error> {
         Ok(vec![1.0; len])
     }
 
-    fn bias(&self, _name: &str, _len: usize) -> Result<Option<Vec<f32>>, Error> {
+    fn bias(
+        &self,
+        _layer: usize,
+        _projection: LayerTensor,
+        _len: usize,
+    ) -> Result<Option<Vec<f32>>, Error> {
         Ok(None)
     }
 
-    fn has(&self, _name: &str) -> bool {
-        false
+    fn ties_head(&self) -> bool {
+        true
     }
 
-    fn refuse(&self, names: &[&str], why: &str) -> Error {
-        Error::Option(format!("`{}` {why}", names.join("` and `")))
+    fn refuse(&self, tensors: &[ModelTensor], why: &str) -> Error {
+        Error::Option(format!("`{tensors:?}` {why}"))
     }
 }
 

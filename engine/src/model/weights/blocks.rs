@@ -7,6 +7,7 @@ use half::f16;
 
 use super::{MatrixSource, Target, Want};
 use crate::Error;
+use crate::architecture::ModelTensor;
 use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::{
@@ -29,13 +30,11 @@ pub(super) enum RowOrder {
 }
 
 impl RowOrder {
-    /// That of a tensor, by GGUF's name, where a checkpoint keeps such halves: q and k are rotated, with what is added to
-    /// them or scales them.
-    pub(super) fn in_halves(name: &str, head_dim: usize) -> Self {
-        let rotated = ["attn_q", "attn_k", "attn_q_norm", "attn_k_norm"];
-        match name.rsplit_once('.') {
-            Some((_, tensor)) if rotated.contains(&tensor) => Self::Halves(head_dim),
-            _ => Self::AsStored,
+    /// That of a tensor in a checkpoint that keeps such halves.
+    pub(super) fn in_halves(tensor: ModelTensor, head_dim: usize) -> Self {
+        match tensor.is_rotated() {
+            true => Self::Halves(head_dim),
+            false => Self::AsStored,
         }
     }
 

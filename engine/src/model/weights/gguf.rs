@@ -5,6 +5,7 @@ use std::path::Path;
 use super::blocks::{RowOrder, StoredMatrix};
 use super::{MatrixSource, TensorSource, Want};
 use crate::Error;
+use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::files::checkpoint::{Gguf, Tensor};
 use crate::files::config::gguf::GgufConfig;
 
@@ -26,7 +27,14 @@ impl GgufModel {
         Ok(Self { file, config })
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Error> {
+    /// The stored tensor that is called so behind the name of a tensor.
+    fn stored(
+        &self,
+        tensor: ModelTensor,
+        kind: &str,
+        shape: &[usize],
+    ) -> Result<Tensor<'_>, Error> {
+        let name = &self.stored_name(tensor, kind);
         let tensor = self.file.tensor(name)?;
         if tensor.shape != shape {
             return Err(self.file.error(format!(
@@ -38,58 +46,75 @@ impl GgufModel {
     }
 
     /// The numbers of a vector; those of q and k in the order of the packed rows.
-    fn numbers(&self, ours: &str, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let stored = self.tensor(&format!("{ours}.{kind}"), &[len])?.to_f32();
-        Ok(self.order(ours).numbers(&stored))
+    fn numbers(&self, tensor: ModelTensor, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
+        let stored = self.stored(tensor, kind, &[len])?.to_f32();
+        Ok(self.order(tensor).numbers(&stored))
     }
 
-    fn order(&self, ours: &str) -> RowOrder {
+    fn order(&self, tensor: ModelTensor) -> RowOrder {
         let GgufConfig {
             model,
             architecture,
         } = &self.config;
-        match architecture.keeps_halves() {
-            true => RowOrder::in_halves(ours, model.head_dim),
+        match architecture.keeps_halves {
+            true => RowOrder::in_halves(tensor, model.head_dim),
             false => RowOrder::AsStored,
         }
     }
-}
 
-/// `blk.0.attn_q` as `attn_q`.
-fn in_layer(ours: &str) -> &str {
-    ours.rsplit_once('.').map_or(ours, |(_, tensor)| tensor)
+    fn holds(&self, tensor: ModelTensor, kind: &str) -> bool {
+        let name = self.stored_name(tensor, kind);
+        self.file.find_tensor(&name).is_some()
+    }
+
+    fn stored_name(&self, tensor: ModelTensor, kind: &str) -> String {
+        let name = self.architecture().tensor_name(Dialect::Gguf, tensor);
+        format!("{name}.{kind}")
+    }
 }
 
 impl TensorSource for GgufModel {
+    fn architecture(&self) -> &'static Architecture {
+        self.config.architecture
+    }
+
     fn matrix<'a>(
         &'a self,
-        name: &str,
+        tensor: ModelTensor,
         shape: [usize; 2],
         want: Want<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
-        let tensor = self.tensor(&format!("{name}.weight"), &shape)?;
-        Ok(StoredMatrix::new(tensor, self.order(name)).source(want))
+        let stored = self.stored(tensor, "weight", &shape)?;
+        Ok(StoredMatrix::new(stored, self.order(tensor)).source(want))
     }
 
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        self.numbers(name, "weight", len)
+    fn vector(&self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error> {
+        self.numbers(tensor, "weight", len)
     }
 
-    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error> {
-        let needed = self.config.architecture.biases().contains(&in_layer(name));
-        match needed || self.file.find_tensor(&format!("{name}.bias")).is_some() {
-            true => self.numbers(name, "bias", len).map(Some),
+    fn bias(
+        &self,
+        layer: usize,
+        tensor: LayerTensor,
+        len: usize,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let needed = self.architecture().biases.contains(&tensor);
+        let tensor = ModelTensor::Layer(layer, tensor);
+        match needed || self.holds(tensor, "bias") {
+            true => self.numbers(tensor, "bias", len).map(Some),
             false => Ok(None),
         }
     }
 
-    fn has(&self, name: &str) -> bool {
-        let needed = self.config.architecture.head_norms();
-        let needed = needed.contains(&in_layer(name));
-        needed || self.file.find_tensor(&format!("{name}.weight")).is_some()
+    fn ties_head(&self) -> bool {
+        !self.holds(ModelTensor::Head, "weight")
     }
 
-    fn refuse(&self, names: &[&str], why: &str) -> Error {
+    fn refuse(&self, tensors: &[ModelTensor], why: &str) -> Error {
+        let names = tensors
+            .iter()
+            .map(|tensor| self.architecture().tensor_name(Dialect::Gguf, *tensor));
+        let names: Vec<_> = names.collect();
         self.file
             .error(format!("`{}` {why}", names.join("` and `")))
     }
@@ -106,11 +131,13 @@ mod tests {
             let file = Written::model(architecture, &[]).open().unwrap();
             GgufModel::of(file).unwrap()
         };
-        assert_eq!(model("llama").bias("blk.0.attn_q", 64).unwrap(), None);
-        let error = model("qwen2").bias("blk.0.attn_q", 64).unwrap_err();
+        let bias = |architecture| model(architecture).bias(0, LayerTensor::QProj, 64);
+        assert_eq!(bias("llama").unwrap(), None);
+        let error = bias("qwen2").unwrap_err();
         let error = error.to_string();
         assert!(error.contains("`blk.0.attn_q.bias` is missing"), "{error}");
-        assert!(!model("qwen2").has("blk.0.attn_q_norm"));
-        assert!(model("qwen3").has("blk.0.attn_q_norm"));
+        let norms = |architecture| model(architecture).architecture().has(LayerTensor::QNorm);
+        assert!(!norms("qwen2"));
+        assert!(norms("qwen3"));
     }
 }

@@ -1,4 +1,4 @@
-//! The tensors of a folder in the layout of the Hugging Face hub, under GGUF's names.
+//! The tensors of a folder in the layout of the Hugging Face hub.
 //!
 //! Such checkpoints rotate element `i` of a head with element `i + head_dim / 2`; here a pair stands side by side, so
 //! the rows of q and k (and what is added to them or scales them) are reordered on the way.
@@ -7,30 +7,12 @@ use super::blocks::{RowOrder, StoredMatrix};
 use super::quantized::QuantizedMatrix;
 use super::{MatrixSource, TensorSource, Want};
 use crate::Error;
+use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::files::checkpoint::HfFolder;
 use crate::files::config::hugging_face::{HfConfig, RawConfig};
 use crate::files::config::quantization::Quantization;
 
 const CONFIG: &str = "config.json";
-/// GGUF's names of a layer's tensors and those of a folder.
-const LAYER_NAMES: [(&str, &str); 11] = [
-    ("attn_norm", "input_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("attn_q_norm", "self_attn.q_norm"),
-    ("attn_k_norm", "self_attn.k_norm"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-];
-const OTHER_NAMES: [(&str, &str); 3] = [
-    ("token_embd", "model.embed_tokens"),
-    ("output_norm", "model.norm"),
-    ("output", "lm_head"),
-];
 
 /// An open folder with its checked configuration.
 #[derive(Debug)]
@@ -59,30 +41,25 @@ impl HfModel {
 
     /// Whether a tensor is read, or known to say nothing that the configuration does not.
     fn knows(&self, name: &str) -> bool {
-        let Some((tensor, kind)) = name.rsplit_once('.') else {
+        let Some((stem, kind)) = name.rsplit_once('.') else {
             return false;
         };
-        if kind == "weight" && OTHER_NAMES.iter().any(|(_, known)| *known == tensor) {
-            return true;
-        }
-        let layer = tensor.strip_prefix("model.layers.");
-        let Some((layer, tensor)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return false;
-        };
-        if !layer
-            .parse()
-            .is_ok_and(|layer: usize| layer < self.config.model.layers)
-        {
-            return false;
-        }
-        let ours = LAYER_NAMES.iter().find(|(_, known)| *known == tensor);
-        match (ours, kind) {
-            (Some((ours, _)), "weight") => self.config.head_norms || !is_head_norm(ours),
-            (Some((ours, _)), "bias") => self.config.biases.contains(ours),
+        match (self.tensor(stem), kind) {
+            (Some(_), "weight") => true,
+            (Some(ModelTensor::Layer(_, tensor)), "bias") => self.config.biases.contains(&tensor),
             // Frequencies that older checkpoints keep beside what they follow from.
-            (None, "inv_freq") => tensor == "self_attn.rotary_emb",
+            (None, "inv_freq") => Dialect::HuggingFace
+                .in_layer(stem, self.config.model.layers)
+                .is_some_and(|(_, name)| name == "self_attn.rotary_emb"),
             _ => false,
         }
+    }
+
+    /// The tensor of this model that is stored under a name.
+    fn tensor(&self, stem: &str) -> Option<ModelTensor> {
+        let layers = self.config.model.layers;
+        self.architecture()
+            .tensor(Dialect::HuggingFace, stem, layers)
     }
 
     /// Whether a tensor is one of those that a quantised matrix consists of.
@@ -92,10 +69,8 @@ impl HfModel {
         else {
             return false;
         };
-        let norm = |name: &str| name.ends_with("norm");
         quantization.layout.parts().contains(&part)
-            && self.knows(&format!("{matrix}.weight"))
-            && !norm(matrix)
+            && self.tensor(matrix).is_some_and(ModelTensor::is_matrix)
     }
 
     /// Some writers give every quantised matrix a bias, of zeros where the model has none.
@@ -118,42 +93,34 @@ impl HfModel {
     }
 
     /// The numbers of a vector; those of q and k in the order of the packed rows.
-    fn numbers(&self, ours: &str, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let name = format!("{}.{kind}", stored_name(ours));
+    fn numbers(&self, tensor: ModelTensor, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
+        let name = format!("{}.{kind}", self.stored_name(tensor));
         let stored = self.folder.tensor(&name, &[len])?.to_f32();
-        Ok(self.order(ours).numbers(&stored))
+        Ok(self.order(tensor).numbers(&stored))
     }
 
-    fn order(&self, ours: &str) -> RowOrder {
-        RowOrder::in_halves(ours, self.config.model.head_dim)
+    fn order(&self, tensor: ModelTensor) -> RowOrder {
+        RowOrder::in_halves(tensor, self.config.model.head_dim)
     }
-}
 
-fn is_head_norm(ours: &str) -> bool {
-    matches!(ours, "attn_q_norm" | "attn_k_norm")
-}
-
-/// `blk.0.attn_q` as `model.layers.0.self_attn.q_proj`.
-fn stored_name(ours: &str) -> String {
-    let name_in = |names: &[(&str, &'static str)], ours: &str| {
-        let found = names.iter().find(|(name, _)| *name == ours);
-        found.map_or("", |(_, stored)| *stored)
-    };
-    let layer = ours.strip_prefix("blk.");
-    match layer.and_then(|layer| layer.split_once('.')) {
-        Some((layer, tensor)) => format!("model.layers.{layer}.{}", name_in(&LAYER_NAMES, tensor)),
-        None => name_in(&OTHER_NAMES, ours).to_owned(),
+    fn stored_name(&self, tensor: ModelTensor) -> String {
+        self.architecture()
+            .tensor_name(Dialect::HuggingFace, tensor)
     }
 }
 
 impl TensorSource for HfModel {
+    fn architecture(&self) -> &'static Architecture {
+        self.config.architecture
+    }
+
     fn matrix<'a>(
         &'a self,
-        name: &str,
+        tensor: ModelTensor,
         shape: [usize; 2],
         want: Want<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
-        let (matrix, order) = (stored_name(name), self.order(name));
+        let (matrix, order) = (self.stored_name(tensor), self.order(tensor));
         let floats = format!("{matrix}.weight");
         let Some(quantization) = self.quantized(&matrix) else {
             let tensor = self.folder.tensor(&floats, &shape)?;
@@ -168,27 +135,33 @@ impl TensorSource for HfModel {
         Ok(matrix.source(want))
     }
 
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        self.numbers(name, "weight", len)
+    fn vector(&self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error> {
+        self.numbers(tensor, "weight", len)
     }
 
-    fn bias(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error> {
-        let tensor = name.rsplit_once('.').map_or(name, |(_, tensor)| tensor);
+    fn bias(
+        &self,
+        layer: usize,
+        tensor: LayerTensor,
+        len: usize,
+    ) -> Result<Option<Vec<f32>>, Error> {
         match self.config.biases.contains(&tensor) {
-            true => self.numbers(name, "bias", len).map(Some),
+            true => self
+                .numbers(ModelTensor::Layer(layer, tensor), "bias", len)
+                .map(Some),
             false => Ok(None),
         }
     }
 
-    fn has(&self, name: &str) -> bool {
-        match name.rsplit_once('.') {
-            None => name != "output" || !self.config.tied,
-            Some((_, tensor)) => self.config.head_norms || !is_head_norm(tensor),
-        }
+    fn ties_head(&self) -> bool {
+        self.config.tied
     }
 
-    fn refuse(&self, names: &[&str], why: &str) -> Error {
-        let names: Vec<_> = names.iter().map(|name| stored_name(name)).collect();
+    fn refuse(&self, tensors: &[ModelTensor], why: &str) -> Error {
+        let names: Vec<_> = tensors
+            .iter()
+            .map(|tensor| self.stored_name(*tensor))
+            .collect();
         Error::Model {
             path: self.folder.path().to_owned(),
             reason: format!("`{}` {why}", names.join("` and `")),

@@ -3,6 +3,10 @@
 use super::importance::{Place, Recipe};
 use super::{MatrixSource, TensorSource, Want};
 use crate::Error;
+use crate::architecture::LayerTensor::{
+    self, DownProj, GateProj, KProj, OProj, QProj, UpProj, VProj,
+};
+use crate::architecture::{Dialect, ModelTensor};
 use crate::compute::kernel::Kernel;
 use crate::compute::matrix::Packing;
 use crate::files::config::ModelConfig;
@@ -21,13 +25,13 @@ pub(crate) fn plan<'a>(
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
     let attention = [
-        ("attn_q", [q_dim, hidden]),
-        ("attn_k", [kv_dim, hidden]),
-        ("attn_v", [kv_dim, hidden]),
+        (QProj, [q_dim, hidden]),
+        (KProj, [kv_dim, hidden]),
+        (VProj, [kv_dim, hidden]),
     ];
-    let attention_output = [("attn_output", [hidden, q_dim])];
-    let feed_forward = ["ffn_gate", "ffn_up"].map(|tensor| (tensor, [config.ffn, hidden]));
-    let feed_forward_output = [("ffn_down", [hidden, config.ffn])];
+    let attention_output = [(OProj, [hidden, q_dim])];
+    let feed_forward = [GateProj, UpProj].map(|tensor| (tensor, [config.ffn, hidden]));
+    let feed_forward_output = [(DownProj, [hidden, config.ffn])];
     for layer in 0..config.layers {
         for (place, tensors) in [
             (Place::Attention, &attention[..]),
@@ -50,21 +54,26 @@ fn plan_vocabulary<'a>(
     recipe: Recipe<'a>,
 ) -> Result<(), Error> {
     let shape = [config.vocabulary, config.hidden];
-    let tied = !source.has("output");
-    let embedding = source.matrix("token_embd", shape, recipe.rounding.embedding()?)?;
+    let tied = source.ties_head();
+    let embedding = source.matrix(ModelTensor::Embedding, shape, recipe.rounding.embedding()?)?;
     let head = recipe.rounding.head(recipe.head_columns(config.layers))?;
-    let head = source.matrix(if tied { "token_embd" } else { "output" }, shape, head)?;
+    let stored_head = if tied {
+        ModelTensor::Embedding
+    } else {
+        ModelTensor::Head
+    };
+    let head = source.matrix(stored_head, shape, head)?;
     // Rows of an embedding are looked up: nothing could bring columns into another order.
     if embedding.order.is_some() || tied && head.order.is_some() {
         let why = "must have groups of neighbouring columns, found columns in act-order";
-        return Err(source.refuse(&["token_embd"], why));
+        return Err(source.refuse(&[ModelTensor::Embedding], why));
     }
     if tied && head.format == embedding.format {
         // Where both are rounded, the head knows what its columns count.
-        add(packing, "token_embd", shape, head);
+        add(packing, source, ModelTensor::Embedding, shape, head);
     } else {
-        add(packing, "token_embd", shape, embedding);
-        add(packing, "output", shape, head);
+        add(packing, source, ModelTensor::Embedding, shape, embedding);
+        add(packing, source, ModelTensor::Head, shape, head);
     }
     Ok(())
 }
@@ -74,29 +83,37 @@ fn plan_place<'a>(
     packing: &mut Packing<'a>,
     source: &'a dyn TensorSource,
     layer: usize,
-    tensors: &[(&str, [usize; 2])],
+    tensors: &[(LayerTensor, [usize; 2])],
     want: Want<'a>,
 ) -> Result<(), Error> {
-    let mut first: Option<(String, _)> = None;
+    let mut first: Option<(ModelTensor, _)> = None;
     for (tensor, shape) in tensors {
-        let name = format!("blk.{layer}.{tensor}");
-        let mut matrix = source.matrix(&name, *shape, want)?;
-        let (other, order) = first.get_or_insert_with(|| (name.clone(), matrix.order.clone()));
+        let tensor = ModelTensor::Layer(layer, *tensor);
+        let mut matrix = source.matrix(tensor, *shape, want)?;
+        let (other, order) = first.get_or_insert_with(|| (tensor, matrix.order.clone()));
         if *order != matrix.order {
             let why = "are multiplied with the same activations, and must have the same columns in each group";
-            return Err(source.refuse(&[other, &name], why));
+            return Err(source.refuse(&[*other, tensor], why));
         }
         matrix.order.clone_from(order);
-        add(packing, &name, *shape, matrix);
+        add(packing, source, tensor, *shape, matrix);
     }
     Ok(())
 }
 
-fn add<'a>(packing: &mut Packing<'a>, name: &str, shape: [usize; 2], matrix: MatrixSource<'a>) {
+/// Under GGUF's name.
+fn add<'a>(
+    packing: &mut Packing<'a>,
+    source: &dyn TensorSource,
+    tensor: ModelTensor,
+    shape: [usize; 2],
+    matrix: MatrixSource<'a>,
+) {
     let MatrixSource {
         format,
         order,
         rows,
     } = matrix;
-    packing.add(name, shape, format, rows).place.order = order;
+    let name = source.architecture().tensor_name(Dialect::Gguf, tensor);
+    packing.add(&name, shape, format, rows).place.order = order;
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::written::{self, Layout, folder, write_json};
 use super::{HfFolder, INDEX, SINGLE};
+use crate::architecture::ModelTensor;
 use crate::model::source::ModelSource;
 
 fn config() -> Value {
@@ -127,7 +128,10 @@ fn weights_cut_off_or_altered_anywhere_are_read_or_refused() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
         let source = ModelSource::open(folder.path())?;
-        source.tensors().vector("output_norm", 32).map(drop)
+        source
+            .tensors()
+            .vector(ModelTensor::OutputNorm, 32)
+            .map(drop)
     };
     open(&sound).unwrap();
     for length in (1..sound.len()).step_by(97) {

@@ -2,21 +2,21 @@
 
 use std::ops::RangeInclusive;
 
-use super::Architecture;
 use crate::Error;
+use crate::architecture::Architecture;
 use crate::files::checkpoint::Gguf;
 
 /// The keys of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys<'a> {
     pub(super) gguf: &'a Gguf,
-    pub(super) architecture: Architecture,
+    pub(super) architecture: &'static Architecture,
 }
 
 impl Keys<'_> {
     /// `block_count` as `llama.block_count`.
     pub(super) fn name(self, key: &str) -> String {
-        format!("{}.{key}", self.architecture.name())
+        format!("{}.{key}", self.architecture.name.gguf)
     }
 
     /// A size that has to be there.

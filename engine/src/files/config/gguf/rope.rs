@@ -8,7 +8,7 @@ mod tests;
 
 use super::super::rope::Yarn;
 use super::super::{CONTEXTS, RopeConfig};
-use super::Keys;
+use super::{Keys, ROPE_FACTORS};
 use crate::Error;
 use crate::files::checkpoint::Gguf;
 
@@ -142,7 +142,7 @@ fn yarn(keys: Keys<'_>, factor: f64, context: usize) -> Result<Yarn, Error> {
 
 /// Divisors that a file spells out.
 fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f64>>, Error> {
-    let Some(tensor) = gguf.find_tensor("rope_freqs.weight") else {
+    let Some(tensor) = gguf.find_tensor(ROPE_FACTORS) else {
         return Ok(None);
     };
     if tensor.shape != [head_dim / 2] {

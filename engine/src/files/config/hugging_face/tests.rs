@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{HfConfig, RawConfig};
+use super::{HfConfig, LayerTensor, RawConfig};
 
 fn sound() -> Value {
     json!({
@@ -31,8 +31,8 @@ fn what_is_not_said_has_the_librarys_defaults() {
     let HfConfig {
         model,
         tied,
+        architecture,
         biases,
-        head_norms,
         quantization,
         ends,
     } = check(&json!({})).unwrap();
@@ -42,6 +42,7 @@ fn what_is_not_said_has_the_librarys_defaults() {
         (4, 16, 128)
     );
     assert_eq!((model.rope.theta, model.rms_norm_epsilon), (10_000.0, 1e-6));
+    let head_norms = architecture.has(LayerTensor::QNorm);
     assert_eq!((tied, biases.len(), head_norms), (false, 0, false));
     assert_eq!(ends, [2, 3]);
 }

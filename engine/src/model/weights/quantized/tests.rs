@@ -6,6 +6,7 @@ use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::architecture::{LayerTensor, ModelTensor};
 use crate::compute::kernel;
 use crate::files::checkpoint::written::quantized::{Method, Quantized, Written, pair, write};
 use crate::machine::threads::Pool;
@@ -14,6 +15,7 @@ use crate::model::source::ModelSource;
 use crate::model::weights::{HfModel, Quantize, Rounding, TensorSource};
 
 const Q_PROJ: &str = "model.layers.0.self_attn.q_proj";
+const FIRST_Q: ModelTensor = ModelTensor::Layer(0, LayerTensor::QProj);
 const METHODS: [Method; 5] = [
     Method::Gptq,
     Method::GptqV2,
@@ -82,7 +84,7 @@ fn logits(folder: &Path, quantize: &str) -> Vec<f32> {
 
 /// The format and the rows of a projection of a folder, dequantised, their columns as they are stored.
 fn rows(folder: &HfModel, want: Want<'static>) -> (Format, Vec<Vec<f32>>) {
-    let source = folder.matrix("blk.0.attn_q", [128, 128], want).unwrap();
+    let source = folder.matrix(FIRST_Q, [128, 128], want).unwrap();
     let row = |row| match &source.rows {
         RowSource::Floats(write) => {
             let mut floats = vec![0.0; 128];
@@ -175,7 +177,7 @@ fn refusal(how: Quantized, change: impl Fn(&mut Vec<Written>)) -> String {
     let folder = write(&config(Some(how)), &quantized);
     let opened = HfModel::open(folder.path());
     let planned = opened.and_then(|model| {
-        let source = model.matrix("blk.0.attn_q", [128, 128], Want::Stored(int4("g32")))?;
+        let source = model.matrix(FIRST_Q, [128, 128], Want::Stored(int4("g32")))?;
         let RowSource::Blocks(write) = source.rows else {
             panic!("floats");
         };
