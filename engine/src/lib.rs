@@ -33,6 +33,7 @@ pub use answer::request::{
 pub use compute::int4::{Group, Int4};
 pub use engine::Engine;
 pub use error::Error;
+pub use files::config::check_config;
 pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
 pub use machine::cgroup;
 pub use measure::{bench, comparison, perplexity};
@@ -41,6 +42,10 @@ pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
 pub use sampling::Sampling;
 pub use text::conversation::{Conversation, Message, Role, ToolCall, Turn};
+
+#[cfg(test)]
+#[path = "../tests/support/default_model.rs"]
+mod support;
 
 /// Whether the tests run on an emulated CPU, where those that repeat themselves do so less often.
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! The default model, fetched where it is not in the cache: exact greedy answers, and text that streams whole.
+//! The default model: exact greedy answers, and text that streams whole.
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
     Completion, Engine, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role, Sampling,
-    hub,
 };
+
+#[path = "support/default_model.rs"]
+mod support;
 
 /// Whether this runs on an emulated CPU, where a token takes a second.
 fn emulated() -> bool {
@@ -12,7 +14,7 @@ fn emulated() -> bool {
 }
 
 fn engine() -> Engine {
-    let model = hub::default_model(&()).expect("the default model is to be had");
+    let model = support::default_model();
     Engine::load(&LoadOptions {
         model,
         threads: Some(2),

@@ -2,7 +2,10 @@
 //! `make perplexity` does the same with a long text and prints the figures.
 
 use nibble_engine::perplexity::{Activations, Options, run};
-use nibble_engine::{Rounding, bench, hub};
+use nibble_engine::{Rounding, bench};
+
+#[path = "support/default_model.rs"]
+mod support;
 
 /// Prose that does not change.
 const TEXT: &str = include_str!("../../LICENSE");
@@ -13,7 +16,7 @@ fn options(windows: usize) -> Options {
     let model = if emulated() {
         tiny.into()
     } else {
-        hub::default_model(&()).expect("the default model is to be had")
+        support::default_model()
     };
     Options {
         model,

@@ -8,6 +8,7 @@ mod window;
 
 use std::ops::RangeInclusive;
 
+pub use self::hugging_face::check_config;
 #[cfg(test)]
 pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};

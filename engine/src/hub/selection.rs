@@ -7,7 +7,7 @@ use super::client::{Client, Listing, Sibling};
 use super::receive::Artefact;
 use super::reference::HubModel;
 use super::unit::{Entry, Manifest};
-use crate::files::config::hugging_face::RawConfig;
+use crate::check_config;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -90,10 +90,7 @@ impl Entry {
 /// The files of a folder, the small ones first. Its configuration is checked, before gigabytes come for nothing.
 fn folder(model: &HubModel, listing: &Listing, client: &Client) -> Result<Vec<String>, String> {
     let text = |file: &str| client.text(model, &listing.sha, file);
-    let config: RawConfig = json(CONFIG, &text(CONFIG)?)?;
-    config
-        .check()
-        .map_err(|why| format!("its `{CONFIG}` cannot be used: {why}"))?;
+    check_config(&text(CONFIG)?).map_err(|why| format!("its {why}"))?;
     if !listing.has(TOKENIZER) {
         return Err(format!("it has no `{TOKENIZER}`, which is needed"));
     }

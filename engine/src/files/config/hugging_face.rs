@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::quantization::{Quantization, RawQuantization};
 use super::window::{RawWindow, Window};
 use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
+use crate::Error;
 use crate::architecture::{Architecture, Dialect, LayerTensor, Windows};
 
 /// A folder's model and how its tensors are named.
@@ -80,6 +81,20 @@ impl Ids {
             Self::Several(ids) => ids,
         }
     }
+}
+
+/// Whether a folder with this `config.json` can be loaded, as far as that file tells: its weights may still be to come.
+///
+/// # Errors
+/// [`Error::Model`] with the key that is wrong or not supported.
+pub fn check_config(json: &[u8]) -> Result<(), Error> {
+    let unusable = |reason| Error::Model {
+        path: "config.json".into(),
+        reason,
+    };
+    let config: RawConfig =
+        serde_json::from_slice(json).map_err(|error| unusable(error.to_string()))?;
+    config.check().map(drop).map_err(unusable)
 }
 
 impl RawConfig {

@@ -6,13 +6,12 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::stand_in::{COMMIT, Mishap, Seen, StandIn, hex};
 use super::{client, model};
 use crate::Error;
-use crate::files::checkpoint::written::config;
 use crate::hub::Progress;
 use crate::hub::fetching::fetch;
 use crate::hub::kept::{kept, removal};
@@ -21,9 +20,22 @@ use crate::hub::unit::Unit;
 
 const WEIGHTS: &[u8] = b"weights and more weights";
 
+/// Of a model that would be read.
+fn config() -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "vocab_size": 96,
+        "max_position_embeddings": 128,
+    })
+}
+
 /// The small files of a folder, and something in the place of weights.
 fn hub() -> StandIn {
-    let config = config(96).to_string();
+    let config = config().to_string();
     StandIn::new(&[
         ("config.json", config.as_bytes()),
         ("tokenizer.json", b"{}"),
@@ -173,10 +185,10 @@ fn each_status_has_its_own_words() {
 
 #[test]
 fn what_would_not_run_is_refused_before_its_weights_come() {
-    let mut other = config(96);
+    let mut other = config();
     other["architectures"] = json!(["MixtralForCausalLM"]);
     let other = other.to_string();
-    let fine = config(96).to_string();
+    let fine = config().to_string();
     let fine = ("config.json", fine.as_bytes());
     let tokenizer = ("tokenizer.json", &b"{}"[..]);
     let index = (
@@ -234,7 +246,7 @@ fn a_listing_that_makes_no_sense_is_refused() {
 #[test]
 fn shards_are_those_that_the_index_names() {
     let cache = cache();
-    let fine = config(96).to_string();
+    let fine = config().to_string();
     let index = br#"{"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"#;
     let hub = StandIn::new(&[
         ("config.json", fine.as_bytes()),

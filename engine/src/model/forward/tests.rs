@@ -299,7 +299,7 @@ fn assert_close(path: &Path, reference: &str, bound: f32) {
 #[test]
 fn logits_of_the_default_model_are_those_of_the_reference() {
     // All that separates them is the rounding of activations to int8: 0.017 was measured.
-    let path = crate::hub::default_model(&()).unwrap();
+    let path = crate::support::default_model();
     assert_close(
         &path,
         include_str!("../../../tests/fixtures/default_logits.json"),

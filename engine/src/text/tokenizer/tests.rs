@@ -63,7 +63,7 @@ fn the_tiny_vocabulary_gives_the_ids_that_llama_cpp_gives() {
 
 #[test]
 fn the_default_model_gives_the_ids_that_llama_cpp_gives() {
-    let gguf = Gguf::open(&crate::hub::default_model(&()).unwrap()).unwrap();
+    let gguf = Gguf::open(&crate::support::default_model()).unwrap();
     let tokenizer = Tokenizer::from_gguf(&gguf).unwrap().unwrap();
     assert_golden(
         &tokenizer,

@@ -116,7 +116,7 @@ fn the_default_model_as_a_folder_gives_its_prompts_and_nearly_its_logits() {
         let template = source.template(&tokenizer).unwrap();
         tokenizer.encode_prompt(&template.render(&conversation, &tokenizer).unwrap())
     };
-    let file = crate::hub::default_model(&()).unwrap();
+    let file = crate::support::default_model();
     assert_eq!(prompt(&folder), prompt(&file));
     // Its weights went through floats, from which rounding finds the blocks again.
     let tokens: Vec<u32> = (0..70)
