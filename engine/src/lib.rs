@@ -23,7 +23,6 @@ mod text;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod hub;
 
 pub use answer::metrics;
 pub use answer::request::{

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nibble_engine::{PackedCache, Quantize, Sampling, hub};
+use nibble_engine::{PackedCache, Quantize, Sampling};
+use nibble_server::hub;
 
 mod models;
 mod rounding;

@@ -11,6 +11,7 @@ mod events;
 pub mod generator;
 #[cfg(test)]
 mod held;
+pub mod hub;
 mod metered;
 mod openai;
 mod pages;

@@ -5,7 +5,7 @@
     reason = "what keeps a test from asking fails it, in its shared parts too"
 )]
 
-#[path = "../../engine/src/hub/tests/stand_in.rs"]
+#[path = "../src/hub/tests/stand_in.rs"]
 mod stand_in;
 
 use std::fs;

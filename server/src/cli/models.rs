@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nibble_engine::hub::{DEFAULT_NAME, KNOWN_MODELS};
+use nibble_server::hub::{DEFAULT_NAME, KNOWN_MODELS};
 
 #[derive(Debug, Args)]
 #[command(after_help = short_names())]

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nibble_engine::hub::{self, Progress};
 use nibble_engine::{Engine, Error, LoadOptions};
+use nibble_server::hub::{self, Progress};
 
 use super::packing::PackingBar;
 use super::text;

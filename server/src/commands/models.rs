@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use nibble_engine::CachedWeights;
-use nibble_engine::hub::{self, KNOWN_MODELS, Kept, KeptModel, KnownModel, Removal};
+use nibble_server::hub::{self, KNOWN_MODELS, Kept, KeptModel, KnownModel, Removal};
 use serde_json::{Value, json};
 
 use super::loading::Bar;

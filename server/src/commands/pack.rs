@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use nibble_engine::{LoadOptions, PackedCache, hub};
+use nibble_engine::{LoadOptions, PackedCache};
+use nibble_server::hub;
 
 use super::packing::PackingBar;
 use super::{loading, text};

@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use super::stand_in::{COMMIT, Mishap, Seen, StandIn, hex};
 use super::{client, model};
-use crate::Error;
 use crate::hub::Progress;
 use crate::hub::fetching::fetch;
 use crate::hub::kept::{kept, removal};
 use crate::hub::reference::HubModel;
 use crate::hub::unit::Unit;
+use nibble_engine::Error;
 
 const WEIGHTS: &[u8] = b"weights and more weights";
 

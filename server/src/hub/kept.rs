@@ -7,8 +7,7 @@ use super::names::DEFAULT_NAME;
 use super::reference::Reference;
 use super::unit::{Unit, part, size, size_of_folder, units};
 use super::{DEFAULT_FILE, DEFAULT_MODEL, Progress, failed, packed_folder, take_turn};
-use crate::Error;
-use crate::{CachedWeights, cached_weights};
+use nibble_engine::{CachedWeights, Error, cached_weights};
 
 /// A model in the cache folder.
 #[derive(Clone, Debug)]

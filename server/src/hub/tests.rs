@@ -18,7 +18,7 @@ use super::pip::Pip;
 use super::receive::Artefact;
 use super::reference::HubModel;
 use super::{Progress, Source, Staging, fetched};
-use crate::Error;
+use nibble_engine::Error;
 
 const CONTENT: &[u8] = b"GGUF and some numbers";
 

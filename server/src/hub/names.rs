@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_documentation_has_this_table() {
-        let written = include_str!("../../MODELS.md");
+        let written = include_str!("../../../engine/MODELS.md");
         assert!(
             written.contains(&table()),
             "MODELS.md must have:\n{}",

@@ -8,7 +8,7 @@ use super::reference::HubModel;
 use super::selection::plan;
 use super::unit::{Entry, Manifest, Unit, part, size};
 use super::{Progress, failed, take_turn};
-use crate::Error;
+use nibble_engine::Error;
 
 /// The model's path. One that is there is taken as it is, unless `newest` is wanted: then the hub is asked, and what has
 /// changed is fetched.

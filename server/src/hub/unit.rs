@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed;
 use super::reference::HubModel;
-use crate::Error;
+use nibble_engine::Error;
 
 /// Inside the cache folder.
 pub(super) const FOLDER: &str = "hub";

@@ -35,7 +35,7 @@ use self::pip::Pip;
 use self::receive::Artefact;
 use self::reference::Reference;
 use self::unit::{Unit, part};
-use crate::Error;
+use nibble_engine::Error;
 
 const STAGING_PREFIX: &str = "fetching-";
 

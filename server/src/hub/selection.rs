@@ -7,7 +7,7 @@ use super::client::{Client, Listing, Sibling};
 use super::receive::Artefact;
 use super::reference::HubModel;
 use super::unit::{Entry, Manifest};
-use crate::check_config;
+use nibble_engine::check_config;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";

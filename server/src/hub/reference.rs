@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use super::names::{self, DEFAULT_NAME, KnownModel};
-use crate::Error;
+use nibble_engine::Error;
 
 const MAIN: &str = "main";
 /// What the hub allows.

@@ -120,7 +120,7 @@ fn a_damaged_beginning_is_fetched_again() {
 fn a_disk_that_is_too_full_shows_before_anything_comes() {
     let (hub, cache) = (hub(), cache());
     let listing = json!({ "siblings": [
-        { "rfilename": "config.json", "size": config(96).to_string().len() },
+        { "rfilename": "config.json", "size": config().to_string().len() },
         { "rfilename": "tokenizer.json", "size": 2 },
         { "rfilename": "model.safetensors", "size": 1_u64 << 60 },
     ]});
