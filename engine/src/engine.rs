@@ -76,14 +76,17 @@ impl Engine {
         request.check()?;
         let calls = self.call_reader(&request.prompt)?;
         let prompt = self.prompt_tokens(&request.prompt)?;
-        let (used, context) = (prompt.len(), self.info.context);
+        let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
         if used == 0 {
-            return Err(Error::Request("the prompt is empty".into()));
+            return Err(Error::request(field, "the prompt is empty"));
         }
         if used >= context {
-            return Err(Error::Request(format!(
-                "the prompt has {used} tokens, and the context of {context} must leave room for an answer"
-            )));
+            return Err(Error::request(
+                field,
+                format!(
+                    "the prompt has {used} tokens, and the context of {context} must leave room for an answer"
+                ),
+            ));
         }
         let (sender, answer) = Answer::channel();
         let job = Job {

@@ -26,8 +26,13 @@ pub enum Error {
         reason: String,
     },
     /// A request asks for what the model or this engine cannot do; nothing was generated.
-    #[error("{0}")]
-    Request(String),
+    #[error("{reason}")]
+    Request {
+        /// The part of the request that is to be changed, such as "temperature" or "messages".
+        field: &'static str,
+        /// The field, its range and the value.
+        reason: String,
+    },
     /// The queue is full: try again later.
     #[error("the queue is full: {waiting} of {limit} requests are waiting")]
     Busy {
@@ -54,12 +59,34 @@ pub enum Error {
         /// Bytes that are left, by the system or by the control group.
         available: u64,
     },
+    /// The system gives no memory.
+    #[error("no memory for {bytes} bytes of weights: {reason}")]
+    NoMemory {
+        /// Bytes that were asked for.
+        bytes: usize,
+        /// The system's reason.
+        reason: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    NoThread(io::Error),
     /// No model could be fetched from any source.
     #[error("{0}")]
     Fetch(String),
-    /// The engine's thread has ended.
+    /// The engine takes no more requests, as its program ends: ask again when it was started anew.
+    #[error("the engine is ending")]
+    Ending,
+    /// The engine's thread has died.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+impl Error {
+    /// A request of which `field` cannot be served.
+    pub(crate) fn request(field: &'static str, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::Request { field, reason }
+    }
 }
 
 /// For people; what is less than one is shown in bytes.

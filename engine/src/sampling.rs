@@ -38,21 +38,21 @@ impl Sampling {
     /// # Errors
     /// [`Error::Request`] that names the field, its range and the value.
     pub fn check(&self) -> Result<(), Error> {
-        let within = |name: &str, value: f32, low: f32, high: f32| {
+        let within = |name, value: f32, low: f32, high: f32| {
             if (low..=high).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::Request(format!(
-                    "`{name}` must be from {low} to {high}, found {value}"
-                )))
+                let reason = format!("`{name}` must be from {low} to {high}, found {value}");
+                Err(Error::request(name, reason))
             }
         };
         within("temperature", self.temperature, 0.0, 2.0)?;
         within("top_p", self.top_p, f32::MIN_POSITIVE, 1.0).map_err(|_| {
-            Error::Request(format!(
-                "`top_p` must be above 0 and at most 1, found {}",
-                self.top_p
-            ))
+            let found = self.top_p;
+            Error::request(
+                "top_p",
+                format!("`top_p` must be above 0 and at most 1, found {found}"),
+            )
         })?;
         within("min_p", self.min_p, 0.0, 1.0)
     }

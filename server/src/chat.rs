@@ -254,9 +254,13 @@ fn ended(completion: Completion, cut_off: bool) -> End {
 fn refusal(error: &Error) -> Complaint {
     let reason = reason(error);
     match error {
-        Error::Request(_) => Complaint {
+        Error::Request { field, .. } => Complaint {
             reason,
-            kind: ComplaintKind::Field("message"),
+            // The page's form has no other field that the engine knows than settings of the same names.
+            kind: ComplaintKind::Field(match *field {
+                "messages" => "message",
+                other => other,
+            }),
         },
         Error::Busy { .. } => unavailable(format!("{reason}; try again in a moment")),
         _ => unavailable(reason),
@@ -266,7 +270,9 @@ fn refusal(error: &Error) -> Complaint {
 /// What a person may read: errors of the machine stay in the log.
 fn reason(error: &Error) -> String {
     match error {
-        Error::Request(_) | Error::Busy { .. } | Error::Stopped => error.to_string(),
+        Error::Request { .. } | Error::Busy { .. } | Error::Ending | Error::Stopped => {
+            error.to_string()
+        }
         _ => {
             tracing::error!(%error, "an answer failed");
             "the engine could not go on".to_owned()

@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Error;
 use serde::Serialize;
 
-/// A full queue empties by about an answer in this time, on the machines this program is for.
+/// A full queue empties by about an answer in this time, on the machines this program is for, and a supervisor has
+/// started another server.
 const RETRY_AFTER_S: &str = "5";
 
 /// A refusal or failure, as the client will see it.
@@ -136,7 +137,7 @@ impl ApiError {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Request(message) => Self::invalid(message),
+            Error::Request { field, reason } => Self::invalid_field(field, reason),
             Error::Busy { .. } => {
                 let mut busy = Self::new(
                     StatusCode::TOO_MANY_REQUESTS,
@@ -145,6 +146,9 @@ impl From<Error> for ApiError {
                 );
                 busy.body.code = Some("queue_full");
                 busy
+            }
+            Error::Ending => {
+                Self::unavailable("the server is ending; ask again when it runs again")
             }
             Error::Stopped => {
                 Self::unavailable("the model has stopped; restart the server").because(error)
@@ -168,7 +172,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let envelope = Envelope { error: &self.body };
         let mut response = (self.status, Json(envelope)).into_response();
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        let passes = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        if passes.contains(&self.status) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));

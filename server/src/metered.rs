@@ -46,14 +46,14 @@ impl Metered {
     /// As [`Generator::submit`]; once the program ends, every request is refused.
     pub(crate) fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
         let answer = if self.open.is_ending() {
-            Err(Error::Stopped)
+            Err(Error::Ending)
         } else {
             self.generator.submit(request)
         };
         let answer = answer.inspect_err(|error| {
             self.telemetry.ended(match error {
                 Error::Busy { .. } => Outcome::Busy,
-                Error::Request(_) => Outcome::Invalid,
+                Error::Request { .. } => Outcome::Invalid,
                 _ => Outcome::Failed,
             });
         })?;

@@ -58,7 +58,7 @@ impl Generator for Scripted {
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {
-        request.sampling.check()?;
+        request.check()?;
         let (sender, answer) = Answer::channel();
         let (pieces, calls, pause) = (self.pieces.clone(), self.calls.clone(), self.pause);
         thread::spawn(move || {

@@ -23,6 +23,16 @@ pub enum Prompt {
     Raw(String),
 }
 
+impl Prompt {
+    /// What [`Error::Request`] calls it.
+    pub(crate) fn field(&self) -> &'static str {
+        match self {
+            Self::Chat(_) => "messages",
+            Self::Raw(_) => "prompt",
+        }
+    }
+}
+
 /// One question to the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -49,24 +59,27 @@ impl Request {
     pub fn check(&self) -> Result<(), Error> {
         self.sampling.check()?;
         if self.max_tokens == 0 {
-            return Err(Error::Request(
-                "`max_tokens` must be at least 1, found 0".into(),
+            return Err(Error::request(
+                "max_tokens",
+                "`max_tokens` must be at least 1, found 0",
             ));
         }
         if self.stop.len() > MAX_STOPS {
             let found = self.stop.len();
-            return Err(Error::Request(format!(
-                "`stop` holds at most {MAX_STOPS} texts, found {found}"
-            )));
+            return Err(Error::request(
+                "stop",
+                format!("`stop` must have at most {MAX_STOPS} texts, found {found}"),
+            ));
         }
         if self.stop.iter().any(String::is_empty) {
-            return Err(Error::Request("a `stop` text must not be empty".into()));
+            return Err(Error::request("stop", "a `stop` text must not be empty"));
         }
         if !(self.usd_per_hour.is_finite() && self.usd_per_hour >= 0.0) {
             let found = self.usd_per_hour;
-            return Err(Error::Request(format!(
-                "`usd_per_hour` must be a price of at least 0, found {found}"
-            )));
+            return Err(Error::request(
+                "usd_per_hour",
+                format!("`usd_per_hour` must be a price of at least 0, found {found}"),
+            ));
         }
         Ok(())
     }

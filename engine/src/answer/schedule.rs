@@ -6,7 +6,6 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
 use crate::answer::generate::{self, Job, Resident};
-use crate::machine::threads::no_thread;
 use crate::model::forward::Model;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Event};
@@ -41,7 +40,7 @@ impl Scheduler {
             thread::Builder::new()
                 .name("nibble-model".into())
                 .spawn(own)
-                .map_err(no_thread)?
+                .map_err(Error::NoThread)?
         };
         Ok(Self {
             queue: Some(queue),

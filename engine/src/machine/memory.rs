@@ -30,7 +30,7 @@ pub(crate) struct HugePages(
 
 impl HugePages {
     /// # Errors
-    /// [`Error::Option`] when there is not enough.
+    /// [`Error::NoMemory`] when there is not enough.
     pub(crate) fn new(bytes: usize) -> Result<Self, Error> {
         #[cfg(not(any(miri, plain_memory)))]
         let memory = MmapMut::map_anon(bytes.max(1)).inspect(|memory| {
@@ -40,9 +40,9 @@ impl HugePages {
         });
         #[cfg(any(miri, plain_memory))]
         let memory = io::Result::Ok(plain::CacheLines::new(bytes));
-        memory.map(Self).map_err(|source| {
-            Error::Option(format!("no memory for {bytes} bytes of weights: {source}"))
-        })
+        memory
+            .map(Self)
+            .map_err(|reason| Error::NoMemory { bytes, reason })
     }
 }
 

@@ -122,7 +122,12 @@ pub(crate) fn available() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The threads that were asked for.
+/// The threads that were asked for. Where they are pinned, each has a CPU of its own; the caller's own thread goes to its
+/// CPU by [`Pool::settle`].
+///
+/// # Errors
+/// [`Error::Option`] for too few or too many, and where there are fewer CPUs or the system does not pin threads;
+/// [`Error::NoThread`].
 pub(crate) fn pool(threads: Option<usize>, pin: bool) -> Result<Pool, Error> {
     let threads = threads.unwrap_or_else(available);
     if !(1..=MAX_THREADS).contains(&threads) {
@@ -130,38 +135,32 @@ pub(crate) fn pool(threads: Option<usize>, pin: bool) -> Result<Pool, Error> {
             "`threads` must be from 1 to {MAX_THREADS}, found {threads}"
         )));
     }
-    if pin {
-        Pool::pinned(threads)
-            .map_err(|source| Error::Option(format!("cannot pin threads: {source}")))
-    } else {
-        Pool::new(threads).map_err(no_thread)
-    }
+    let cpus = match pin {
+        true => Some(cpus_for(threads)),
+        false => None,
+    };
+    let cpus = cpus
+        .transpose()
+        .map_err(|reason| Error::Option(format!("cannot pin threads: {reason}")))?;
+    Pool::with_cpus(threads, cpus.as_deref()).map_err(Error::NoThread)
 }
 
-pub(crate) fn no_thread(source: std::io::Error) -> Error {
-    Error::Option(format!("cannot start a thread: {source}"))
+/// A CPU for each of so many threads.
+fn cpus_for(threads: usize) -> io::Result<Vec<usize>> {
+    let cpus = affinity::cpus()?;
+    if cpus.len() < threads {
+        let found = cpus.len();
+        return Err(io::Error::other(format!(
+            "there are {found} CPUs for {threads} threads"
+        )));
+    }
+    Ok(cpus)
 }
 
 impl Pool {
     /// A pool of `threads` threads, the caller's being one of them.
     pub(crate) fn new(threads: usize) -> io::Result<Self> {
         Self::with_cpus(threads, None)
-    }
-
-    /// A pool of which every thread has a CPU of its own; the caller's own thread goes to its CPU by
-    /// [`Pool::settle`].
-    ///
-    /// # Errors
-    /// When there are fewer CPUs than threads, or the system does not pin threads.
-    pub(crate) fn pinned(threads: usize) -> io::Result<Self> {
-        let cpus = affinity::cpus()?;
-        if cpus.len() < threads {
-            let found = cpus.len();
-            return Err(io::Error::other(format!(
-                "there are {found} CPUs for {threads} threads"
-            )));
-        }
-        Self::with_cpus(threads, Some(&cpus))
     }
 
     fn with_cpus(threads: usize, cpus: Option<&[usize]>) -> io::Result<Self> {

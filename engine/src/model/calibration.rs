@@ -64,8 +64,7 @@ fn measure(
         quantize: Quantize::None,
         ..Rounding::default()
     });
-    let pool = Pool::new(threads);
-    let pool = pool.map_err(|reason| Error::Option(format!("cannot start a thread: {reason}")))?;
+    let pool = Pool::new(threads).map_err(Error::NoThread)?;
     let mut model = Model::load(source.tensors(), config, recipe, kernel, pool, None)?;
     model.observe();
     for window in tokens.chunks_mut(window) {

@@ -82,16 +82,16 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
     ) -> Result<RenderedPrompt, Error> {
         if conversation.turns.is_empty() {
-            return Err(Error::Request(
-                "`messages` must hold at least one message, found none".into(),
+            return Err(refused(
+                "`messages` must hold at least one message, found none",
             ));
         }
         let template = self.template.as_ref();
-        let template = template.map_err(|why| Error::Request(why.clone()))?;
+        let template = template.map_err(|why| refused(why.clone()))?;
         let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
         let mark = guarded.mark;
         let text = template.render(self.values(guarded)).map_err(|why| {
-            Error::Request(format!(
+            refused(format!(
                 "the model's chat template refuses the conversation: {why}"
             ))
         })?;
@@ -114,4 +114,9 @@ impl ChatTemplate {
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
         Serde(values).into()
     }
+}
+
+/// An error about the conversation.
+fn refused(reason: impl Into<String>) -> Error {
+    Error::request("messages", reason)
 }

@@ -62,7 +62,7 @@ async fn when_the_program_ends_open_answers_are_waited_for_and_cut_off_and_new_o
     let answer = model.submit(request()).unwrap();
     let (_, sender) = held.take().unwrap();
     model.refuse_from_now_on();
-    assert!(matches!(model.submit(request()), Err(Error::Stopped)));
+    assert!(matches!(model.submit(request()), Err(Error::Ending)));
     let waiter = tokio::spawn({
         let model = model.clone();
         async move { model.all_ended().await }

@@ -1,4 +1,5 @@
-//! What a client may ask of `POST /v1/chat/completions`, read into a checked engine request.
+//! What a client may ask of `POST /v1/chat/completions`, read into an engine request; the engine checks the ranges of what
+//! both know.
 //!
 //! Without a field of its own a request takes the sampling that the model's authors advise, and may fill the
 //! context. `max_completion_tokens` outranks `max_tokens`. `model` may be absent; a name other than that of the
@@ -124,24 +125,13 @@ fn read(body: &[u8]) -> Result<Wire, ApiError> {
 
 impl Wire {
     fn sampling(&self, advised: Sampling) -> Result<Sampling, ApiError> {
-        let alone = |name, sampling: Sampling| {
-            sampling
-                .check()
-                .map_err(|error| ApiError::invalid_field(name, error.to_string()))
+        let mut sampling = Sampling {
+            temperature: self.temperature.unwrap_or(advised.temperature),
+            top_p: self.top_p.unwrap_or(advised.top_p),
+            min_p: self.min_p.unwrap_or(advised.min_p),
+            seed: self.seed.map(i64::cast_unsigned).or(advised.seed),
+            ..advised
         };
-        let mut sampling = advised;
-        if let Some(temperature) = self.temperature {
-            sampling.temperature = temperature;
-            alone("temperature", sampling)?;
-        }
-        if let Some(top_p) = self.top_p {
-            sampling.top_p = top_p;
-            alone("top_p", sampling)?;
-        }
-        if let Some(min_p) = self.min_p {
-            sampling.min_p = min_p;
-            alone("min_p", sampling)?;
-        }
         if let Some(top_k) = self.top_k {
             sampling.top_k = match top_k {
                 // vLLM's clients write -1 for "all".
@@ -154,7 +144,6 @@ impl Wire {
                 })?,
             };
         }
-        sampling.seed = self.seed.map(i64::cast_unsigned).or(advised.seed);
         Ok(sampling)
     }
 
@@ -187,12 +176,6 @@ fn stops(stop: Option<Stop>) -> Result<Vec<String>, ApiError> {
         return Err(ApiError::invalid_field(
             "stop",
             format!("`stop` must have at most {MAX_STOPS} texts, found {found}"),
-        ));
-    }
-    if stops.iter().any(String::is_empty) {
-        return Err(ApiError::invalid_field(
-            "stop",
-            "`stop` must not have an empty text",
         ));
     }
     Ok(stops)

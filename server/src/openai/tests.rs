@@ -19,18 +19,22 @@ use crate::scripted::Scripted;
 use crate::state::{AppState, Settings};
 
 /// Refuses every request.
-struct Full(ModelInfo);
+struct Refusing(ModelInfo, fn() -> Error);
 
-impl Generator for Full {
+impl Refusing {
+    fn with(error: fn() -> Error) -> Arc<Self> {
+        let info = Scripted::new(&[], Duration::ZERO).info().clone();
+        Arc::new(Self(info, error))
+    }
+}
+
+impl Generator for Refusing {
     fn info(&self) -> &ModelInfo {
         &self.0
     }
 
     fn submit(&self, _: nibble_engine::Request) -> Result<Answer, Error> {
-        Err(Error::Busy {
-            waiting: 64,
-            limit: 64,
-        })
+        Err((self.1)())
     }
 }
 
@@ -245,11 +249,35 @@ async fn another_model_is_not_found() {
 
 #[tokio::test]
 async fn a_full_queue_asks_to_come_back_later() {
-    let full = Full(Scripted::new(&[], Duration::ZERO).info().clone());
-    let response = send(Arc::new(full), ask(question(json!({})))).await;
+    let full = Refusing::with(|| Error::Busy {
+        waiting: 64,
+        limit: 64,
+    });
+    let response = send(full, ask(question(json!({})))).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     assert_snapshot!(pretty(response).await);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_ending_is_not_one_that_has_failed() {
+    let response = send(Refusing::with(|| Error::Ending), ask(question(json!({})))).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    let body = text(response).await;
+    assert!(body.contains("the server is ending"), "{body}");
+}
+
+#[tokio::test]
+async fn what_the_engine_refuses_is_said_of_its_field() {
+    let refusing = Refusing::with(|| Error::Request {
+        field: "messages",
+        reason: "too many".into(),
+    });
+    let response = send(refusing, ask(question(json!({})))).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(body["error"]["param"], "messages");
 }
 
 #[tokio::test]

@@ -396,6 +396,25 @@ async fn a_full_queue_keeps_the_message_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_the_engine_refuses_is_said_of_the_field_that_it_names() {
+    let refusals: [(fn() -> Result<Answer, Error>, _); 2] = [
+        (|| Err(refused("messages")), "message"),
+        (|| Err(refused("temperature")), "temperature"),
+    ];
+    for (error, field) in refusals {
+        let browser = Browser::new(Told::new(error));
+        let json = browser.post_json("/api/send", &message("", "hm")).await;
+        assert_eq!(json.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(json.json()["field"], field);
+    }
+}
+
+fn refused(field: &'static str) -> Error {
+    let reason = "too much of it".into();
+    Error::Request { field, reason }
+}
+
+#[tokio::test]
 async fn an_answer_that_fails_keeps_its_text_and_no_secret_gets_out() {
     let browser = Browser::new(Told::new(failing_midway));
     let page = browser.get(&ask(&browser).await).await.body;

@@ -52,7 +52,7 @@ fn sleeping_workers_wake_for_the_next_stage() {
 #[cfg(target_os = "linux")]
 fn pinned_threads_have_a_cpu_each() {
     let all = affinity::cpus().unwrap();
-    let mut pool = Pool::pinned(all.len().min(3)).unwrap();
+    let mut pool = pool(Some(all.len().min(3)), true).unwrap();
     let cpus = std::sync::Mutex::new(Vec::new());
     together(&mut pool, |thread| {
         if thread > 0 {
@@ -69,7 +69,9 @@ fn pinned_threads_have_a_cpu_each() {
         all,
         "the caller before it settles"
     );
-    let error = Pool::pinned(all.len() + 1).unwrap_err().to_string();
+    let error = super::pool(Some(all.len() + 1), true)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains(&format!("{} threads", all.len() + 1)),
         "{error}"

@@ -95,7 +95,7 @@ fn unused_character(texts: &[&str], source: &str) -> Result<char, Error> {
     let mut unused = nonchars
         .filter(|&mark| !source.contains(mark) && !texts.iter().any(|text| text.contains(mark)));
     unused.next().ok_or_else(|| {
-        Error::Request("the messages hold control tokens and every Unicode noncharacter".into())
+        super::refused("the messages hold control tokens and every Unicode noncharacter")
     })
 }
 

@@ -40,7 +40,7 @@ impl ChatTemplate {
         }
         let tools = self.tools.get_or_init(|| self.look_at_tools(tokenizer));
         if !tools.are_read {
-            return Err(Error::Request(format!(
+            return Err(refused(format!(
                 "the chat template of `{model}` does not read tools, so the model can neither be offered any nor be \
                  shown calls and results"
             )));
@@ -49,7 +49,7 @@ impl ChatTemplate {
             return Ok(None);
         }
         let known = tools.calls.ok_or_else(|| {
-            Error::Request(format!(
+            refused(format!(
                 "the chat template of `{model}` writes calls of tools in a form that is not known here, so they could \
                  not be told from text"
             ))
@@ -86,6 +86,11 @@ impl ChatTemplate {
             .all(|part| text.contains(part));
         Tools { are_read, calls }
     }
+}
+
+/// An error about tools, or about the turns that only tools make.
+fn refused(reason: String) -> Error {
+    Error::request("tools", reason)
 }
 
 /// A question, a call and its result, where a tool is offered.
