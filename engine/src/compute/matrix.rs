@@ -6,5 +6,7 @@ mod packing;
 mod product;
 
 pub(crate) use self::gated::multiply_gated;
-pub(crate) use self::packing::{Format, PIECE, PackedMatrix, Packing, Plan, RowSource, RowWriter};
+pub(crate) use self::packing::{
+    Format, PIECE, PackedMatrices, PackedMatrix, Packing, Plan, RowSource, RowWriter,
+};
 pub(crate) use self::product::{Product, Sums, multiply};

@@ -38,7 +38,7 @@ use self::reading::Reader;
 use self::writing::Writer;
 use crate::Error;
 use crate::compute::kernel::{self, Kernel};
-use crate::compute::matrix::{PackedMatrix, Packing};
+use crate::compute::matrix::{PackedMatrices, Packing};
 use crate::machine::threads::Pool;
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
@@ -122,7 +122,7 @@ impl PackedFile {
     }
 
     /// The matrices that were planned, when the file has them; what is wrong with a file that is there is logged.
-    pub(crate) fn read(&self, packing: &Packing<'_>, pool: &mut Pool) -> Option<Vec<PackedMatrix>> {
+    pub(crate) fn read(&self, packing: &Packing<'_>, pool: &mut Pool) -> Option<PackedMatrices> {
         let opened = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             opened => opened.map_err(|error| error.to_string()),

@@ -23,9 +23,9 @@ pub(crate) use rounding::{Target, Want};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::architecture::{Architecture, LayerTensor, ModelTensor};
+use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::compute::column_order::ColumnOrder;
-use crate::compute::matrix::{Format, PackedMatrix, Packing, RowSource};
+use crate::compute::matrix::{Format, PackedMatrices, PackedMatrix, Packing, RowSource};
 use crate::files::config::ModelConfig;
 use crate::machine::threads::Pool;
 use crate::model::packed::PackedFile;
@@ -117,7 +117,7 @@ pub(crate) struct Weights {
     /// `[hidden]`.
     pub(crate) output_norm: Vec<f32>,
     /// `[vocabulary, hidden]`; where it is the embedding itself there is none.
-    output: Option<PackedMatrix>,
+    own_head: Option<PackedMatrix>,
 }
 
 /// Where the tensors of a model come from.
@@ -169,7 +169,6 @@ impl Weights {
         pool: &mut Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let apart = packing.plans().any(|plan| plan.name == "output");
         let output_norm = source.vector(ModelTensor::OutputNorm, config.hidden)?;
         let vectors = (0..config.layers).map(|layer| LayerVectors::read(source, config, layer));
         let vectors = vectors.collect::<Result<Vec<_>, Error>>()?;
@@ -183,46 +182,43 @@ impl Weights {
                 }
                 pack(packing, pool, packed)?
             }
-        }
-        .into_iter();
-        // The order is that of `plan`.
-        let mut next = || {
-            packed
-                .next()
-                .expect("one packed matrix for each that was planned")
         };
-        let embedding = next();
-        let output = apart.then(&mut next);
-        let layers = vectors.into_iter().map(|vectors| LayerWeights {
-            attn_norm: vectors.attn_norm,
-            q_proj: next(),
-            k_proj: next(),
-            v_proj: next(),
-            o_proj: next(),
-            biases: vectors.biases,
-            head_norms: vectors.head_norms,
-            ffn_norm: vectors.ffn_norm,
-            gate_proj: next(),
-            up_proj: next(),
-            down_proj: next(),
+        let mut take = |tensor| packed.remove(&packed_name(source, tensor));
+        let own_head = take(ModelTensor::Head);
+        let mut take = |tensor| take(tensor).expect("a matrix that was planned");
+        let layers = vectors.into_iter().enumerate().map(|(layer, vectors)| {
+            let mut matrix = |tensor| take(ModelTensor::Layer(layer, tensor));
+            LayerWeights {
+                attn_norm: vectors.attn_norm,
+                q_proj: matrix(LayerTensor::QProj),
+                k_proj: matrix(LayerTensor::KProj),
+                v_proj: matrix(LayerTensor::VProj),
+                o_proj: matrix(LayerTensor::OProj),
+                biases: vectors.biases,
+                head_norms: vectors.head_norms,
+                ffn_norm: vectors.ffn_norm,
+                gate_proj: matrix(LayerTensor::GateProj),
+                up_proj: matrix(LayerTensor::UpProj),
+                down_proj: matrix(LayerTensor::DownProj),
+            }
         });
         Ok(Self {
-            embedding,
             layers: layers.collect(),
+            embedding: take(ModelTensor::Embedding),
             output_norm,
-            output,
+            own_head,
         })
     }
 
     /// The matrix that turns the last hidden state into logits.
     pub(crate) fn head(&self) -> &PackedMatrix {
-        self.output.as_ref().unwrap_or(&self.embedding)
+        self.own_head.as_ref().unwrap_or(&self.embedding)
     }
 
     fn matrices(&self) -> impl Iterator<Item = &PackedMatrix> {
         let layers = self.layers.iter().flat_map(LayerWeights::matrices);
         std::iter::once(&self.embedding)
-            .chain(&self.output)
+            .chain(&self.own_head)
             .chain(layers)
     }
 
@@ -245,7 +241,7 @@ impl Weights {
 
     /// The matrices of which a decode step reads all: not a separate embedding, of which it takes one row.
     pub(crate) fn read_in_a_step(&self) -> impl Iterator<Item = &PackedMatrix> {
-        self.matrices().skip(usize::from(self.output.is_some()))
+        self.matrices().skip(usize::from(self.own_head.is_some()))
     }
 
     /// Packed bytes that a decode step reads.
@@ -261,12 +257,17 @@ impl Weights {
     }
 }
 
+/// What a matrix is called where it is packed, in memory and in files: GGUF's name without `.weight`.
+fn packed_name(source: &dyn TensorSource, tensor: ModelTensor) -> String {
+    source.architecture().tensor_name(Dialect::Gguf, tensor)
+}
+
 /// Packs everything, and keeps it in `file`.
 fn pack(
     packing: Packing<'_>,
     pool: &mut Pool,
     file: Option<&PackedFile>,
-) -> Result<Vec<PackedMatrix>, Error> {
+) -> Result<PackedMatrices, Error> {
     let writer = file.and_then(|file| file.keep(&packing));
     let matrices = packing.pack(pool)?;
     if let Some(writer) = writer {

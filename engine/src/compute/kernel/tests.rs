@@ -93,7 +93,7 @@ fn pack_in_order(
         .place
         .order = order;
     let pool = &mut Pool::new(1).unwrap();
-    packing.pack(pool).unwrap().remove(0)
+    packing.pack(pool).unwrap().remove("").unwrap()
 }
 
 /// `x [m, cols]` times the matrix, `[m, rows]`.

@@ -3,6 +3,7 @@
 //! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed. All matrices of a model
 //! lie in one piece of memory.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,6 +88,9 @@ pub(crate) struct PackedMatrix {
     memory: Arc<HugePages>,
     bytes: Range<usize>,
 }
+
+/// Packed matrices by the names under which they were planned.
+pub(crate) type PackedMatrices = HashMap<String, PackedMatrix>;
 
 impl std::fmt::Debug for PackedMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -252,8 +256,7 @@ impl<'a> Packing<'a> {
         self.bytes
     }
 
-    /// Plans the next matrix of the result of [`Packing::pack`], its columns in order; there are a multiple of
-    /// [`BLOCK`] of them.
+    /// Plans a matrix of this name, its columns in order; there are a multiple of [`BLOCK`] of them.
     pub(crate) fn add(
         &mut self,
         name: &str,
@@ -292,7 +295,7 @@ impl<'a> Packing<'a> {
     ///
     /// # Errors
     /// [`Error::Option`] when there is no memory for the weights, and what a source of rows gives.
-    pub(crate) fn pack(self, pool: &mut Pool) -> Result<Vec<PackedMatrix>, Error> {
+    pub(crate) fn pack(self, pool: &mut Pool) -> Result<PackedMatrices, Error> {
         let mut memory = HugePages::new(self.bytes)?;
         let (kernel, layout) = (self.kernel, self.kernel.layout);
         let parts = Parts::new(&mut memory[..]);
@@ -322,7 +325,7 @@ impl<'a> Packing<'a> {
                 return Err(error);
             }
             (self.progress)(place.bytes.end as u64, self.bytes as u64);
-            packed.push(plan.place);
+            packed.push((plan.name, plan.place));
         }
         Ok(matrices(kernel, memory, packed.into_iter()))
     }
@@ -336,7 +339,7 @@ impl<'a> Packing<'a> {
         &self,
         pool: &mut Pool,
         fill: impl Fn(usize, usize, &mut [u8]) + Sync,
-    ) -> Result<Vec<PackedMatrix>, Error> {
+    ) -> Result<PackedMatrices, Error> {
         let mut memory = HugePages::new(self.bytes)?;
         let parts = Parts::new(&mut memory[..]);
         let of_plan = |(index, plan): (usize, &Plan<'_>)| {
@@ -352,7 +355,8 @@ impl<'a> Packing<'a> {
                 fill(*index, *piece, bytes);
             }
         });
-        let places = self.plans.iter().map(|plan| plan.place.clone());
+        let places = self.plans.iter();
+        let places = places.map(|plan| (plan.name.clone(), plan.place.clone()));
         Ok(matrices(self.kernel, memory, places))
     }
 }
@@ -360,10 +364,10 @@ impl<'a> Packing<'a> {
 fn matrices(
     kernel: &'static Kernel,
     memory: HugePages,
-    places: impl Iterator<Item = Place>,
-) -> Vec<PackedMatrix> {
+    places: impl Iterator<Item = (String, Place)>,
+) -> PackedMatrices {
     let memory = Arc::new(memory);
-    let matrices = places.map(|place| PackedMatrix {
+    let matrix = |place: Place| PackedMatrix {
         rows: place.shape[0],
         cols: place.shape[1],
         format: place.format,
@@ -371,8 +375,8 @@ fn matrices(
         kernel,
         memory: Arc::clone(&memory),
         bytes: place.bytes,
-    });
-    matrices.collect()
+    };
+    places.map(|(name, place)| (name, matrix(place))).collect()
 }
 
 /// Room for one row.

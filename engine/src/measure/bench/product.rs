@@ -60,7 +60,8 @@ impl Case {
         let matrix = packing
             .pack(&mut pool)
             .expect("memory for the matrix")
-            .remove(0);
+            .remove("")
+            .expect("it was planned");
         let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
         let mut x = Activations::default();
         let form = Form::for_all(&[&matrix]);

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, Metadata};
 
 use super::positioned::{read_at, write_at};
 use super::{PackedFile, note, outcome};
-use crate::compute::matrix::{PIECE, PackedMatrix, Packing, Plan};
+use crate::compute::matrix::{PIECE, PackedMatrices, Packing, Plan};
 use crate::machine::threads::Pool;
 
 /// The key of the source's fingerprint.
@@ -69,7 +69,7 @@ impl Reader {
         &self,
         packing: &Packing<'_>,
         pool: &mut Pool,
-    ) -> Result<Vec<PackedMatrix>, String> {
+    ) -> Result<PackedMatrices, String> {
         let failure = Mutex::new(None);
         let matrices = packing.fill(pool, |index, piece, bytes| {
             let StoredMatrix { offset, checksums } = &self.matrices[index];

@@ -17,7 +17,7 @@ use super::positioned::write_at;
 use super::reading::FINGERPRINT;
 use super::{PackedFile, note, outcome};
 use crate::Error;
-use crate::compute::matrix::{PIECE, PackedMatrix, Packing};
+use crate::compute::matrix::{PIECE, PackedMatrices, Packing};
 use crate::machine::threads::{Parts, Pool};
 
 /// Where the data of the file may start: a cache line, for whoever maps it.
@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
     /// [`Error::File`].
     pub(crate) fn finish(
         self,
-        matrices: &[PackedMatrix],
+        matrices: &PackedMatrices,
         pool: &mut Pool,
         progress: &dyn Fn(u64),
     ) -> Result<(), Error> {
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
     }
 
     /// [`Writer::finish`] for weights that are there without the file: a failure is logged.
-    pub(crate) fn keep(self, matrices: &[PackedMatrix], pool: &mut Pool) {
+    pub(crate) fn keep(self, matrices: &PackedMatrices, pool: &mut Pool) {
         let path = self.target.path.display();
         match self.finish(matrices, pool, &|_| {}) {
             Ok(()) => tracing::info!("packed weights are kept in `{path}`"),
@@ -103,14 +103,14 @@ impl<'a> Writer<'a> {
 
     fn write(
         self,
-        matrices: &[PackedMatrix],
+        matrices: &PackedMatrices,
         pool: &mut Pool,
         progress: &dyn Fn(u64),
     ) -> io::Result<()> {
         let mut offset = self.header;
         let mut checksums = Vec::with_capacity(matrices.len());
-        for matrix in matrices {
-            let bytes = matrix.packed_bytes();
+        for entry in &self.matrices {
+            let bytes = matrices[&entry.name].packed_bytes();
             checksums.push(write_checked(
                 self.file.as_file(),
                 bytes,

@@ -1,17 +1,17 @@
 //! Which matrices a model consists of, and what each is packed as.
 
 use super::importance::{Place, Recipe};
-use super::{MatrixSource, TensorSource, Want};
+use super::{MatrixSource, TensorSource, Want, packed_name};
 use crate::Error;
 use crate::architecture::LayerTensor::{
     self, DownProj, GateProj, KProj, OProj, QProj, UpProj, VProj,
 };
-use crate::architecture::{Dialect, ModelTensor};
+use crate::architecture::ModelTensor;
 use crate::compute::kernel::Kernel;
 use crate::compute::matrix::Packing;
 use crate::files::config::ModelConfig;
 
-/// The matrices of a model in the order of [`Weights`](super::Weights).
+/// The matrices of a model.
 pub(crate) fn plan<'a>(
     source: &'a dyn TensorSource,
     config: &ModelConfig,
@@ -101,7 +101,6 @@ fn plan_place<'a>(
     Ok(())
 }
 
-/// Under GGUF's name.
 fn add<'a>(
     packing: &mut Packing<'a>,
     source: &dyn TensorSource,
@@ -114,6 +113,6 @@ fn add<'a>(
         order,
         rows,
     } = matrix;
-    let name = source.architecture().tensor_name(Dialect::Gguf, tensor);
+    let name = packed_name(source, tensor);
     packing.add(&name, shape, format, rows).place.order = order;
 }
