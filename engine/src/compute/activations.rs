@@ -1,7 +1,6 @@
 //! Activations in int8, as the products take them.
 
 mod layout;
-mod observer;
 mod operand;
 mod panels;
 #[cfg(target_arch = "aarch64")]
@@ -14,7 +13,6 @@ use crate::compute::block::BLOCK;
 use crate::compute::kernel::Kernel;
 use crate::machine::threads::{Parts, Pool};
 pub(crate) use layout::{Form, Grouping};
-pub(crate) use observer::Observer;
 pub(crate) use operand::{Operand, RowValues, Stored};
 pub(crate) use panels::Panels;
 #[cfg(target_arch = "aarch64")]
@@ -47,8 +45,6 @@ pub(crate) struct Activations {
     floats: Vec<f32>,
     /// Rows in the order of the weights, where it is not their own: `[threads, ROWS, cols]`.
     gathered: Vec<f32>,
-    /// Looks at the values that are kept.
-    observer: Option<Observer>,
     /// A single row for each thread.
     copies: Vec<Activations>,
     /// Several rows as kernels take them that multiply two rows by two, `[rows / 4, blocks]`.
@@ -159,16 +155,6 @@ impl Activations {
         self.keeps_floats = true;
     }
 
-    /// Shows the values that are kept to an observer from the next [`Activations::fill`] on.
-    pub(crate) fn observe(&mut self, observer: Observer) {
-        self.observer = Some(observer);
-    }
-
-    /// Who looks at the values.
-    pub(crate) fn observer(&self) -> Option<&Observer> {
-        self.observer.as_ref()
-    }
-
     /// The values, `[rows, cols]`, when they are kept.
     pub(crate) fn floats(&self) -> Option<&[f32]> {
         let len = self.rows() * self.blocks * BLOCK;
@@ -207,8 +193,7 @@ impl Activations {
     }
 
     /// Gives the activations a shape and quantises every row, in parallel when there are many. `row_values` is asked
-    /// once for the `cols` values of each row. An observer is shown values as they come: where it looks, there is no
-    /// order.
+    /// once for the `cols` values of each row.
     pub(crate) fn fill<'x>(
         &mut self,
         pool: &mut Pool,
@@ -254,10 +239,6 @@ impl Activations {
             unsafe { kernel.quantize(&values[..chunk.len()], grouping, &writer) };
         });
         (self.floats, self.gathered) = (floats, gathered);
-        if let Some(observer) = &mut self.observer {
-            assert!(order.is_none(), "columns in order");
-            observer.add(&self.floats[..rows * cols], cols);
-        }
         if rounded {
             self.finish(pool, kernel);
         }

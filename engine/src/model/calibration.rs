@@ -10,7 +10,7 @@ use crate::compute::kernel::Kernel;
 use crate::machine::threads::Pool;
 use crate::model::forward::Model;
 use crate::model::source::ModelSource;
-use crate::model::weights::{Importance, Quantize, Recipe, Rounding};
+use crate::model::weights::{Importance, MeanSquares, Quantize, Recipe, Rounding};
 
 /// Tokens of a window, each read from an empty cache.
 const WINDOW: usize = 512;
@@ -46,13 +46,13 @@ pub(crate) fn importance<'a>(
     Ok(Some(Importance::new(identity, Box::new(measure))))
 }
 
-/// The mean squares of all columns in the order of a step.
+/// The mean squares of all columns at all sites.
 fn measure(
     text: &str,
     source: &ModelSource,
     kernel: &'static Kernel,
     threads: usize,
-) -> Result<Vec<Vec<f32>>, Error> {
+) -> Result<MeanSquares, Error> {
     let tokenizer = source.tokenizer()?;
     let mut tokens = tokenizer.encode_raw(text);
     if tokens.is_empty() {

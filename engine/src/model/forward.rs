@@ -5,22 +5,27 @@
 //! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
 //! once, the single row of a decode by every thread that multiplies it.
 
+mod matmuls;
 mod normed;
+mod observer;
 mod projections;
 
+use self::matmuls::Matmuls;
 use self::normed::Normed;
 use self::projections::{Projections, add_bias};
 use crate::Error;
-use crate::compute::activations::{Activations, Form, Observer, Operand, Stored};
+use crate::compute::activations::{Activations, Form, Operand, Stored};
 use crate::compute::attention::{Attention, Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
 use crate::compute::kv::{KvCache, Precision};
-use crate::compute::matrix::{self, Packing, Product, Sums};
+use crate::compute::matrix::{self, Packing, Product};
 use crate::files::config::ModelConfig;
 use crate::machine::threads::{Parts, Pool};
 use crate::model::packed::PackedFile;
 use crate::model::rope::Rope;
-use crate::model::weights::{self, LayerWeights, Recipe, TensorSource, Weights};
+use crate::model::weights::{
+    self, LayerSite, LayerWeights, MatmulSite, MeanSquares, Recipe, TensorSource, Weights,
+};
 
 /// Prompt tokens of one step: enough that a step is limited by multiplication, few enough that progress is seen.
 pub(crate) const PREFILL_CHUNK: usize = 128;
@@ -70,7 +75,7 @@ struct Buffers {
     /// `[sequences, vocabulary]`.
     logits: Vec<f32>,
     attention: Attention,
-    sums: Sums,
+    matmuls: Matmuls,
 }
 
 impl Buffers {
@@ -164,15 +169,13 @@ impl Model {
 
     /// Looks at the activations of every step from now on, which must be of [`Model::forward_each`].
     pub(crate) fn observe(&mut self) {
-        let observer = Observer::new(weights::places(self.config.layers));
         self.buffers.quantized.keep_floats();
-        self.buffers.quantized.observe(observer);
+        self.buffers.matmuls.observe();
     }
 
-    /// The mean squares of the columns of activations since [`Model::observe`], in the order of a step.
-    pub(crate) fn observed(&self) -> Vec<Vec<f32>> {
-        let observer = self.buffers.quantized.observer();
-        observer.map(Observer::means).unwrap_or_default()
+    /// The mean squares of the columns of activations since [`Model::observe`].
+    pub(crate) fn observed(&self) -> MeanSquares {
+        self.buffers.matmuls.observed()
     }
 
     /// Gives all activations of a row one scale from now on.
@@ -316,7 +319,8 @@ impl Model {
             out,
             add: false,
         });
-        matrix::multiply(pool, &x, &mut b.sums, products);
+        let site = MatmulSite::Layer(layer, LayerSite::Attention);
+        b.matmuls.multiply(pool, site, &x, products);
         let projections = Projections {
             kernel,
             heads,
@@ -342,16 +346,13 @@ impl Model {
         let x = b
             .quantized
             .operand(pool, kernel, form, [rows, cols], &attended);
-        matrix::multiply(
-            pool,
-            &x,
-            &mut b.sums,
-            [Product {
-                matrix: o_proj,
-                out: &mut b.x,
-                add: true,
-            }],
-        );
+        let product = Product {
+            matrix: o_proj,
+            out: &mut b.x,
+            add: true,
+        };
+        let site = MatmulSite::Layer(layer, LayerSite::AttentionOutput);
+        b.matmuls.multiply(pool, site, &x, [product]);
         add_bias(biases.o.as_deref(), &mut b.x);
     }
 
@@ -375,7 +376,7 @@ impl Model {
         let x = normed.operand(pool, form, &mut b.quantized);
         let activated = if takes_blocks && x.floats().is_none() {
             let matrices = [gate_proj, up_proj];
-            matrix::multiply_gated(pool, &x, &mut b.sums, matrices, &mut b.activated);
+            matrix::multiply_gated(pool, &x, &mut b.matmuls.sums, matrices, &mut b.activated);
             &b.activated
         } else {
             let ffn = gate_proj.rows();
@@ -388,20 +389,19 @@ impl Model {
                     add: false,
                 }
             });
-            matrix::multiply(pool, &x, &mut b.sums, products);
+            let site = MatmulSite::Layer(layer, LayerSite::FeedForward);
+            b.matmuls.multiply(pool, site, &x, products);
             b.activate_rows(pool, kernel, of_activated, ffn);
             &b.quantized
         };
-        matrix::multiply(
-            pool,
-            &Operand::Quantized(activated),
-            &mut b.sums,
-            [Product {
-                matrix: down_proj,
-                out: &mut b.x,
-                add: true,
-            }],
-        );
+        let product = Product {
+            matrix: down_proj,
+            out: &mut b.x,
+            add: true,
+        };
+        let site = MatmulSite::Layer(layer, LayerSite::FeedForwardOutput);
+        let x = Operand::Quantized(activated);
+        b.matmuls.multiply(pool, site, &x, [product]);
     }
 
     /// Logits behind the first rows of `x`.
@@ -420,7 +420,7 @@ impl Model {
             out: &mut b.logits,
             add: false,
         };
-        matrix::multiply(pool, &x, &mut b.sums, [product]);
+        b.matmuls.multiply(pool, MatmulSite::Head, &x, [product]);
         &self.buffers.logits
     }
 }

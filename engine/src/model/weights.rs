@@ -15,7 +15,7 @@ mod tests;
 
 pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;
-pub(crate) use importance::{Importance, Recipe, places};
+pub(crate) use importance::{Importance, LayerSite, MatmulSite, MeanSquares, Recipe};
 pub(crate) use plan::plan;
 pub use rounding::{Quantize, Rounding};
 pub(crate) use rounding::{Target, Want};

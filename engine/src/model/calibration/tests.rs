@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::compute::kernel;
 use crate::measure::perplexity;
-use crate::model::weights::places;
+use crate::model::weights::{LayerSite, MatmulSite};
 
 const TEXT: &str =
     "The quick brown fox jumps over the lazy dog, and then it does so again and again.";
@@ -24,15 +24,16 @@ fn every_matrix_gets_the_mean_squares_of_its_columns() {
     let fastest = kernel::choose(None).unwrap();
     let scalar = kernel::choose(Some("scalar")).unwrap();
     let measured = measure(TEXT, &source, fastest, 2).unwrap();
-    assert_eq!(measured.len(), places(config.layers));
+    assert_eq!(measured.len(), 4 * config.layers + 1);
     let q_dim = config.heads * config.head_dim;
-    let widths = [config.hidden, q_dim, config.hidden, config.ffn];
-    for (place, columns) in measured.iter().enumerate() {
-        let width = match place == measured.len() - 1 {
-            true => config.hidden,
-            false => widths[place % widths.len()],
+    for (site, columns) in &measured {
+        let width = match site {
+            MatmulSite::Layer(_, LayerSite::Attention | LayerSite::FeedForward)
+            | MatmulSite::Head => config.hidden,
+            MatmulSite::Layer(_, LayerSite::AttentionOutput) => q_dim,
+            MatmulSite::Layer(_, LayerSite::FeedForwardOutput) => config.ffn,
         };
-        assert_eq!(columns.len(), width, "place {place}");
+        assert_eq!(columns.len(), width, "{site:?}");
         assert!(
             columns
                 .iter()

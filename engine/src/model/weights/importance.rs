@@ -2,40 +2,45 @@
 //!
 //! It is measured only when weights are rounded, not when they come from a packed file.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
 
 use super::rounding::Rounding;
 use crate::Error;
 
-/// Where the activations of a step meet weights, in the order of the step: four places in each layer, then the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+/// Where the activations of a step meet weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MatmulSite {
+    /// In the layer of this number.
+    Layer(usize, LayerSite),
+    /// At the output head.
+    Head,
+}
+
+/// A [`MatmulSite`] within its layer, by the matrices there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LayerSite {
     /// q, k and v.
-    Attention = 0,
-    AttentionOutput = 1,
+    Attention,
+    AttentionOutput,
     /// Gate and up.
-    FeedForward = 2,
-    FeedForwardOutput = 3,
+    FeedForward,
+    FeedForwardOutput,
 }
 
-/// Places in a layer.
-const OF_LAYER: usize = 4;
+/// The mean square of each column of the activations at each site.
+pub(crate) type MeanSquares = HashMap<MatmulSite, Vec<f32>>;
 
-/// Places in a model of so many layers.
-pub(crate) const fn places(layers: usize) -> usize {
-    layers * OF_LAYER + 1
-}
-
-/// Measures the mean square of each column of all [`places`], with so many threads.
-pub(crate) type Measure<'a> = Box<dyn Fn(usize) -> Result<Vec<Vec<f32>>, Error> + Sync + 'a>;
+/// Measures them at all sites of a model, with so many threads.
+pub(crate) type Measure<'a> = Box<dyn Fn(usize) -> Result<MeanSquares, Error> + Sync + 'a>;
 
 /// What the columns of a model's matrices count.
 pub(crate) struct Importance<'a> {
     /// What it follows from, beside the model.
     pub(crate) identity: String,
     measure: Measure<'a>,
-    measured: OnceLock<Vec<Vec<f32>>>,
+    measured: OnceLock<MeanSquares>,
 }
 
 impl fmt::Debug for Importance<'_> {
@@ -71,17 +76,17 @@ impl<'a> Importance<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns<'a> {
     of: &'a Importance<'a>,
-    index: usize,
+    site: MatmulSite,
 }
 
 impl<'a> Columns<'a> {
     /// One number for each column.
     ///
     /// # Panics
-    /// When nothing was measured before.
+    /// When nothing was measured before, or not this site.
     pub(crate) fn numbers(self) -> &'a [f32] {
         let measured = self.of.measured.get();
-        &measured.expect("importance is found before weights are rounded")[self.index]
+        &measured.expect("importance is found before weights are rounded")[&self.site]
     }
 }
 
@@ -121,14 +126,8 @@ impl<'a> Recipe<'a> {
         format!("{}, {head}, {embedding}{measure}", rounding.quantize)
     }
 
-    pub(super) fn columns(self, layer: usize, place: Place) -> Option<Columns<'a>> {
-        let index = layer * OF_LAYER + place as usize;
-        self.importance.map(|of| Columns { of, index })
-    }
-
-    /// The columns of the head of a model of so many layers.
-    pub(super) fn head_columns(self, layers: usize) -> Option<Columns<'a>> {
-        let index = places(layers) - 1;
-        self.importance.map(|of| Columns { of, index })
+    /// What the columns of the matrices at a site count.
+    pub(super) fn columns(self, site: MatmulSite) -> Option<Columns<'a>> {
+        self.importance.map(|of| Columns { of, site })
     }
 }

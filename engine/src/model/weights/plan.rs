@@ -1,6 +1,6 @@
 //! Which matrices a model consists of, and what each is packed as.
 
-use super::importance::{Place, Recipe};
+use super::importance::{LayerSite, MatmulSite, Recipe};
 use super::{MatrixSource, TensorSource, Want, packed_name};
 use crate::Error;
 use crate::architecture::LayerTensor::{
@@ -33,14 +33,16 @@ pub(crate) fn plan<'a>(
     let feed_forward = [GateProj, UpProj].map(|tensor| (tensor, [config.ffn, hidden]));
     let feed_forward_output = [(DownProj, [hidden, config.ffn])];
     for layer in 0..config.layers {
-        for (place, tensors) in [
-            (Place::Attention, &attention[..]),
-            (Place::AttentionOutput, &attention_output),
-            (Place::FeedForward, &feed_forward),
-            (Place::FeedForwardOutput, &feed_forward_output),
+        for (site, tensors) in [
+            (LayerSite::Attention, &attention[..]),
+            (LayerSite::AttentionOutput, &attention_output),
+            (LayerSite::FeedForward, &feed_forward),
+            (LayerSite::FeedForwardOutput, &feed_forward_output),
         ] {
-            let want = recipe.rounding.layers(recipe.columns(layer, place));
-            plan_place(&mut packing, source, layer, tensors, want)?;
+            let want = recipe
+                .rounding
+                .layers(recipe.columns(MatmulSite::Layer(layer, site)));
+            plan_site(&mut packing, source, layer, tensors, want)?;
         }
     }
     Ok(packing)
@@ -56,7 +58,7 @@ fn plan_vocabulary<'a>(
     let shape = [config.vocabulary, config.hidden];
     let tied = source.ties_head();
     let embedding = source.matrix(ModelTensor::Embedding, shape, recipe.rounding.embedding()?)?;
-    let head = recipe.rounding.head(recipe.head_columns(config.layers))?;
+    let head = recipe.rounding.head(recipe.columns(MatmulSite::Head))?;
     let stored_head = if tied {
         ModelTensor::Embedding
     } else {
@@ -79,7 +81,7 @@ fn plan_vocabulary<'a>(
 }
 
 /// Matrices of a layer that are multiplied with the same activations: they share one order.
-fn plan_place<'a>(
+fn plan_site<'a>(
     packing: &mut Packing<'a>,
     source: &'a dyn TensorSource,
     layer: usize,

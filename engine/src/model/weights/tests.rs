@@ -106,7 +106,14 @@ fn what_a_file_has_in_four_bits_stays_as_it_is_and_one() {
 fn the_one_matrix_is_the_rounded_head_with_and_without_calibration() {
     let (_folder, model) = small(true);
     let first_columns = |count| (0..32).map(|i| if i < count { 9.0 } else { 0.1 }).collect();
-    let measure = move |_| Ok((1..=5).map(first_columns).collect());
+    let sites = [
+        MatmulSite::Layer(0, LayerSite::Attention),
+        MatmulSite::Layer(0, LayerSite::AttentionOutput),
+        MatmulSite::Layer(0, LayerSite::FeedForward),
+        MatmulSite::Layer(0, LayerSite::FeedForwardOutput),
+        MatmulSite::Head,
+    ];
+    let measure = move |_| Ok(sites.into_iter().zip((1..).map(first_columns)).collect());
     let importance = Importance::new(String::new(), Box::new(measure));
     let mut heads = Vec::new();
     for importance in [None, Some(&importance)] {
