@@ -59,16 +59,18 @@ impl Resident {
         shared
     }
 
-    /// Appends tokens; the logits behind the last of them, or `None` when cancelled.
+    /// Appends tokens; the logits behind the last of them where they are wanted, or `None` when cancelled.
     fn append<'m>(
         &mut self,
         model: &'m mut Model,
         tokens: &[u32],
+        wants_logits: bool,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<&'m [f32]> {
         let mut batch = [NewTokens {
             tokens,
             cache: &mut self.cache,
+            wants_logits,
         }];
         let logits = model.forward(&mut batch, cancelled)?;
         self.tokens.extend_from_slice(tokens);
@@ -157,7 +159,7 @@ impl Generation<'_> {
             if self.tokens.len() == self.job.max_tokens {
                 return self.flush(FinishReason::Length);
             }
-            match resident.append(model, &[token], self.cancelled) {
+            match resident.append(model, &[token], true, self.cancelled) {
                 Some(next) => logits = next,
                 None => return self.flush(FinishReason::Cancelled),
             }
@@ -174,11 +176,12 @@ impl Generation<'_> {
         });
         let mut done = cached;
         while total - done > PREFILL_CHUNK {
-            resident.append(model, &prompt[done..done + PREFILL_CHUNK], self.cancelled)?;
+            let chunk = &prompt[done..done + PREFILL_CHUNK];
+            resident.append(model, chunk, false, self.cancelled)?;
             done += PREFILL_CHUNK;
             self.job.answer.send(Event::Prefill { done, total });
         }
-        let logits = resident.append(model, &prompt[done..], self.cancelled)?;
+        let logits = resident.append(model, &prompt[done..], true, self.cancelled)?;
         self.clock.prefilled(Instant::now(), total - cached);
         self.job.answer.send(Event::Prefill { done: total, total });
         Some(logits)

@@ -278,15 +278,15 @@ fn prefill(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Mo
     cache.begin(tokens.len());
     cache.reserve(tokens.len());
     let mut spent = Duration::ZERO;
-    for tokens in tokens.chunks(PREFILL_CHUNK) {
+    let mut chunks = tokens.chunks(PREFILL_CHUNK).peekable();
+    while let Some(tokens) = chunks.next() {
         let started = Instant::now();
-        model.forward(
-            &mut [NewTokens {
-                tokens,
-                cache: &mut cache,
-            }],
-            &|| false,
-        );
+        let chunk = NewTokens {
+            tokens,
+            cache: &mut cache,
+            wants_logits: chunks.peek().is_none(),
+        };
+        model.forward(&mut [chunk], &|| false);
         spent += started.elapsed();
         between(model);
     }
@@ -305,7 +305,11 @@ fn decode(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Mod
         for tokens in tokens.chunks(1) {
             let mut batch: Vec<_> = caches
                 .iter_mut()
-                .map(|cache| NewTokens { tokens, cache })
+                .map(|cache| NewTokens {
+                    tokens,
+                    cache,
+                    wants_logits: true,
+                })
                 .collect();
             model.forward(&mut batch, &|| false);
         }

@@ -199,8 +199,12 @@ pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32
     cache.begin(window.len());
     let (first, counted) = window.split_at(window.len() / 2);
     for tokens in first.chunks(PREFILL_CHUNK) {
-        let cache = &mut cache;
-        model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+        let chunk = NewTokens {
+            tokens,
+            cache: &mut cache,
+            wants_logits: false,
+        };
+        model.forward(&mut [chunk], &|| false);
     }
     // The last token foretells nothing that is known.
     let foretelling = &counted[..counted.len() - 1];
@@ -269,8 +273,12 @@ mod tests {
             let mut cache = model.new_cache();
             cache.begin(window.len());
             for (position, pair) in window.windows(2).enumerate() {
-                let (tokens, cache) = (&pair[..1], &mut cache);
-                let logits = model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+                let step = NewTokens {
+                    tokens: &pair[..1],
+                    cache: &mut cache,
+                    wants_logits: true,
+                };
+                let logits = model.forward(&mut [step], &|| false);
                 let logits = logits.unwrap();
                 let sum: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
                 let probability = f64::from(logits[pair[1] as usize]).exp() / sum;

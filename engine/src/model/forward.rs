@@ -1,7 +1,7 @@
 //! The Llama forward pass over a batch of sequences.
 //!
 //! A step takes some new tokens of each sequence of the batch, appends their keys and values to the sequence's cache
-//! and returns the logits behind each sequence's last token. Decoding is a step of one token, prefill a step of many;
+//! and returns the logits behind the last token of those that want them. Decoding is a step of one token, prefill a step of many;
 //! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
 //! once, the single row of a decode by every thread that multiplies it.
 
@@ -34,6 +34,8 @@ pub(crate) const PREFILL_CHUNK: usize = 128;
 pub(crate) struct NewTokens<'a> {
     pub(crate) tokens: &'a [u32],
     pub(crate) cache: &'a mut KvCache,
+    /// Whether the logits behind the last of them are wanted; they are not in the middle of a prefill.
+    pub(crate) wants_logits: bool,
 }
 
 /// A loaded model with the threads that compute it.
@@ -72,7 +74,7 @@ struct Buffers {
     angles: Vec<f32>,
     /// A normalised head of q or k for each thread, `[threads, head_dim]`.
     heads: Vec<f32>,
-    /// `[sequences, vocabulary]`.
+    /// `[wanted, vocabulary]`.
     logits: Vec<f32>,
     attention: Attention,
     matmuls: Matmuls,
@@ -198,8 +200,9 @@ impl Model {
         )
     }
 
-    /// Runs one step and returns the logits behind the last token of each sequence, `[sequences, vocabulary]`, or
-    /// `None` when `cancelled` said so between two layers; the caches are then as before.
+    /// Runs one step and returns the logits behind the last token of each sequence that wants them, in the order of the
+    /// batch, `[wanted, vocabulary]`; the output head is computed for these alone. `None` when `cancelled` said so
+    /// between two layers; the caches are then as before.
     ///
     /// # Panics
     /// When a sequence has no new token or a token is outside the vocabulary.
@@ -210,13 +213,16 @@ impl Model {
     ) -> Option<&[f32]> {
         self.layers(batch, cancelled)?;
         let hidden = self.config.hidden;
-        let mut row = 0;
-        for (index, sequence) in batch.iter().enumerate() {
+        let (mut row, mut wanted) = (0, 0);
+        for sequence in batch.iter() {
             row += sequence.tokens.len();
-            let last = (row - 1) * hidden..row * hidden;
-            self.buffers.x.copy_within(last, index * hidden);
+            if sequence.wants_logits {
+                let last = (row - 1) * hidden..row * hidden;
+                self.buffers.x.copy_within(last, wanted * hidden);
+                wanted += 1;
+            }
         }
-        Some(self.head(batch.len()))
+        Some(self.head(wanted))
     }
 
     /// Runs one step of one sequence and returns the logits behind each of its tokens, `[tokens, vocabulary]`.
@@ -226,7 +232,12 @@ impl Model {
     pub(crate) fn forward_each(&mut self, tokens: &[u32], cache: &mut KvCache) -> &[f32] {
         let rows = tokens.len();
         // Nobody cancels.
-        let _ = self.layers(&mut [NewTokens { tokens, cache }], &|| false);
+        let step = NewTokens {
+            tokens,
+            cache,
+            wants_logits: true,
+        };
+        let _ = self.layers(&mut [step], &|| false);
         self.head(rows)
     }
 
@@ -404,8 +415,11 @@ impl Model {
         b.matmuls.multiply(pool, site, &x, [product]);
     }
 
-    /// Logits behind the first rows of `x`.
+    /// Logits behind the first rows of `x`, where there are any.
     fn head(&mut self, rows: usize) -> &[f32] {
+        if rows == 0 {
+            return &[];
+        }
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let b = &mut self.buffers;
         b.x.truncate(rows * hidden);

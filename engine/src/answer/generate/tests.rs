@@ -10,7 +10,7 @@ const TRAINED: usize = 32;
 /// How much of the sequence a prompt keeps, and the logits behind it.
 fn ask(model: &mut Model, resident: &mut Resident, prompt: &[u32]) -> (usize, Vec<u32>) {
     let kept = resident.keep_prefix(prompt, model.rope());
-    let logits = resident.append(model, &prompt[kept..], &|| false);
+    let logits = resident.append(model, &prompt[kept..], true, &|| false);
     (kept, bits(logits.unwrap()))
 }
 
@@ -19,7 +19,7 @@ fn resident(model: &mut Model, sequence: &[u32], prompt: usize) -> Resident {
     let mut resident = Resident::new(model.new_cache());
     ask(model, &mut resident, &sequence[..prompt]);
     for token in sequence[prompt..].chunks(1) {
-        resident.append(model, token, &|| false).unwrap();
+        resident.append(model, token, true, &|| false).unwrap();
     }
     resident
 }

@@ -47,16 +47,30 @@ pub(crate) fn bits(logits: &[f32]) -> Vec<u32> {
     logits.iter().map(|v| v.to_bits()).collect()
 }
 
+/// New tokens with logits behind the last one.
+fn wanting<'a>(tokens: &'a [u32], cache: &'a mut KvCache) -> NewTokens<'a> {
+    NewTokens {
+        tokens,
+        cache,
+        wants_logits: true,
+    }
+}
+
+/// New tokens in the middle of a prefill.
+fn chunk<'a>(tokens: &'a [u32], cache: &'a mut KvCache) -> NewTokens<'a> {
+    NewTokens {
+        wants_logits: false,
+        ..wanting(tokens, cache)
+    }
+}
+
 /// Logits behind the last token when the prompt is computed `chunk` tokens at a time.
 fn prefill(model: &mut Model, tokens: &[u32], chunk: usize) -> Vec<u32> {
     let mut cache = model.new_cache();
     cache.begin(tokens.len());
     let mut last = Vec::new();
     for tokens in tokens.chunks(chunk) {
-        let batch = &mut [NewTokens {
-            tokens,
-            cache: &mut cache,
-        }];
+        let batch = &mut [wanting(tokens, &mut cache)];
         last = bits(model.forward(batch, &|| false).unwrap());
     }
     last
@@ -68,7 +82,7 @@ fn together(model: &mut Model, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let mut batch: Vec<_> = prompts
         .iter()
         .zip(&mut caches)
-        .map(|(tokens, cache)| NewTokens { tokens, cache })
+        .map(|(tokens, cache)| wanting(tokens, cache))
         .collect();
     let logits = model.forward(&mut batch, &|| false).unwrap();
     let rows = logits.chunks_exact(logits.len() / prompts.len());
@@ -114,7 +128,7 @@ fn without_rounding_too_every_kernel_gives_the_same_bits_however_the_work_is_cut
     let mut batch: Vec<_> = [&tokens[..33], &tokens[..]]
         .into_iter()
         .zip(&mut caches)
-        .map(|(tokens, cache)| NewTokens { tokens, cache })
+        .map(|(tokens, cache)| wanting(tokens, cache))
         .collect();
     let logits = model.forward(&mut batch, &|| false).unwrap();
     let second = logits.chunks_exact(logits.len() / 2).nth(1).map(bits);
@@ -133,6 +147,32 @@ fn the_tiny_checkpoint_gives_exactly_its_logits_when_nothing_is_rounded() {
         let difference = difference(&mut model, &case);
         assert!(difference < 1e-4, "{difference} for {:?}", case.tokens);
     }
+}
+
+#[test]
+fn the_head_is_computed_for_those_that_want_logits_alone() {
+    let mut model = tiny(kernel::choose(None).unwrap(), 2);
+    let (first, second) = (tokens(1, 40), tokens(2, 30));
+    let expected = prefill(&mut model, &first, 40);
+    let mut caches = [model.new_cache(), model.new_cache()];
+    let [cache, other] = &mut caches;
+    let mut batch = [
+        chunk(&second[..20], &mut *other),
+        chunk(&first[..30], &mut *cache),
+    ];
+    assert!(model.forward(&mut batch, &|| false).unwrap().is_empty());
+    let mut batch = [chunk(&second[20..], other), wanting(&first[30..], cache)];
+    let found = bits(model.forward(&mut batch, &|| false).unwrap());
+    assert_eq!(found, expected);
+
+    model.observe();
+    let mut cache = model.new_cache();
+    let sites = |model: &Model| model.observed().len();
+    model.forward(&mut [chunk(&first[..30], &mut cache)], &|| false);
+    assert!(!model.observed().contains_key(&MatmulSite::Head));
+    let layers = sites(&model);
+    model.forward(&mut [wanting(&first[30..], &mut cache)], &|| false);
+    assert_eq!(sites(&model), layers + 1);
 }
 
 #[test]
@@ -162,7 +202,7 @@ fn sequences_that_decode_together_get_the_bits_of_each_alone() {
         let rest = 2;
         for (prompt, cache) in prompts.iter().zip(&mut caches) {
             let tokens = &prompt[..prompt.len() - rest];
-            model.forward(&mut [NewTokens { tokens, cache }], &|| false);
+            model.forward(&mut [wanting(tokens, cache)], &|| false);
         }
         let mut together = Vec::new();
         for step in (1..=rest).rev() {
@@ -172,7 +212,7 @@ fn sequences_that_decode_together_get_the_bits_of_each_alone() {
                 .zip(next)
                 .map(|(prompt, at)| &prompt[at..=at])
                 .zip(&mut caches)
-                .map(|(tokens, cache)| NewTokens { tokens, cache })
+                .map(|(tokens, cache)| wanting(tokens, cache))
                 .collect();
             let logits = model.forward(&mut batch, &|| false).unwrap();
             let logits = logits.chunks_exact(logits.len() / prompts.len());
@@ -189,24 +229,12 @@ fn a_cut_sequence_continues_as_if_the_rest_had_never_been() {
     let (first, second) = (tokens(1, 50), tokens(2, 30));
     let mut cache = model.new_cache();
     model
-        .forward(
-            &mut [NewTokens {
-                tokens: &first,
-                cache: &mut cache,
-            }],
-            &|| false,
-        )
+        .forward(&mut [wanting(&first, &mut cache)], &|| false)
         .unwrap();
     cache.truncate(20);
     let found = bits(
         model
-            .forward(
-                &mut [NewTokens {
-                    tokens: &second,
-                    cache: &mut cache,
-                }],
-                &|| false,
-            )
+            .forward(&mut [wanting(&second, &mut cache)], &|| false)
             .unwrap(),
     );
     let whole = [&first[..20], &second].concat();
@@ -220,29 +248,17 @@ fn a_cancelled_step_leaves_the_cache_as_it_was() {
     let tokens = tokens(4, 40);
     let mut cache = model.new_cache();
     model
-        .forward(
-            &mut [NewTokens {
-                tokens: &tokens[..30],
-                cache: &mut cache,
-            }],
-            &|| false,
-        )
+        .forward(&mut [wanting(&tokens[..30], &mut cache)], &|| false)
         .unwrap();
     let looks = std::cell::Cell::new(0);
     let cancelled = || {
         looks.set(looks.get() + 1);
         looks.get() == 2
     };
-    let batch = &mut [NewTokens {
-        tokens: &tokens[30..],
-        cache: &mut cache,
-    }];
+    let batch = &mut [wanting(&tokens[30..], &mut cache)];
     assert!(model.forward(batch, &cancelled).is_none());
     assert_eq!(cache.len(), 30);
-    let batch = &mut [NewTokens {
-        tokens: &tokens[30..],
-        cache: &mut cache,
-    }];
+    let batch = &mut [wanting(&tokens[30..], &mut cache)];
     let found = bits(model.forward(batch, &|| false).unwrap());
     assert_eq!(found, prefill(&mut model, &tokens, 40));
 }
@@ -264,10 +280,7 @@ struct Logit {
 fn difference(model: &mut Model, case: &Reference) -> f32 {
     let mut cache = model.new_cache();
     cache.begin(case.tokens.len());
-    let batch = &mut [NewTokens {
-        tokens: &case.tokens,
-        cache: &mut cache,
-    }];
+    let batch = &mut [wanting(&case.tokens, &mut cache)];
     let logits = model.forward(batch, &|| false).unwrap();
     let differences = case
         .top

@@ -46,6 +46,7 @@ fn logits(
     let batch = &mut [NewTokens {
         tokens: &[1, 5, 9, 3],
         cache: &mut cache,
+        wants_logits: true,
     }];
     let logits = model.forward(batch, &|| false).unwrap();
     (logits.iter().map(|v| v.to_bits()).collect(), fits)
