@@ -11,7 +11,7 @@ use crate::model::capacity::{self, Need};
 use crate::model::forward::Model;
 use crate::model::packed::{Packed, PackedCache, PackedFile, SourceFingerprint};
 use crate::model::source::ModelSource;
-use crate::model::weights::{self, Quantize, Recipe, Rounding};
+use crate::model::weights::{self, QuantScheme, Quantize, Rounding};
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, ModelInfo, Sampling};
@@ -67,14 +67,14 @@ impl Loaded {
         let (tensors, rounding) = (source.tensors(), options.rounding);
         let calibration = options.calibration.as_ref();
         let importance = calibration::importance(calibration, &source, rounding, kernel)?;
-        let recipe = Recipe {
+        let scheme = QuantScheme {
             rounding,
             importance: importance.as_ref(),
         };
-        let packed = packed_file(&options.packed, &source, recipe, kernel)?;
-        let packing = weights::plan(tensors, &config, recipe, kernel)?.telling(progress);
+        let packed = packed_file(&options.packed, &source, scheme, kernel)?;
+        let packing = weights::plan(tensors, &config, scheme, kernel)?.telling(progress);
         let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
-        let model = Model::planned(tensors, config, recipe, packing, pool, packed.as_ref())?;
+        let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
         let info = ModelInfo {
@@ -98,11 +98,11 @@ impl Loaded {
 pub(crate) fn packed_file(
     cache: &PackedCache,
     source: &ModelSource,
-    recipe: Recipe<'_>,
+    scheme: QuantScheme<'_>,
     kernel: &Kernel,
 ) -> Result<Option<PackedFile>, Error> {
     // Floats are copied as they are: a second copy on the disk would not be read faster.
-    if recipe.rounding.quantize == Quantize::None {
+    if scheme.rounding.quantize == Quantize::None {
         return Ok(None);
     }
     let Some(fingerprint) = SourceFingerprint::of(source.files()) else {
@@ -112,7 +112,7 @@ pub(crate) fn packed_file(
         model: source.path(),
         fingerprint,
         head_dim: source.config().head_dim,
-        rounding: recipe.description(),
+        rounding: scheme.description(),
     };
     PackedFile::new(cache, packed, kernel)
 }
@@ -193,13 +193,13 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
     let rounding = options.rounding;
     let importance =
         calibration::importance(options.calibration.as_ref(), &source, rounding, kernel)?;
-    let recipe = Recipe {
+    let scheme = QuantScheme {
         rounding,
         importance: importance.as_ref(),
     };
-    let file = packed_file(&options.packed, &source, recipe, kernel)?;
+    let file = packed_file(&options.packed, &source, scheme, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
-    let packing = weights::plan(source.tensors(), config, recipe, kernel)?;
+    let packing = weights::plan(source.tensors(), config, scheme, kernel)?;
     let bytes = packing.bytes() as u64;
     // Before the long work, as it may find that there is no room.
     let writer = file.writer(&packing)?;

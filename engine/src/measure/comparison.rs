@@ -17,7 +17,7 @@ use crate::measure::perplexity::{Windows, log_total, read, surprise};
 use crate::model::calibration::{self, Calibration};
 use crate::model::forward::Model;
 use crate::model::source::ModelSource;
-use crate::model::weights::{Quantize, Recipe, Rounding};
+use crate::model::weights::{QuantScheme, Quantize, Rounding};
 use crate::{Error, Int4};
 
 /// What to compare.
@@ -146,13 +146,13 @@ impl Subject<'_> {
             int4_embedding: self.options.int4_embedding && rounds,
         };
         let importance = calibration::importance(calibration, self.source, rounding, self.kernel)?;
-        let recipe = Recipe {
+        let scheme = QuantScheme {
             rounding,
             importance: importance.as_ref(),
         };
         let pool = pool(self.options.threads, self.options.pin)?;
         let (tensors, config) = (self.source.tensors(), self.source.config().clone());
-        let model = Model::load(tensors, config, recipe, self.kernel, pool, None)?;
+        let model = Model::load(tensors, config, scheme, self.kernel, pool, None)?;
         model.settle();
         Ok(model)
     }

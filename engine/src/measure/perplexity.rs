@@ -16,7 +16,7 @@ use crate::machine::threads::pool;
 use crate::model::calibration::{self, Calibration};
 use crate::model::forward::{Model, NewTokens, PREFILL_CHUNK};
 use crate::model::source::ModelSource;
-use crate::model::weights::{Quantize, Recipe, Rounding};
+use crate::model::weights::{QuantScheme, Quantize, Rounding};
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -100,11 +100,11 @@ pub fn run(
     let rounding = options.rounding;
     let calibration = options.calibration.as_ref();
     let importance = calibration::importance(calibration, &source, rounding, kernel)?;
-    let recipe = Recipe {
+    let scheme = QuantScheme {
         rounding,
         importance: importance.as_ref(),
     };
-    let mut model = Model::load(source.tensors(), config, recipe, kernel, pool, None)?;
+    let mut model = Model::load(source.tensors(), config, scheme, kernel, pool, None)?;
     model.settle();
     match activations {
         Activations::Int8 => {}

@@ -10,7 +10,7 @@ use crate::compute::kernel::Kernel;
 use crate::machine::threads::Pool;
 use crate::model::forward::Model;
 use crate::model::source::ModelSource;
-use crate::model::weights::{Importance, MeanSquares, Quantize, Recipe, Rounding};
+use crate::model::weights::{ImportanceMatrix, MeanSquares, QuantScheme, Quantize, Rounding};
 
 /// Tokens of a window, each read from an empty cache.
 const WINDOW: usize = 512;
@@ -30,7 +30,7 @@ pub(crate) fn importance<'a>(
     source: &'a ModelSource,
     rounding: Rounding,
     kernel: &'static Kernel,
-) -> Result<Option<Importance<'a>>, Error> {
+) -> Result<Option<ImportanceMatrix<'a>>, Error> {
     let Some(Calibration(text)) = text else {
         return Ok(None);
     };
@@ -43,7 +43,7 @@ pub(crate) fn importance<'a>(
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let measure = move |threads| measure(text, source, kernel, threads);
     let identity = format!("calibrated by a text of SHA-256 {digest}");
-    Ok(Some(Importance::new(identity, Box::new(measure))))
+    Ok(Some(ImportanceMatrix::new(identity, Box::new(measure))))
 }
 
 /// The mean squares of all columns at all sites.
@@ -60,12 +60,12 @@ fn measure(
     }
     let config = source.config().clone();
     let window = WINDOW.min(config.context);
-    let recipe = Recipe::from(Rounding {
+    let scheme = QuantScheme::from(Rounding {
         quantize: Quantize::None,
         ..Rounding::default()
     });
     let pool = Pool::new(threads).map_err(Error::NoThread)?;
-    let mut model = Model::load(source.tensors(), config, recipe, kernel, pool, None)?;
+    let mut model = Model::load(source.tensors(), config, scheme, kernel, pool, None)?;
     model.observe();
     for window in tokens.chunks_mut(window) {
         if let Some(bos) = tokenizer.added_bos() {

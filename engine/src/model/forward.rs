@@ -24,7 +24,7 @@ use crate::machine::threads::{Parts, Pool};
 use crate::model::packed::PackedFile;
 use crate::model::rope::Rope;
 use crate::model::weights::{
-    self, LayerSite, LayerWeights, MatmulSite, MeanSquares, Recipe, TensorSource, Weights,
+    self, LayerSite, LayerWeights, MatmulSite, MeanSquares, QuantScheme, TensorSource, Weights,
 };
 
 /// Prompt tokens of one step: enough that a step is limited by multiplication, few enough that progress is seen.
@@ -105,33 +105,33 @@ impl Model {
     pub(crate) fn load<'a>(
         source: &'a dyn TensorSource,
         config: ModelConfig,
-        recipe: impl Into<Recipe<'a>>,
+        scheme: impl Into<QuantScheme<'a>>,
         kernel: &'static Kernel,
         pool: Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
-        let recipe = recipe.into();
-        let packing = weights::plan(source, &config, recipe, kernel)?;
-        Self::planned(source, config, recipe, packing, pool, packed)
+        let scheme = scheme.into();
+        let packing = weights::plan(source, &config, scheme, kernel)?;
+        Self::planned(source, config, scheme, packing, pool, packed)
     }
 
     /// The same for weights that are planned already.
     pub(crate) fn planned(
         source: &dyn TensorSource,
         config: ModelConfig,
-        recipe: Recipe<'_>,
+        scheme: QuantScheme<'_>,
         packing: Packing<'_>,
         mut pool: Pool,
         packed: Option<&PackedFile>,
     ) -> Result<Self, Error> {
         let kernel = packing.kernel();
-        let weights = Weights::load(source, &config, recipe, packing, &mut pool, packed)?;
+        let weights = Weights::load(source, &config, scheme, packing, &mut pool, packed)?;
         let rope = Rope::new(config.head_dim, config.rope.clone());
         Ok(Self {
             config,
             weights,
             rope,
-            kv: recipe.rounding.kv(),
+            kv: scheme.rounding.kv(),
             kernel,
             pool,
             buffers: Buffers::default(),

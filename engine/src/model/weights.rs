@@ -15,10 +15,10 @@ mod tests;
 
 pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;
-pub(crate) use importance::{Importance, LayerSite, MatmulSite, MeanSquares, Recipe};
+pub(crate) use importance::{ImportanceMatrix, LayerSite, MatmulSite, MeanSquares, QuantScheme};
 pub(crate) use plan::plan;
 pub use rounding::{Quantize, Rounding};
-pub(crate) use rounding::{Target, Want};
+pub(crate) use rounding::{RoundingTarget, WeightRequest};
 
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ pub(crate) trait TensorSource {
         &'a self,
         tensor: ModelTensor,
         shape: [usize; 2],
-        want: Want<'a>,
+        request: WeightRequest<'a>,
     ) -> Result<MatrixSource<'a>, Error>;
 
     /// A vector of floats.
@@ -164,7 +164,7 @@ impl Weights {
     pub(crate) fn load(
         source: &dyn TensorSource,
         config: &ModelConfig,
-        recipe: Recipe<'_>,
+        scheme: QuantScheme<'_>,
         packing: Packing<'_>,
         pool: &mut Pool,
         packed: Option<&PackedFile>,
@@ -177,7 +177,7 @@ impl Weights {
         let mut packed = match kept {
             Some(matrices) => matrices,
             None => {
-                if let Some(importance) = recipe.importance {
+                if let Some(importance) = scheme.importance {
                     importance.find(pool.threads())?;
                 }
                 pack(packing, pool, packed)?

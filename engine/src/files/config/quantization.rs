@@ -16,14 +16,14 @@ use crate::compute::block::BLOCK;
 /// How quantised matrices are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quantization {
-    pub(crate) layout: Layout,
+    pub(crate) packing: PackingOrder,
     /// Columns that share a scale; none where a whole row does.
     pub(crate) group: Option<usize>,
 }
 
 /// Which tensors a quantised matrix consists of, and where in them a weight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(crate) enum PackingOrder {
     /// `qweight` `[cols / 8, rows]`, `qzeros` `[groups, rows / 8]`, `scales` `[groups, rows]` and perhaps `g_idx`, the
     /// group of each column.
     Gptq {
@@ -41,7 +41,7 @@ pub(crate) enum Layout {
     },
 }
 
-impl Layout {
+impl PackingOrder {
     /// What the tensor is called that names the group of each column, where there may be one.
     pub(crate) fn groups(self) -> Option<&'static str> {
         match self {
@@ -52,7 +52,7 @@ impl Layout {
     }
 
     /// What a matrix's tensors are called after its name.
-    pub(crate) fn parts(self) -> &'static [&'static str] {
+    pub(crate) fn tensors(self) -> &'static [&'static str] {
         match self {
             Self::Gptq { .. } => &["qweight", "qzeros", "scales", "g_idx"],
             Self::Awq => &["qweight", "qzeros", "scales"],
@@ -145,7 +145,7 @@ impl RawQuantization {
         one_of("pack_dtype", self.pack_dtype.as_deref(), "int32")?;
         absent("dynamic", self.dynamic.as_ref())?;
         Ok(Quantization {
-            layout: Layout::Gptq { zeros_less_one },
+            packing: PackingOrder::Gptq { zeros_less_one },
             group: group(self.group_size)?,
         })
     }
@@ -158,7 +158,7 @@ impl RawQuantization {
             return Err("`zero_point` must be absent or true, found false".into());
         }
         Ok(Quantization {
-            layout: Layout::Awq,
+            packing: PackingOrder::Awq,
             group: group(self.group_size)?,
         })
     }
@@ -197,7 +197,7 @@ impl RawQuantization {
             }
         };
         Ok(Quantization {
-            layout: Layout::PackQuantized {
+            packing: PackingOrder::PackQuantized {
                 symmetric: weights.symmetric.unwrap_or(true),
             },
             group,

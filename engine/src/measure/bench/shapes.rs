@@ -7,7 +7,7 @@ use crate::architecture::{Architecture, LLAMA, LayerTensor, ModelTensor};
 use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource};
 use crate::files::config::{ModelConfig, RopeConfig};
-use crate::model::weights::{MatrixSource, TensorSource, Want};
+use crate::model::weights::{MatrixSource, TensorSource, WeightRequest};
 
 /// Layers, hidden, ffn, heads, KV heads, head size, vocabulary, RoPE theta of the models that a shape stands for.
 const SHAPES: [(&str, [usize; 7], f32); 4] = [
@@ -60,12 +60,12 @@ impl TensorSource for RandomWeights {
         &'a self,
         _tensor: ModelTensor,
         [_, cols]: [usize; 2],
-        want: Want<'a>,
+        request: WeightRequest<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
-        let format = match want {
-            Want::Stored(_) => Format::Int4Symmetric,
-            Want::Rounded(target) => target.format(),
-            Want::Floats => {
+        let format = match request {
+            WeightRequest::Stored(_) => Format::Int4Symmetric,
+            WeightRequest::Rounded(target) => target.format(),
+            WeightRequest::Floats => {
                 return Err(Error::Option(
                     "random weights of a shape are four-bit blocks: `quantize` none takes a model's file".into(),
                 ));

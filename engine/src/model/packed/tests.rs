@@ -11,7 +11,7 @@ use crate::load::packed_file;
 use crate::model::calibration;
 use crate::model::forward::{Model, NewTokens};
 use crate::model::source::ModelSource;
-use crate::model::weights::{self, Quantize, Recipe, Rounding};
+use crate::model::weights::{self, QuantScheme, Quantize, Rounding};
 use crate::{Calibration, LoadOptions, pack};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
@@ -166,11 +166,13 @@ fn every_rounding_has_a_name_of_its_own() {
             int4_embedding,
         })
     });
-    let names: BTreeSet<_> = names.map(|one| Recipe::from(one).description()).collect();
+    let names: BTreeSet<_> = names
+        .map(|one| QuantScheme::from(one).description())
+        .collect();
     assert_eq!(names.len(), Quantize::NAMES.len() * ends.len());
     // Another name would have every file packed anew.
     assert_eq!(
-        Recipe::from(stored()).description(),
+        QuantScheme::from(stored()).description(),
         "g32-min, head as stored, "
     );
 }
@@ -200,16 +202,16 @@ fn a_file_of_another_calibration_is_not_used() {
     let mut paths = Vec::new();
     for (text, fits) in [(None, false), (text("one"), true), (text("other"), false)] {
         let importance = calibration::importance(text.as_ref(), &source, rounding, kernel).unwrap();
-        let recipe = Recipe {
+        let scheme = QuantScheme {
             rounding,
             importance: importance.as_ref(),
         };
-        let file = packed_file(&cache, &source, recipe, kernel).unwrap();
-        let packing = weights::plan(source.tensors(), config, recipe, kernel).unwrap();
+        let file = packed_file(&cache, &source, scheme, kernel).unwrap();
+        let packing = weights::plan(source.tensors(), config, scheme, kernel).unwrap();
         let pool = &mut Pool::new(1).unwrap();
         let read = file.unwrap().read(&packing, pool);
         assert_eq!(read.is_some(), fits, "{text:?}");
-        let automatic = packed_file(&automatic, &source, recipe, kernel);
+        let automatic = packed_file(&automatic, &source, scheme, kernel);
         paths.push(automatic.unwrap().unwrap().path);
     }
     assert!(paths[0] != paths[1] && paths[1] != paths[2] && paths[0] != paths[2]);

@@ -5,7 +5,7 @@ mod tests;
 
 use half::f16;
 
-use super::{MatrixSource, Target, Want};
+use super::{MatrixSource, RoundingTarget, WeightRequest};
 use crate::Error;
 use crate::architecture::ModelTensor;
 use crate::compute::block::Block;
@@ -69,9 +69,9 @@ impl<'a> StoredMatrix<'a> {
     }
 
     /// The rows of the matrix as what is wanted.
-    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
+    pub(super) fn source(self, request: WeightRequest<'a>) -> MatrixSource<'a> {
         let kind = self.tensor.kind;
-        let (stored, wanted) = (stored_format(kind), want.target());
+        let (stored, wanted) = (stored_format(kind), request.target());
         let Some(target) = wanted else {
             let format = match kind {
                 TensorType::BF16 => Format::Bf16,
@@ -84,7 +84,9 @@ impl<'a> StoredMatrix<'a> {
                 rows,
             };
         };
-        let rounds = |format: &Format| matches!(want, Want::Rounded(_)) && !target.keeps(*format);
+        let rounds = |format: &Format| {
+            matches!(request, WeightRequest::Rounded(_)) && !target.keeps(*format)
+        };
         let as_stored = stored.filter(|format| !rounds(format));
         let rows: RowWriter<'a, Block> = match as_stored {
             Some(_) => Box::new(move |row, to| self.stored_blocks(row, to)),
@@ -110,7 +112,7 @@ impl<'a> StoredMatrix<'a> {
     fn rounded_blocks(
         &self,
         row: usize,
-        target: Target<'_>,
+        target: RoundingTarget<'_>,
         to: &mut [Block],
     ) -> Result<(), Error> {
         target.round(|floats| self.floats(row, floats), to)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::blocks::{RowOrder, StoredMatrix};
-use super::{MatrixSource, TensorSource, Want};
+use super::{MatrixSource, TensorSource, WeightRequest};
 use crate::Error;
 use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::files::checkpoint::{Gguf, Tensor};
@@ -82,10 +82,10 @@ impl TensorSource for GgufModel {
         &'a self,
         tensor: ModelTensor,
         shape: [usize; 2],
-        want: Want<'a>,
+        request: WeightRequest<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
         let stored = self.stored(tensor, "weight", &shape)?;
-        Ok(StoredMatrix::new(stored, self.order(tensor)).source(want))
+        Ok(StoredMatrix::new(stored, self.order(tensor)).source(request))
     }
 
     fn vector(&self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error> {

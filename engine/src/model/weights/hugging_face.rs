@@ -5,7 +5,7 @@
 
 use super::blocks::{RowOrder, StoredMatrix};
 use super::quantized::QuantizedMatrix;
-use super::{MatrixSource, TensorSource, Want};
+use super::{MatrixSource, TensorSource, WeightRequest};
 use crate::Error;
 use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::files::checkpoint::HfFolder;
@@ -69,7 +69,7 @@ impl HfModel {
         else {
             return false;
         };
-        quantization.layout.parts().contains(&part)
+        quantization.packing.tensors().contains(&part)
             && self.tensor(matrix).is_some_and(ModelTensor::is_matrix)
     }
 
@@ -87,7 +87,7 @@ impl HfModel {
     /// How a matrix is quantised, if it is: some of them may be left as they were.
     fn quantized(&self, matrix: &str) -> Option<Quantization> {
         let quantization = self.config.quantization?;
-        let mut parts = quantization.layout.parts().iter();
+        let mut parts = quantization.packing.tensors().iter();
         let any = parts.any(|part| self.folder.has(&format!("{matrix}.{part}")));
         any.then_some(quantization)
     }
@@ -118,13 +118,13 @@ impl TensorSource for HfModel {
         &'a self,
         tensor: ModelTensor,
         shape: [usize; 2],
-        want: Want<'a>,
+        request: WeightRequest<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
         let (matrix, order) = (self.stored_name(tensor), self.order(tensor));
         let floats = format!("{matrix}.weight");
         let Some(quantization) = self.quantized(&matrix) else {
             let tensor = self.folder.tensor(&floats, &shape)?;
-            return Ok(StoredMatrix::new(tensor, order).source(want));
+            return Ok(StoredMatrix::new(tensor, order).source(request));
         };
         if self.folder.has(&floats) {
             let path = self.folder.path().to_owned();
@@ -132,7 +132,7 @@ impl TensorSource for HfModel {
             return Err(Error::Model { path, reason });
         }
         let matrix = QuantizedMatrix::open(&self.folder, &matrix, shape, quantization, order)?;
-        Ok(matrix.source(want))
+        Ok(matrix.source(request))
     }
 
     fn vector(&self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, Error> {

@@ -36,20 +36,20 @@ pub(crate) type MeanSquares = HashMap<MatmulSite, Vec<f32>>;
 pub(crate) type Measure<'a> = Box<dyn Fn(usize) -> Result<MeanSquares, Error> + Sync + 'a>;
 
 /// What the columns of a model's matrices count.
-pub(crate) struct Importance<'a> {
+pub(crate) struct ImportanceMatrix<'a> {
     /// What it follows from, beside the model.
     pub(crate) identity: String,
     measure: Measure<'a>,
     measured: OnceLock<MeanSquares>,
 }
 
-impl fmt::Debug for Importance<'_> {
+impl fmt::Debug for ImportanceMatrix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.identity)
     }
 }
 
-impl<'a> Importance<'a> {
+impl<'a> ImportanceMatrix<'a> {
     pub(crate) fn new(identity: String, measure: Measure<'a>) -> Self {
         let measured = OnceLock::new();
         Self {
@@ -75,7 +75,7 @@ impl<'a> Importance<'a> {
 /// The importance of the columns of one matrix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns<'a> {
-    of: &'a Importance<'a>,
+    of: &'a ImportanceMatrix<'a>,
     site: MatmulSite,
 }
 
@@ -92,12 +92,12 @@ impl<'a> Columns<'a> {
 
 /// How a model is rounded, and by what measure.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Recipe<'a> {
+pub(crate) struct QuantScheme<'a> {
     pub(crate) rounding: Rounding,
-    pub(crate) importance: Option<&'a Importance<'a>>,
+    pub(crate) importance: Option<&'a ImportanceMatrix<'a>>,
 }
 
-impl From<Rounding> for Recipe<'_> {
+impl From<Rounding> for QuantScheme<'_> {
     fn from(rounding: Rounding) -> Self {
         Self {
             rounding,
@@ -106,7 +106,7 @@ impl From<Rounding> for Recipe<'_> {
     }
 }
 
-impl<'a> Recipe<'a> {
+impl<'a> QuantScheme<'a> {
     /// A text that no other rounding and measure has. Another one would have every packed file made anew.
     pub(crate) fn description(self) -> String {
         let rounding = self.rounding;

@@ -1,7 +1,7 @@
 //! Which matrices a model consists of, and what each is packed as.
 
-use super::importance::{LayerSite, MatmulSite, Recipe};
-use super::{MatrixSource, TensorSource, Want, packed_name};
+use super::importance::{LayerSite, MatmulSite, QuantScheme};
+use super::{MatrixSource, TensorSource, WeightRequest, packed_name};
 use crate::Error;
 use crate::architecture::LayerTensor::{
     self, DownProj, GateProj, KProj, OProj, QProj, UpProj, VProj,
@@ -15,12 +15,12 @@ use crate::files::config::ModelConfig;
 pub(crate) fn plan<'a>(
     source: &'a dyn TensorSource,
     config: &ModelConfig,
-    recipe: impl Into<Recipe<'a>>,
+    scheme: impl Into<QuantScheme<'a>>,
     kernel: &'static Kernel,
 ) -> Result<Packing<'a>, Error> {
-    let recipe = recipe.into();
+    let scheme = scheme.into();
     let mut packing = Packing::new(kernel);
-    plan_vocabulary(&mut packing, source, config, recipe)?;
+    plan_vocabulary(&mut packing, source, config, scheme)?;
     let hidden = config.hidden;
     let q_dim = config.heads * config.head_dim;
     let kv_dim = config.kv_heads * config.head_dim;
@@ -39,10 +39,10 @@ pub(crate) fn plan<'a>(
             (LayerSite::FeedForward, &feed_forward),
             (LayerSite::FeedForwardOutput, &feed_forward_output),
         ] {
-            let want = recipe
+            let request = scheme
                 .rounding
-                .layers(recipe.columns(MatmulSite::Layer(layer, site)));
-            plan_site(&mut packing, source, layer, tensors, want)?;
+                .layers(scheme.columns(MatmulSite::Layer(layer, site)));
+            plan_site(&mut packing, source, layer, tensors, request)?;
         }
     }
     Ok(packing)
@@ -53,12 +53,12 @@ fn plan_vocabulary<'a>(
     packing: &mut Packing<'a>,
     source: &'a dyn TensorSource,
     config: &ModelConfig,
-    recipe: Recipe<'a>,
+    scheme: QuantScheme<'a>,
 ) -> Result<(), Error> {
     let shape = [config.vocabulary, config.hidden];
     let tied = source.ties_head();
-    let embedding = source.matrix(ModelTensor::Embedding, shape, recipe.rounding.embedding()?)?;
-    let head = recipe.rounding.head(recipe.columns(MatmulSite::Head))?;
+    let embedding = source.matrix(ModelTensor::Embedding, shape, scheme.rounding.embedding()?)?;
+    let head = scheme.rounding.head(scheme.columns(MatmulSite::Head))?;
     let stored_head = if tied {
         ModelTensor::Embedding
     } else {
@@ -86,12 +86,12 @@ fn plan_site<'a>(
     source: &'a dyn TensorSource,
     layer: usize,
     tensors: &[(LayerTensor, [usize; 2])],
-    want: Want<'a>,
+    request: WeightRequest<'a>,
 ) -> Result<(), Error> {
     let mut first: Option<(ModelTensor, _)> = None;
     for (tensor, shape) in tensors {
         let tensor = ModelTensor::Layer(layer, *tensor);
-        let mut matrix = source.matrix(tensor, *shape, want)?;
+        let mut matrix = source.matrix(tensor, *shape, request)?;
         let (other, order) = first.get_or_insert_with(|| (tensor, matrix.order.clone()));
         if *order != matrix.order {
             let why = "are multiplied with the same activations, and must have the same columns in each group";

@@ -6,20 +6,20 @@
 
 #[cfg(test)]
 mod golden;
-mod parts;
+mod tensors;
 #[cfg(test)]
 mod tests;
 
 use half::f16;
 
 use super::blocks::RowOrder;
-use super::{MatrixSource, Target, Want};
+use super::{MatrixSource, RoundingTarget, WeightRequest};
 use crate::Error;
 use crate::compute::block::{BLOCK, Block};
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::HfFolder;
 use crate::files::config::quantization::Quantization;
-use parts::Parts;
+use tensors::QuantizedTensors;
 
 /// The zero point of symmetric weights.
 const MIDDLE: i16 = 8;
@@ -27,7 +27,7 @@ const MIDDLE: i16 = 8;
 /// A matrix, whose memory goes back to the system when it has been packed.
 #[derive(Debug)]
 pub(super) struct QuantizedMatrix<'a> {
-    parts: Parts<'a>,
+    tensors: QuantizedTensors<'a>,
     order: RowOrder,
     /// Columns that share a scale.
     group: usize,
@@ -50,19 +50,19 @@ impl<'a> QuantizedMatrix<'a> {
     ) -> Result<Self, Error> {
         let [rows, cols] = shape;
         let group = quantization.group.unwrap_or(cols);
-        let parts = Parts::open(folder, name, shape, group, quantization.layout)?;
+        let tensors = QuantizedTensors::open(folder, name, shape, group, quantization.packing)?;
         let groups = cols.div_ceil(group);
         let all = || (0..rows).flat_map(|row| (0..groups).map(move |group| (row, group)));
-        let symmetric = all().all(|(row, group)| parts.zero(row, group) == MIDDLE);
+        let symmetric = all().all(|(row, group)| tensors.zero(row, group) == MIDDLE);
         let inexact = all().find(|(row, group)| {
-            let scale = parts.scale(*row, *group);
+            let scale = tensors.scale(*row, *group);
             f16::from_f32(scale).to_f32() != scale
         });
         if let Some((row, _)) = inexact {
             tracing::warn!("`{name}` has scales that are not f16, one in row {row}: rounded");
         }
         Ok(Self {
-            parts,
+            tensors,
             order,
             group,
             cols,
@@ -71,8 +71,8 @@ impl<'a> QuantizedMatrix<'a> {
     }
 
     /// The rows of the matrix as what is wanted.
-    pub(super) fn source(self, want: Want<'a>) -> MatrixSource<'a> {
-        let Some(target) = want.target() else {
+    pub(super) fn source(self, request: WeightRequest<'a>) -> MatrixSource<'a> {
+        let Some(target) = request.target() else {
             return MatrixSource {
                 format: Format::F32,
                 order: None,
@@ -80,8 +80,8 @@ impl<'a> QuantizedMatrix<'a> {
             };
         };
         let stored = self.format(target);
-        let rounds = matches!(want, Want::Rounded(_)) && !self.keeps(target, stored);
-        let order = self.parts.order.clone().filter(|_| !rounds);
+        let rounds = matches!(request, WeightRequest::Rounded(_)) && !self.keeps(target, stored);
+        let order = self.tensors.order.clone().filter(|_| !rounds);
         let (format, rows): (_, RowWriter<'a, Block>) = match rounds {
             false => (stored, Box::new(move |row, to| self.blocks(row, to))),
             true => (
@@ -97,7 +97,7 @@ impl<'a> QuantizedMatrix<'a> {
     }
 
     /// The format that holds what is stored; one scale for a row only where that is wanted.
-    fn format(&self, target: Target<'_>) -> Format {
+    fn format(&self, target: RoundingTarget<'_>) -> Format {
         match self.symmetric {
             true if self.group >= self.cols && target.format() == Format::Int4Channel => {
                 Format::Int4Channel
@@ -108,7 +108,7 @@ impl<'a> QuantizedMatrix<'a> {
     }
 
     /// Whether rounding would only add an error.
-    fn keeps(&self, target: Target<'_>, stored: Format) -> bool {
+    fn keeps(&self, target: RoundingTarget<'_>, stored: Format) -> bool {
         stored == Format::Int4Channel || target.keeps(stored)
     }
 
@@ -117,9 +117,9 @@ impl<'a> QuantizedMatrix<'a> {
         let stored = self.order.stored(row);
         for (index, block) in to.iter_mut().enumerate() {
             let (first, group) = (index * BLOCK, index * BLOCK / self.group);
-            let scale = f16::from_f32(self.parts.scale(stored, group));
-            let zero = f32::from(self.parts.zero(stored, group));
-            let quant = |i| self.parts.quant(stored, self.column(first + i));
+            let scale = f16::from_f32(self.tensors.scale(stored, group));
+            let zero = f32::from(self.tensors.zero(stored, group));
+            let quant = |i| self.tensors.quant(stored, self.column(first + i));
             *block = Block {
                 scale,
                 min: f16::from_f32(-zero * scale.to_f32()),
@@ -133,7 +133,7 @@ impl<'a> QuantizedMatrix<'a> {
     fn rounded_blocks(
         &self,
         row: usize,
-        target: Target<'_>,
+        target: RoundingTarget<'_>,
         to: &mut [Block],
     ) -> Result<(), Error> {
         target.round(|floats| self.floats(row, floats), to)?;
@@ -142,7 +142,7 @@ impl<'a> QuantizedMatrix<'a> {
 
     /// The stored place of a column of groups side by side.
     fn column(&self, column: usize) -> usize {
-        let order = self.parts.order.as_ref();
+        let order = self.tensors.order.as_ref();
         order.map_or(column, |order| order.stored(column))
     }
 
@@ -150,14 +150,14 @@ impl<'a> QuantizedMatrix<'a> {
     fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
         let stored = self.order.stored(row);
         for group in 0..self.cols.div_ceil(self.group) {
-            let scale = self.parts.scale(stored, group);
+            let scale = self.tensors.scale(stored, group);
             if !scale.is_finite() {
-                return Err(self.parts.refuse_scale(stored, scale));
+                return Err(self.tensors.refuse_scale(stored, scale));
             }
-            let (first, zero) = (group * self.group, self.parts.zero(stored, group));
+            let (first, zero) = (group * self.group, self.tensors.zero(stored, group));
             for column in first..self.cols.min(first + self.group) {
                 let column = self.column(column);
-                let quant = i16::from(self.parts.quant(stored, column));
+                let quant = i16::from(self.tensors.quant(stored, column));
                 to[column] = scale * f32::from(quant - zero);
             }
         }
@@ -170,7 +170,7 @@ impl<'a> QuantizedMatrix<'a> {
             None => Ok(()),
             Some(block) => {
                 let stored = self.order.stored(row);
-                Err(self.parts.refuse_scale(stored, block.scale.to_f32()))
+                Err(self.tensors.refuse_scale(stored, block.scale.to_f32()))
             }
         }
     }

@@ -100,17 +100,17 @@ impl FromStr for Quantize {
 
 /// What a matrix is to be packed as.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Want<'a> {
+pub(crate) enum WeightRequest<'a> {
     /// Floats.
     Floats,
     /// As it is stored, floats rounded to this.
-    Stored(Target<'a>),
+    Stored(RoundingTarget<'a>),
     /// This, whatever it is stored as.
-    Rounded(Target<'a>),
+    Rounded(RoundingTarget<'a>),
 }
 
-impl<'a> Want<'a> {
-    pub(crate) fn target(self) -> Option<Target<'a>> {
+impl<'a> WeightRequest<'a> {
+    pub(crate) fn target(self) -> Option<RoundingTarget<'a>> {
         match self {
             Self::Floats => None,
             Self::Stored(target) | Self::Rounded(target) => Some(target),
@@ -120,13 +120,13 @@ impl<'a> Want<'a> {
 
 /// What floats are rounded to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Target<'a> {
+pub(crate) enum RoundingTarget<'a> {
     Q8,
     /// With what the columns count, if not all the same.
     Int4(Int4, Option<Columns<'a>>),
 }
 
-impl Target<'_> {
+impl RoundingTarget<'_> {
     /// The format that holds it. Groups of more than 32 repeat their scale in every block of 32, for which the kernels
     /// are made: they cost as much as groups of 32.
     pub(crate) fn format(self) -> Format {
@@ -139,7 +139,7 @@ impl Target<'_> {
     }
 }
 
-impl Target<'_> {
+impl RoundingTarget<'_> {
     /// Rounds a row, whose numbers `floats` writes.
     pub(super) fn round(
         self,
@@ -184,7 +184,7 @@ impl Rounding {
 
     /// # Errors
     /// [`Error::Option`] when the embedding would be rounded and nothing else.
-    pub(super) fn embedding(self) -> Result<Want<'static>, Error> {
+    pub(super) fn embedding(self) -> Result<WeightRequest<'static>, Error> {
         let int4 = self
             .int4_embedding
             .then_some("`embedding-bits` 4 rounds the embedding");
@@ -193,7 +193,7 @@ impl Rounding {
 
     /// # Errors
     /// [`Error::Option`] when the head would be rounded and nothing else.
-    pub(super) fn head(self, columns: Option<Columns<'_>>) -> Result<Want<'_>, Error> {
+    pub(super) fn head(self, columns: Option<Columns<'_>>) -> Result<WeightRequest<'_>, Error> {
         let int4 = self
             .int4_head
             .then_some("`head-bits` 4 rounds the output head");
@@ -205,7 +205,7 @@ impl Rounding {
         self,
         int4: Option<&str>,
         columns: Option<Columns<'a>>,
-    ) -> Result<Want<'a>, Error> {
+    ) -> Result<WeightRequest<'a>, Error> {
         let group = Int4 {
             group: Group::Of32,
             min: true,
@@ -214,19 +214,19 @@ impl Rounding {
             (Some(said), Quantize::None) => Err(Error::Option(format!(
                 "{said}, and `quantize` none rounds nothing: choose one"
             ))),
-            (Some(_), _) => Ok(Want::Rounded(Target::Int4(group, columns))),
-            (None, Quantize::None) => Ok(Want::Floats),
-            (None, _) => Ok(Want::Stored(Target::Q8)),
+            (Some(_), _) => Ok(WeightRequest::Rounded(RoundingTarget::Int4(group, columns))),
+            (None, Quantize::None) => Ok(WeightRequest::Floats),
+            (None, _) => Ok(WeightRequest::Stored(RoundingTarget::Q8)),
         }
     }
 
-    pub(super) fn layers(self, columns: Option<Columns<'_>>) -> Want<'_> {
+    pub(super) fn layers(self, columns: Option<Columns<'_>>) -> WeightRequest<'_> {
         match self.quantize {
-            Quantize::None => Want::Floats,
+            Quantize::None => WeightRequest::Floats,
             Quantize::Int4(int4) if int4.group == Group::Channel => {
-                Want::Rounded(Target::Int4(int4, columns))
+                WeightRequest::Rounded(RoundingTarget::Int4(int4, columns))
             }
-            Quantize::Int4(int4) => Want::Stored(Target::Int4(int4, columns)),
+            Quantize::Int4(int4) => WeightRequest::Stored(RoundingTarget::Int4(int4, columns)),
         }
     }
 }

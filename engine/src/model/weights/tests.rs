@@ -45,16 +45,20 @@ fn small(tied: bool) -> (TempDir, HfModel) {
     (folder, model)
 }
 
-fn weights(model: &HfModel, rounding: Rounding, importance: Option<&Importance<'_>>) -> Weights {
+fn weights(
+    model: &HfModel,
+    rounding: Rounding,
+    importance: Option<&ImportanceMatrix<'_>>,
+) -> Weights {
     let kernel = kernel::choose(None).unwrap();
-    let recipe = Recipe {
+    let scheme = QuantScheme {
         rounding,
         importance,
     };
     let pool = &mut Pool::new(1).unwrap();
     let config = &model.config.model;
-    let packing = plan(model, config, recipe, kernel).unwrap();
-    Weights::load(model, config, recipe, packing, pool, None).unwrap()
+    let packing = plan(model, config, scheme, kernel).unwrap();
+    Weights::load(model, config, scheme, packing, pool, None).unwrap()
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn the_one_matrix_is_the_rounded_head_with_and_without_calibration() {
         MatmulSite::Head,
     ];
     let measure = move |_| Ok(sites.into_iter().zip((1..).map(first_columns)).collect());
-    let importance = Importance::new(String::new(), Box::new(measure));
+    let importance = ImportanceMatrix::new(String::new(), Box::new(measure));
     let mut heads = Vec::new();
     for importance in [None, Some(&importance)] {
         let [head, both] = [HEAD, BOTH].map(|rounding| weights(&model, rounding, importance));

@@ -48,14 +48,14 @@ fn packed(changes: Value, weights: Value) -> Value {
 
 #[test]
 fn the_usual_settings_of_each_method_are_read() {
-    let old = Layout::Gptq {
+    let old = PackingOrder::Gptq {
         zeros_less_one: true,
     };
-    let new = Layout::Gptq {
+    let new = PackingOrder::Gptq {
         zeros_less_one: false,
     };
-    let symmetric = |symmetric| Layout::PackQuantized { symmetric };
-    for (config, layout, group) in [
+    let symmetric = |symmetric| PackingOrder::PackQuantized { symmetric };
+    for (config, packing, group) in [
         (gptq(json!({})), old, Some(128)),
         (gptq(json!({ "group_size": -1, "dynamic": {} })), old, None),
         (gptq(json!({ "checkpoint_format": "gptq" })), old, Some(128)),
@@ -65,8 +65,16 @@ fn the_usual_settings_of_each_method_are_read() {
             Some(32),
         ),
         (gptq(json!({ "format": "gptq_v2" })), new, Some(128)),
-        (awq(json!({ "version": "GEMM" })), Layout::Awq, Some(128)),
-        (awq(json!({ "group_size": 64 })), Layout::Awq, Some(64)),
+        (
+            awq(json!({ "version": "GEMM" })),
+            PackingOrder::Awq,
+            Some(128),
+        ),
+        (
+            awq(json!({ "group_size": 64 })),
+            PackingOrder::Awq,
+            Some(64),
+        ),
         (packed(json!({}), json!({})), symmetric(true), Some(128)),
         (
             packed(json!({}), json!({ "symmetric": false, "group_size": 32 })),
@@ -84,7 +92,7 @@ fn the_usual_settings_of_each_method_are_read() {
     ] {
         assert_eq!(
             check(&config),
-            Ok(Quantization { layout, group }),
+            Ok(Quantization { packing, group }),
             "{config}"
         );
     }

@@ -3,15 +3,15 @@ use crate::compute::block::BLOCK;
 use crate::files::checkpoint::{MappedFile, golden_blocks};
 use crate::model::weights::Quantize;
 
-fn int4(name: &str) -> Target<'static> {
+fn int4(name: &str) -> RoundingTarget<'static> {
     match name.parse() {
-        Ok(Quantize::Int4(int4)) => Target::Int4(int4, None),
+        Ok(Quantize::Int4(int4)) => RoundingTarget::Int4(int4, None),
         other => panic!("{other:?}"),
     }
 }
 
 /// The rows of a matrix of two rows of 32 numbers, as what is wanted.
-fn rows(kind: TensorType, bytes: &[u8], want: Want<'_>) -> Result<Vec<f32>, String> {
+fn rows(kind: TensorType, bytes: &[u8], request: WeightRequest<'_>) -> Result<Vec<f32>, String> {
     let file = MappedFile::of_bytes("model.gguf", bytes);
     let tensor = Tensor {
         name: "blk.0.ffn_up.weight",
@@ -20,7 +20,7 @@ fn rows(kind: TensorType, bytes: &[u8], want: Want<'_>) -> Result<Vec<f32>, Stri
         bytes: &file,
         file: &file,
     };
-    let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(want);
+    let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(request);
     let of_row = |row| match &source.rows {
         RowSource::Floats(write) => {
             let mut floats = vec![0.0; BLOCK];
@@ -50,7 +50,8 @@ fn floats_are_kept_exactly_in_the_narrowest_type_that_holds_them() {
                 bytes: &file,
                 file: &file,
             };
-            let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(Want::Floats);
+            let source =
+                StoredMatrix::new(tensor, RowOrder::AsStored).source(WeightRequest::Floats);
             let RowSource::Floats(write) = &source.rows else {
                 panic!("blocks are wanted as floats");
             };
@@ -66,18 +67,18 @@ fn floats_are_kept_exactly_in_the_narrowest_type_that_holds_them() {
 
 #[test]
 fn what_is_no_number_is_refused_with_the_name_of_its_tensor() {
-    let wants = [
-        Want::Floats,
-        Want::Stored(Target::Q8),
-        Want::Stored(int4("g32")),
-        Want::Rounded(int4("channel-min")),
+    let requests = [
+        WeightRequest::Floats,
+        WeightRequest::Stored(RoundingTarget::Q8),
+        WeightRequest::Stored(int4("g32")),
+        WeightRequest::Rounded(int4("channel-min")),
     ];
     for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut numbers = [0.5; 2 * BLOCK];
         numbers[BLOCK + 5] = number;
         let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-        for want in wants {
-            let refused = rows(TensorType::F32, &bytes, want).unwrap_err();
+        for request in requests {
+            let refused = rows(TensorType::F32, &bytes, request).unwrap_err();
             for word in ["model.gguf", "`blk.0.ffn_up.weight`", "in row 1"] {
                 assert!(refused.contains(word), "{refused}");
             }
@@ -87,20 +88,25 @@ fn what_is_no_number_is_refused_with_the_name_of_its_tensor() {
     let mut block = [0; 18];
     block[..2].copy_from_slice(&f16::NAN.to_le_bytes());
     let blocks = [[0; 18], block].concat();
-    let refused = rows(TensorType::Q4_0, &blocks, Want::Stored(int4("g32"))).unwrap_err();
+    let refused = rows(
+        TensorType::Q4_0,
+        &blocks,
+        WeightRequest::Stored(int4("g32")),
+    )
+    .unwrap_err();
     assert!(refused.contains("in row 1"), "{refused}");
     // Numbers that are finite, but beyond what a scale can reach.
     let bytes: Vec<u8> = [1e30f32; 2 * BLOCK]
         .iter()
         .flat_map(|n| n.to_le_bytes())
         .collect();
-    let refused = rows(TensorType::F32, &bytes, Want::Stored(int4("g32"))).unwrap_err();
+    let refused = rows(TensorType::F32, &bytes, WeightRequest::Stored(int4("g32"))).unwrap_err();
     assert!(refused.contains("range of an f16"), "{refused}");
-    assert!(rows(TensorType::F32, &bytes, Want::Floats).is_ok());
+    assert!(rows(TensorType::F32, &bytes, WeightRequest::Floats).is_ok());
 }
 
 /// The largest error of a matrix of two rows, relative to its largest number.
-fn error(kind: TensorType, bytes: &[u8], want: Want<'_>) -> (Format, f32) {
+fn error(kind: TensorType, bytes: &[u8], request: WeightRequest<'_>) -> (Format, f32) {
     let numbers = kind.dequantize(bytes);
     let cols = numbers.len() / 2;
     let file = MappedFile::of_bytes("w", bytes);
@@ -111,7 +117,7 @@ fn error(kind: TensorType, bytes: &[u8], want: Want<'_>) -> (Format, f32) {
         bytes: &file,
         file: &file,
     };
-    let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(want);
+    let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(request);
     let mut largest = 0.0f32;
     let RowSource::Blocks(write) = &source.rows else {
         panic!("floats are wanted as blocks");
@@ -142,8 +148,8 @@ fn what_a_packed_format_can_hold_is_taken_as_it_is_stored() {
             _ => continue,
         };
         // What floats would be rounded to does not matter.
-        for other in [int4("g64"), Target::Q8] {
-            let (format, error) = error(kind, &bytes, Want::Stored(other));
+        for other in [int4("g64"), RoundingTarget::Q8] {
+            let (format, error) = error(kind, &bytes, WeightRequest::Stored(other));
             assert_eq!(Some(format), stored_format(kind));
             assert!(error <= bound, "{kind:?}: {error}");
         }
@@ -156,17 +162,17 @@ fn every_type_can_be_rounded_to_every_format() {
         if kind.is_float() {
             continue;
         }
-        for (want, bound) in [
-            (Target::Q8, 0.51 / 127.0),
+        for (target, bound) in [
+            (RoundingTarget::Q8, 0.51 / 127.0),
             // A scale may cut off the largest numbers.
             (int4("g32-min"), 0.2),
             (int4("channel"), 0.3),
             (int4("channel-min"), 0.3),
         ] {
-            let (format, error) = error(kind, &bytes, Want::Rounded(want));
-            let stored = stored_format(kind).filter(|stored| want.keeps(*stored));
-            assert_eq!(format, stored.unwrap_or(want.format()));
-            assert!(error <= bound, "{kind:?} as {want:?}: {error}");
+            let (format, error) = error(kind, &bytes, WeightRequest::Rounded(target));
+            let stored = stored_format(kind).filter(|stored| target.keeps(*stored));
+            assert_eq!(format, stored.unwrap_or(target.format()));
+            assert!(error <= bound, "{kind:?} as {target:?}: {error}");
         }
     }
 }

@@ -93,7 +93,7 @@ impl Case {
         let folder = HfFolder::open(folder.path()).unwrap();
         let order = RowOrder::AsStored;
         let matrix = QuantizedMatrix::open(&folder, projection, self.shape, quantization, order);
-        let MatrixSource { rows, .. } = matrix.unwrap().source(Want::Floats);
+        let MatrixSource { rows, .. } = matrix.unwrap().source(WeightRequest::Floats);
         let RowSource::Floats(write) = rows else {
             panic!("blocks");
         };

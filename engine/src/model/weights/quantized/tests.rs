@@ -59,9 +59,9 @@ fn every_way() -> impl Iterator<Item = Quantized> {
         .filter(|how| how.method != Method::Awq || !how.act_order)
 }
 
-fn int4(name: &str) -> Target<'static> {
+fn int4(name: &str) -> RoundingTarget<'static> {
     match name.parse() {
-        Ok(Quantize::Int4(int4)) => Target::Int4(int4, None),
+        Ok(Quantize::Int4(int4)) => RoundingTarget::Int4(int4, None),
         other => panic!("{other:?}"),
     }
 }
@@ -83,8 +83,8 @@ fn logits(folder: &Path, quantize: &str) -> Vec<f32> {
 }
 
 /// The format and the rows of a projection of a folder, dequantised, their columns as they are stored.
-fn rows(folder: &HfModel, want: Want<'static>) -> (Format, Vec<Vec<f32>>) {
-    let source = folder.matrix(FIRST_Q, [128, 128], want).unwrap();
+fn rows(folder: &HfModel, request: WeightRequest<'static>) -> (Format, Vec<Vec<f32>>) {
+    let source = folder.matrix(FIRST_Q, [128, 128], request).unwrap();
     let row = |row| match &source.rows {
         RowSource::Floats(write) => {
             let mut floats = vec![0.0; 128];
@@ -126,13 +126,13 @@ fn blocks_hold_what_is_stored_within_an_f16_of_its_minimum() {
         let floats = write(&config(None), &floats);
         let quantized = HfModel::open(quantized.path()).unwrap();
         let floats = HfModel::open(floats.path()).unwrap();
-        let (_, expected) = rows(&floats, Want::Floats);
+        let (_, expected) = rows(&floats, WeightRequest::Floats);
         let stored = match how.symmetric {
             true => Format::Int4Symmetric,
             false => Format::Int4,
         };
-        for want in ["g32", "g128-min"].map(|name| Want::Stored(int4(name))) {
-            let (format, found) = rows(&quantized, want);
+        for request in ["g32", "g128-min"].map(|name| WeightRequest::Stored(int4(name))) {
+            let (format, found) = rows(&quantized, request);
             assert_eq!(format, stored, "{how:?}");
             // Of the largest minimum, 15 times the largest scale of 32 in 1024, half the last of 11 bits.
             let bound = if how.symmetric {
@@ -161,9 +161,12 @@ fn a_scale_for_a_row_is_kept_where_it_is_wanted_and_other_groups_are_rounded_to_
             let quantized = write(&config(Some(how)), &quantized);
             let floats = write(&config(None), &floats);
             let model = HfModel::open(quantized.path()).unwrap();
-            let want = Want::Rounded(int4("channel"));
-            let (format, found) = rows(&model, want);
-            let (_, expected) = rows(&HfModel::open(floats.path()).unwrap(), Want::Floats);
+            let request = WeightRequest::Rounded(int4("channel"));
+            let (format, found) = rows(&model, request);
+            let (_, expected) = rows(
+                &HfModel::open(floats.path()).unwrap(),
+                WeightRequest::Floats,
+            );
             assert_eq!(format, Format::Int4Channel);
             assert_eq!(found == expected, exact, "{how:?}");
         }
@@ -177,7 +180,7 @@ fn refusal(how: Quantized, change: impl Fn(&mut Vec<Written>)) -> String {
     let folder = write(&config(Some(how)), &quantized);
     let opened = HfModel::open(folder.path());
     let planned = opened.and_then(|model| {
-        let source = model.matrix(FIRST_Q, [128, 128], Want::Stored(int4("g32")))?;
+        let source = model.matrix(FIRST_Q, [128, 128], WeightRequest::Stored(int4("g32")))?;
         let RowSource::Blocks(write) = source.rows else {
             panic!("floats");
         };

@@ -7,7 +7,7 @@ use safetensors::tensor::Dtype;
 use crate::Error;
 use crate::compute::column_order::ColumnOrder;
 use crate::files::checkpoint::{HfFolder, Stored, Tensor};
-use crate::files::config::quantization::Layout;
+use crate::files::config::quantization::PackingOrder;
 
 /// Numbers of four bits in a word.
 const IN_WORD: usize = 8;
@@ -18,8 +18,8 @@ const AWQ_PLACES: [usize; IN_WORD] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /// The parts of one matrix.
 #[derive(Debug)]
-pub(super) struct Parts<'a> {
-    layout: Layout,
+pub(super) struct QuantizedTensors<'a> {
+    packing: PackingOrder,
     weights: Words<'a>,
     scales: Tensor<'a>,
     zeros: Zeros<'a>,
@@ -36,7 +36,7 @@ enum Zeros<'a> {
     Symmetric,
 }
 
-impl Drop for Parts<'_> {
+impl Drop for QuantizedTensors<'_> {
     fn drop(&mut self) {
         let Words { stored, .. } = self.weights;
         stored.file.release(stored.bytes);
@@ -70,8 +70,8 @@ impl<'a> Matrix<'a, '_> {
     }
 
     /// The order that brings the columns of each group together, where a part names groups that do not lie so.
-    fn order(&self, layout: Layout) -> Result<Option<Arc<ColumnOrder>>, Error> {
-        let names = layout.groups().map(|part| self.part(part));
+    fn order(&self, packing: PackingOrder) -> Result<Option<Arc<ColumnOrder>>, Error> {
+        let names = packing.groups().map(|part| self.part(part));
         let Some(name) = names.filter(|name| self.folder.has(name)) else {
             return Ok(None);
         };
@@ -85,7 +85,7 @@ impl<'a> Matrix<'a, '_> {
         for (col, bytes) in stored.bytes.as_chunks().0.iter().enumerate() {
             // A negative number is beyond any group.
             let group = u32::from_le_bytes(*bytes);
-            if group == NOT_SET && matches!(layout, Layout::PackQuantized { .. }) {
+            if group == NOT_SET && matches!(packing, PackingOrder::PackQuantized { .. }) {
                 return Ok(None);
             }
             let Some(size) = sizes.get_mut(group as usize) else {
@@ -148,14 +148,14 @@ impl<'a> Matrix<'a, '_> {
     }
 }
 
-impl<'a> Parts<'a> {
+impl<'a> QuantizedTensors<'a> {
     /// Finds and checks all parts of the matrix `name`.
     pub(super) fn open(
         folder: &'a HfFolder,
         name: &str,
         [rows, cols]: [usize; 2],
         group: usize,
-        layout: Layout,
+        packing: PackingOrder,
     ) -> Result<Self, Error> {
         let matrix = Matrix {
             folder,
@@ -165,8 +165,8 @@ impl<'a> Parts<'a> {
             group,
         };
         let groups = cols.div_ceil(group);
-        let (weights, zeros, scales) = match layout {
-            Layout::Gptq { .. } => {
+        let (weights, zeros, scales) = match packing {
+            PackingOrder::Gptq { .. } => {
                 matrix.check_rows()?;
                 (
                     matrix.words("qweight", [cols / IN_WORD, rows])?,
@@ -174,7 +174,7 @@ impl<'a> Parts<'a> {
                     folder.tensor(&matrix.part("scales"), &[groups, rows])?,
                 )
             }
-            Layout::Awq => {
+            PackingOrder::Awq => {
                 matrix.check_rows()?;
                 (
                     matrix.words("qweight", [cols, rows / IN_WORD])?,
@@ -182,7 +182,7 @@ impl<'a> Parts<'a> {
                     folder.tensor(&matrix.part("scales"), &[groups, rows])?,
                 )
             }
-            Layout::PackQuantized { symmetric } => {
+            PackingOrder::PackQuantized { symmetric } => {
                 matrix.check_shape("weight_shape")?;
                 (
                     matrix.words("weight_packed", [rows, cols / IN_WORD])?,
@@ -192,21 +192,21 @@ impl<'a> Parts<'a> {
             }
         };
         Ok(Self {
-            layout,
+            packing,
             weights,
             scales,
             zeros,
-            order: matrix.order(layout)?,
+            order: matrix.order(packing)?,
         })
     }
 
     /// What is stored of a weight, from 0 to 15.
     pub(super) fn quant(&self, row: usize, col: usize) -> u8 {
         let words = &self.weights;
-        match self.layout {
-            Layout::Gptq { .. } => words.nibble(col / IN_WORD, row, col % IN_WORD),
-            Layout::Awq => words.nibble(col, row / IN_WORD, AWQ_PLACES[row % IN_WORD]),
-            Layout::PackQuantized { .. } => words.nibble(row, col / IN_WORD, col % IN_WORD),
+        match self.packing {
+            PackingOrder::Gptq { .. } => words.nibble(col / IN_WORD, row, col % IN_WORD),
+            PackingOrder::Awq => words.nibble(col, row / IN_WORD, AWQ_PLACES[row % IN_WORD]),
+            PackingOrder::PackQuantized { .. } => words.nibble(row, col / IN_WORD, col % IN_WORD),
         }
     }
 
@@ -222,23 +222,23 @@ impl<'a> Parts<'a> {
             Zeros::Packed(words) => (words, row % IN_WORD),
         };
         let word = row / IN_WORD;
-        let zero = match self.layout {
+        let zero = match self.packing {
             // One is taken off all at once, as of one number: a zero borrows from the next.
-            Layout::Gptq { zeros_less_one } => {
+            PackingOrder::Gptq { zeros_less_one } => {
                 let ones = u32::from(zeros_less_one) * 0x1111_1111;
                 nibble(words.at(group, word).wrapping_add(ones), place)
             }
-            Layout::Awq => words.nibble(group, word, AWQ_PLACES[place]),
-            Layout::PackQuantized { .. } => words.nibble(word, group, place),
+            PackingOrder::Awq => words.nibble(group, word, AWQ_PLACES[place]),
+            PackingOrder::PackQuantized { .. } => words.nibble(word, group, place),
         };
         i16::from(zero)
     }
 
     pub(super) fn scale(&self, row: usize, group: usize) -> f32 {
         let cols = self.scales.shape[1];
-        let place = match self.layout {
-            Layout::Gptq { .. } | Layout::Awq => group * cols + row,
-            Layout::PackQuantized { .. } => row * cols + group,
+        let place = match self.packing {
+            PackingOrder::Gptq { .. } | PackingOrder::Awq => group * cols + row,
+            PackingOrder::PackQuantized { .. } => row * cols + group,
         };
         let size = self.scales.kind.block_bytes();
         self.scales
