@@ -35,7 +35,8 @@ pub struct Conversation {
     pub tools: Vec<Value>,
     /// Whether the first call of a tool ends the answer.
     pub single_call: bool,
-    /// Further variables for the template, such as `date_string` or `enable_thinking`.
+    /// Further variables for the template, such as `date_string` or `enable_thinking`. Of what every template is given they
+    /// replace `add_generation_prompt` alone.
     pub variables: Map<String, Value>,
 }
 

@@ -98,7 +98,8 @@ impl ChatTemplate {
         Ok(RenderedPrompt::new(text, mark))
     }
 
-    /// What the template is given: what `transformers` gives it. A caller's variables never replace any of it.
+    /// What the template is given: what `transformers` gives it. A caller's variables replace `add_generation_prompt` and
+    /// nothing else of it.
     fn values(&self, guarded: Guarded) -> Value {
         let mut values = guarded.variables;
         values

@@ -1,9 +1,8 @@
 //! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and a few functions and a tag of their own.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -27,15 +26,22 @@ const MAX_WRITTEN_BYTES: usize = 4 << 20;
 /// After this long a rendering is given up. [`FUEL`] is used up in a second, but comparing lists that hold lists twice, and
 /// so on, is one step and may take for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// [`PATIENCE`] passes in steps of this length. While the whole process is suspended no more than one of them does.
+const TICK: Duration = Duration::from_millis(100);
 const NAME: &str = "chat template";
 
 /// A compiled template.
 #[derive(Debug)]
 pub(super) struct Template {
     environment: Arc<Environment<'static>>,
-    /// Whether a rendering was given up. Its thread cannot be ended, so there shall be no second one.
-    given_up: AtomicBool,
+    /// The renderings that were given up, as long as they run. Their threads cannot be ended, so there shall be no others.
+    given_up: Mutex<Vec<Weak<Running>>>,
+    patience: Duration,
 }
+
+/// Lives as long as the thread of a rendering.
+#[derive(Debug)]
+struct Running;
 
 impl Template {
     pub(super) fn compile(source: String) -> Result<Self, Error> {
@@ -55,33 +61,62 @@ impl Template {
         environment.add_template_owned(NAME, with_scopes(source, syntax)?)?;
         Ok(Self {
             environment: Arc::new(environment),
-            given_up: AtomicBool::new(false),
+            given_up: Mutex::default(),
+            patience: PATIENCE,
         })
     }
 
     /// Renders the template under all limits, or says why not.
     pub(super) fn render(&self, values: Value) -> Result<String, String> {
-        let endless = || format!("it did not come to an end within {} s", PATIENCE.as_secs());
-        if self.given_up.load(Ordering::Relaxed) {
-            return Err(endless());
+        if self.is_stuck() {
+            return Err("an earlier conversation is still being laid out".to_owned());
         }
         let environment = Arc::clone(&self.environment);
+        let running = Arc::new(Running);
+        let given_up = Arc::downgrade(&running);
         let (sender, receiver) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("template".into())
             .stack_size(STACK_BYTES)
-            // Nobody waits for what was given up.
-            .spawn(move || drop(sender.send(rendered(&environment, values))))
+            .spawn(move || {
+                // Nobody waits for what was given up.
+                drop(sender.send(rendered(&environment, values)));
+                drop(running);
+            })
             .map_err(|why| format!("no thread to render it on: {why}"))?;
-        receiver.recv_timeout(PATIENCE).unwrap_or_else(|why| {
+        receive(&receiver, self.patience).unwrap_or_else(|why| {
             Err(match why {
                 RecvTimeoutError::Disconnected => "the template engine failed".to_owned(),
                 RecvTimeoutError::Timeout => {
-                    self.given_up.store(true, Ordering::Relaxed);
-                    endless()
+                    self.given_up().push(given_up);
+                    let seconds = self.patience.as_secs_f64();
+                    format!("it did not come to an end within {seconds} s")
                 }
             })
         })
+    }
+
+    /// Whether a rendering that was given up still runs.
+    fn is_stuck(&self) -> bool {
+        let mut given_up = self.given_up();
+        given_up.retain(|rendering| rendering.strong_count() > 0);
+        !given_up.is_empty()
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Vec<Weak<Running>>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for as long as `patience`, in time that this process runs.
+fn receive<T>(receiver: &Receiver<T>, patience: Duration) -> Result<T, RecvTimeoutError> {
+    let mut left = patience;
+    loop {
+        let tick = TICK.min(left);
+        match receiver.recv_timeout(tick) {
+            Err(RecvTimeoutError::Timeout) if left > tick => left -= tick,
+            outcome => return outcome,
+        }
     }
 }
 
@@ -153,5 +188,97 @@ impl io::Write for BoundedWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    use minijinja::context;
+
+    use super::*;
+
+    /// Compares lists that hold a list twice, which holds one twice, and so on: a step that takes long.
+    const SLOW: &str = "{% if depth %}{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(depth) %}{% set ns.x = \
+                        [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}{% endif %}";
+
+    #[test]
+    fn a_rendering_that_was_given_up_stands_in_the_way_only_until_it_ends() {
+        let mut template = Template::compile(SLOW.to_owned()).unwrap();
+        template.patience = Duration::from_millis(1);
+        let mut given_up = false;
+        // As deep as this machine needs milliseconds for.
+        for depth in 15..30 {
+            let outcome = template.render(context! { depth => depth });
+            let Err(why) = outcome else { continue };
+            assert!(why.contains("within 0.001 s"), "{why}");
+            given_up = true;
+            break;
+        }
+        assert!(given_up);
+        template.patience = PATIENCE;
+        let begun = Instant::now();
+        while template.is_stuck() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(template.render(context! { depth => 0 }).unwrap(), "");
+    }
+
+    #[test]
+    fn while_one_that_was_given_up_runs_there_is_no_other() {
+        let template = Template::compile(SLOW.to_owned()).unwrap();
+        let running = Arc::new(Running);
+        template.given_up().push(Arc::downgrade(&running));
+        let why = template.render(context! { depth => 0 }).unwrap_err();
+        assert!(why.contains("still being laid out"), "{why}");
+        drop(running);
+        assert_eq!(template.render(context! { depth => 0 }).unwrap(), "");
+    }
+
+    /// Is run by the next test, which suspends it.
+    #[test]
+    #[ignore = "takes a second, and only shows something when it is suspended meanwhile"]
+    fn what_takes_a_second_is_waited_for() {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // Each sleep may end while the process is suspended; the next one begins behind it.
+            for _ in 0..50 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            sender.send(()).unwrap();
+        });
+        println!("begins");
+        receive(&receiver, Duration::from_secs(3)).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn time_that_the_process_is_suspended_does_not_count() {
+        use std::io::{BufRead, BufReader};
+
+        let name = "text::prompt::jinja::tests::what_takes_a_second_is_waited_for";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().contains("begins")));
+        let signal = |name: &str| {
+            let id = child.id();
+            let sent = Command::new("sh")
+                .args(["-c", &format!("kill -{name} {id}")])
+                .status();
+            assert!(sent.unwrap().success());
+        };
+        signal("STOP");
+        thread::sleep(Duration::from_secs(4));
+        signal("CONT");
+        // Nobody may write into a pipe that is not read.
+        said.for_each(drop);
+        assert!(child.wait().unwrap().success());
     }
 }
