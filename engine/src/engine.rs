@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::answer::generate::{self, Job};
+use crate::answer::generate::{self, PendingAnswer};
 use crate::answer::metrics::Clock;
 use crate::answer::schedule::Scheduler;
 use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
@@ -70,10 +70,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range or a prompt that the
-    /// context cannot hold, [`Error::Stopped`] when the engine is ending.
+    /// context cannot hold, [`Error::Stopped`] when the thread that owns the model has died.
     pub fn submit(&self, request: Request) -> Result<Answer, Error> {
         let clock = Clock::accept(Instant::now());
         request.check()?;
+        // Before the prompt is laid out and tokenised, which takes long for a long one.
+        let place = self.scheduler.place()?;
         let calls = self.call_reader(&request.prompt)?;
         let prompt = self.prompt_tokens(&request.prompt)?;
         let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
@@ -89,7 +91,7 @@ impl Engine {
             ));
         }
         let (sender, answer) = Answer::channel();
-        let job = Job {
+        let pending = PendingAnswer {
             prompt,
             sampling: request.sampling,
             max_tokens: request.max_tokens.min(context - used),
@@ -99,7 +101,7 @@ impl Engine {
             clock,
             answer: sender,
         };
-        self.scheduler.enqueue(job)?;
+        self.scheduler.enqueue(place, pending)?;
         Ok(answer)
     }
 
@@ -134,5 +136,83 @@ impl Engine {
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on_stream;
+
+    use super::*;
+    use crate::{Event, Message, Role, Sampling};
+
+    fn engine(queue: usize) -> Result<Engine, Error> {
+        Engine::load(&LoadOptions {
+            model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf").into(),
+            threads: Some(1),
+            queue: Some(queue),
+            ..LoadOptions::default()
+        })
+    }
+
+    fn request(text: &str) -> Request {
+        let message = Message {
+            role: Role::User,
+            content: text.to_owned(),
+        };
+        Request {
+            prompt: Prompt::Chat(vec![message].into()),
+            sampling: Sampling::default(),
+            max_tokens: 200,
+            stop: Vec::new(),
+            usd_per_hour: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_queue_comes_before_the_prompt_is_looked_at() {
+        let engine = engine(1).unwrap();
+        let place = engine.scheduler.place().unwrap();
+        // What only tokenising would show.
+        let too_long = || engine.submit(request(&"the dog ".repeat(200))).unwrap_err();
+        let full = Error::Busy {
+            waiting: 1,
+            limit: 1,
+        };
+        assert_eq!(too_long().to_string(), full.to_string());
+        drop(place);
+        for _ in 0..3 {
+            let refused = too_long();
+            assert!(
+                matches!(
+                    refused,
+                    Error::Request {
+                        field: "messages",
+                        ..
+                    }
+                ),
+                "{refused}"
+            );
+        }
+        engine.submit(request("the dog")).unwrap();
+    }
+
+    #[test]
+    fn those_who_wait_while_the_engine_ends_are_told_so() {
+        let engine = engine(8).unwrap();
+        let answers: Vec<_> = (0..8).map(|_| engine.submit(request("the dog"))).collect();
+        drop(engine);
+        let last = answers.into_iter().next_back().unwrap().unwrap();
+        let events: Vec<_> = block_on_stream(last).collect();
+        assert!(
+            matches!(events[..], [Event::Failed(Error::Ending)]),
+            "{events:?}"
+        );
+    }
+
+    #[test]
+    fn a_queue_without_a_place_is_refused() {
+        let error = engine(0).unwrap_err().to_string();
+        assert!(error.contains("`queue`"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use crate::text::tokenizer::{TokenDecoder, Tokenizer};
 use crate::{AnswerSender, Completion, Event, FinishReason, Sampling};
 
 /// A checked request with its tokens.
-pub(crate) struct Job {
+pub(crate) struct PendingAnswer {
     pub(crate) prompt: Vec<u32>,
     pub(crate) sampling: Sampling,
     /// At least 1, and together with the prompt within the context.
@@ -28,12 +28,12 @@ pub(crate) struct Job {
 }
 
 /// The sequence that the cache holds; the next request computes only what it does not share with it.
-pub(crate) struct Resident {
+pub(crate) struct CachedSequence {
     tokens: Vec<u32>,
     cache: KvCache,
 }
 
-impl Resident {
+impl CachedSequence {
     pub(crate) fn new(cache: KvCache) -> Self {
         Self {
             tokens: Vec::new(),
@@ -43,14 +43,14 @@ impl Resident {
 
     /// Begins a request: cuts the sequence to what it shares with `prompt`, leaving at least the last token to compute.
     fn keep_prefix(&mut self, prompt: &[u32], rope: &Rope) -> usize {
-        let turned_alike = |position| {
+        let same_rotation = |position| {
             let lengths = [self.cache.prompt(), prompt.len()];
             let [found, needed] = lengths.map(|prompt| rope.length(prompt, position));
             found == needed
         };
         let tokens = self.tokens.iter().zip(prompt).enumerate();
         let shared = tokens
-            .take_while(|(position, (a, b))| a == b && turned_alike(*position))
+            .take_while(|(position, (a, b))| a == b && same_rotation(*position))
             .count();
         let shared = shared.min(prompt.len() - 1).min(self.cache.len());
         self.tokens.truncate(shared);
@@ -82,38 +82,38 @@ impl Resident {
 pub(crate) fn answer(
     model: &mut Model,
     tokenizer: &Tokenizer,
-    resident: &mut Resident,
-    mut job: Job,
+    sequence: &mut CachedSequence,
+    mut pending: PendingAnswer,
     shutdown: &dyn Fn() -> bool,
 ) {
-    let mut clock = job.clock.clone();
+    let mut clock = pending.clock.clone();
     clock.begin(Instant::now());
-    let cached_tokens = resident.keep_prefix(&job.prompt, model.rope());
-    let calls = job.calls.take();
+    let cached_tokens = sequence.keep_prefix(&pending.prompt, model.rope());
+    let calls = pending.calls.take();
     let marks = calls.iter().flat_map(|calls| calls.format().marks());
     let decoder = tokenizer.decoder(&marks.collect::<Vec<_>>());
     let mut generation = Generation {
         tokenizer,
         clock,
-        sampler: Sampler::new(job.sampling, model.kernel(), entropy()),
+        sampler: Sampler::new(pending.sampling, model.kernel(), entropy()),
         decoder,
-        filter: StopFilter::new(job.stop.clone()),
+        filter: StopFilter::new(pending.stop.clone()),
         calls,
         tokens: Vec::new(),
-        cancelled: &|| shutdown() || job.answer.is_abandoned() || job.answer.is_stopped(),
-        job: &job,
+        cancelled: &|| shutdown() || pending.answer.is_abandoned() || pending.answer.is_stopped(),
+        pending: &pending,
     };
-    let finish_reason = generation.run(model, resident);
+    let finish_reason = generation.run(model, sequence);
     let Generation { clock, tokens, .. } = generation;
     let metrics = clock.metrics(
         Instant::now(),
-        job.usd_per_hour,
+        pending.usd_per_hour,
         model.kernel().name,
         model.threads(),
     );
-    job.answer.send(Event::Finished(Completion {
+    pending.answer.send(Event::Finished(Completion {
         finish_reason,
-        prompt_tokens: job.prompt.len(),
+        prompt_tokens: pending.prompt.len(),
         cached_tokens,
         token_ids: tokens,
         metrics,
@@ -127,7 +127,7 @@ pub(crate) fn entropy() -> u64 {
 
 /// The state of an answer between its tokens.
 struct Generation<'a> {
-    job: &'a Job,
+    pending: &'a PendingAnswer,
     tokenizer: &'a Tokenizer,
     clock: Clock,
     sampler: Sampler,
@@ -141,8 +141,8 @@ struct Generation<'a> {
 
 impl Generation<'_> {
     /// Generates until something ends the answer, and shows all text that may be shown.
-    fn run(&mut self, model: &mut Model, resident: &mut Resident) -> FinishReason {
-        let Some(mut logits) = self.prefill(model, resident) else {
+    fn run(&mut self, model: &mut Model, sequence: &mut CachedSequence) -> FinishReason {
+        let Some(mut logits) = self.prefill(model, sequence) else {
             return FinishReason::Cancelled;
         };
         loop {
@@ -156,10 +156,10 @@ impl Generation<'_> {
             if self.show(&piece) {
                 return self.flush(FinishReason::Stop);
             }
-            if self.tokens.len() == self.job.max_tokens {
+            if self.tokens.len() == self.pending.max_tokens {
                 return self.flush(FinishReason::Length);
             }
-            match resident.append(model, &[token], true, self.cancelled) {
+            match sequence.append(model, &[token], true, self.cancelled) {
                 Some(next) => logits = next,
                 None => return self.flush(FinishReason::Cancelled),
             }
@@ -167,23 +167,29 @@ impl Generation<'_> {
     }
 
     /// Computes the rest of the prompt; the logits behind its last token, or `None` when cancelled.
-    fn prefill<'m>(&mut self, model: &'m mut Model, resident: &mut Resident) -> Option<&'m [f32]> {
-        let prompt = &self.job.prompt;
-        let (cached, total) = (resident.cache.len(), prompt.len());
-        self.job.answer.send(Event::Prefill {
+    fn prefill<'m>(
+        &mut self,
+        model: &'m mut Model,
+        sequence: &mut CachedSequence,
+    ) -> Option<&'m [f32]> {
+        let prompt = &self.pending.prompt;
+        let (cached, total) = (sequence.cache.len(), prompt.len());
+        self.pending.answer.send(Event::Prefill {
             done: cached,
             total,
         });
         let mut done = cached;
         while total - done > PREFILL_CHUNK {
             let chunk = &prompt[done..done + PREFILL_CHUNK];
-            resident.append(model, chunk, false, self.cancelled)?;
+            sequence.append(model, chunk, false, self.cancelled)?;
             done += PREFILL_CHUNK;
-            self.job.answer.send(Event::Prefill { done, total });
+            self.pending.answer.send(Event::Prefill { done, total });
         }
-        let logits = resident.append(model, &prompt[done..], true, self.cancelled)?;
+        let logits = sequence.append(model, &prompt[done..], true, self.cancelled)?;
         self.clock.prefilled(Instant::now(), total - cached);
-        self.job.answer.send(Event::Prefill { done: total, total });
+        self.pending
+            .answer
+            .send(Event::Prefill { done: total, total });
         Some(logits)
     }
 
@@ -199,10 +205,10 @@ impl Generation<'_> {
 
     /// Sends what was held back, now that nothing can follow it.
     fn flush(&mut self, reason: FinishReason) -> FinishReason {
-        let held = self.filter.finish();
-        self.send(held);
+        let rest = self.filter.finish();
+        self.send(rest);
         for event in self.calls.iter_mut().flat_map(CallReader::finish) {
-            self.job.answer.send(event);
+            self.pending.answer.send(event);
         }
         reason
     }
@@ -212,11 +218,11 @@ impl Generation<'_> {
         match &mut self.calls {
             Some(calls) => {
                 for event in calls.push(&text) {
-                    self.job.answer.send(event);
+                    self.pending.answer.send(event);
                 }
             }
             None if text.is_empty() => {}
-            None => self.job.answer.send(Event::Text(text)),
+            None => self.pending.answer.send(Event::Text(text)),
         }
     }
 }

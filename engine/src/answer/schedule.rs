@@ -1,11 +1,13 @@
 //! The thread that owns the model, and the queue in front of it. Requests take turns: one answer at a time.
+//!
+//! A request has its [`Place`] before any work is done for it, so that the queue bounds that work too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use crate::answer::generate::{self, Job, Resident};
+use crate::answer::generate::{self, CachedSequence, PendingAnswer};
 use crate::model::forward::Model;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Event};
@@ -13,39 +15,58 @@ use crate::{Error, Event};
 /// The queue and the owner thread. Dropping it ends the thread after the current step.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    queue: Option<SyncSender<Job>>,
-    queue_limit: usize,
-    shared: Arc<Shared>,
+    places: Arc<Places>,
+    /// Bounded by `places`; none once it ends.
+    queue: Option<Sender<Waiting>>,
+    ending: Arc<AtomicBool>,
     owner: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    waiting: AtomicUsize,
-    shutdown: AtomicBool,
+/// The places of a queue.
+#[derive(Debug)]
+struct Places {
+    limit: usize,
+    taken: AtomicUsize,
+}
+
+/// A place in the queue, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Places>);
+
+/// What stands in the queue.
+struct Waiting {
+    place: Place,
+    pending: PendingAnswer,
 }
 
 impl Scheduler {
-    /// Starts the thread, before which at most so many requests wait.
+    /// Starts the thread, before which at most `limit` requests wait.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a queue without a place, [`Error::NoThread`].
     pub(crate) fn start(
         model: Model,
         tokenizer: Arc<Tokenizer>,
-        queue_limit: usize,
+        limit: usize,
     ) -> Result<Self, Error> {
-        let (queue, jobs) = mpsc::sync_channel(queue_limit);
-        let shared = Arc::<Shared>::default();
+        if limit == 0 {
+            return Err(Error::Option("`queue` must be at least 1, found 0".into()));
+        }
+        let (queue, waiting) = mpsc::channel();
+        let ending = Arc::<AtomicBool>::default();
         let owner = {
-            let shared = Arc::clone(&shared);
-            let own = move || own(model, &tokenizer, &jobs, &shared);
+            let ending = Arc::clone(&ending);
+            let own = move || own(model, &tokenizer, &waiting, &ending);
             thread::Builder::new()
                 .name("nibble-model".into())
                 .spawn(own)
                 .map_err(Error::NoThread)?
         };
+        let taken = AtomicUsize::new(0);
         Ok(Self {
+            places: Arc::new(Places { limit, taken }),
             queue: Some(queue),
-            queue_limit,
-            shared,
+            ending,
             owner: Some(owner),
         })
     }
@@ -57,26 +78,44 @@ impl Scheduler {
             .is_some_and(|owner| !owner.is_finished())
     }
 
-    /// Puts a job into the queue.
-    pub(crate) fn enqueue(&self, job: Job) -> Result<(), Error> {
-        let queue = self.queue.as_ref().ok_or(Error::Stopped)?;
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        queue.try_send(job).map_err(|refused| {
-            let waiting = self.shared.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
-            match refused {
-                TrySendError::Full(_) => Error::Busy {
-                    waiting,
-                    limit: self.queue_limit,
-                },
-                TrySendError::Disconnected(_) => Error::Stopped,
-            }
-        })
+    /// Takes a place in the queue.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is none, [`Error::Stopped`] when the owner thread has died.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        if !self.is_alive() {
+            return Err(Error::Stopped);
+        }
+        let limit = self.places.limit;
+        let next = |taken| (taken < limit).then_some(taken + 1);
+        let order = Ordering::Relaxed;
+        match self.places.taken.fetch_update(order, order, next) {
+            Ok(_) => Ok(Place(Arc::clone(&self.places))),
+            Err(waiting) => Err(Error::Busy { waiting, limit }),
+        }
+    }
+
+    /// Puts a request into the place that it has.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the owner thread has died.
+    pub(crate) fn enqueue(&self, place: Place, pending: PendingAnswer) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or(Error::Ending)?;
+        queue
+            .send(Waiting { place, pending })
+            .map_err(|_| Error::Stopped)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        self.shared.shutdown.store(true, Ordering::Relaxed);
+        self.ending.store(true, Ordering::Relaxed);
         self.queue = None;
         if let Some(owner) = self.owner.take() {
             // A panic of the owner has already failed its answer; there is nobody left to tell.
@@ -85,17 +124,17 @@ impl Drop for Scheduler {
     }
 }
 
-/// The owner thread: one job after the other until the queue is closed.
-fn own(mut model: Model, tokenizer: &Tokenizer, jobs: &Receiver<Job>, shared: &Shared) {
+/// The owner thread: one answer after the other until the queue is closed.
+fn own(mut model: Model, tokenizer: &Tokenizer, queue: &Receiver<Waiting>, ending: &AtomicBool) {
     model.settle();
-    let mut resident = Resident::new(model.new_cache());
-    let shutdown = || shared.shutdown.load(Ordering::Relaxed);
-    for job in jobs {
-        shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        if shutdown() {
-            job.answer.send(Event::Failed(Error::Stopped));
-        } else if !job.answer.is_abandoned() {
-            generate::answer(&mut model, tokenizer, &mut resident, job, &shutdown);
+    let mut sequence = CachedSequence::new(model.new_cache());
+    let is_ending = || ending.load(Ordering::Relaxed);
+    for Waiting { place, pending } in queue {
+        drop(place);
+        if is_ending() {
+            pending.answer.send(Event::Failed(Error::Ending));
+        } else if !pending.answer.is_abandoned() {
+            generate::answer(&mut model, tokenizer, &mut sequence, pending, &is_ending);
         }
     }
 }
