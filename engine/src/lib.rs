@@ -26,8 +26,8 @@ pub mod fuzzing;
 
 pub use answer::metrics;
 pub use answer::request::{
-    Answer, AnswerSender, Completion, Event, FinishReason, MAX_STOPS, ModelInfo, Prompt, Request,
-    Stopper,
+    Answer, AnswerSender, Completion, Event, FinishReason, MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS,
+    ModelInfo, Prompt, Request, Stopper,
 };
 pub use compute::int4::{Group, Int4};
 pub use engine::Engine;

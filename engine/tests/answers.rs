@@ -4,8 +4,8 @@ use std::path::Path;
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
-    Answer, Completion, Engine, Error, Event, FinishReason, LoadOptions, Message, Prompt, Request,
-    Role, Sampling,
+    Answer, Completion, Engine, Error, Event, FinishReason, LoadOptions, MAX_MESSAGES,
+    MAX_STOP_BYTES, Message, Prompt, Request, Role, Sampling,
 };
 
 fn options() -> LoadOptions {
@@ -289,6 +289,24 @@ fn requests_out_of_range_are_refused_by_name() {
             ..raw("a", 5)
         },
         &["`stop`", "16", "17"],
+    );
+    refuse(
+        Request {
+            stop: vec!["x".repeat(MAX_STOP_BYTES + 1)],
+            ..raw("a", 5)
+        },
+        &["`stop`", "1024", "1025"],
+    );
+    let message = Message {
+        role: Role::User,
+        content: "a".into(),
+    };
+    refuse(
+        Request {
+            prompt: Prompt::Chat(vec![message; MAX_MESSAGES + 1].into()),
+            ..raw("a", 5)
+        },
+        &["`messages`", "4096", "4097"],
     );
     refuse(
         Request {

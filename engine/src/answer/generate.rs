@@ -97,7 +97,7 @@ pub(crate) fn answer(
         clock,
         sampler: Sampler::new(pending.sampling, model.kernel(), entropy()),
         decoder,
-        filter: StopFilter::new(pending.stop.clone()),
+        filter: StopFilter::new(&pending.stop),
         calls,
         tokens: Vec::new(),
         cancelled: &|| shutdown() || pending.answer.is_abandoned() || pending.answer.is_stopped(),

@@ -31,6 +31,18 @@ impl Prompt {
             Self::Raw(_) => "prompt",
         }
     }
+
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Chat(conversation) if conversation.turns.len() > MAX_MESSAGES => {
+                let found = conversation.turns.len();
+                let reason =
+                    format!("`messages` must be at most {MAX_MESSAGES} messages, found {found}");
+                Err(Error::request(self.field(), reason))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One question to the model.
@@ -50,6 +62,10 @@ pub struct Request {
 
 /// The most stop texts of a request.
 pub const MAX_STOPS: usize = 16;
+/// The longest stop text. What may be its beginning is held back, so that a longer one would hide the answer.
+pub const MAX_STOP_BYTES: usize = 1024;
+/// The most messages of a conversation, which templates walk through.
+pub const MAX_MESSAGES: usize = 4096;
 
 impl Request {
     /// Refuses values that no model could take.
@@ -58,30 +74,37 @@ impl Request {
     /// [`Error::Request`] that names the field, its range and the value.
     pub fn check(&self) -> Result<(), Error> {
         self.sampling.check()?;
+        self.prompt.check()?;
+        self.check_stop()?;
         if self.max_tokens == 0 {
-            return Err(Error::request(
-                "max_tokens",
-                "`max_tokens` must be at least 1, found 0",
-            ));
+            let reason = "`max_tokens` must be at least 1, found 0";
+            return Err(Error::request("max_tokens", reason));
         }
-        if self.stop.len() > MAX_STOPS {
-            let found = self.stop.len();
-            return Err(Error::request(
-                "stop",
-                format!("`stop` must have at most {MAX_STOPS} texts, found {found}"),
-            ));
-        }
-        if self.stop.iter().any(String::is_empty) {
-            return Err(Error::request("stop", "a `stop` text must not be empty"));
-        }
-        if !(self.usd_per_hour.is_finite() && self.usd_per_hour >= 0.0) {
-            let found = self.usd_per_hour;
-            return Err(Error::request(
-                "usd_per_hour",
-                format!("`usd_per_hour` must be a price of at least 0, found {found}"),
-            ));
+        let price = self.usd_per_hour;
+        if !(price.is_finite() && price >= 0.0) {
+            let reason = format!("`usd_per_hour` must be a price of at least 0, found {price}");
+            return Err(Error::request("usd_per_hour", reason));
         }
         Ok(())
+    }
+
+    fn check_stop(&self) -> Result<(), Error> {
+        let refused = |reason| Err(Error::request("stop", reason));
+        let found = self.stop.len();
+        if found > MAX_STOPS {
+            return refused(format!(
+                "`stop` must have at most {MAX_STOPS} texts, found {found}"
+            ));
+        }
+        match self.stop.iter().map(String::len).max() {
+            Some(found) if found > MAX_STOP_BYTES => refused(format!(
+                "a `stop` text must have at most {MAX_STOP_BYTES} bytes, found {found}"
+            )),
+            _ if self.stop.iter().any(String::is_empty) => {
+                refused("a `stop` text must not be empty".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,11 +1,20 @@
 //! Stop texts: held back while they may still be completed, never shown.
 
-/// Passes text on until a stop text appears.
+use std::collections::HashMap;
+
+use aho_corasick::Anchored;
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+
+/// Passes text on until a stop text appears. All stop texts are looked for at once, and each byte is looked at once.
 #[derive(Debug)]
 pub(crate) struct StopFilter {
-    stops: Vec<String>,
+    automaton: NFA,
+    /// Bytes of the stop text of which a state has seen the beginning, the longest one; none is 0.
+    begun: HashMap<StateID, usize>,
+    state: StateID,
     /// Text that may be the beginning of a stop text.
-    held: String,
+    pending: String,
 }
 
 /// What may be shown of the text so far.
@@ -19,39 +28,60 @@ pub(crate) enum Filtered {
 
 impl StopFilter {
     /// A filter for non-empty texts.
-    pub(crate) fn new(stops: Vec<String>) -> Self {
+    ///
+    /// # Panics
+    /// For texts of gigabytes.
+    pub(crate) fn new(stops: &[String]) -> Self {
+        let automaton = NFA::new(stops).expect("stop texts are short");
+        let start = automaton
+            .start_state(Anchored::No)
+            .expect("an automaton is not anchored unless asked for");
+        let mut begun = HashMap::new();
+        for stop in stops {
+            let mut state = start;
+            for (read, byte) in stop.bytes().enumerate() {
+                state = automaton.next_state(Anchored::No, state, byte);
+                begun.insert(state, read + 1);
+            }
+        }
         Self {
-            stops,
-            held: String::new(),
+            automaton,
+            begun,
+            state: start,
+            pending: String::new(),
         }
     }
 
     /// Takes the next piece of the answer.
     pub(crate) fn push(&mut self, piece: &str) -> Filtered {
-        self.held.push_str(piece);
-        let found = self
-            .stops
-            .iter()
-            .filter_map(|stop| self.held.find(stop))
-            .min();
-        if let Some(at) = found {
-            self.held.truncate(at);
-            return Filtered::Stopped(std::mem::take(&mut self.held));
+        let before = self.pending.len();
+        self.pending.push_str(piece);
+        for (at, byte) in piece.bytes().enumerate() {
+            self.state = self.automaton.next_state(Anchored::No, self.state, byte);
+            if self.automaton.is_match(self.state) {
+                self.pending
+                    .truncate(before + at + 1 - self.longest_match());
+                return Filtered::Stopped(std::mem::take(&mut self.pending));
+            }
         }
-        let safe = self.held.len() - self.longest_beginning();
-        let rest = self.held.split_off(safe);
-        Filtered::Text(std::mem::replace(&mut self.held, rest))
+        let begun = self.begun.get(&self.state).copied().unwrap_or(0);
+        let rest = self.pending.split_off(self.pending.len() - begun);
+        Filtered::Text(std::mem::replace(&mut self.pending, rest))
+    }
+
+    /// Bytes of the longest stop text that ends in this state.
+    fn longest_match(&self) -> usize {
+        let matches = 0..self.automaton.match_len(self.state);
+        let lengths = matches.map(|index| {
+            let stop = self.automaton.match_pattern(self.state, index);
+            self.automaton.pattern_len(stop)
+        });
+        lengths.max().unwrap_or(0)
     }
 
     /// What was held back, when the answer ends otherwise.
     pub(crate) fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
-    }
-
-    /// Bytes at the end of the held text that begin a stop text.
-    fn longest_beginning(&self) -> usize {
-        let beginnings = self.stops.iter().map(|stop| beginning(&self.held, stop));
-        beginnings.max().unwrap_or(0)
+        std::mem::take(&mut self.pending)
     }
 }
 
@@ -64,10 +94,17 @@ pub(crate) fn beginning(text: &str, wanted: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn filter(stops: &[&str]) -> StopFilter {
+        let stops: Vec<_> = stops.iter().map(ToString::to_string).collect();
+        StopFilter::new(&stops)
+    }
+
     fn run(stops: &[&str], pieces: &[&str]) -> (String, bool) {
-        let mut filter = StopFilter::new(stops.iter().map(ToString::to_string).collect());
+        let mut filter = filter(stops);
         let mut shown = String::new();
         for piece in pieces {
             match filter.push(piece) {
@@ -80,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_stop_text_split_over_pieces_is_never_shown() {
-        let mut filter = StopFilter::new(vec!["END".into()]);
+        let mut filter = filter(&["END"]);
         assert_eq!(filter.push("the E"), Filtered::Text("the ".into()));
         assert_eq!(filter.push("N"), Filtered::Text(String::new()));
         assert_eq!(filter.push("D of"), Filtered::Stopped(String::new()));
@@ -107,5 +144,40 @@ mod tests {
             run(&["好的"], &["你好", "吗好", "的"]),
             ("你好吗".into(), true)
         );
+    }
+
+    #[test]
+    fn of_stop_texts_within_each_other_the_first_to_be_complete_counts() {
+        for pieces in [&["xabcd"][..], &["x", "a", "b", "c", "d"]] {
+            assert_eq!(run(&["abcd", "bc"], pieces), ("xa".into(), true));
+            assert_eq!(run(&["d", "abcd"], pieces), ("x".into(), true));
+        }
+    }
+
+    #[test]
+    fn without_stop_texts_nothing_is_held_back() {
+        assert_eq!(
+            filter(&[]).push("all of it"),
+            Filtered::Text("all of it".into())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn how_an_answer_is_cut_makes_no_difference(
+            stops in prop::collection::vec("[ab好]{1,4}", 0..4),
+            answer in "[abc好]{0,20}",
+        ) {
+            let stops: Vec<_> = stops.iter().map(String::as_str).collect();
+            let pieces: Vec<_> = answer.split_inclusive(|_| true).collect();
+            let (shown, stopped) = run(&stops, &pieces);
+            prop_assert_eq!(run(&stops, &[&answer]), (shown.clone(), stopped));
+            let first_end = stops.iter().filter_map(|stop| Some(answer.find(stop)? + stop.len())).min();
+            prop_assert_eq!(stopped, first_end.is_some());
+            let ends = first_end.map_or(answer.as_str(), |end| &answer[..end]);
+            let stop = stops.iter().filter(|stop| ends.ends_with(**stop)).map(|stop| stop.len()).max();
+            let expected = &ends[..ends.len() - stop.filter(|_| stopped).unwrap_or(0)];
+            prop_assert_eq!(shown, expected);
+        }
     }
 }
