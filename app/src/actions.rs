@@ -9,7 +9,8 @@ use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::turn_html;
-use crate::chat::{ComplaintKind, Refused, SharedChat, Started};
+use crate::chat::{Refused, SharedChat, Started};
+use crate::complaint::ComplaintKind;
 use crate::settings::MessageForm;
 
 /// What a script learns about a message that it sent.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::Stream;
 
+use crate::complaint::Complaint;
 use crate::settings::{MessageForm, Settings};
 
 /// Tabs show less, lists of bookmarks about as much.
@@ -120,28 +121,6 @@ pub struct Draft {
     pub form: MessageForm,
     /// Why, and which field is to blame.
     pub complaint: Complaint,
-}
-
-/// Why a message was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// What went wrong, for the person.
-    pub reason: String,
-    /// The kind, for whatever must tell them apart.
-    pub kind: ComplaintKind,
-}
-
-/// The kinds of [`Complaint`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ComplaintKind {
-    /// A field, named here, has a value that cannot be used.
-    Field(&'static str),
-    /// An answer is still being written in this conversation.
-    Running,
-    /// The conversation is no longer held.
-    Gone,
-    /// The model cannot take a question now.
-    Unavailable,
 }
 
 /// A message that was taken.

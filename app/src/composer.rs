@@ -5,7 +5,7 @@ use leptos::form::ActionForm;
 use leptos::prelude::*;
 
 use crate::actions::{SendMessage, StopAnswer};
-use crate::chat::{Complaint, ComplaintKind};
+use crate::complaint::{Complaint, ComplaintKind};
 use crate::settings::MessageForm;
 
 /// Message, Send and, while an answer runs, Stop. The settings of the sidebar are fields of the same form.

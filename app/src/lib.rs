@@ -20,6 +20,7 @@ mod shell;
 mod sidebar;
 
 pub mod chat;
+pub mod complaint;
 pub mod markdown;
 pub mod settings;
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::chat::{Complaint, ComplaintKind};
+use crate::complaint::{Complaint, ComplaintKind};
 
 /// What the temperature slider allows.
 pub const TEMPERATURE: RangeInclusive<f32> = 0.0..=1.0;

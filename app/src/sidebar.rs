@@ -10,7 +10,8 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use crate::actions::ResetChat;
-use crate::chat::{Complaint, ComplaintKind, ModelCard};
+use crate::chat::ModelCard;
+use crate::complaint::{Complaint, ComplaintKind};
 use crate::figures::{bytes, count};
 use crate::settings::{MAX_TOKENS, MessageForm, TEMPERATURE, USD_PER_HOUR};
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use nibble_app::chat::{
-    Answer, Chat, Complaint, ComplaintKind, Conversation, Draft, End, Figures, ModelCard,
-    ProgressStream, Refused, Started,
+    Answer, Chat, Conversation, Draft, End, Figures, ModelCard, ProgressStream, Refused, Started,
 };
+use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
 use nibble_engine::{
     Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,

@@ -1,0 +1,23 @@
+//! What a person is told about a message that cannot be taken.
+
+/// Why a message was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What went wrong, for the person.
+    pub reason: String,
+    /// The kind, for whatever must tell them apart.
+    pub kind: ComplaintKind,
+}
+
+/// The kinds of [`Complaint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComplaintKind {
+    /// A field, named here, has a value that cannot be used.
+    Field(&'static str),
+    /// An answer is still being written in this conversation.
+    Running,
+    /// The conversation is no longer held.
+    Gone,
+    /// The model cannot take a question now.
+    Unavailable,
+}
