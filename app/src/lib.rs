@@ -16,6 +16,7 @@ mod composer;
 mod figures;
 mod live;
 mod pages;
+mod routes;
 mod shell;
 mod sidebar;
 
@@ -27,4 +28,5 @@ pub mod settings;
 pub use actions::{Reply, ResetChat, SendMessage, StopAnswer};
 pub use answer::answer_html;
 pub use live::LiveText;
-pub use shell::{App, Assets};
+pub use routes::App;
+pub use shell::Assets;

@@ -1,11 +1,6 @@
-//! The document around every page, and the table of pages.
+//! The document around every page.
 
 use leptos::prelude::*;
-use leptos_router::SsrMode;
-use leptos_router::components::{Route, Router, Routes};
-use leptos_router::path;
-
-use crate::pages::{ConversationPage, Home, NotFound};
 
 /// Addresses of the files that every page loads.
 #[derive(Clone, Debug, Default)]
@@ -16,19 +11,6 @@ pub struct Assets {
     pub script: String,
     /// The icon, as SVG.
     pub icon: String,
-}
-
-/// Every page. Expects [`Assets`] and a [`crate::chat::SharedChat`] in the context.
-#[component]
-pub fn App() -> impl IntoView {
-    view! {
-        <Router>
-            <Routes fallback=NotFound>
-                <Route path=path!("/") view=Home ssr=SsrMode::InOrder/>
-                <Route path=path!("/c/:id") view=ConversationPage ssr=SsrMode::InOrder/>
-            </Routes>
-        </Router>
-    }
 }
 
 /// The document of one page. The page has to bring it, because the head is sent before anything below it is known.
