@@ -1,17 +1,40 @@
 //! Markdown of a model to HTML that is safe in our pages.
 //!
-//! What a model writes is foreign text. Its HTML is shown as text, its links keep only schemes that cannot run
-//! anything, its images become links, so that no answer loads anything from anywhere, and no `style` attribute is
-//! written, which the pages' policy would block. Its headings go below those of the page and skip no level, whatever
-//! levels the model took, and what would be announced without a name (an empty heading, link or column head) is not.
+//! What a model writes is foreign text. Its HTML is shown as text but for line breaks, its links keep only schemes that
+//! cannot run anything, its images become links, so that no answer loads anything from anywhere, and no `style`
+//! attribute is written, which the pages' policy would block. Its headings go below those of the page and skip no
+//! level, whatever levels the model took, and what would be announced without a name (an empty heading, link or column
+//! head) is not. Formulas keep their text as it was written, marks included.
 
-use std::iter::Peekable;
-use std::ops::Range;
+use std::fmt::{self, Write};
+use std::mem;
+use std::sync::LazyLock;
 
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
-use pulldown_cmark_escape::{escape_href, escape_html};
+use comrak::html::{ChildRendering, Context, format_document_with_formatter, format_node_default};
+use comrak::nodes::{Node, NodeCodeBlock, NodeMath, NodeValue};
+use comrak::options::{Extension, Parse, Plugins, Render};
+use comrak::{Arena, Options, parse_document};
 
-const OPTIONS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH);
+/// Emphasis as writers of Chinese, Japanese and Korean expect it, who put no space beside their punctuation.
+static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| Options {
+    extension: Extension {
+        table: true,
+        strikethrough: true,
+        cjk_friendly_emphasis: true,
+        math_dollars: true,
+        math_latex: true,
+        ..Extension::default()
+    },
+    parse: Parse {
+        escaped_char_spans: true,
+        ..Parse::default()
+    },
+    render: Render {
+        escape: true,
+        ..Render::default()
+    },
+    ..Options::default()
+});
 
 /// Renders Markdown.
 #[must_use]
@@ -23,35 +46,34 @@ pub fn to_html(markdown: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Outline {
     /// Levels as the text writes them, each deeper than the one before.
-    open: Vec<HeadingLevel>,
+    open: Vec<u8>,
 }
 
 impl Outline {
     /// Renders the next piece.
     #[must_use]
     pub fn to_html(&mut self, markdown: &str) -> String {
-        let events = Filter {
-            events: Parser::new_ext(markdown, OPTIONS).peekable(),
-            next: None,
-            outline: self,
+        let arena = Arena::new();
+        let root = parse_document(&arena, markdown, &OPTIONS);
+        let piece = Piece {
+            lines: markdown.lines().collect(),
+            outline: mem::take(self),
             links: Vec::new(),
         };
         let mut html = String::with_capacity(markdown.len() * 3 / 2);
-        pulldown_cmark::html::push_html(&mut html, events);
+        let plugins = Plugins::default();
+        let piece =
+            format_document_with_formatter(root, &OPTIONS, &mut html, &plugins, write_node, piece);
+        *self = piece.expect("writing to a string cannot fail").outline;
         html
     }
 
     /// The level of the page for a heading of the text. The page has its own first two levels; the text's follow
     /// without a gap.
-    fn place(&mut self, written: HeadingLevel) -> HeadingLevel {
+    fn place(&mut self, written: u8) -> usize {
         self.open.retain(|&open| open < written);
         self.open.push(written);
-        match self.open.len() {
-            1 => HeadingLevel::H3,
-            2 => HeadingLevel::H4,
-            3 => HeadingLevel::H5,
-            _ => HeadingLevel::H6,
-        }
+        (self.open.len() + 2).min(6)
     }
 }
 
@@ -61,118 +83,107 @@ impl Outline {
 #[must_use]
 pub fn last_block(markdown: &str) -> usize {
     let markdown = &markdown[..markdown.rfind('\n').map_or(0, |end| end + 1)];
-    let mut depth = 0_usize;
-    let mut start = 0;
-    for (event, Range { start: at, .. }) in Parser::new_ext(markdown, OPTIONS).into_offset_iter() {
-        if depth == 0 {
-            start = at;
-        }
-        match event {
-            Event::Start(_) => depth += 1,
-            Event::End(_) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    // An indented block's range begins after its indentation, which belongs to it.
-    markdown[..start].rfind('\n').map_or(0, |line| line + 1)
+    let arena = Arena::new();
+    let last = parse_document(&arena, markdown, &OPTIONS).last_child();
+    let above = last.map_or(0, |block| block.data().sourcepos.start.line - 1);
+    markdown
+        .split_inclusive('\n')
+        .take(above)
+        .map(str::len)
+        .sum()
 }
 
-/// Rewrites the events that the stock renderer would turn into more than we allow.
-struct Filter<'a, 'o> {
-    events: Peekable<Parser<'a>>,
-    /// Follows what was returned last, before any other event.
-    next: Option<Event<'a>>,
-    outline: &'o mut Outline,
+/// What is known while a piece of text is written as HTML.
+struct Piece<'m> {
+    lines: Vec<&'m str>,
+    outline: Outline,
     /// For each link or image that is open: whether it was written.
     links: Vec<bool>,
 }
 
-impl<'a> Iterator for Filter<'a, '_> {
-    type Item = Event<'a>;
+type Written = Result<ChildRendering, fmt::Error>;
 
-    fn next(&mut self) -> Option<Event<'a>> {
-        if let Some(event) = self.next.take() {
-            return Some(event);
+/// Writes what the stock renderer would turn into more than we allow, and leaves the rest to it.
+fn write_node(html: &mut Context<'_, '_, Piece<'_>>, node: Node<'_>, entering: bool) -> Written {
+    match &node.data().value {
+        NodeValue::HtmlInline(text) if entering => write_breaks(html, text)?,
+        NodeValue::HtmlBlock(block) if entering => {
+            html.write_str("<p>")?;
+            write_breaks(html, &block.literal)?;
+            html.write_str("</p>\n")?;
         }
-        Some(match self.events.next()? {
-            Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
-            Event::Start(tag) => self.open(tag),
-            Event::End(tag) => self.close(tag),
-            event => event,
-        })
+        NodeValue::HtmlInline(_) | NodeValue::HtmlBlock(_) => {}
+        NodeValue::Link(link) | NodeValue::Image(link) => {
+            write_link(html, node, &link.url, entering)?;
+        }
+        NodeValue::CodeBlock(code) if entering => write_code(html, code)?,
+        NodeValue::CodeBlock(_) => {}
+        NodeValue::Heading(_) if node.first_child().is_none() => {}
+        NodeValue::Heading(heading) => {
+            // At its end it is the innermost that is open, and placed as at its beginning.
+            let level = html.user.outline.place(heading.level);
+            let (slash, end) = if entering { ("", "") } else { ("/", "\n") };
+            write!(html, "<{slash}h{level}>{end}")?;
+        }
+        NodeValue::Table(_) if entering => {
+            write!(html, "<div class=\"table\" {SCROLLS}>")?;
+            return format_node_default(html, node, entering);
+        }
+        NodeValue::Table(_) => {
+            format_node_default(html, node, entering)?;
+            html.write_str("</div>\n")?;
+        }
+        NodeValue::TableCell => write_cell(html, node, entering)?,
+        NodeValue::Escaped if entering && marks_formula(node) => html.write_str("\\")?,
+        NodeValue::Escaped => {}
+        NodeValue::Math(math) if entering => write_formula(html, node, math)?,
+        NodeValue::Math(_) => {}
+        _ => return format_node_default(html, node, entering),
     }
+    Ok(ChildRendering::HTML)
 }
 
-impl<'a> Filter<'a, '_> {
-    fn open(&mut self, tag: Tag<'a>) -> Event<'a> {
-        match tag {
-            Tag::HtmlBlock => Event::Start(Tag::Paragraph),
-            Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => self.open_link(&dest_url),
-            Tag::CodeBlock(kind) => open_code(&kind),
-            Tag::Heading { .. } if self.at_end() => self.skip_end(""),
-            Tag::Heading { level, .. } => Event::Start(Tag::Heading {
-                level: self.outline.place(level),
-                id: None,
-                classes: Vec::new(),
-                attrs: Vec::new(),
-            }),
-            Tag::Table(columns) => {
-                let columns = columns
-                    .iter()
-                    .map(|_| pulldown_cmark::Alignment::None)
-                    .collect();
-                self.next = Some(Event::Start(Tag::Table(columns)));
-                raw(format!("<div class=\"table\" {SCROLLS}>"))
-            }
-            Tag::TableCell if self.at_end() => self.skip_end("<td></td>"),
-            tag => Event::Start(tag),
+/// HTML as text, in which only tags that break a line, as models write them in cells of tables, are what they say.
+fn write_breaks(html: &mut Context<'_, '_, Piece<'_>>, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        html.escape(before)?;
+        let end = tag.find('>').map_or(tag.len(), |end| end + 1);
+        let name = tag[..end].trim_matches(['<', '>', '/']).trim_ascii_end();
+        if tag[..end].ends_with('>') && name.eq_ignore_ascii_case("br") {
+            html.write_str("<br />")?;
+        } else {
+            html.escape(&tag[..end])?;
         }
+        rest = &tag[end..];
     }
+    html.escape(rest)
+}
 
-    fn close(&mut self, tag: TagEnd) -> Event<'a> {
-        match tag {
-            TagEnd::HtmlBlock => Event::End(TagEnd::Paragraph),
-            TagEnd::Link | TagEnd::Image => {
-                let written = self.links.pop().unwrap_or(false);
-                raw(if written { "</a>" } else { "" })
-            }
-            TagEnd::CodeBlock => raw("</code></pre></figure>\n"),
-            TagEnd::Table => {
-                self.next = Some(raw("</div>\n"));
-                Event::End(tag)
-            }
-            // Placed when it began: the innermost that is open.
-            TagEnd::Heading(level) => Event::End(TagEnd::Heading(self.outline.place(level))),
-            tag => Event::End(tag),
-        }
+fn write_link(
+    html: &mut Context<'_, '_, Piece<'_>>,
+    node: Node<'_>,
+    address: &str,
+    entering: bool,
+) -> fmt::Result {
+    if !entering {
+        let written = html.user.links.pop().unwrap_or(false);
+        return html.write_str(if written { "</a>" } else { "" });
     }
-
-    fn open_link(&mut self, address: &str) -> Event<'a> {
-        // A link inside a link, as around an image, is not HTML.
-        let written = is_allowed(address) && !self.links.contains(&true);
-        self.links.push(written);
-        if !written {
-            return raw("");
-        }
-        let mut html = String::from("<a rel=\"noopener noreferrer nofollow\" href=\"");
-        // Writing to a string cannot fail.
-        let _ = escape_href(&mut html, address);
-        html.push_str("\">");
-        if self.at_end() {
-            let _ = escape_html(&mut html, address);
-        }
-        raw(html)
+    // A link inside a link, as around an image, is not HTML.
+    let written = is_allowed(address) && !html.user.links.contains(&true);
+    html.user.links.push(written);
+    if !written {
+        return Ok(());
     }
-
-    /// Whether what has just begun has nothing in it.
-    fn at_end(&mut self) -> bool {
-        matches!(self.events.peek(), Some(Event::End(_)))
+    html.write_str("<a rel=\"noopener noreferrer nofollow\" href=\"")?;
+    html.escape_href(address)?;
+    html.write_str("\">")?;
+    if node.first_child().is_none() {
+        html.escape(address)?;
     }
-
-    fn skip_end(&mut self, instead: &'static str) -> Event<'a> {
-        self.events.next();
-        raw(instead)
-    }
+    Ok(())
 }
 
 fn is_allowed(address: &str) -> bool {
@@ -186,23 +197,56 @@ fn is_allowed(address: &str) -> bool {
 /// A scrolling box must be reachable by keyboard.
 const SCROLLS: &str = "tabindex=\"0\"";
 
-fn open_code<'a>(kind: &CodeBlockKind<'_>) -> Event<'a> {
-    let mut html = String::from("<figure class=\"code\">");
-    if let CodeBlockKind::Fenced(info) = kind
-        && let Some(language) = info
-            .split([' ', ','])
-            .next()
-            .filter(|word| !word.is_empty())
-    {
-        html.push_str("<figcaption>");
-        let _ = escape_html(&mut html, language);
-        html.push_str("</figcaption>");
+fn write_code(html: &mut Context<'_, '_, Piece<'_>>, code: &NodeCodeBlock) -> fmt::Result {
+    html.cr()?;
+    html.write_str("<figure class=\"code\">")?;
+    let language = code.info.split([' ', ',']).next();
+    if let Some(language) = language.filter(|word| !word.is_empty()) {
+        html.write_str("<figcaption>")?;
+        html.escape(language)?;
+        html.write_str("</figcaption>")?;
     }
-    raw(format!("{html}<pre {SCROLLS}><code>"))
+    write!(html, "<pre {SCROLLS}><code>")?;
+    html.escape(&code.literal)?;
+    html.write_str("</code></pre></figure>\n")
 }
 
-fn raw<'a>(html: impl Into<CowStr<'a>>) -> Event<'a> {
-    Event::InlineHtml(html.into())
+/// A head without text would be announced without a name.
+fn write_cell(
+    html: &mut Context<'_, '_, Piece<'_>>,
+    node: Node<'_>,
+    entering: bool,
+) -> fmt::Result {
+    let heads = |row: Node<'_>| matches!(row.data().value, NodeValue::TableRow(true));
+    let head = node.parent().is_some_and(heads) && node.first_child().is_some();
+    let name = if head { "th" } else { "td" };
+    let slash = if entering { "" } else { "/" };
+    write!(html, "<{slash}{name}>")
+}
+
+/// Whether a character that was escaped is a mark of a formula whose other mark is missing, or in another block.
+fn marks_formula(escaped: Node<'_>) -> bool {
+    matches!(escaped.collect_text().as_str(), "(" | ")" | "[" | "]")
+}
+
+/// A formula as it was written. The parser takes its marks away and tells dollars from brackets no more; the text does.
+fn write_formula(
+    html: &mut Context<'_, '_, Piece<'_>>,
+    node: Node<'_>,
+    math: &NodeMath,
+) -> fmt::Result {
+    let start = node.data().sourcepos.start;
+    let line = html.user.lines.get(start.line - 1).copied();
+    let in_brackets = line.and_then(|line| line.as_bytes().get(start.column - 1)) == Some(&b'\\');
+    let (open, close) = match (in_brackets, math.display_math) {
+        (true, false) => ("\\(", "\\)"),
+        (true, true) => ("\\[", "\\]"),
+        (false, false) => ("$", "$"),
+        (false, true) => ("$$", "$$"),
+    };
+    html.write_str(open)?;
+    html.escape(&math.literal)?;
+    html.write_str(close)
 }
 
 #[cfg(test)]

@@ -166,8 +166,8 @@ fn nothing_is_announced_without_a_name() {
         "<p><a rel=\"noopener noreferrer nofollow\" href=\"https://e.example/c.png\">https://e.example/c.png</a></p>\n"
     );
     let table = to_html("| | a |\n|---|---|\n| b | c |\n");
-    assert!(table.contains("<tr><td></td><th>a</th></tr>"), "{table}");
-    assert!(table.contains("<tr><td>b</td><td>c</td></tr>"), "{table}");
+    assert!(table.contains("<tr><td></td><th>a</th>\n</tr>"), "{table}");
+    assert!(table.contains("<tr><td>b</td><td>c</td>\n</tr>"), "{table}");
 }
 
 #[test]
@@ -216,4 +216,87 @@ fn pieces_rendered_apart_equal_the_whole() {
     }
     html.push_str(&outline.to_html(&whole[settled..]));
     assert_eq!(html, to_html(whole));
+}
+
+#[test]
+fn a_line_break_of_html_breaks_the_line() {
+    let table = to_html("| a | b |\n|---|---|\n| x<br>y<BR/>z<br />w | <b>v</b> |\n");
+    assert!(table.contains("<td>x<br />y<br />z<br />w</td>"), "{table}");
+    assert!(table.contains("<td>&lt;b&gt;v&lt;/b&gt;</td>"), "{table}");
+    assert_eq!(to_html("one<br>two"), "<p>one<br />two</p>\n");
+    assert_eq!(
+        to_html("<br>\ntwo <i>\n"),
+        "<p><br />\ntwo &lt;i&gt;\n</p>\n"
+    );
+    for text in ["<br", "<brx>", "< br>", "`<br>`", "<br onclick=x>"] {
+        let html = to_html(text);
+        assert!(!html.contains("<br"), "`{text}` became `{html}`");
+    }
+}
+
+#[test]
+fn formulas_keep_their_text() {
+    for formula in [
+        r"\( a_1 + b_1 \)",
+        r"\(a*b*c\)",
+        r"\[ \frac{1}{2} \\ x \]",
+        r"\[ [a](b) \, ~c~ \]",
+        "$a*b*c$",
+        "$x_1$ and $x_2$",
+        "$$ a_1 * b_1 * c_1 $$",
+        "\\[\na_1\n= b_1 \\\\\n\\]",
+        "$$\na*b*c\n$$",
+    ] {
+        assert_eq!(to_html(formula), format!("<p>{formula}</p>\n"));
+        let item = to_html(&format!("- é {}", formula.replace('\n', "\n  ")));
+        assert!(item.contains(formula), "`{formula}` became `{item}`");
+        if !formula.contains('\n') {
+            let cell = to_html(&format!("| a |\n|---|\n| é {formula} |"));
+            assert!(cell.contains(formula), "`{formula}` became `{cell}`");
+            let quote = to_html(&format!("> **é**\n> {formula} b"));
+            assert!(quote.contains(formula), "`{formula}` became `{quote}`");
+        }
+    }
+    assert_eq!(to_html(r"\( a_1 \* b"), "<p>\\( a_1 * b</p>\n");
+    assert_eq!(
+        to_html("\\[\n\na\n\n\\]"),
+        "<p>\\[</p>\n<p>a</p>\n<p>\\]</p>\n"
+    );
+    assert_eq!(to_html(r"\(a<b\)"), "<p>\\(a&lt;b\\)</p>\n");
+    assert_eq!(to_html(r"`\(a\)`"), "<p><code>\\(a\\)</code></p>\n");
+}
+
+#[test]
+fn prices_are_no_formulas() {
+    for (text, html) in [
+        ("*$5* or *$10*", "<em>$5</em> or <em>$10</em>"),
+        ("$5 to **$10** each", "$5 to <strong>$10</strong> each"),
+        ("$5-$10 *each*, $3 less", "$5-$10 <em>each</em>, $3 less"),
+        ("a $ b *c* $ d", "a $ b <em>c</em> $ d"),
+        (r"\$5 *a* \$", "$5 <em>a</em> $"),
+    ] {
+        assert_eq!(to_html(text), format!("<p>{html}</p>\n"));
+    }
+}
+
+#[test]
+fn emphasis_beside_east_asian_punctuation_is_emphasis() {
+    for (text, html) in [
+        ("**重要：**请看", "<strong>重要：</strong>请看"),
+        (
+            "これは**「大事」**です",
+            "これは<strong>「大事」</strong>です",
+        ),
+        ("**『本』**と", "<strong>『本』</strong>と"),
+        ("请**（注意）**看", "请<strong>（注意）</strong>看"),
+        ("请**【注意】**看", "请<strong>【注意】</strong>看"),
+        ("**이것(this)**은", "<strong>이것(this)</strong>은"),
+        ("*重要。*请", "<em>重要。</em>请"),
+        ("***重要！***请", "<em><strong>重要！</strong></em>请"),
+        ("~~旧：~~新", "<del>旧：</del>新"),
+        ("请看 __重要：__ 了", "请看 <strong>重要：</strong> 了"),
+        ("a**b,**c", "a**b,**c"),
+    ] {
+        assert_eq!(to_html(text), format!("<p>{html}</p>\n"));
+    }
 }
