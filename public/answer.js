@@ -90,7 +90,8 @@ class Clock {
   /** @param {Status} status */
   set(status) {
     this.begun = performance.now() - status.elapsed_s * 1000;
-    this.prefix = status.phase === "prefill" ? `${status.done} of ${status.total} tokens · ` : "";
+    const [done, total] = [status.done, status.total].map((tokens) => tokens.toLocaleString("en"));
+    this.prefix = status.phase === "prefill" ? `${done} of ${total} tokens · ` : "";
     this.tell();
   }
 
@@ -145,6 +146,7 @@ async function copy(code) {
 function box(className) {
   const element = document.createElement("div");
   element.className = className;
+  element.dir = "auto";
   return element;
 }
 

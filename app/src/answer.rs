@@ -49,7 +49,7 @@ pub(crate) fn TurnView(turn: Turn, chat: SharedChat) -> impl IntoView {
 fn Question(text: String) -> impl IntoView {
     view! {
         <article class="question" aria-label="Question">
-            <p>{text}</p>
+            <p dir="auto">{text}</p>
         </article>
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn ended(answer: &Answer) -> AnyView {
     };
     view! {
         <div class="final">
-            <div class="prose" inner_html=html></div>
+            <div class="prose" dir="auto" inner_html=html></div>
             {outcome.map(|outcome| view! { <p class=class>{outcome}</p> })}
             {figures.map(|figures| view! { <Metrics figures=figures.clone()/> })}
         </div>

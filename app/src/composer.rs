@@ -39,13 +39,15 @@ pub(crate) fn Composer(
                 <p id="status" role="status">{status}</p>
                 <span id="clock" aria-hidden="true"></span>
             </div>
-            <ActionForm action=send attr:id="composer">
+            // Its settings may be out of sight, where a browser could not say what is wrong with them: the server does.
+            <ActionForm action=send attr:id="composer" attr:novalidate=true>
                 <input type="hidden" name="conversation" value=form.conversation autocomplete="off"/>
                 <label for="message" class="unseen">"Message"</label>
                 <textarea
                     id="message"
                     name="message"
                     rows="1"
+                    dir="auto"
                     required
                     autofocus=autofocus
                     placeholder="Ask something"

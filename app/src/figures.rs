@@ -19,10 +19,15 @@ pub(crate) fn tokens_per_second(speed: f64) -> String {
     format!("{} tokens/s", three_digits(speed))
 }
 
+/// A whole number with a comma before each three digits.
+pub(crate) fn grouped(number: usize) -> String {
+    group(&number.to_string())
+}
+
 /// An amount of dollars: cents when there are any, else the first three digits that are not zero.
 pub(crate) fn usd(dollars: f64) -> String {
     if dollars >= 0.995 || dollars == 0.0 {
-        format!("${dollars:.2}")
+        format!("${}", group(&format!("{dollars:.2}")))
     } else {
         format!("${}", three_digits(dollars))
     }
@@ -56,7 +61,20 @@ fn three_digits(value: f64) -> String {
     #[allow(clippy::cast_possible_truncation, reason = "clamped to 0..=12")]
     #[allow(clippy::cast_sign_loss, reason = "clamped to 0..=12")]
     let decimals = (2.0 - magnitude).clamp(0.0, 12.0) as usize;
-    format!("{value:.decimals$}")
+    group(&format!("{value:.decimals$}"))
+}
+
+/// A number's digits with a comma before each three of those ahead of the point.
+fn group(digits: &str) -> String {
+    let whole = digits.find('.').unwrap_or(digits.len());
+    let mut grouped = String::with_capacity(digits.len() + whole / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && at < whole && (whole - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 #[cfg(test)]
@@ -81,14 +99,23 @@ mod tests {
 
     #[test]
     fn small_amounts_keep_three_digits() {
-        let shown = [6.5456, 0.000_327_3, 0.5, 0.0].map(usd);
-        assert_eq!(shown, ["$6.55", "$0.000327", "$0.500", "$0.00"]);
+        let shown = [6.5456, 0.000_327_3, 0.5, 0.0, 12_345.678].map(usd);
+        assert_eq!(
+            shown,
+            ["$6.55", "$0.000327", "$0.500", "$0.00", "$12,345.68"]
+        );
     }
 
     #[test]
     fn counts_take_the_unit_that_fits() {
         let shown = [999, 1_500, 134_515_008, 8_030_261_248].map(count);
         assert_eq!(shown, ["999", "1.50 K", "135 M", "8.03 B"]);
+    }
+
+    #[test]
+    fn whole_numbers_are_grouped_by_three() {
+        let shown = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,000", "12,345", "1,234,567"]);
     }
 
     #[test]
@@ -101,6 +128,6 @@ mod tests {
     #[test]
     fn speeds_keep_three_digits() {
         let shown = [9.876, 41.26, 1234.5].map(tokens_per_second);
-        assert_eq!(shown, ["9.88 tokens/s", "41.3 tokens/s", "1234 tokens/s"]);
+        assert_eq!(shown, ["9.88 tokens/s", "41.3 tokens/s", "1,234 tokens/s"]);
     }
 }

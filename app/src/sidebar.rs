@@ -12,7 +12,7 @@ use leptos::server_fn::ServerFn;
 use crate::actions::ResetChat;
 use crate::chat::ModelCard;
 use crate::complaint::{Complaint, ComplaintKind};
-use crate::figures::{bytes, count};
+use crate::figures::{bytes, count, grouped};
 use crate::settings::{MAX_TOKENS, MessageForm, TEMPERATURE, USD_PER_HOUR};
 
 #[component]
@@ -50,6 +50,7 @@ pub(crate) fn Sidebar(
                         name="system_prompt"
                         form="composer"
                         rows="3"
+                        dir="auto"
                         placeholder="Instructions for the whole conversation"
                         aria-invalid=(blamed == "system_prompt").then_some("true")
                         aria-describedby="complaint"
@@ -85,7 +86,7 @@ fn Card(model: ModelCard) -> impl IntoView {
         ("Parameters", count(model.parameters)),
         ("Weights", model.quantization),
         ("In memory", bytes(model.weight_bytes)),
-        ("Context", format!("{} tokens", model.context)),
+        ("Context", format!("{} tokens", grouped(model.context))),
         ("Kernel", model.kernel),
         ("Threads", model.threads.to_string()),
     ];

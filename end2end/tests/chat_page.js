@@ -99,7 +99,7 @@ export function number(figure) {
   if (minutes) {
     return Number(minutes[1]) * 60 + Number(minutes[2]);
   }
-  const value = Number.parseFloat(figure.replace("$", ""));
+  const value = Number.parseFloat(figure.replace(/[$,]/g, ""));
   return figure.endsWith(" ms") ? value / 1000 : value;
 }
 

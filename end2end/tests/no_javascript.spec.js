@@ -1,7 +1,7 @@
 // @ts-check
 import { LONG, expect, test } from "./chat_page.js";
 
-test.use({ javaScriptEnabled: false });
+test.use({ javaScriptEnabled: false, tolerated: [/status of 422/] });
 
 test("without JavaScript an answer streams into the page", async ({ chat }) => {
   await chat.open(400);
@@ -35,5 +35,22 @@ test("without JavaScript Stop and the next question work", async ({ chat }) => {
   await chat.maxTokens.fill("10");
   await chat.ask("Thank you.");
   await expect(chat.questions).toHaveCount(2);
+  await expect(chat.metrics).toBeVisible();
+});
+
+test("without JavaScript a refused message is shown again with its reason", async ({
+  chat,
+  page,
+}) => {
+  await page.goto("/");
+  await chat.usdPerHour.fill("-1");
+  await chat.message.fill("Keep me.");
+  await chat.send.click();
+  await expect(page.getByRole("alert").first()).toContainText("$ per hour");
+  await expect(chat.message).toHaveValue("Keep me.");
+  await chat.usdPerHour.fill("1");
+  await chat.maxTokens.fill("10");
+  await chat.send.click({ noWaitAfter: true });
+  await expect(chat.questions).toHaveText("Keep me.");
   await expect(chat.metrics).toBeVisible();
 });

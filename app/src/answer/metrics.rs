@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::chat::Figures;
-use crate::figures::{duration, tokens_per_second, usd};
+use crate::figures::{duration, grouped, tokens_per_second, usd};
 
 /// Ten tokens a second: about as fast as people read.
 const BAR_MS: f64 = 100.0;
@@ -32,7 +32,7 @@ pub(crate) fn Metrics(figures: Figures) -> impl IntoView {
                 {entry("Prefill", figures.prefill_s.map(duration))}
                 {entry("Prefill speed", figures.prefill_tokens_per_second.map(tokens_per_second))}
                 {entry("Prompt tokens", Some(prompt_tokens(&figures)))}
-                {entry("Output tokens", Some(figures.output_tokens.to_string()))}
+                {entry("Output tokens", Some(grouped(figures.output_tokens)))}
             </dl>
         </div>
     }
@@ -77,8 +77,12 @@ fn against_bar(milliseconds: f64) -> String {
 
 fn prompt_tokens(figures: &Figures) -> String {
     match figures.cached_tokens {
-        0 => figures.prompt_tokens.to_string(),
-        cached => format!("{}, {cached} of them cached", figures.prompt_tokens),
+        0 => grouped(figures.prompt_tokens),
+        cached => format!(
+            "{}, {} of them cached",
+            grouped(figures.prompt_tokens),
+            grouped(cached)
+        ),
     }
 }
 

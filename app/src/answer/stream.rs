@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::ended;
 use crate::chat::{Answer, End, Phase, Progress, ProgressStream, SharedChat};
-use crate::figures::duration;
+use crate::figures::{duration, grouped};
 use crate::live::LiveText;
 
 /// How often progress is told while nothing else happens; it also keeps the connection from looking dead.
@@ -102,7 +102,7 @@ impl Follower {
         let due = turned || text.is_empty() || now.duration_since(self.told) >= TICK;
         let tick = due.then(|| self.tick());
         view! {
-            {block.map(|html| view! { <div class="block prose" inner_html=html></div> })}
+            {block.map(|html| view! { <div class="block prose" dir="auto" inner_html=html></div> })}
             {(!text.is_empty()).then(|| view! { <span class="tail">{text}</span> })}
             {tick}
         }
@@ -115,6 +115,7 @@ impl Follower {
         let text = match self.phase {
             Phase::Queued => format!("Waiting for its turn · {elapsed}"),
             Phase::Prefill { done, total } => {
+                let (done, total) = (grouped(done), grouped(total));
                 format!("Reading the prompt, {done} of {total} tokens · {elapsed}")
             }
             Phase::Decode => format!("Writing · {elapsed}"),
