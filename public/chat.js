@@ -69,10 +69,18 @@ const news = {
   ended: () => {
     // The Stop button has just gone.
     if (document.activeElement === document.body || document.activeElement?.matches(".stop")) {
-      find("#message", HTMLTextAreaElement).focus();
+      goOn();
     }
   },
 };
+
+/** Goes where the person goes on: to the message, or on a touch screen, where that would raise the keyboard over the
+ * answer, to the button that is there. */
+function goOn() {
+  const button = running() ? ".stop" : ".send";
+  const touch = matchMedia("(pointer: coarse)").matches;
+  find(touch ? button : "#message", HTMLElement).focus({ preventScroll: touch });
+}
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
@@ -113,7 +121,7 @@ async function onSend(event) {
     complain(`The message was not sent: ${error instanceof Error ? error.message : error}. Press Send to try again.`);
   } finally {
     sending = false;
-    find("#message", HTMLTextAreaElement).focus();
+    goOn();
   }
 }
 
@@ -180,7 +188,7 @@ function onOtherTab(started) {
 }
 
 /**
- * From now on this page is that conversation.
+ * From now on this page is that conversation, or one that is still to begin.
  * @param {Started | Refused} reply
  */
 function adopt({ conversation, title }) {
@@ -188,7 +196,7 @@ function adopt({ conversation, title }) {
   if (title) {
     document.title = `${title} · Nibble`;
   }
-  history.replaceState(null, "", `/c/${conversation}`);
+  history.replaceState(null, "", conversation ? `/c/${conversation}` : "/");
 }
 
 /** @param {Refused} refused */

@@ -1,7 +1,10 @@
 //! What a person can do: the forms of the page, which work without JavaScript.
 //!
-//! A form post is answered by a redirect to the conversation; a call that asks for JSON by a [`Reply`]. A refused
-//! message becomes the conversation's draft, so that neither way loses what was typed.
+//! A form post is answered by a redirect to the conversation; a call that asks for JSON by a [`Reply`]. A message that
+//! is refused is kept nowhere: the page of a script still has it, and a form post is answered by the page with all that
+//! was typed, for which it is put where the server finds it, in [`RefusedMessage`].
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use leptos::prelude::*;
@@ -9,7 +12,7 @@ use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::turn_html;
-use crate::chat::{Refused, SharedChat, Started};
+use crate::chat::{Draft, SharedChat, Started};
 use crate::complaint::ComplaintKind;
 use crate::settings::MessageForm;
 
@@ -30,13 +33,30 @@ pub enum Reply {
     },
     /// The message was not taken.
     Refused {
-        /// The conversation that keeps it as its draft.
+        /// The conversation that it may be sent to again; empty for a new one.
         conversation: String,
         /// The field to blame, if any.
         field: Option<String>,
         /// Why.
         reason: String,
     },
+}
+
+/// The message that [`send_message`] refused, for the server that provides this in the context of the call.
+#[derive(Clone, Debug, Default)]
+pub struct RefusedMessage(Arc<Mutex<Option<Draft>>>);
+
+impl RefusedMessage {
+    /// What was put here, if anything.
+    #[must_use]
+    pub fn take(&self) -> Option<Draft> {
+        let mut draft = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        draft.take()
+    }
+
+    fn put(&self, draft: Draft) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(draft);
+    }
 }
 
 /// Sends a message to the model.
@@ -53,7 +73,7 @@ pub async fn send_message(
     system_prompt: String,
     usd_per_hour: String,
 ) -> Result<Reply, ServerFnError> {
-    let form = MessageForm {
+    let mut form = MessageForm {
         conversation,
         message,
         temperature,
@@ -62,7 +82,7 @@ pub async fn send_message(
         usd_per_hour,
     };
     let chat = chat()?;
-    match chat.send(form) {
+    match chat.send(&form).await {
         Ok(Started { conversation, turn }) => {
             redirect(&conversation, "#latest");
             let begun = chat.conversation(&conversation);
@@ -73,24 +93,24 @@ pub async fn send_message(
                 html: turn_html(&turn),
             })
         }
-        Err(Refused {
-            conversation,
-            complaint,
-        }) => {
-            let (status, field) = match complaint.kind {
-                ComplaintKind::Field(name) => (422, Some(name.to_owned())),
-                ComplaintKind::Running => (409, None),
-                ComplaintKind::Gone => (404, None),
-                ComplaintKind::Unavailable => (503, None),
+        Err(complaint) => {
+            let field = match complaint.kind {
+                ComplaintKind::Field(name) => Some(name.to_owned()),
+                _ => None,
             };
-            set_status(status);
-            // After the status, which it replaces for a form post.
-            redirect(&conversation, "#composer");
-            Ok(Reply::Refused {
-                conversation,
+            if chat.conversation(&form.conversation).is_none() {
+                form.conversation.clear();
+            }
+            set_status(complaint.kind.status());
+            let reply = Reply::Refused {
+                conversation: form.conversation.clone(),
                 field,
-                reason: complaint.reason,
-            })
+                reason: complaint.reason.clone(),
+            };
+            if let Some(refused) = use_context::<RefusedMessage>() {
+                refused.put(Draft { form, complaint });
+            }
+            Ok(reply)
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use futures::future::BoxFuture;
 
 use crate::complaint::Complaint;
 use crate::settings::{MessageForm, Settings};
@@ -21,8 +22,6 @@ pub struct Conversation {
     pub settings: Settings,
     /// Questions and answers, oldest first.
     pub turns: Vec<Turn>,
-    /// A message that was refused, kept as it was typed.
-    pub draft: Option<Draft>,
 }
 
 impl Conversation {
@@ -132,15 +131,6 @@ pub struct Started {
     pub turn: Turn,
 }
 
-/// A message that was not taken; it is now the draft of a conversation.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// The conversation that keeps the draft.
-    pub conversation: String,
-    /// Why.
-    pub complaint: Complaint,
-}
-
 /// What an answer in the making is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -204,11 +194,12 @@ pub trait Chat: Send + Sync {
     /// One answer, running or ended.
     fn answer(&self, run: &str) -> Option<Answer>;
 
-    /// Takes a message and sets the model to it, in a new conversation when the form names none.
+    /// Takes a message and sets the model to it, in a new conversation when the form names none. A message that is
+    /// refused leaves nothing behind.
     ///
     /// # Errors
-    /// [`Refused`] when a field is out of range, an answer is still running or the model takes no question.
-    fn send(&self, form: MessageForm) -> Result<Started, Refused>;
+    /// When a field is out of range, an answer is still running or the model takes no question.
+    fn send<'a>(&'a self, form: &'a MessageForm) -> BoxFuture<'a, Result<Started, Complaint>>;
 
     /// Ends a running answer early; what is written stays. Names the conversation.
     fn stop(&self, run: &str) -> Option<String>;
@@ -247,7 +238,6 @@ mod tests {
                 usd_per_hour: 0.0,
             },
             turns: vec![turn],
-            draft: None,
         };
         conversation.title()
     }

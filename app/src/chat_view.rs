@@ -3,13 +3,13 @@
 use leptos::prelude::*;
 
 use crate::answer::TurnView;
-use crate::chat::{Conversation, SharedChat};
+use crate::chat::{Conversation, Draft, SharedChat};
 use crate::composer::Composer;
 use crate::settings::MessageForm;
 use crate::shell::{Document, Header};
 use crate::sidebar::Sidebar;
 
-/// The page of a conversation.
+/// The page of a conversation, with the [`Draft`] of the context if there is one.
 #[component]
 pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl IntoView {
     let title = conversation.title();
@@ -17,9 +17,8 @@ pub(crate) fn ChatView(conversation: Conversation, chat: SharedChat) -> impl Int
         id,
         settings,
         turns,
-        draft,
     } = conversation;
-    let (form, complaint) = match draft {
+    let (form, complaint) = match use_context::<Draft>() {
         Some(draft) => (draft.form, Some(draft.complaint)),
         None => (MessageForm::blank(&id, &settings), None),
     };

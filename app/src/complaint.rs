@@ -21,3 +21,16 @@ pub enum ComplaintKind {
     /// The model cannot take a question now.
     Unavailable,
 }
+
+impl ComplaintKind {
+    /// The status of a response that tells it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Field(_) => 422,
+            Self::Running => 409,
+            Self::Gone => 404,
+            Self::Unavailable => 503,
+        }
+    }
+}

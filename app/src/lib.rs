@@ -25,7 +25,7 @@ pub mod complaint;
 pub mod markdown;
 pub mod settings;
 
-pub use actions::{Reply, ResetChat, SendMessage, StopAnswer};
+pub use actions::{RefusedMessage, Reply, ResetChat, SendMessage, StopAnswer};
 pub use answer::answer_html;
 pub use live::LiveText;
 pub use routes::App;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use nibble_app::chat::{
-    Answer, Chat, Conversation, Draft, End, Figures, ModelCard, ProgressStream, Refused, Started,
+    Answer, Chat, Conversation, End, Figures, ModelCard, ProgressStream, Started,
 };
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
@@ -14,10 +15,12 @@ use nibble_engine::{
 
 use crate::metered::{Metered, MeteredAnswer};
 use crate::runs::{Run, RunId, Runs};
-use crate::store::{Store, is_running};
+use crate::store::{NotBegun, Store, is_running, text_bytes};
 
-/// What one conversation may hold.
+/// The most text of one conversation.
 const CONVERSATION_BYTES: usize = 256 * 1024;
+/// The most questions of one conversation: its template is rendered anew for each.
+const CONVERSATION_TURNS: usize = 1000;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 
@@ -41,15 +44,19 @@ impl ChatService {
 
     /// Submits first and takes the turn afterwards, so that nothing has to be undone when the engine refuses. Of two
     /// messages at once the second loses its claim, and dropping its answer cancels it.
-    fn start(&self, form: &MessageForm) -> Result<Started, Complaint> {
+    async fn start(&self, form: &MessageForm) -> Result<Started, Complaint> {
         let settings = Settings::from_form(form)?;
         let question = form.question()?;
         let earlier = self.earlier(&form.conversation)?;
+        if let Some(earlier) = &earlier {
+            check_room(earlier, &question)?;
+        }
         let turn = earlier.as_ref().map_or(0, |earlier| earlier.turns.len());
         let request = self.request(earlier.as_ref(), &question, &settings);
         let answer = self
             .model
             .submit(request)
+            .await
             .map_err(|error| refusal(&error))?;
         let conversation = match earlier {
             Some(earlier) => earlier.id,
@@ -57,10 +64,20 @@ impl ChatService {
         };
         let id = RunId { conversation, turn };
         let run = self.runs.claim(&id, answer.stopper()).ok_or_else(running)?;
-        let Some(turn) = self.store.begin_turn(&id, question, settings) else {
-            self.runs.remove(&id);
-            return Err(running());
-        };
+        let turn = self
+            .store
+            .begin_turn(&id, question, settings)
+            .map_err(|reason| {
+                self.runs.remove(&id);
+                match reason {
+                    NotBegun::Moved => running(),
+                    NotBegun::Full => unavailable(
+                        "the conversations that wait for answers take all memory there is for them; try again in a \
+                         moment"
+                            .to_owned(),
+                    ),
+                }
+            })?;
         let conversation = id.conversation.clone();
         let (store, runs) = (Arc::clone(&self.store), Arc::clone(&self.runs));
         tokio::spawn(async move {
@@ -80,12 +97,6 @@ impl ChatService {
         if is_running(&earlier) {
             return Err(running());
         }
-        let bytes = |turn: &nibble_app::chat::Turn| turn.question.len() + turn.answer.text.len();
-        if earlier.turns.iter().map(bytes).sum::<usize>() > CONVERSATION_BYTES {
-            return Err(unavailable(
-                "this conversation is full: `Reset chat` begins a new one".to_owned(),
-            ));
-        }
         Ok(Some(earlier))
     }
 
@@ -104,28 +115,6 @@ impl ChatService {
             max_tokens: settings.max_tokens,
             stop: Vec::new(),
             usd_per_hour: settings.usd_per_hour,
-        }
-    }
-
-    /// Makes a refused message the draft of its conversation, or of a new one.
-    fn keep(&self, form: MessageForm, complaint: Complaint) -> Refused {
-        let mut draft = Draft {
-            form,
-            complaint: complaint.clone(),
-        };
-        let conversation = draft.form.conversation.clone();
-        if !conversation.is_empty() && self.store.keep_draft(&conversation, draft.clone()) {
-            return Refused {
-                conversation,
-                complaint,
-            };
-        }
-        let conversation = self.store.create(self.defaults());
-        draft.form.conversation.clone_from(&conversation);
-        self.store.keep_draft(&conversation, draft);
-        Refused {
-            conversation,
-            complaint,
         }
     }
 }
@@ -164,9 +153,8 @@ impl Chat for ChatService {
         self.store.answer(&RunId::parse(run)?)
     }
 
-    fn send(&self, form: MessageForm) -> Result<Started, Refused> {
-        self.start(&form)
-            .map_err(|complaint| self.keep(form, complaint))
+    fn send<'a>(&'a self, form: &'a MessageForm) -> BoxFuture<'a, Result<Started, Complaint>> {
+        Box::pin(self.start(form))
     }
 
     fn stop(&self, run: &str) -> Option<String> {
@@ -190,6 +178,21 @@ impl Chat for ChatService {
     fn follow(&self, run: &str) -> Option<ProgressStream> {
         Some(self.runs.get(&RunId::parse(run)?)?.follow())
     }
+}
+
+fn check_room(earlier: &Conversation, question: &str) -> Result<(), Complaint> {
+    let full = |holds: String| {
+        Err(unavailable(format!(
+            "this conversation is full: it may hold {holds}; `Reset chat` begins a new one"
+        )))
+    };
+    if earlier.turns.len() >= CONVERSATION_TURNS {
+        return full(format!("{CONVERSATION_TURNS} questions"));
+    }
+    if text_bytes(earlier) + question.len() > CONVERSATION_BYTES {
+        return full(format!("{} KiB of text", CONVERSATION_BYTES / 1024));
+    }
+    Ok(())
 }
 
 /// Answers that came to nothing are left out with their questions: templates expect the two to alternate.
@@ -262,7 +265,9 @@ fn refusal(error: &Error) -> Complaint {
                 other => other,
             }),
         },
-        Error::Busy { .. } => unavailable(format!("{reason}; try again in a moment")),
+        Error::Busy { .. } | Error::Ending => {
+            unavailable(format!("{reason}; try again in a moment"))
+        }
         _ => unavailable(reason),
     }
 }
@@ -270,9 +275,8 @@ fn refusal(error: &Error) -> Complaint {
 /// What a person may read: errors of the machine stay in the log.
 fn reason(error: &Error) -> String {
     match error {
-        Error::Request { .. } | Error::Busy { .. } | Error::Ending | Error::Stopped => {
-            error.to_string()
-        }
+        Error::Request { .. } | Error::Busy { .. } | Error::Stopped => error.to_string(),
+        Error::Ending => "the server is ending".to_owned(),
         _ => {
             tracing::error!(%error, "an answer failed");
             "the engine could not go on".to_owned()

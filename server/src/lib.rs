@@ -15,6 +15,7 @@ pub mod hub;
 mod metered;
 mod openai;
 mod pages;
+mod preparation;
 mod router;
 mod runs;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use nibble_engine::{Answer, Error, Event, FinishReason, ModelInfo, Request, Stop
 use tokio::sync::watch;
 
 use crate::generator::Generator;
+use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
 
 /// A generator whose answers are counted; cheap to clone.
@@ -22,15 +23,16 @@ pub(crate) struct Metered {
     generator: Arc<dyn Generator>,
     telemetry: Arc<Telemetry>,
     open: Arc<OpenAnswers>,
+    preparation: Arc<Preparation>,
 }
 
 impl Metered {
     pub(crate) fn new(generator: Arc<dyn Generator>, telemetry: Arc<Telemetry>) -> Self {
-        let open = Arc::default();
         Self {
             generator,
             telemetry,
-            open,
+            open: Arc::default(),
+            preparation: Arc::default(),
         }
     }
 
@@ -43,15 +45,14 @@ impl Metered {
         self.generator.is_alive()
     }
 
-    /// As [`Generator::submit`]; once the program ends, every request is refused.
-    pub(crate) fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
-        let answer = if self.open.is_ending() {
-            Err(Error::Ending)
-        } else {
-            self.generator.submit(request)
-        };
-        let answer = answer.inspect_err(|error| {
+    /// As [`Generator::submit`], in its turn and off the threads that serve others.
+    ///
+    /// # Errors
+    /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
+    pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
+        let answer = self.taken(request).await.inspect_err(|error| {
             self.telemetry.ended(match error {
+                Error::Ending => Outcome::Ending,
                 Error::Busy { .. } => Outcome::Busy,
                 Error::Request { .. } => Outcome::Invalid,
                 _ => Outcome::Failed,
@@ -68,9 +69,23 @@ impl Metered {
         })
     }
 
+    async fn taken(&self, request: Request) -> Result<Answer, Error> {
+        if self.is_ending() {
+            return Err(Error::Ending);
+        }
+        let generator = Arc::clone(&self.generator);
+        let answer = self.preparation.run(move || generator.submit(request));
+        answer.await?
+    }
+
     /// Counts a request that was refused before it came here.
     pub(crate) fn refused_as_invalid(&self) {
         self.telemetry.ended(Outcome::Invalid);
+    }
+
+    /// Whether the program ends, and takes no more requests.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.open.is_ending()
     }
 
     /// Takes no more requests.

@@ -52,8 +52,12 @@ pub(crate) fn owns(path: &str) -> bool {
 }
 
 /// # Errors
-/// When the engine is gone: a supervisor is to start the program anew.
+/// When the program ends: a balancer is to send its requests elsewhere. When the engine is gone: a supervisor is to
+/// start the program anew.
 async fn health(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+    if state.model.is_ending() {
+        return Err(Error::Ending.into());
+    }
     if !state.model.is_alive() {
         return Err(Error::Stopped.into());
     }

@@ -3,17 +3,17 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, HeaderName};
-use axum::http::{HeaderValue, Method};
-use axum::response::Response;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use leptos::prelude::*;
 use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::{
     AxumRouteListing, generate_route_list, handle_response_inner, handle_server_fns_with_context,
 };
-use nibble_app::App;
-use nibble_app::chat::SharedChat;
+use nibble_app::chat::{Draft, SharedChat};
+use nibble_app::{App, RefusedMessage};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::assets;
@@ -26,17 +26,14 @@ const FORM_BYTES: usize = 1024 * 1024;
 
 /// Pages, server functions, the events of runs and, for any other address, the page that says so.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
-    let chat: SharedChat = state.chat.clone();
-    let page_chat = chat.clone();
-    let context = move || {
-        provide_context(SharedChat::clone(&chat));
-        provide_context(assets::addresses());
+    let pages = Pages {
+        chat: state.chat.clone(),
     };
     let render = {
-        let context = context.clone();
-        move |request: Request| page(context.clone(), page_chat.clone(), request)
+        let pages = pages.clone();
+        async move |request: Request| pages.render(request, None).await
     };
-    let call = move |request: Request| handle_server_fns_with_context(context.clone(), request);
+    let call = async move |request: Request| pages.call(request).await;
     let mut router = Router::new().route("/runs/{id}/events", get(events));
     for path in generate_route_list(App).iter().map(AxumRouteListing::path) {
         router = router.route(path, get(render.clone()));
@@ -49,21 +46,71 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .layer(RequestBodyLimitLayer::new(FORM_BYTES))
 }
 
-async fn page(
-    context: impl Fn() + Clone + Send + 'static,
+/// What renders pages and answers their forms.
+#[derive(Clone)]
+struct Pages {
     chat: SharedChat,
-    request: Request<Body>,
-) -> Response {
-    let caching = caching(&chat, request.uri().path());
-    let mut response = handle_response_inner(context, App, request, |app, _, _| {
-        Box::pin(async move { Box::pin(app.to_html_stream_in_order()) as _ })
-    })
-    .await;
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-    let unbuffered = HeaderName::from_static("x-accel-buffering");
-    headers.insert(unbuffered, HeaderValue::from_static("no"));
-    response
+}
+
+impl Pages {
+    fn context(&self) {
+        provide_context(SharedChat::clone(&self.chat));
+        provide_context(assets::addresses());
+    }
+
+    /// A form post whose message is refused is answered by the page with all that was typed.
+    async fn call(self, request: Request) -> Response {
+        let accepted = request.headers().get(ACCEPT);
+        let accepted = accepted.and_then(|types| types.to_str().ok());
+        let by_form = accepted.is_some_and(|types| types.contains("text/html"));
+        let refused = RefusedMessage::default();
+        let context = {
+            let (pages, refused) = (self.clone(), refused.clone());
+            move || {
+                pages.context();
+                provide_context(refused.clone());
+            }
+        };
+        let response = handle_server_fns_with_context(context, request).await;
+        match refused.take().filter(|_| by_form) {
+            Some(draft) => self.again(draft).await,
+            None => response.into_response(),
+        }
+    }
+
+    async fn again(self, draft: Draft) -> Response {
+        let path = match draft.form.conversation.as_str() {
+            "" => "/".to_owned(),
+            conversation => format!("/c/{conversation}"),
+        };
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = path
+            .parse()
+            .expect("names of conversations that are held are plain");
+        let status = draft.complaint.kind.status();
+        let mut response = self.render(request, Some(draft)).await;
+        *response.status_mut() = StatusCode::from_u16(status).expect("a complaint's status is one");
+        response
+    }
+
+    async fn render(self, request: Request, draft: Option<Draft>) -> Response {
+        let caching = caching(&self.chat, request.uri().path());
+        let context = move || {
+            self.context();
+            if let Some(draft) = draft.clone() {
+                provide_context(draft);
+            }
+        };
+        let mut response = handle_response_inner(context, App, request, |app, _, _| {
+            Box::pin(async move { Box::pin(app.to_html_stream_in_order()) as _ })
+        })
+        .await;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+        let unbuffered = HeaderName::from_static("x-accel-buffering");
+        headers.insert(unbuffered, HeaderValue::from_static("no"));
+        response
+    }
 }
 
 /// A page into which an answer streams must not be compressed on its way: what compresses waits for more.

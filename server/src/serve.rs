@@ -14,7 +14,8 @@ use crate::state::AppState;
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Answers requests until `shutdown` is ready. Open answers may then go on for [`crate::state::Settings::grace`]; those
-/// that are not complete by then are cut off and marked so.
+/// that are not complete by then are cut off and marked so. Whoever comes meanwhile is answered, and refused: a closed
+/// port would tell a balancer nothing.
 ///
 /// # Errors
 /// What keeps the listener from accepting.
@@ -36,6 +37,7 @@ pub async fn serve(
         shutdown.await;
         model.refuse_from_now_on();
         let _ = began.send(());
+        model.all_ended().await;
     });
     let complete = async {
         server.await?;
@@ -203,6 +205,42 @@ mod tests {
         let text = rest(connection).await;
         assert!(text.contains("before it was complete"), "{text}");
         assert!(!text.contains("[DONE]"), "{text}");
+        running.server.await.unwrap().unwrap();
+    }
+
+    impl Running {
+        /// The answer to a request on a connection of its own, with its status line and headers.
+        async fn answer(&self, request: &str) -> String {
+            let mut connection = TcpStream::connect(self.address).await.unwrap();
+            connection.write_all(request.as_bytes()).await.unwrap();
+            rest(connection).await
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_while_the_server_ends_is_told_so() {
+        let mut running = start().await;
+        let (open, sender) = running.ask(r#", "stream": true"#).await;
+        let (shutdown, _) = oneshot::channel();
+        std::mem::replace(&mut running.shutdown, shutdown)
+            .send(())
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let body = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
+        let chat = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let health = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        for request in [chat.as_str(), health] {
+            let text = running.answer(request).await;
+            assert!(text.starts_with("HTTP/1.1 503"), "{text}");
+            assert!(text.contains("retry-after: 5"), "{text}");
+            assert!(text.contains("the server is ending"), "{text}");
+        }
+        finish(sender, FinishReason::Stop);
+        assert!(rest(open).await.contains("[DONE]"));
         running.server.await.unwrap().unwrap();
     }
 

@@ -51,6 +51,8 @@ pub(crate) enum Outcome {
     CutOff,
     /// The engine failed or was gone.
     Failed,
+    /// The program was ending.
+    Ending,
     /// The queue was full.
     Busy,
     /// It asked for what cannot be done.
@@ -58,13 +60,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Complete,
         Self::Length,
         Self::Stopped,
         Self::Abandoned,
         Self::CutOff,
         Self::Failed,
+        Self::Ending,
         Self::Busy,
         Self::Invalid,
     ];
@@ -77,6 +80,7 @@ impl Outcome {
             Self::Abandoned => "abandoned",
             Self::CutOff => "cut_off",
             Self::Failed => "failed",
+            Self::Ending => "ending",
             Self::Busy => "busy",
             Self::Invalid => "invalid",
         }

@@ -14,7 +14,6 @@ pub(crate) fn Home() -> impl IntoView {
         id: String::new(),
         settings: chat.defaults(),
         turns: Vec::new(),
-        draft: None,
     };
     view! { <ChatView conversation chat/> }.into_any()
 }

@@ -11,7 +11,8 @@ use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
 use crate::model::forward::PREFILL_CHUNK;
 
-/// Conversations, connections, and what the allocator holds back.
+/// What the program around the engine takes: conversations (at most 24 MiB, and 1 MiB of those without a question),
+/// requests and connections, and what the allocator holds back.
 const REST: u64 = 48 << 20;
 /// A shorter context is no chat; the program rather says that it has too little memory.
 const LEAST_CONTEXT: usize = 512;

@@ -31,7 +31,7 @@ impl Metered {
 #[tokio::test]
 async fn an_answer_waits_then_runs_then_is_gone() {
     let (held, model) = metered();
-    let mut answer = model.submit(request()).unwrap();
+    let mut answer = model.submit(request()).await.unwrap();
     let (_, sender) = held.take().unwrap();
     assert_eq!(model.waiting_and_running(), (1, 0));
     sender.send(Event::Prefill { done: 0, total: 2 });
@@ -45,7 +45,7 @@ async fn an_answer_waits_then_runs_then_is_gone() {
 #[tokio::test]
 async fn an_answer_that_fails_is_counted_once() {
     let (held, model) = metered();
-    let mut answer = model.submit(request()).unwrap();
+    let mut answer = model.submit(request()).await.unwrap();
     let (_, sender) = held.take().unwrap();
     sender.send(Event::Failed(Error::Stopped));
     drop(sender);
@@ -59,10 +59,10 @@ async fn an_answer_that_fails_is_counted_once() {
 #[tokio::test]
 async fn when_the_program_ends_open_answers_are_waited_for_and_cut_off_and_new_ones_refused() {
     let (held, model) = metered();
-    let answer = model.submit(request()).unwrap();
+    let answer = model.submit(request()).await.unwrap();
     let (_, sender) = held.take().unwrap();
     model.refuse_from_now_on();
-    assert!(matches!(model.submit(request()), Err(Error::Ending)));
+    assert!(matches!(model.submit(request()).await, Err(Error::Ending)));
     let waiter = tokio::spawn({
         let model = model.clone();
         async move { model.all_ended().await }

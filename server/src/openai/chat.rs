@@ -8,12 +8,14 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures::{StreamExt, stream};
 use nibble_engine::{Completion, Error, Event};
 use serde::Serialize;
 
+use super::MAX_BODY_BYTES;
 use super::request::ChatCompletion;
 use super::response::{Chunk, Reply};
 use crate::error::ApiError;
@@ -28,18 +30,25 @@ pub(super) async fn complete(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let info = state.model.info();
-    let chat = ChatCompletion::parse(&body?, info, state.settings.usd_per_hour)
+    let body = body.map_err(unread)?;
+    let chat = ChatCompletion::parse(&body, info, state.settings.usd_per_hour)
         .inspect_err(|_| state.model.refused_as_invalid())?;
     let reply = Reply::new(&info.id);
-    let model = state.model.clone();
-    // The prompt is tokenised in here, which takes long enough for a long one to hold other streams up.
-    let answer = tokio::task::spawn_blocking(move || model.submit(chat.request))
-        .await
-        .map_err(|_| Error::Stopped)??;
+    let answer = state.model.submit(chat.request).await?;
     if chat.stream {
         Ok(streamed(reply, answer, chat.include_usage))
     } else {
         whole(&reply, answer).await
+    }
+}
+
+fn unread(rejection: BytesRejection) -> ApiError {
+    match rejection.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => {
+            let limit = MAX_BODY_BYTES >> 20;
+            ApiError::refused(status, format!("the body may have at most {limit} MiB"))
+        }
+        _ => rejection.into(),
     }
 }
 

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use super::tools::check_name;
 use crate::error::ApiError;
 
+/// Each is rendered and tokenised before the request is queued.
+const MAX_MESSAGES: usize = 2048;
+
 /// Of one message; as many as there may be tools.
 const MAX_CALLS: usize = 128;
 
@@ -55,6 +58,13 @@ pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
         return Err(ApiError::invalid_field(
             "messages",
             "`messages` must have at least one message, found none",
+        ));
+    }
+    if messages.len() > MAX_MESSAGES {
+        let found = messages.len();
+        return Err(ApiError::invalid_field(
+            "messages",
+            format!("`messages` must have at most {MAX_MESSAGES} messages, found {found}"),
         ));
     }
     messages

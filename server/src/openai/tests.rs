@@ -224,6 +224,25 @@ async fn messages_that_the_model_cannot_read_are_refused_by_place() {
 }
 
 #[tokio::test]
+async fn the_number_and_the_bytes_of_messages_are_bounded() {
+    let messages = |number| vec![json!({ "role": "user", "content": "" }); number];
+    let (status, param, message) = refusal(json!({ "messages": messages(2049) })).await;
+    assert_eq!((status, param), (400, json!("messages")));
+    assert_eq!(
+        message,
+        "`messages` must have at most 2048 messages, found 2049"
+    );
+    let most = send(scripted(), ask(json!({ "messages": messages(2048) }))).await;
+    assert_eq!(most.status(), 200);
+    let long = json!({ "role": "user", "content": "x".repeat(2 << 20) });
+    let (status, _, message) = refusal(json!({ "messages": [long] })).await;
+    assert_eq!(
+        (status, message.as_str()),
+        (413, "the body may have at most 2 MiB")
+    );
+}
+
+#[tokio::test]
 async fn broken_json_is_refused_with_its_position() {
     let mut refusals = String::new();
     for body in [

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use nibble_engine::{Answer, Error, Event, Message, ModelInfo, Prompt, Request, Role};
 
 use super::*;
-use crate::browser::{Browser, Reply, message};
+use crate::browser::{Browser, message};
 use crate::generator::Generator;
 use crate::scripted::Scripted;
 
@@ -22,10 +22,6 @@ async fn ask(browser: &Browser) -> String {
     reply.location().to_owned()
 }
 
-fn conversation(reply: &Reply) -> String {
-    reply.location().trim_start_matches("/c/").to_owned()
-}
-
 #[tokio::test]
 async fn a_form_post_leads_to_a_page_with_the_answer_and_its_figures() {
     let browser = quick();
@@ -34,7 +30,7 @@ async fn a_form_post_leads_to_a_page_with_the_answer_and_its_figures() {
     assert_eq!(page.status, StatusCode::OK);
     for part in [
         "aria-label=\"Question\"",
-        "<p>what?</p>",
+        "<p dir=\"auto\">what?</p>",
         "<h3>Head</h3>\n<p>one <em>two</em> &lt;b&gt;three&lt;/b&gt;</p>",
         "<dt>Time to first token</dt><dd>250<span class=\"unit\"> ms</span></dd>",
         "<dt>Decode speed</dt><dd>40.0<span class=\"unit\"> tokens/s</span></dd>",
@@ -131,7 +127,7 @@ async fn a_script_gets_the_turn_as_html() {
     let json = reply.json();
     assert_eq!(json["outcome"], "started");
     let html = json["html"].as_str().unwrap();
-    assert!(html.contains("<p>1 &lt; 2</p>"), "{html}");
+    assert!(html.contains(">1 &lt; 2</p>"), "{html}");
     let run = json["run"].as_str().unwrap();
     assert!(html.contains(&format!("data-run=\"{run}\"")), "{html}");
 }
@@ -141,15 +137,15 @@ async fn a_value_out_of_range_is_named_and_nothing_typed_is_lost() {
     let browser = quick();
     let mut fields = message("", "my long\n\"question\"");
     fields[2].1 = "1.5";
-    let reply = browser.post_form("/api/send", &fields).await;
-    let page = browser.get(reply.location()).await.body;
+    let page = browser.post_form("/api/send", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     for part in [
         "The temperature must be a number from 0 to 1, found `1.5`.",
         ">my long\n\"question\"</textarea>",
         "value=\"1.5\"",
         ">be brief</textarea>",
     ] {
-        assert!(page.contains(part), "no {part} in {page}");
+        assert!(page.body.contains(part), "no {part} in {}", page.body);
     }
     let json = browser.post_json("/api/send", &fields).await;
     assert_eq!(json.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -157,26 +153,72 @@ async fn a_value_out_of_range_is_named_and_nothing_typed_is_lost() {
 }
 
 #[tokio::test]
-async fn a_draft_goes_when_its_message_is_sent() {
+async fn a_refused_message_begins_no_conversation_and_ends_none() {
     let browser = quick();
-    let empty = browser.post_form("/api/send", &message("", " ")).await;
-    let id = conversation(&empty);
-    assert!(
-        browser
-            .get(empty.location())
-            .await
-            .body
-            .contains("The message is empty.")
-    );
-    let sent = browser.post_form("/api/send", &message(&id, "what?")).await;
-    assert_eq!(sent.location(), empty.location());
-    assert!(
-        !browser
-            .get(sent.location())
-            .await
-            .body
-            .contains("The message is empty.")
-    );
+    let path = ask(&browser).await;
+    for _ in 0..600 {
+        let refused = browser.post_form("/api/send", &message("", " ")).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.headers.get("location").is_none());
+    }
+    let json = browser.post_json("/api/send", &message("", " ")).await;
+    assert_eq!(json.json()["conversation"], "");
+    assert_eq!(browser.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn conversations_that_are_only_begun_anew_end_none_with_questions() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let long = "x".repeat(8 * 1024);
+    let mut fields = message("", "");
+    fields[4].1 = &long;
+    for _ in 0..600 {
+        browser.post_form("/api/reset", &fields).await;
+    }
+    assert_eq!(browser.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refused_message_is_shown_in_its_conversation() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let id = path.trim_start_matches("/c/");
+    let refused = browser.post_form("/api/send", &message(id, " ")).await;
+    for part in [
+        "The message is empty.",
+        "<p dir=\"auto\">what?</p>",
+        &format!("name=\"conversation\" value=\"{id}\""),
+    ] {
+        assert!(refused.body.contains(part), "no {part} in {}", refused.body);
+    }
+    let sent = browser.post_form("/api/send", &message(id, "and?")).await;
+    assert_eq!(sent.location(), path);
+    let page = browser.get(&path).await.body;
+    assert!(!page.contains("The message is empty."), "{page}");
+}
+
+#[tokio::test]
+async fn a_full_conversation_names_its_limit() {
+    let browser = quick();
+    let path = ask(&browser).await;
+    let id = path.trim_start_matches("/c/");
+    browser.get(&path).await;
+    let question = "x".repeat(32 * 1024);
+    for _ in 0..7 {
+        let sent = browser
+            .post_form("/api/send", &message(id, &question))
+            .await;
+        assert_eq!(sent.status, StatusCode::FOUND);
+        browser.get(&path).await;
+    }
+    let full = browser
+        .post_form("/api/send", &message(id, &question))
+        .await;
+    assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE);
+    let reason =
+        "This conversation is full: it may hold 256 KiB of text; `Reset chat` begins a new one.";
+    assert!(full.body.contains(reason), "{}", full.body);
 }
 
 #[tokio::test]
@@ -196,17 +238,23 @@ async fn a_conversation_takes_one_question_at_a_time() {
 #[tokio::test]
 async fn a_message_to_a_conversation_that_is_gone_is_kept() {
     let browser = quick();
-    let reply = browser
+    let page = browser
         .post_form("/api/send", &message("00ff", "keep me"))
         .await;
-    let page = browser.get(reply.location()).await;
-    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert!(page.body.contains(">keep me</textarea>"), "{}", page.body);
     assert!(
         page.body.contains("is gone from the server"),
         "{}",
         page.body
     );
+    for strange in ["\r\nX", "../a b", "é"] {
+        let mut fields = message(strange, "keep me");
+        fields[2].1 = "1.5";
+        let page = browser.post_form("/api/send", &fields).await.body;
+        assert!(page.contains(">keep me</textarea>"), "{page}");
+        assert!(page.contains("name=\"conversation\" value=\"\""), "{page}");
+    }
 }
 
 #[tokio::test]
@@ -384,8 +432,9 @@ async fn a_full_queue_keeps_the_message_and_says_so() {
             limit: 64,
         })
     }));
-    let reply = browser.post_form("/api/send", &message("", "later")).await;
-    let page = browser.get(reply.location()).await.body;
+    let page = browser.post_form("/api/send", &message("", "later")).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    let page = page.body;
     assert!(
         page.contains("The queue is full: 64 of 64 requests are waiting"),
         "{page}"
@@ -462,4 +511,32 @@ async fn the_model_sees_the_conversation_but_not_the_greeting() {
     assert_eq!(asked[1].sampling.top_p, 0.9);
     assert_eq!(asked[1].max_tokens, 100);
     assert_eq!(asked[1].usd_per_hour, 3.6);
+}
+
+/// Says on which thread it was asked.
+struct Placed {
+    info: ModelInfo,
+    thread: Mutex<Option<std::thread::ThreadId>>,
+}
+
+impl Generator for Placed {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn submit(&self, _: Request) -> Result<Answer, Error> {
+        *self.thread.lock().unwrap() = Some(std::thread::current().id());
+        failing_midway()
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_is_prepared_off_the_thread_that_serves_others() {
+    let placed = Arc::new(Placed {
+        info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        thread: Mutex::default(),
+    });
+    ask(&Browser::new(placed.clone())).await;
+    let thread = placed.thread.lock().unwrap().unwrap();
+    assert_ne!(thread, std::thread::current().id());
 }

@@ -1,0 +1,105 @@
+//! Work before the engine's queue: a chat template is rendered and the prompt tokenised. It blocks a thread, for
+//! seconds where a prompt is long, so it has threads of its own, only a few at once, and few may wait for one.
+
+use std::sync::Arc;
+
+use nibble_engine::Error;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Prompts in work at once: more would take the CPUs from the answers that run.
+const AT_ONCE: usize = 4;
+
+/// Requests that may wait, each with its messages in memory.
+const WAITING: usize = 64;
+
+/// A place for each prompt in work, and one for each that waits.
+pub(crate) struct Preparation {
+    at_once: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        Self {
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Semaphore::new(WAITING),
+        }
+    }
+}
+
+impl Preparation {
+    /// Does `work` on a thread that may block. Work that has begun keeps its place to its end, also when the caller
+    /// goes away.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already, [`Error::Stopped`] when `work` panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let waiting = self.waiting.try_acquire().map_err(|_| Error::Busy {
+            waiting: WAITING,
+            limit: WAITING,
+        })?;
+        let place = Arc::clone(&self.at_once).acquire_owned().await;
+        drop(waiting);
+        let done = spawn_blocking(move || {
+            let _place = place;
+            work()
+        });
+        done.await.map_err(|_| Error::Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::{Mutex, PoisonError};
+
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_few_prompts_are_in_work_at_once() {
+        let preparation = Preparation::default();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let jobs = (0..5 * AT_ONCE).map(|_| {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            preparation.run(move || {
+                let working = now.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(working, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                now.fetch_sub(1, Ordering::SeqCst);
+            })
+        });
+        let done = join_all(jobs).await;
+        assert!(done.iter().all(Result::is_ok));
+        assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_when_too_many_wait_is_refused_and_those_who_wait_are_served() {
+        let preparation = Preparation::default();
+        let (open, gate) = channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let blocked = || {
+            let gate: Arc<Mutex<Receiver<()>>> = Arc::clone(&gate);
+            preparation.run(move || {
+                let _ = gate.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            })
+        };
+        let taken = join_all((0..AT_ONCE + WAITING).map(|_| blocked()));
+        let refused = async {
+            tokio::task::yield_now().await;
+            let refused = blocked().await;
+            drop(open);
+            refused
+        };
+        let (taken, refused) = tokio::join!(taken, refused);
+        assert!(matches!(refused, Err(Error::Busy { waiting, limit }) if waiting == limit));
+        assert!(taken.iter().all(Result::is_ok));
+    }
+}
