@@ -11,11 +11,11 @@ use safetensors::tensor::SafeTensors;
 use crate::files::checkpoint::{Gguf, HfFolder};
 use crate::files::config::gguf::GgufConfig;
 use crate::files::config::hugging_face::{HfConfig, RawConfig};
-use crate::text::calls::{CallFormat, CallReader};
+use crate::text::calls::{AnswerPart, CallFormat, CallReader};
 use crate::text::conversation::Conversation;
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::{HfText, Tokenizer};
-use crate::{Event, Message, Role};
+use crate::{Message, Role};
 
 /// What reads one kind of input.
 pub type Target = fn(&[u8]);
@@ -144,10 +144,10 @@ fn calls(input: &[u8]) {
     };
     let read = |pieces: &mut dyn Iterator<Item = &str>| {
         let mut reader = CallReader::new(format, &conversation, 0);
-        let mut events: Vec<Event> = pieces.flat_map(|piece| reader.push(piece)).collect();
+        let mut events: Vec<AnswerPart> = pieces.flat_map(|piece| reader.push(piece)).collect();
         events.extend(reader.finish());
         let shown = events.into_iter().map(|event| match event {
-            Event::Text(text) => text,
+            AnswerPart::Text(text) => text,
             other => format!("{other:?}"),
         });
         shown.collect::<String>()

@@ -207,8 +207,8 @@ impl Generation<'_> {
     fn flush(&mut self, reason: FinishReason) -> FinishReason {
         let rest = self.filter.finish();
         self.send(rest);
-        for event in self.calls.iter_mut().flat_map(CallReader::finish) {
-            self.pending.answer.send(event);
+        for part in self.calls.iter_mut().flat_map(CallReader::finish) {
+            self.pending.answer.send(part.into());
         }
         reason
     }
@@ -217,8 +217,8 @@ impl Generation<'_> {
     fn send(&mut self, text: String) {
         match &mut self.calls {
             Some(calls) => {
-                for event in calls.push(&text) {
-                    self.pending.answer.send(event);
+                for part in calls.push(&text) {
+                    self.pending.answer.send(part.into());
                 }
             }
             None if text.is_empty() => {}

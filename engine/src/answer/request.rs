@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::answer::metrics::Metrics;
 use crate::sampling::Sampling;
+use crate::text::calls::AnswerPart;
 use crate::text::conversation::{Conversation, ToolCall};
 
 /// What the model continues.
@@ -153,6 +154,15 @@ pub enum Event {
     Finished(Completion),
     /// The answer could not be completed; text already sent stands.
     Failed(Error),
+}
+
+impl From<AnswerPart> for Event {
+    fn from(part: AnswerPart) -> Self {
+        match part {
+            AnswerPart::Text(text) => Self::Text(text),
+            AnswerPart::Call(call) => Self::Called(call),
+        }
+    }
 }
 
 /// Ends one answer early; its events then close with [`FinishReason::Cancelled`].

@@ -8,9 +8,10 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::files::config::MAX_HEAD_DIM;
 use crate::machine::memory::{self, Piece};
 
+/// The widest head that a cache takes.
+pub(crate) const MAX_HEAD_DIM: usize = 256;
 /// Positions in a block.
 pub(crate) const KEY_BLOCK: usize = 32;
 

@@ -13,13 +13,12 @@ pub use self::hugging_face::check_config;
 pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};
 pub(crate) use self::window::Window;
+use crate::compute::kv::MAX_HEAD_DIM;
 
 /// Four-bit blocks are 32 numbers long, so every row that is multiplied is a multiple of this.
 const BLOCK: usize = 32;
 /// Keys and values are read in vectors of this many numbers.
 const HEAD_DIM_STEP: usize = 8;
-/// The largest head, for which attention has room.
-pub(crate) const MAX_HEAD_DIM: usize = 256;
 
 /// Far above every published Llama, far below what could overflow a product of them.
 const LAYERS: RangeInclusive<usize> = 1..=1024;

@@ -14,9 +14,17 @@ use serde_json::{Map, Value};
 
 use self::brackets::{Brackets, Step};
 pub(crate) use self::format::CallFormat;
-use crate::Event;
 use crate::text::conversation::{Conversation, ToolCall};
 use crate::text::stop::beginning;
+
+/// What a reader makes of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum AnswerPart {
+    /// Text, to be shown.
+    Text(String),
+    /// A call, to be made.
+    Call(ToolCall),
+}
 
 /// Tells calls from text in one answer.
 #[derive(Debug)]
@@ -36,7 +44,7 @@ pub(crate) struct CallReader {
     read: usize,
     /// Calls that stand if nothing follows them.
     pending: Vec<WrittenCall>,
-    decided: Vec<Event>,
+    decided: Vec<AnswerPart>,
 }
 
 #[derive(Debug)]
@@ -98,7 +106,7 @@ impl CallReader {
     }
 
     /// Takes the next piece of the answer; the texts and calls that this decides.
-    pub(crate) fn push(&mut self, piece: &str) -> Vec<Event> {
+    pub(crate) fn push(&mut self, piece: &str) -> Vec<AnswerPart> {
         self.held.push_str(piece);
         while self.step() {}
         // Once a push, or it would take the square of the time.
@@ -112,7 +120,7 @@ impl CallReader {
     }
 
     /// What is left when the answer ends.
-    pub(crate) fn finish(&mut self) -> Vec<Event> {
+    pub(crate) fn finish(&mut self) -> Vec<AnswerPart> {
         match &self.state {
             State::Alone => self.call(self.held.len()),
             State::Behind if self.held.trim_start().is_empty() => {}
@@ -265,7 +273,7 @@ impl CallReader {
     fn say(&mut self, end: usize) {
         if end > self.done {
             let text = self.held[self.done..end].to_owned();
-            self.decided.push(Event::Text(text));
+            self.decided.push(AnswerPart::Text(text));
         }
         self.decide(end);
     }
@@ -274,7 +282,7 @@ impl CallReader {
         for WrittenCall { name, arguments } in std::mem::take(&mut self.pending) {
             let id = identifier(self.next_id);
             self.next_id = self.next_id.wrapping_add(1);
-            self.decided.push(Event::Called(ToolCall {
+            self.decided.push(AnswerPart::Call(ToolCall {
                 id,
                 name,
                 arguments,

@@ -31,25 +31,24 @@ fn events<'p>(
     format: CallFormat,
     pieces: impl IntoIterator<Item = &'p str>,
     single: bool,
-) -> Vec<Event> {
+) -> Vec<AnswerPart> {
     let mut reader = CallReader::new(format, &offered(single), 7);
     let pushed = pieces.into_iter().flat_map(|piece| reader.push(piece));
-    let mut events: Vec<Event> = pushed.collect();
+    let mut events: Vec<AnswerPart> = pushed.collect();
     events.extend(reader.finish());
     events
 }
 
-fn merged(events: Vec<Event>) -> Vec<Read> {
+fn merged(events: Vec<AnswerPart>) -> Vec<Read> {
     let mut read = Vec::new();
     for event in events {
         match (event, read.last_mut()) {
-            (Event::Text(piece), Some(Read::Text(text))) => text.push_str(&piece),
-            (Event::Text(piece), _) => read.push(Read::Text(piece)),
-            (Event::Called(made), _) => {
+            (AnswerPart::Text(piece), Some(Read::Text(text))) => text.push_str(&piece),
+            (AnswerPart::Text(piece), _) => read.push(Read::Text(piece)),
+            (AnswerPart::Call(made), _) => {
                 let arguments = Value::Object(made.arguments).to_string();
                 read.push(Read::Call(made.name, arguments));
             }
-            (other, _) => panic!("{other:?}"),
         }
     }
     read
@@ -187,7 +186,7 @@ fn text_is_not_held_back_longer_than_it_may_begin_a_call() {
     let mut shown = |piece| {
         let events = reader.push(piece).into_iter();
         let texts = events.map(|event| match event {
-            Event::Text(text) => text,
+            AnswerPart::Text(text) => text,
             other => panic!("{other:?}"),
         });
         texts.collect::<String>()
@@ -232,7 +231,7 @@ fn identifiers_are_nine_letters_and_digits_and_differ() {
         let mut reader = CallReader::new(CallFormat::Bare, &offered(false), entropy);
         assert!(reader.push(&format!("[{hundred}]")).is_empty());
         let calls = reader.finish().into_iter().map(|event| match event {
-            Event::Called(call) => call.id,
+            AnswerPart::Call(call) => call.id,
             other => panic!("{other:?}"),
         });
         let ids: std::collections::BTreeSet<String> = calls.collect();
