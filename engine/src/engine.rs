@@ -29,17 +29,17 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::File`] and [`Error::Model`] for the file, [`Error::Option`] for the other options, [`Error::Memory`] when
-    /// the model does not fit.
+    /// the model does not fit, [`Error::NoMemory`] and [`Error::NoThread`] for what the system refuses.
     pub fn load(options: &LoadOptions) -> Result<Self, Error> {
-        Self::load_telling(options, &|_, _| {})
+        Self::load_with_progress(options, &|_, _| {})
     }
 
-    /// [`Self::load`] that tells of the weights it packs: `progress` is given the bytes packed so far, and how many there
-    /// will be. It is never called where packed weights are found.
+    /// [`Self::load`] that shows how far the packing of weights is: `progress` gets the bytes packed so far, and how many
+    /// there will be. It is never called where packed weights are found.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_telling(
+    pub fn load_with_progress(
         options: &LoadOptions,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self, Error> {

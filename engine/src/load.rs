@@ -119,22 +119,23 @@ pub(crate) fn packed_file(
 
 /// The context that was asked for, or the default where that fits the memory, else a shorter one.
 fn context(
-    asked: Option<usize>,
+    requested: Option<usize>,
     config: &ModelConfig,
     weights: usize,
     kv: Precision,
 ) -> Result<usize, Error> {
     let model = config.context;
-    let wanted = match asked {
+    let context = match requested {
         None => model.min(DEFAULT_CONTEXT),
-        Some(asked) if (2..=model).contains(&asked) => asked,
-        Some(asked) => {
+        Some(context) if (2..=model).contains(&context) => context,
+        Some(found) => {
             return Err(Error::Option(format!(
-                "`context` must be from 2 to the model's {model} tokens, found {asked}"
+                "`context` must be from 2 to the model's {model} tokens, found {found}"
             )));
         }
     };
-    Need::of(config, weights as u64, kv).context(wanted, asked.is_some(), capacity::available())
+    let insisted = requested.is_some();
+    Need::of(config, weights as u64, kv).context(context, insisted, capacity::available())
 }
 
 fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {
@@ -174,7 +175,7 @@ pub(crate) fn name(path: &Path) -> String {
     }
 }
 
-/// Packs a model into a file, `out` or its place in the cache folder, and returns its path; `progress` is told the bytes
+/// Packs a model into a file, `out` or its place in the cache folder, and returns its path; `progress` gets the bytes
 /// packed and written so far, and how many there will be.
 ///
 /// # Errors

@@ -47,24 +47,24 @@ impl Need {
         self.fixed + self.kv_per_token * context.next_multiple_of(KEY_BLOCK) as u64
     }
 
-    /// The context to use: `wanted`, or where that does not fit and nobody insists on it, what does.
+    /// The context to use: `requested`, or where that does not fit and nobody insists on it, what does.
     ///
     /// # Errors
     /// [`Error::Memory`] when the context that is asked for, or any that is of use, does not fit.
     pub(crate) fn context(
         self,
-        wanted: usize,
+        requested: usize,
         insisted: bool,
         available: Option<u64>,
     ) -> Result<usize, Error> {
         let Some(available) = available else {
-            return Ok(wanted);
+            return Ok(requested);
         };
-        if self.bytes(wanted) <= available {
-            return Ok(wanted);
+        if self.bytes(requested) <= available {
+            return Ok(requested);
         }
-        let least = wanted.min(LEAST_CONTEXT);
-        let refused = if insisted { wanted } else { least };
+        let least = requested.min(LEAST_CONTEXT);
+        let refused = if insisted { requested } else { least };
         if insisted || self.bytes(least) > available {
             return Err(Error::Memory {
                 needed: self.bytes(refused),
@@ -73,12 +73,12 @@ impl Need {
             });
         }
         let fits = (available - self.fixed) / self.kv_per_token;
-        let fits = usize::try_from(fits).unwrap_or(wanted) / KEY_BLOCK * KEY_BLOCK;
+        let fits = usize::try_from(fits).unwrap_or(requested) / KEY_BLOCK * KEY_BLOCK;
         tracing::warn!(
-            "the context is {fits} tokens instead of {wanted}, as {} MB of memory are available and {} MB would be \
+            "the context is {fits} tokens instead of {requested}, as {} MB of memory are available and {} MB would be \
              needed",
             available / 1_000_000,
-            self.bytes(wanted) / 1_000_000,
+            self.bytes(requested) / 1_000_000,
         );
         Ok(fits)
     }

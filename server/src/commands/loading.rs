@@ -29,7 +29,7 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
         queue,
     };
     let bar = PackingBar::new();
-    let engine = Engine::load_telling(&options, &|done, all| bar.show(done, all));
+    let engine = Engine::load_with_progress(&options, &|done, all| bar.show(done, all));
     bar.finish();
     let engine = engine?;
     let info = engine.info();

@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
         Ok(writer)
     }
 
-    /// Writes the matrices, in the order in which they were planned, and moves the file into place; `progress` is told
+    /// Writes the matrices, in the order in which they were planned, and moves the file into place; `progress` gets
     /// the bytes written so far.
     ///
     /// # Errors
