@@ -70,9 +70,6 @@ pub enum Error {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     NoThread(io::Error),
-    /// No model could be fetched from any source.
-    #[error("{0}")]
-    Fetch(String),
     /// The engine takes no more requests, as its program ends: ask again when it was started anew.
     #[error("the engine is ending")]
     Ending,

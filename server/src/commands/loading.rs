@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nibble_engine::{Engine, Error, LoadOptions};
+use nibble_engine::{Engine, LoadOptions};
 use nibble_server::hub::{self, Progress};
 
 use super::packing::PackingBar;
@@ -14,7 +14,7 @@ use super::text;
 use crate::cli::{FileArgs, ModelArgs};
 
 /// Loads what the options name; `queue` limits the requests that may wait.
-pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, Error> {
+pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> anyhow::Result<Engine> {
     let model = model_file(&args.file)?;
     tracing::info!("loading `{}`", model.display());
     let options = LoadOptions {
@@ -47,13 +47,13 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> Result<Engine, E
 }
 
 /// The path of the model that was named, or of the default one, fetched when it is not there yet.
-pub(super) fn model_file(named: &FileArgs) -> Result<PathBuf, Error> {
+pub(super) fn model_file(named: &FileArgs) -> Result<PathBuf, hub::Error> {
     // An environment file that leaves NIBBLE_MODEL empty means the default.
     model(named.model.as_deref().unwrap_or(Path::new("")))
 }
 
 /// The path of a model, by whatever names it.
-pub(super) fn model(named: &Path) -> Result<PathBuf, Error> {
+pub(super) fn model(named: &Path) -> Result<PathBuf, hub::Error> {
     hub::model(named, &Bar::default())
 }
 

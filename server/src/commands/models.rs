@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use nibble_engine::CachedWeights;
-use nibble_server::hub::{self, KNOWN_MODELS, Kept, KeptModel, KnownModel, Removal};
+use nibble_server::hub::{self, CacheContents, CachedModel, KNOWN_MODELS, KnownModel, Removal};
 use serde_json::{Value, json};
 
 use super::loading::Bar;
@@ -75,14 +75,14 @@ fn yes(is: bool) -> String {
 }
 
 pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let kept = hub::kept()?;
+    let cached = hub::cached()?;
     let mut out = io::stdout();
     if args.json {
-        writeln!(out, "{:#}", listed(&kept))?;
+        writeln!(out, "{:#}", listed(&cached))?;
         return Ok(());
     }
-    let models = kept.models.iter().map(|model| {
-        let place = match (&model.path, model.whole_bytes) {
+    let models = cached.models.iter().map(|model| {
+        let place = match (&model.path, model.total_bytes) {
             (Some(path), _) => path.display().to_string(),
             (None, Some(all)) => format!("not whole: {} in all", size(all)),
             (None, None) => "not whole".to_owned(),
@@ -93,7 +93,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
         };
         [model.name.clone(), size(model.bytes), packed, place]
     });
-    let strays = kept.packed.iter().map(|packed| {
+    let strays = cached.packed.iter().map(|packed| {
         let of = packed.model.as_deref().unwrap_or(&packed.path);
         let place = of.display().to_string();
         [
@@ -106,12 +106,12 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
     let head = ["name", "size", "packed", "path"];
     let aligned = [Align::Left, Align::Right, Align::Right, Align::Left];
     write!(out, "{}", table(head, aligned, models.chain(strays)))?;
-    let all: u64 = kept
+    let all: u64 = cached
         .models
         .iter()
         .map(|model| model.bytes + model.packed_bytes())
         .sum();
-    let strays: u64 = kept.packed.iter().map(|packed| packed.bytes).sum();
+    let strays: u64 = cached.packed.iter().map(|packed| packed.bytes).sum();
     writeln!(
         out,
         "{} in `{}`",
@@ -121,20 +121,20 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn listed(kept: &Kept) -> Value {
+fn listed(cached: &CacheContents) -> Value {
     let weights = |packed: &CachedWeights| json!({ "path": packed.path, "bytes": packed.bytes, "model": packed.model });
-    let model = |model: &KeptModel| {
+    let model = |model: &CachedModel| {
         json!({
             "name": model.name,
             "path": model.path,
             "bytes": model.bytes,
-            "whole_bytes": model.whole_bytes,
+            "whole_bytes": model.total_bytes,
             "packed": model.packed.iter().map(weights).collect::<Value>(),
         })
     };
     json!({
-        "models": kept.models.iter().map(model).collect::<Value>(),
-        "packed": kept.packed.iter().map(weights).collect::<Value>(),
+        "models": cached.models.iter().map(model).collect::<Value>(),
+        "packed": cached.packed.iter().map(weights).collect::<Value>(),
     })
 }
 

@@ -14,13 +14,15 @@ use hf_hub::{Repo, RepoType};
 use serde::Deserialize;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
-use super::Progress;
 use super::credentials::{cache, token, variable};
-use super::patience::{Patience, Trouble};
-use super::receive::{Artefact, Receiver};
+use super::progress::Progress;
+use super::receive::{Download, Receiver};
 use super::reference::HubModel;
+use super::responses::{Question, range};
+use super::retry::{AttemptError, RetryPolicy};
 
 const ENDPOINT: &str = "https://huggingface.co";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,11 +35,11 @@ const MAX_TEXT_BYTES: u64 = 32 << 20;
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) endpoint: String,
-    pub(super) token: Option<String>,
-    pub(super) patience: Patience,
+    token: Option<String>,
+    retry: RetryPolicy,
     agent: Agent,
     /// Whether the hub has answered, so that a connection that fails may come back.
-    pub(super) reached: Cell<bool>,
+    reached: Cell<bool>,
 }
 
 /// A repository at one revision.
@@ -69,10 +71,10 @@ impl Client {
     /// The hub that the environment names.
     pub(super) fn from_env() -> Self {
         let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
-        Self::new(endpoint, token(), Patience::default())
+        Self::new(endpoint, token(), RetryPolicy::default())
     }
 
-    pub(super) fn new(endpoint: String, token: Option<String>, patience: Patience) -> Self {
+    pub(super) fn new(endpoint: String, token: Option<String>, retry: RetryPolicy) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
@@ -86,7 +88,7 @@ impl Client {
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token,
-            patience,
+            retry,
             agent,
             reached: Cell::new(false),
         }
@@ -94,7 +96,7 @@ impl Client {
 
     /// What the repository has.
     pub(super) fn list(&self, model: &HubModel) -> Result<Listing, String> {
-        self.patience.run(|| {
+        self.retry.run(|| {
             let request = self.repository(model, &model.revision)?.info_request();
             let request = request
                 .query("blobs", "true")
@@ -106,11 +108,11 @@ impl Client {
                 .build();
             let mut response = self.call(request, &model.repository, None)?;
             let listing: Listing = response.body_mut().read_json().map_err(|error| {
-                Trouble::Final(format!("the hub's listing of it cannot be read: {error}"))
+                AttemptError::Permanent(format!("the hub's listing of it cannot be read: {error}"))
             })?;
             match listing.sha.len() == 40 && listing.sha.bytes().all(|b| b.is_ascii_hexdigit()) {
                 true => Ok(listing),
-                false => Err(Trouble::Final(format!(
+                false => Err(AttemptError::Permanent(format!(
                     "the hub says that its commit is `{}`",
                     listing.sha
                 ))),
@@ -126,11 +128,12 @@ impl Client {
         file: &str,
     ) -> Result<Vec<u8>, String> {
         let url = self.url(model, commit, file)?;
-        self.patience.run(|| {
+        self.retry.run(|| {
             let mut response = self.get(&url, 0, &model.repository, file)?;
             let body = response.body_mut().with_config().limit(MAX_TEXT_BYTES);
-            body.read_to_vec()
-                .map_err(|error| Trouble::passing(format!("`{file}` cannot be read: {error}")))
+            body.read_to_vec().map_err(|error| {
+                AttemptError::transient(format!("`{file}` cannot be read: {error}"))
+            })
         })
     }
 
@@ -139,31 +142,31 @@ impl Client {
         let repository = self.repository(model, commit);
         repository
             .map(|repository| repository.url(file))
-            .map_err(Trouble::into_message)
+            .map_err(AttemptError::into_reason)
     }
 
-    /// The checked artefact at `part`, which may be begun already; what has arrived stays there when it breaks off.
+    /// The checked download at `partial`, which may be begun already; what has arrived stays there when it breaks off.
     pub(super) fn receive(
         &self,
         url: &str,
         repository: &str,
-        artefact: &Artefact,
-        part: &Path,
+        download: &Download,
+        partial: &Path,
         progress: &dyn Progress,
     ) -> Result<(), String> {
-        let mut receiver = Receiver::resume(artefact, part)?;
+        let mut receiver = Receiver::resume(download, partial)?;
         let mut may_be_damaged = receiver.began_earlier();
         loop {
-            self.patience.run(|| {
+            self.retry.run(|| {
                 let had = receiver.bytes();
-                self.receive_on(url, repository, artefact, &mut receiver, progress)
-                    .map_err(|trouble| trouble.after(receiver.bytes().saturating_sub(had)))
+                self.receive_on(url, repository, download, &mut receiver, progress)
+                    .map_err(|error| error.after(receiver.bytes().saturating_sub(had)))
             })?;
             match receiver.finish() {
                 // What was there was damaged, and nobody knows where.
                 Err(_) if may_be_damaged => {
                     may_be_damaged = false;
-                    receiver = Receiver::new(artefact, part)?;
+                    receiver = Receiver::new(download, partial)?;
                 }
                 finished => return finished,
             }
@@ -175,16 +178,16 @@ impl Client {
         &self,
         url: &str,
         repository: &str,
-        artefact: &Artefact,
+        download: &Download,
         receiver: &mut Receiver<'_>,
         progress: &dyn Progress,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), AttemptError> {
         let have = receiver.bytes();
-        if have == artefact.bytes && have > 0 {
+        if have == download.bytes && have > 0 {
             return Ok(());
         }
-        let response = self.get(url, have, repository, &artefact.file)?;
-        begin(&response, artefact, receiver)?;
+        let response = self.get(url, have, repository, &download.file)?;
+        begin(&response, download, receiver)?;
         receiver.take(response.into_body().into_reader(), progress)
     }
 
@@ -195,7 +198,7 @@ impl Client {
         from: u64,
         repository: &str,
         file: &str,
-    ) -> Result<Response<Body>, Trouble> {
+    ) -> Result<Response<Body>, AttemptError> {
         let mut request = self.agent.get(url);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -206,12 +209,32 @@ impl Client {
         self.call(request, repository, Some(file))
     }
 
-    fn repository(&self, model: &HubModel, revision: &str) -> Result<ApiRepo, Trouble> {
+    /// A response that has what was asked for.
+    fn call(
+        &self,
+        request: RequestBuilder<WithoutBody>,
+        repository: &str,
+        file: Option<&str>,
+    ) -> Result<Response<Body>, AttemptError> {
+        let question = Question {
+            endpoint: &self.endpoint,
+            has_token: self.token.is_some(),
+            repository,
+            file,
+        };
+        let response = request
+            .call()
+            .map_err(|error| question.unreachable(&error, self.reached.get()))?;
+        self.reached.set(true);
+        question.check(response)
+    }
+
+    fn repository(&self, model: &HubModel, revision: &str) -> Result<ApiRepo, AttemptError> {
         let api = ApiBuilder::from_cache(cache())
             .with_endpoint(self.endpoint.clone())
             .with_token(self.token.clone())
             .build()
-            .map_err(|error| Trouble::Final(error.to_string()))?;
+            .map_err(|error| AttemptError::Permanent(error.to_string()))?;
         Ok(api.repo(Repo::with_revision(
             model.repository.clone(),
             RepoType::Model,
@@ -223,10 +246,10 @@ impl Client {
 /// Makes sure that the body goes on where the receiver is, and that the file is as long as it must be.
 fn begin(
     response: &Response<Body>,
-    artefact: &Artefact,
+    download: &Download,
     receiver: &mut Receiver<'_>,
-) -> Result<(), Trouble> {
-    let Artefact { file, bytes, .. } = artefact;
+) -> Result<(), AttemptError> {
+    let Download { file, bytes, .. } = download;
     let (start, all) = match response.status() {
         StatusCode::PARTIAL_CONTENT => range(response).unzip(),
         // Not even a byte is left of what the range asks for.
@@ -242,29 +265,14 @@ fn begin(
     if let Some(all) = all.filter(|all| all != bytes) {
         receiver.discard();
         let why = format!("`{file}` must have {bytes} bytes, found {all}");
-        return Err(Trouble::Final(why));
+        return Err(AttemptError::Permanent(why));
     }
     match start == Some(receiver.bytes()) {
         true => Ok(()),
         false if start == Some(0) => receiver.restart(),
-        false => Err(Trouble::Final(format!(
+        false => Err(AttemptError::Permanent(format!(
             "the hub does not give `{file}` from byte {} on, as it says it does",
             receiver.bytes()
         ))),
     }
-}
-
-pub(super) fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
-/// Where the body starts, and how long the whole file is; of an unsatisfiable range only the latter.
-fn range(response: &Response<Body>) -> Option<(u64, u64)> {
-    let (range, all) = header(response, "content-range")?
-        .strip_prefix("bytes ")?
-        .split_once('/')?;
-    let start = range
-        .split_once('-')
-        .map_or(Ok(0), |(start, _)| start.parse());
-    Some((start.ok()?, all.parse().ok()?))
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::cache::{find_room, take_turn};
 use super::client::Client;
+use super::error::{Error, failed};
+use super::model_folders::{Entry, Manifest, ModelFolders, partial_path, size};
+use super::progress::Progress;
 use super::reference::HubModel;
 use super::selection::plan;
-use super::unit::{Entry, Manifest, Unit, part, size};
-use super::{Progress, failed, take_turn};
-use nibble_engine::Error;
 
-/// The model's path. One that is there is taken as it is, unless `newest` is wanted: then the hub is asked, and what has
-/// changed is fetched.
+/// The model's path. One that is there is taken as it is, unless the `newest` is requested: then the hub is asked, and
+/// what has changed is fetched.
 pub(super) fn fetch(
     model: &HubModel,
     cache: &Path,
@@ -19,72 +20,76 @@ pub(super) fn fetch(
     newest: bool,
     progress: &dyn Progress,
 ) -> Result<PathBuf, Error> {
-    let unit = Unit::of(cache, model);
-    let there = || (!newest).then(|| unit.whole()).flatten();
-    if let Some(manifest) = there() {
-        return Ok(unit.model(&manifest));
+    let folders = ModelFolders::of(cache, model);
+    let there = || (!newest).then(|| folders.model()).flatten();
+    if let Some(path) = there() {
+        return Ok(path);
     }
     fs::create_dir_all(cache).map_err(failed("create", cache))?;
     let _turn = take_turn(cache, progress)?;
     // Another process may have fetched it meanwhile.
-    if let Some(manifest) = there() {
-        return Ok(unit.model(&manifest));
+    if let Some(path) = there() {
+        return Ok(path);
     }
-    let said = |why: String| Error::Fetch(format!("`{model}` could not be fetched: {why}"));
-    let planned = plan(model, client).map_err(said)?;
-    if unit
-        .whole()
-        .is_some_and(|whole| whole.files == planned.files)
-    {
-        return Ok(unit.model(&planned));
+    let unfetched = |reason| Error::Fetch(format!("`{model}` could not be fetched: {reason}"));
+    let planned = plan(model, client).map_err(unfetched)?;
+    let is_unchanged = |installed: Manifest| installed.files == planned.files;
+    if folders.installed().is_some_and(is_unchanged) {
+        return Ok(folders.model_path(&planned));
     }
-    unit.prepare(&planned)?;
+    folders.prepare(&planned)?;
     let what = format!("{model} from {}", client.endpoint);
     progress.start(&what, Some(planned.bytes()));
-    let received = receive(model, &planned, &unit, client, progress);
+    let received = receive(model, &planned, &folders, client, progress);
     progress.finish();
-    received.map_err(said)?;
-    unit.complete()?;
-    Ok(unit.model(&planned))
+    received.map_err(unfetched)?;
+    folders.commit()?;
+    Ok(folders.model_path(&planned))
 }
 
 fn receive(
     model: &HubModel,
     planned: &Manifest,
-    unit: &Unit,
+    folders: &ModelFolders,
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<(), String> {
-    let is_there = |entry: &&Entry| size(&unit.staged(entry)) == Some(entry.bytes);
+    let is_there = |entry: &&Entry| size(&folders.staged(entry)) == Some(entry.bytes);
     let (there, missing): (Vec<_>, Vec<_>) = planned.files.iter().partition(is_there);
-    let begun = |entry: &&Entry| size(&part(&unit.staged(entry))).unwrap_or(0);
+    let arrived = |entry: &Entry| size(&partial_path(&folders.staged(entry))).unwrap_or(0);
     let needed: u64 = missing
         .iter()
-        .map(|entry| entry.bytes.saturating_sub(begun(entry)))
+        .map(|entry| entry.bytes.saturating_sub(arrived(entry)))
         .sum();
-    find_room(&unit.staging, needed)?;
+    find_room(&folders.staging, needed)?;
     let mut before = there.iter().map(|entry| entry.bytes).sum();
     for entry in missing {
         let url = client.url(model, &planned.commit, &entry.name)?;
-        let (place, artefact) = (unit.staged(entry), entry.artefact());
-        let part = part(&place);
-        let whole = Within { progress, before };
-        client.receive(&url, &model.repository, &artefact, &part, &whole)?;
-        fs::rename(&part, &place)
-            .map_err(|error| format!("`{}` cannot be moved: {error}", part.display()))?;
+        let path = folders.staged(entry);
+        let partial = partial_path(&path);
+        let shifted = Shifted { progress, before };
+        client.receive(
+            &url,
+            &model.repository,
+            &entry.download(),
+            &partial,
+            &shifted,
+        )?;
+        fs::rename(&partial, &path)
+            .map_err(|error| format!("`{}` cannot be moved: {error}", partial.display()))?;
         before += entry.bytes;
     }
     Ok(())
 }
 
-/// The progress of one file, told as that of all.
-struct Within<'a> {
+/// The progress of one file as that of all.
+struct Shifted<'a> {
     progress: &'a dyn Progress,
     /// Bytes of the files before it.
     before: u64,
 }
 
-impl Progress for Within<'_> {
+impl Progress for Shifted<'_> {
     fn start(&self, _: &str, _: Option<u64>) {}
 
     fn advance(&self, bytes_so_far: u64) {
@@ -92,31 +97,4 @@ impl Progress for Within<'_> {
     }
 
     fn finish(&self) {}
-}
-
-/// A disk that is too full shows before anything comes.
-pub(super) fn find_room(folder: &Path, needed: u64) -> Result<(), String> {
-    match room(folder) {
-        Some(available) if available < needed => Err(format!(
-            "it needs {} MB, and `{}` has room for {} MB; `NIBBLE_HOME` names another folder",
-            needed.div_ceil(1_000_000),
-            folder.display(),
-            available / 1_000_000
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that may be written; not known everywhere.
-fn room(folder: &Path) -> Option<u64> {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    {
-        let system = rustix::fs::statvfs(folder).ok()?;
-        Some(system.f_bavail.saturating_mul(system.f_frsize))
-    }
-    #[cfg(not(all(target_os = "linux", not(miri))))]
-    {
-        let _ = folder;
-        None
-    }
 }

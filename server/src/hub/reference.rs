@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
+use super::error::Error;
 use super::names::{self, DEFAULT_NAME, KnownModel};
-use nibble_engine::Error;
 
 const MAIN: &str = "main";
 /// What the hub allows.
@@ -35,7 +35,7 @@ impl Reference {
     /// A path that exists wins; nothing at all means the default model.
     ///
     /// # Errors
-    /// [`Error::Option`] for what is neither a path, nor a name, nor a repository.
+    /// [`Error::Usage`] for what is neither a path, nor a name, nor a repository.
     pub(super) fn parse(named: &Path) -> Result<Self, Error> {
         let text = match named.to_str() {
             Some("") => return Ok(Self::Default),
@@ -49,9 +49,9 @@ impl Reference {
         }
         match HubModel::parse(text) {
             Some(Ok(model)) => Ok(Self::Hub(model)),
-            Some(Err(why)) => Err(Error::Option(format!("`{text}`: {why}"))),
+            Some(Err(why)) => Err(Error::Usage(format!("`{text}`: {why}"))),
             None if is_like_a_path(text) => Ok(Self::Path(named.to_owned())),
-            None => Err(Error::Option(unknown(text))),
+            None => Err(Error::Usage(unknown(text))),
         }
     }
 }

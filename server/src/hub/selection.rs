@@ -1,13 +1,14 @@
 //! Which files of a repository make a model that this program reads.
 
-use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 
-use super::client::{Client, Listing, Sibling};
-use super::receive::Artefact;
-use super::reference::HubModel;
-use super::unit::{Entry, Manifest};
 use nibble_engine::check_config;
+use serde::Deserialize;
+
+use super::client::{Client, Listing, Sibling};
+use super::model_folders::{Entry, Manifest};
+use super::receive::Download;
+use super::reference::HubModel;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -78,8 +79,8 @@ impl Sibling {
 }
 
 impl Entry {
-    pub(super) fn artefact(&self) -> Artefact {
-        Artefact {
+    pub(super) fn download(&self) -> Download {
+        Download {
             file: self.name.clone().into(),
             bytes: self.bytes,
             sha256: self.sha256.clone().map(Into::into),

@@ -12,19 +12,21 @@ use tempfile::TempDir;
 
 use self::stand_in::{Mishap, StandIn, hex};
 use super::client::Client;
+use super::default_model::fetch_from;
+use super::error::Error;
 use super::hugging_face::HuggingFace;
-use super::patience::Patience;
 use super::pip::Pip;
-use super::receive::Artefact;
+use super::progress::Progress;
+use super::receive::Download;
 use super::reference::HubModel;
-use super::{Progress, Source, Staging, fetched};
-use nibble_engine::Error;
+use super::retry::RetryPolicy;
+use super::source::{Source, Staging};
 
 const CONTENT: &[u8] = b"GGUF and some numbers";
 
 /// A stand-in for the model.
-fn artefact() -> Artefact {
-    Artefact {
+fn download() -> Download {
+    Download {
         file: "model.gguf".into(),
         bytes: CONTENT.len() as u64,
         sha256: Some(hex(CONTENT).into()),
@@ -32,12 +34,12 @@ fn artefact() -> Artefact {
 }
 
 fn client(endpoint: &str, token: Option<&str>) -> Client {
-    let patience = Patience {
-        tries: 3,
+    let retry = RetryPolicy {
+        attempts: 3,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_secs(2),
     };
-    Client::new(endpoint.to_owned(), token.map(str::to_owned), patience)
+    Client::new(endpoint.to_owned(), token.map(str::to_owned), retry)
 }
 
 fn model() -> HubModel {
@@ -90,7 +92,7 @@ fn wheel(folder: &Path, inner: &str, content: &[u8]) -> String {
 
 fn fetch(home: &TempDir, sources: &[&dyn Source]) -> Result<Vec<u8>, String> {
     let folder = home.path().join("cache");
-    let place = fetched(&artefact(), &folder, sources, &()).map_err(|error| error.to_string());
+    let place = fetch_from(sources, &download(), &folder, &()).map_err(|error| error.to_string());
     let left: Vec<String> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -108,7 +110,7 @@ impl Source for Never {
         "never".into()
     }
 
-    fn fetch(&self, _: &Artefact, _: &Staging, _: &dyn Progress) -> Result<(), String> {
+    fn fetch(&self, _: &Download, _: &Staging, _: &dyn Progress) -> Result<(), String> {
         panic!("asked although the model is there");
     }
 }
@@ -260,10 +262,10 @@ fn of_two_that_fetch_at_once_one_does_it_and_both_have_it() {
             "slow".into()
         }
 
-        fn fetch(&self, _: &Artefact, staging: &Staging, _: &dyn Progress) -> Result<(), String> {
+        fn fetch(&self, _: &Download, staging: &Staging, _: &dyn Progress) -> Result<(), String> {
             self.0.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_millis(200));
-            fs::write(&staging.place, CONTENT).map_err(|error| error.to_string())
+            fs::write(&staging.path, CONTENT).map_err(|error| error.to_string())
         }
     }
 
@@ -271,7 +273,7 @@ fn of_two_that_fetch_at_once_one_does_it_and_both_have_it() {
     let slow = Slow(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetched(&artefact(), home.path(), &[&slow], &()).unwrap());
+            scope.spawn(|| fetch_from(&[&slow], &download(), home.path(), &()).unwrap());
         }
     });
     assert_eq!(slow.0.load(Ordering::Relaxed), 1);
@@ -299,7 +301,7 @@ fn progress_is_told_from_the_first_byte_to_the_last() {
 
     let home = TempDir::new().unwrap();
     let heard = Heard::default();
-    fetched(&artefact(), home.path(), &[&hub_where(&[])], &heard).unwrap();
+    fetch_from(&[&hub_where(&[])], &download(), home.path(), &heard).unwrap();
     let heard = heard.0.into_inner();
     assert_eq!(heard.first().unwrap(), "model.gguf Some(21)");
     assert_eq!(heard[heard.len() - 2..], ["21", "finished"]);
@@ -310,7 +312,7 @@ fn a_cache_folder_that_cannot_be_made_is_an_error_that_names_it() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = fetched(&artefact(), &file.join("cache"), &[&Never], &()).unwrap_err();
+    let error = fetch_from(&[&Never], &download(), &file.join("cache"), &()).unwrap_err();
     assert!(
         matches!(
             error,

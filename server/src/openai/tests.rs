@@ -353,7 +353,10 @@ async fn a_failure_in_mid_stream_is_an_error_event_without_its_cause() {
     let response = send(generator.clone(), ask(question(json!({ "stream": true })))).await;
     let (_, sender) = generator.take().unwrap();
     sender.send(Event::Text("Hel".into()));
-    sender.send(Event::Failed(Error::Fetch("secret.gguf is gone".into())));
+    sender.send(Event::Failed(Error::Model {
+        path: "secret.gguf".into(),
+        reason: "it is gone".into(),
+    }));
     drop(sender);
     let wire = text(response).await;
     assert!(!wire.contains("secret"));

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use super::stand_in::{COMMIT, Mishap, Seen, StandIn, hex};
 use super::{client, model};
 use crate::hub::Progress;
+use crate::hub::cached::{contents, removal};
+use crate::hub::error::Error;
 use crate::hub::fetching::fetch;
-use crate::hub::kept::{kept, removal};
+use crate::hub::model_folders::ModelFolders;
 use crate::hub::reference::HubModel;
-use crate::hub::unit::Unit;
-use nibble_engine::Error;
 
 const WEIGHTS: &[u8] = b"weights and more weights";
 
@@ -372,7 +372,7 @@ fn progress_is_that_of_all_files_together() {
 fn what_is_kept_is_listed_and_removed_by_its_name() {
     let (hub, cache) = (hub(), cache());
     let folder = get(&hub, &cache).unwrap();
-    let listed = kept(cache.path());
+    let listed = contents(cache.path());
     assert_eq!(listed.models.len(), 1);
     let [listed] = &listed.models[..] else {
         unreachable!()
@@ -382,16 +382,16 @@ fn what_is_kept_is_listed_and_removed_by_its_name() {
     assert!(listed.bytes > WEIGHTS.len() as u64);
     let removal = removal(Path::new("owner/name"), cache.path()).unwrap();
     assert_eq!(removal.bytes(), listed.bytes);
-    let by_path = crate::hub::kept::removal(&folder, cache.path()).unwrap();
+    let by_path = crate::hub::cached::removal(&folder, cache.path()).unwrap();
     assert_eq!(
         (by_path.items, by_path.stays),
         (removal.items.clone(), None)
     );
     removal.carry_out(&()).unwrap();
-    assert!(kept(cache.path()).models.is_empty());
+    assert!(contents(cache.path()).models.is_empty());
     assert!(names(&cache.path().join("hub")).is_empty());
-    let again = crate::hub::kept::removal(Path::new("owner/name"), cache.path());
-    assert!(matches!(again, Err(Error::Option(why)) if why.contains("nothing of `owner/name`")));
+    let again = crate::hub::cached::removal(Path::new("owner/name"), cache.path());
+    assert!(matches!(again, Err(Error::Usage(why)) if why.contains("nothing of `owner/name`")));
 }
 
 #[test]

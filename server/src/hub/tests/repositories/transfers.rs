@@ -34,9 +34,9 @@ fn what_an_ended_process_left_is_gone_on_with() {
     for words in ["ended after 9 of 24 bytes", "3 tries", "goes on from here"] {
         assert!(message.contains(words), "no `{words}` in: {message}");
     }
-    let kept = kept(cache.path());
-    assert_eq!(kept.models[0].path, None);
-    assert!(kept.models[0].whole_bytes > Some(24));
+    let cached = contents(cache.path());
+    assert_eq!(cached.models[0].path, None);
+    assert!(cached.models[0].total_bytes > Some(24));
     hub.seen();
     get(&hub, &cache).unwrap();
     let seen = hub.seen();
@@ -82,13 +82,13 @@ fn wrong_bytes_are_deleted_and_reported() {
         hub.happens("model.safetensors", mishap);
         let message = get(&hub, &cache).unwrap_err();
         assert!(message.contains(words), "no `{words}` in: {message}");
-        let unit = Unit::of(cache.path(), &model());
-        let left = names(&unit.staging);
+        let folders = ModelFolders::of(cache.path(), &model());
+        let left = names(&folders.staging);
         assert!(
             !left.iter().any(|name| name.starts_with("model")),
             "{left:?}"
         );
-        assert!(!unit.folder.exists());
+        assert!(!folders.complete.exists());
     }
 }
 
@@ -108,7 +108,7 @@ fn a_damaged_beginning_is_fetched_again() {
         hub.happens("model.safetensors", Mishap::BreaksOffAfter(3));
     }
     get(&hub, &cache).unwrap_err();
-    let part = Unit::of(cache.path(), &model())
+    let part = ModelFolders::of(cache.path(), &model())
         .staging
         .join("model.safetensors.part");
     fs::write(&part, b"\0\0\0\0").unwrap();

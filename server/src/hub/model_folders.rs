@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::failed;
+use super::error::{Error, failed};
 use super::reference::HubModel;
-use nibble_engine::Error;
 
 /// Inside the cache folder.
 pub(super) const FOLDER: &str = "hub";
@@ -56,51 +55,72 @@ impl Manifest {
     }
 }
 
-/// The places of one model.
+/// The folders of one model.
 #[derive(Clone, Debug)]
-pub(super) struct Unit {
+pub(super) struct ModelFolders {
     /// Of the whole model.
-    pub(super) folder: PathBuf,
+    pub(super) complete: PathBuf,
     /// Of what has arrived so far.
     pub(super) staging: PathBuf,
 }
 
-impl Unit {
+impl ModelFolders {
     pub(super) fn of(cache: &Path, model: &HubModel) -> Self {
         let owner = cache.join(FOLDER).join(model.owner());
         Self {
-            folder: owner.join(model.folder()),
+            complete: owner.join(model.folder()),
             staging: owner.join(format!("{}~", model.folder())),
         }
     }
 
+    /// Those of every model in the cache folder, whole or not.
+    pub(super) fn all(cache: &Path) -> Vec<Self> {
+        let mut all: Vec<_> = folders(&cache.join(FOLDER))
+            .iter()
+            .flat_map(|owner| folders(owner))
+            .filter_map(|folder| {
+                let name = name(&folder);
+                if name.ends_with(OLD) {
+                    return None;
+                }
+                let name = name.strip_suffix('~').unwrap_or(&name);
+                Some(Self {
+                    complete: folder.with_file_name(name),
+                    staging: folder.with_file_name(format!("{name}~")),
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| a.complete.cmp(&b.complete));
+        all.dedup_by(|a, b| a.complete == b.complete);
+        all
+    }
+
     /// What is there, whole.
-    pub(super) fn whole(&self) -> Option<Manifest> {
-        let manifest = manifest(&self.folder)?;
-        let is_there = |entry: &Entry| size(&self.folder.join(&entry.name)) == Some(entry.bytes);
+    pub(super) fn installed(&self) -> Option<Manifest> {
+        let manifest = manifest(&self.complete)?;
+        let is_there = |entry: &Entry| size(&self.complete.join(&entry.name)) == Some(entry.bytes);
         manifest.files.iter().all(is_there).then_some(manifest)
     }
 
-    /// What has begun to arrive, and how many bytes of it are there.
-    pub(super) fn begun(&self) -> Option<(Manifest, u64)> {
-        let manifest = manifest(&self.staging)?;
-        let arrived = |entry: &Entry| {
-            let place = self.staged(entry);
-            size(&place).or_else(|| size(&part(&place))).unwrap_or(0)
-        };
-        let bytes = manifest.files.iter().map(arrived).sum();
-        Some((manifest, bytes))
+    /// What has begun to arrive.
+    pub(super) fn partial(&self) -> Option<Manifest> {
+        manifest(&self.staging)
     }
 
-    /// What is loaded: the folder, or its GGUF file.
-    pub(super) fn model(&self, manifest: &Manifest) -> PathBuf {
+    /// What is loaded, when it is there, whole.
+    pub(super) fn model(&self) -> Option<PathBuf> {
+        Some(self.model_path(&self.installed()?))
+    }
+
+    /// What is loaded of these files: the folder, or its GGUF file.
+    pub(super) fn model_path(&self, manifest: &Manifest) -> PathBuf {
         match &manifest.files[..] {
-            [entry, ..] if entry.name.ends_with(".gguf") => self.folder.join(&entry.name),
-            _ => self.folder.clone(),
+            [entry, ..] if entry.name.ends_with(".gguf") => self.complete.join(&entry.name),
+            _ => self.complete.clone(),
         }
     }
 
-    /// The place of a file that has arrived.
+    /// Where a file is that has arrived.
     pub(super) fn staged(&self, entry: &Entry) -> PathBuf {
         self.staging.join(&entry.name)
     }
@@ -120,66 +140,44 @@ impl Unit {
             }
         }
         write_manifest(&self.staging, planned)?;
-        let Some(whole) = self.whole() else {
+        let Some(installed) = self.installed() else {
             return Ok(());
         };
-        for entry in whole
+        for entry in installed
             .files
             .iter()
             .filter(|entry| planned.files.contains(entry))
         {
             // Where files cannot be linked it is fetched again.
-            let _ = fs::hard_link(self.folder.join(&entry.name), self.staged(entry));
+            let _ = fs::hard_link(self.complete.join(&entry.name), self.staged(entry));
         }
         Ok(())
     }
 
     /// Puts what has arrived in the place of what was there.
-    pub(super) fn complete(&self) -> Result<(), Error> {
-        if self.folder.exists() {
+    pub(super) fn commit(&self) -> Result<(), Error> {
+        if self.complete.exists() {
             let old = self
-                .folder
-                .with_file_name(format!("{}{OLD}", name(&self.folder)));
+                .complete
+                .with_file_name(format!("{}{OLD}", name(&self.complete)));
             remove_folder(&old)?;
-            fs::rename(&self.folder, &old).map_err(failed("move", &self.folder))?;
-            fs::rename(&self.staging, &self.folder).map_err(failed("move", &self.staging))?;
+            fs::rename(&self.complete, &old).map_err(failed("move", &self.complete))?;
+            fs::rename(&self.staging, &self.complete).map_err(failed("move", &self.staging))?;
             return remove_folder(&old);
         }
-        fs::rename(&self.staging, &self.folder).map_err(failed("move", &self.staging))
+        fs::rename(&self.staging, &self.complete).map_err(failed("move", &self.staging))
     }
 
     /// Removes all of it, and the owner's folder with its last model.
     pub(super) fn remove(&self) -> Result<(), Error> {
-        remove_folder(&self.folder)?;
+        remove_folder(&self.complete)?;
         remove_folder(&self.staging)?;
-        if let Some(owner) = self.folder.parent() {
+        if let Some(owner) = self.complete.parent() {
             // Fails while there are others, as it must.
             let _ = fs::remove_dir(owner);
         }
         Ok(())
     }
-}
-
-/// Every model in the cache folder, whole or not.
-pub(super) fn units(cache: &Path) -> Vec<Unit> {
-    let mut units: Vec<_> = folders(&cache.join(FOLDER))
-        .iter()
-        .flat_map(|owner| folders(owner))
-        .filter_map(|folder| {
-            let name = name(&folder);
-            if name.ends_with(OLD) {
-                return None;
-            }
-            let name = name.strip_suffix('~').unwrap_or(&name);
-            Some(Unit {
-                folder: folder.with_file_name(name),
-                staging: folder.with_file_name(format!("{name}~")),
-            })
-        })
-        .collect();
-    units.sort_by(|a, b| a.folder.cmp(&b.folder));
-    units.dedup_by(|a, b| a.folder == b.folder);
-    units
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
@@ -193,11 +191,11 @@ fn name(folder: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The place of a file that has not arrived whole.
-pub(super) fn part(place: &Path) -> PathBuf {
-    let mut name = place.file_name().unwrap_or_default().to_owned();
+/// Where a file is that has not arrived whole.
+pub(super) fn partial_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(PART);
-    place.with_file_name(name)
+    path.with_file_name(name)
 }
 
 pub(super) fn size(file: &Path) -> Option<u64> {

@@ -1,0 +1,72 @@
+//! The cache folder, and whose turn it is to fetch into it.
+
+use std::env;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, failed};
+use super::progress::Progress;
+
+/// The folder that holds fetched models: `$NIBBLE_HOME`, else `nibble` in the platform's cache folder.
+///
+/// # Errors
+/// [`Error::Usage`] when neither is known.
+pub fn cache_folder() -> Result<PathBuf, Error> {
+    match env::var_os("NIBBLE_HOME").filter(|home| !home.is_empty()) {
+        Some(home) => Ok(home.into()),
+        None => dirs::cache_dir()
+            .map(|folder| folder.join("nibble"))
+            .ok_or_else(|| {
+                let message = "no cache folder is known: set `NIBBLE_HOME` to a folder for models";
+                Error::Usage(message.into())
+            }),
+    }
+}
+
+/// Where packed weights are in the cache folder.
+#[must_use]
+pub fn packed_folder(cache: &Path) -> PathBuf {
+    cache.join("packed")
+}
+
+/// Waits until no other process fetches into this folder. The turn ends when the file is dropped.
+pub(super) fn take_turn(folder: &Path, progress: &dyn Progress) -> Result<File, Error> {
+    let path = folder.join("fetching.lock");
+    let lock = File::create(&path).map_err(failed("write", &path))?;
+    match lock.try_lock() {
+        Ok(()) => return Ok(lock),
+        Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+        Err(TryLockError::WouldBlock) => {}
+    }
+    progress.start("waiting for another process that fetches", None);
+    let locked = lock.lock().map_err(failed("lock", &path));
+    progress.finish();
+    locked.map(|()| lock)
+}
+
+/// A disk that is too full shows before anything comes.
+pub(super) fn find_room(folder: &Path, needed: u64) -> Result<(), String> {
+    match room(folder) {
+        Some(available) if available < needed => Err(format!(
+            "it needs {} MB, and `{}` has room for {} MB; `NIBBLE_HOME` names another folder",
+            needed.div_ceil(1_000_000),
+            folder.display(),
+            available / 1_000_000
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that may be written; not known everywhere.
+fn room(folder: &Path) -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let system = rustix::fs::statvfs(folder).ok()?;
+        Some(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        None
+    }
+}
