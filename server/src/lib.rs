@@ -3,14 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod assets;
-#[cfg(test)]
-mod browser;
 mod chat;
 mod error;
 mod events;
 pub mod generator;
-#[cfg(test)]
-mod held;
 pub mod hub;
 mod metered;
 mod openai;
@@ -18,13 +14,13 @@ mod pages;
 mod preparation;
 mod router;
 mod runs;
-#[cfg(test)]
-mod scripted;
 mod security;
 mod serve;
 pub mod state;
 mod store;
 mod telemetry;
+#[cfg(test)]
+mod test_support;
 
 pub use router::router;
 pub use serve::serve;

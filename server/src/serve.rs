@@ -76,8 +76,8 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::held::Held;
     use crate::state::Settings;
+    use crate::test_support::held::Held;
 
     const GRACE: Duration = Duration::from_secs(20);
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::StatusCode;
 
-use crate::browser::{Browser, get, message};
+use crate::test_support::browser::{Browser, get, message};
 
 const PIECES: &[&str] = &["one\n\n", "two\n\n", "thr", "ee\n"];
 

@@ -2,8 +2,8 @@ use futures::StreamExt;
 use nibble_engine::{Prompt, Sampling};
 
 use super::*;
-use crate::held::Held;
 use crate::telemetry::Telemetry;
+use crate::test_support::held::Held;
 
 fn request() -> Request {
     Request {

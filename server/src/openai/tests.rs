@@ -14,9 +14,9 @@ use tower::ServiceExt;
 
 use super::routes;
 use crate::generator::Generator;
-use crate::held::Held;
-use crate::scripted::Scripted;
 use crate::state::{AppState, Settings};
+use crate::test_support::held::Held;
+use crate::test_support::scripted::Scripted;
 
 /// Refuses every request.
 struct Refusing(ModelInfo, fn() -> Error);

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use nibble_engine::{Answer, Error, Event, Message, ModelInfo, Prompt, Request, Role};
 
 use super::*;
-use crate::browser::{Browser, message};
 use crate::generator::Generator;
-use crate::scripted::Scripted;
+use crate::test_support::browser::{Browser, message};
+use crate::test_support::scripted::Scripted;
 
 const PIECES: &[&str] = &["# Head\n\n", "one *two* ", "<b>three</b>\n"];
 

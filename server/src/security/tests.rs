@@ -2,8 +2,8 @@ use axum::body::Body;
 use axum::http::Request;
 
 use super::*;
-use crate::browser::{Browser, get};
-use crate::scripted::Scripted;
+use crate::test_support::browser::{Browser, get};
+use crate::test_support::scripted::Scripted;
 
 fn browser() -> Browser {
     Browser::scripted(&["hi"], std::time::Duration::ZERO)

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{Request, StatusCode};
 
 use super::*;
-use crate::browser::{Browser, message};
+use crate::test_support::browser::{Browser, message};
 
 impl Telemetry {
     pub(crate) fn count(&self, outcome: Outcome) -> u64 {

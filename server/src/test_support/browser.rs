@@ -13,8 +13,8 @@ use tower::ServiceExt;
 
 use crate::generator::Generator;
 use crate::router;
-use crate::scripted::Scripted;
 use crate::state::{AppState, Settings};
+use crate::test_support::scripted::Scripted;
 
 pub(crate) const ORIGIN_HERE: &str = "http://localhost:8080";
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Request};
 
 use crate::generator::Generator;
-use crate::scripted::Scripted;
+use crate::test_support::scripted::Scripted;
 
 /// Keeps every request together with the end that feeds its answer.
 pub(crate) struct Held {

@@ -1,0 +1,5 @@
+//! What stands in for the engine and for a browser in tests.
+
+pub(crate) mod browser;
+pub(crate) mod held;
+pub(crate) mod scripted;
