@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Error;
@@ -197,6 +197,11 @@ pub(crate) async fn log_cause(request: Request, next: Next) -> Response {
         tracing::error!(%method, path, cause = chain(&**cause), "a request failed");
     }
     response
+}
+
+/// For paths that are there, with other methods.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::wrong_method(method.as_str(), uri.path())
 }
 
 fn chain(error: &dyn StdError) -> String {

@@ -10,6 +10,7 @@ pub mod generator;
 pub mod hub;
 mod metered;
 mod openai;
+mod ops;
 mod pages;
 mod preparation;
 mod router;

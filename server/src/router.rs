@@ -3,7 +3,7 @@
 use axum::{Router, middleware};
 
 use crate::state::AppState;
-use crate::{assets, openai, pages, security};
+use crate::{assets, openai, ops, pages, security};
 
 /// Every route of the program. Building it needs no runtime; answering a message does.
 pub fn router(state: AppState) -> Router {
@@ -11,6 +11,7 @@ pub fn router(state: AppState) -> Router {
         .merge(pages::routes(&state))
         .merge(assets::routes())
         .merge(openai::routes())
+        .merge(ops::routes())
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::guard,

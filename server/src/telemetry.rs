@@ -1,4 +1,4 @@
-//! `GET /metrics`: what a monitoring system may know, in Prometheus' text form.
+//! What a monitoring system may know, in Prometheus' text form.
 //!
 //! Figures of answers come from the engine's own clock, which every answer carries; what belongs to the machine is read
 //! when it is asked for. A figure that could not be measured is not observed, so it drags no average down.
@@ -6,19 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
 use nibble_engine::cgroup::Cgroup;
 use nibble_engine::{Completion, ModelInfo};
 use prometheus::{
-    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TEXT_FORMAT,
-    TextEncoder,
+    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 use self::register::Register;
-use crate::error::ApiError;
-use crate::state::AppState;
 
 mod register;
 #[cfg(test)]
@@ -241,7 +235,8 @@ impl Telemetry {
         self.requests.with_label_values(&[outcome.label()]).inc();
     }
 
-    fn render(&self) -> prometheus::Result<String> {
+    /// All of it, in Prometheus' text form.
+    pub(crate) fn render(&self) -> prometheus::Result<String> {
         self.machine
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -268,11 +263,4 @@ impl Machine {
 /// Brings a counter to what someone else counted.
 fn raise(counter: &Counter, total: f64) {
     counter.inc_by((total - counter.get()).max(0.0));
-}
-
-pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
-    let text = Arc::clone(&state.telemetry)
-        .render()
-        .map_err(ApiError::internal)?;
-    Ok(([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
 }
