@@ -1,6 +1,6 @@
-//! The commands, one file each.
+//! The commands, one file each with its options.
 
-use crate::cli::Command;
+use clap::Subcommand;
 
 mod bench;
 mod chat;
@@ -18,6 +18,56 @@ mod serve;
 mod table;
 mod text;
 mod tokenize;
+
+use self::bench::BenchArgs;
+use self::chat::ChatArgs;
+use self::compare_quantization::CompareQuantizationArgs;
+use self::generate::GenerateArgs;
+use self::health::HealthArgs;
+use self::kernels::KernelsArgs;
+use self::models::{DownloadArgs, ListArgs, ModelsArgs, RemoveArgs, WhereArgs};
+use self::pack::PackArgs;
+use self::perplexity::PerplexityArgs;
+pub(crate) use self::serve::ServeArgs;
+use self::tokenize::TokenizeArgs;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the chat page and the OpenAI-compatible API; `nibble` alone does this too
+    Serve(ServeArgs),
+    /// Ask the server on this machine whether it is well: exit code 0 or 1
+    Health(HealthArgs),
+    /// Chat in the terminal
+    Chat(ChatArgs),
+    /// Answer one prompt and exit
+    Generate(GenerateArgs),
+    /// Print the token ids of a text
+    Tokenize(TokenizeArgs),
+    /// Measure prefill and decode speed on this machine
+    Bench(BenchArgs),
+    /// Pack a model's weights for this CPU into a file, so that starts need not
+    Pack(PackArgs),
+    /// Measure the perplexity of a text: how likely the model finds it
+    Perplexity(PerplexityArgs),
+    /// Measure what each quantisation of a model costs: bits, perplexity, distance from the unquantised model
+    CompareQuantization(CompareQuantizationArgs),
+    /// List the matrix kernels and which of them this CPU runs
+    Kernels(KernelsArgs),
+    /// List the models that have short names, with sizes and licences
+    Models(ModelsArgs),
+    /// Fetch a model from the hub, or what has changed of it, and print its path
+    #[command(visible_alias = "pull")]
+    Download(DownloadArgs),
+    /// List the models on this disk and what they take
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Print the path of a model on this disk
+    Where(WhereArgs),
+    /// Remove models that were fetched, and their packed weights
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+}
 
 /// Does what was asked.
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {

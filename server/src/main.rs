@@ -11,8 +11,10 @@ use tracing_subscriber::EnvFilter;
 
 mod cli;
 mod commands;
+mod options;
 
-use cli::{Cli, Command};
+use cli::Cli;
+use commands::Command;
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();

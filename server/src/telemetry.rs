@@ -3,7 +3,7 @@
 //! Figures of answers come from the engine's own clock, which every answer carries; what belongs to the machine is read
 //! when it is asked for. A figure that could not be measured is not observed, so it drags no average down.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;

@@ -1,5 +1,7 @@
 //! What may be typed and what is refused.
 
+use nibble_engine::{Quantize, Sampling};
+
 use super::*;
 
 fn parse(words: &[&str]) -> Result<Command, clap::Error> {

@@ -2,10 +2,52 @@
 
 use std::io::{self, Write};
 
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use nibble_engine::bench::{self, Options, Report, Spread, Subject};
 
 use super::loading;
-use crate::cli::BenchArgs;
+use crate::options::{ComputeArgs, FileArgs, PackedArgs, RoundingArgs, count};
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    rounding: RoundingArgs,
+    /// Random weights of a shape instead of a file: smollm2-135m, llama-3.2-1b, llama-3.2-3b, llama-3.1-8b
+    #[arg(long, value_name = "NAME", value_parser = shapes(), hide_possible_values = true)]
+    shape: Option<String>,
+    /// Tokens of the prompt; 0 leaves prefill out
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "512")]
+    prompt_tokens: usize,
+    /// Tokens to decode; 0 leaves decode out
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "128")]
+    output_tokens: usize,
+    /// Tokens already in the KV cache when decoding starts
+    #[arg(long, value_name = "N", value_parser = count(0..=131_072), default_value = "0")]
+    context: usize,
+    /// Sequences that decode together
+    #[arg(long, value_name = "N", value_parser = count(1..=1024), default_value = "1")]
+    batch: usize,
+    /// Measurements of each, of which the median counts
+    #[arg(long, value_name = "N", value_parser = count(1..=1000), default_value = "5")]
+    repetitions: usize,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    packed: PackedArgs,
+    /// Kernels to measure one after the other, such as scalar,avx2: before and after
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    compare: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn shapes() -> PossibleValuesParser {
+    PossibleValuesParser::new(bench::shapes())
+}
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let subject = match &args.shape {

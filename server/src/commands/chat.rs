@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::thread;
 
+use clap::Args;
 use futures::StreamExt;
 use nibble_engine::{Answer, Completion, Engine, Error, Event, Message, Prompt, Request, Role};
 use rustyline::DefaultEditor;
@@ -15,7 +16,20 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use super::{figures, loading};
-use crate::cli::ChatArgs;
+use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// Instructions that hold for the whole conversation
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
+    #[command(flatten)]
+    price: PriceArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
 
 /// What a turn of the conversation came to.
 enum Turn {

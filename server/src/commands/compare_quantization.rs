@@ -1,13 +1,39 @@
 //! `nibble compare-quantization`: what each choice of quantisation costs.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::Quantize;
 use nibble_engine::comparison::{self, Options, Report};
 
 use super::{loading, text};
-use crate::cli::CompareQuantizationArgs;
+use crate::options::{CalibrationArgs, ComputeArgs, FileArgs, VocabularyArgs, choice, count};
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareQuantizationArgs {
+    /// The text, UTF-8
+    #[arg(long = "file", value_name = "PATH")]
+    text: PathBuf,
+    /// Tokens of a window, of which the second half counts [default: 512]
+    #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
+    context: Option<usize>,
+    /// What to compare with none, as --quantize names it, such as g32,channel [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choice(), hide_possible_values = true)]
+    choices: Vec<Quantize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    pub(crate) vocabulary: VocabularyArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
 
 pub(super) fn run(args: &CompareQuantizationArgs) -> anyhow::Result<()> {
     let all = Quantize::NAMES.map(|(_, quantize)| quantize);

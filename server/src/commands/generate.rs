@@ -3,13 +3,39 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, bail};
+use clap::Args;
 use futures::executor::block_on_stream;
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, Event, FinishReason, Message, Prompt, Request, Role};
 use serde::Serialize;
 
 use super::{figures, loading};
-use crate::cli::GenerateArgs;
+use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// What to answer
+    #[arg(long, value_name = "TEXT")]
+    prompt: String,
+    /// Instructions that go before the prompt
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    system: Option<String>,
+    /// Continue the prompt as it is, without the model's chat template
+    #[arg(long)]
+    raw: bool,
+    /// Text that ends the answer and is not printed; repeat for more
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    stop: Vec<String>,
+    /// Print one JSON object with text, token ids and metrics when the answer is complete
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    answer: AnswerArgs,
+    #[command(flatten)]
+    price: PriceArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
 
 /// The object that `--json` prints.
 #[derive(Serialize)]

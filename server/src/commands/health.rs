@@ -2,11 +2,22 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use clap::Args;
 use serde_json::Value;
 
-use crate::cli::HealthArgs;
+use crate::options::{AddrArgs, seconds};
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Seconds to wait for its answer
+    #[arg(long, value_name = "S", value_parser = seconds(0.01..=3600.0), default_value = "3")]
+    timeout: Duration,
+    #[command(flatten)]
+    addr: AddrArgs,
+}
 
 pub(super) fn run(args: &HealthArgs) -> anyhow::Result<()> {
     let url = format!("http://{}/health", reachable(args.addr.addr));

@@ -2,10 +2,16 @@
 
 use std::io::{self, Write};
 
+use clap::Args;
 use nibble_engine::bench;
 use serde_json::json;
 
-use crate::cli::KernelsArgs;
+#[derive(Debug, Args)]
+pub(crate) struct KernelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: &KernelsArgs) -> anyhow::Result<()> {
     let (kernels, features) = (bench::kernels(), bench::cpu_features());

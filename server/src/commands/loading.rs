@@ -11,7 +11,7 @@ use nibble_server::hub::{self, Progress};
 
 use super::packing::PackingBar;
 use super::text;
-use crate::cli::{FileArgs, ModelArgs};
+use crate::options::{FileArgs, ModelArgs};
 
 /// Loads what the options name; `queue` limits the requests that may wait.
 pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> anyhow::Result<Engine> {

@@ -1,16 +1,74 @@
 //! `nibble download`, `models`, `list`, `where` and `remove`: models on the hub and on this disk.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::Args;
 use nibble_engine::CachedWeights;
-use nibble_server::hub::{self, CacheContents, CachedModel, KNOWN_MODELS, KnownModel, Removal};
+use nibble_server::hub::{
+    self, CacheContents, CachedModel, DEFAULT_NAME, KNOWN_MODELS, KnownModel, Removal,
+};
 use serde_json::{Value, json};
 
 use super::loading::Bar;
 use super::table::{Align, table};
-use crate::cli::{DownloadArgs, ListArgs, ModelsArgs, RemoveArgs, WhereArgs};
+
+#[derive(Debug, Args)]
+#[command(after_help = short_names())]
+pub(crate) struct DownloadArgs {
+    /// A short name, or a repository on the hub: owner/name, owner/name@revision, owner/name:file.gguf, owner/name:Q4_0
+    #[arg(value_name = "NAME", default_value = DEFAULT_NAME)]
+    name: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhereArgs {
+    /// A short name, a repository on the hub or a path
+    #[arg(value_name = "NAME", default_value = DEFAULT_NAME)]
+    name: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Short names or repositories; of a file or folder of your own only the packed weights go
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<PathBuf>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// For help texts.
+fn short_names() -> String {
+    let names = KNOWN_MODELS.iter().map(|model| {
+        let gated = if model.gated { ", gated" } else { "" };
+        format!(
+            "\n  {:<14}{:>8}  {}{gated}",
+            model.name,
+            model.download(),
+            model.licence
+        )
+    });
+    let names: String = names.collect();
+    format!(
+        "Short names:{names}\n\nGated models need a token in HF_TOKEN, of an account that accepted the licence."
+    )
+}
 
 pub(super) fn download(args: &DownloadArgs) -> anyhow::Result<()> {
     let path = hub::download(&args.name, &Bar::default())?;

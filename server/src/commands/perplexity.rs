@@ -1,12 +1,46 @@
-//! `nibble perplexity`: how well a model foretells a text.
+//! `nibble perplexity`: the perplexity of a text.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use nibble_engine::perplexity::{self, Activations as Kept, Options};
+use nibble_engine::perplexity::{self, Options};
 
 use super::{loading, text};
-use crate::cli::{Activations, PerplexityArgs};
+use crate::options::{CalibrationArgs, ComputeArgs, FileArgs, RoundingArgs, count};
+
+#[derive(Debug, Args)]
+pub(crate) struct PerplexityArgs {
+    /// The text, UTF-8
+    #[arg(long = "file", value_name = "PATH")]
+    text: PathBuf,
+    /// Tokens of a window, of which the second half counts [default: 512]
+    #[arg(long, value_name = "N", value_parser = count(4..=131_072))]
+    context: Option<usize>,
+    /// What becomes of activations: int8 as for answers, with one scale a row, or f32, slowly
+    #[arg(long, value_name = "KIND", value_enum, default_value = "int8")]
+    activations: Activations,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    rounding: RoundingArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+/// What becomes of activations before they are multiplied.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Activations {
+    Int8,
+    Int8Row,
+    F32,
+}
 
 pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
     let options = Options {
@@ -19,9 +53,9 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
         rounding: args.rounding.rounding(),
         calibration: text::calibration(&args.calibration)?,
         activations: match args.activations {
-            Activations::Int8 => Kept::Int8,
-            Activations::Int8Row => Kept::Int8Row,
-            Activations::F32 => Kept::F32,
+            Activations::Int8 => perplexity::Activations::Int8,
+            Activations::Int8Row => perplexity::Activations::Int8Row,
+            Activations::F32 => perplexity::Activations::F32,
         },
     };
     let bar = ProgressBar::new(0);

@@ -10,12 +10,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use nibble_server::state::{AppState, Settings};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::loading;
-use crate::cli::ServeArgs;
+use crate::options::{AddrArgs, ModelArgs, PriceArgs, count, seconds};
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) addr: AddrArgs,
+    /// Host name by which this server may be reached, beside localhost and IP addresses; comma or repeat for more
+    #[arg(
+        long = "allowed-host",
+        env = "NIBBLE_ALLOWED_HOSTS",
+        hide_env_values = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Requests that may wait for their turn before others are sent away
+    #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
+    queue: usize,
+    /// Seconds that open answers may go on after SIGTERM or Ctrl-C; then they are cut off
+    #[arg(long, env = "NIBBLE_GRACE", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=3600.0), default_value = "20")]
+    grace: Duration,
+    #[command(flatten)]
+    price: PriceArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nibble_engine::{Calibration, Error};
 
-use crate::cli::CalibrationArgs;
+use crate::options::CalibrationArgs;
 
 /// A file's text.
 ///

@@ -2,8 +2,22 @@
 
 use std::io::{self, Write};
 
+use clap::Args;
+
 use super::loading;
-use crate::cli::TokenizeArgs;
+use crate::options::ModelArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// The text
+    #[arg(long, value_name = "TEXT")]
+    text: String,
+    /// Print the ids as a JSON array; otherwise they are parted by spaces
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
 
 pub(super) fn run(args: &TokenizeArgs) -> anyhow::Result<()> {
     let ids = loading::engine(&args.model, None)?.tokenize(&args.text);

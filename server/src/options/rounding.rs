@@ -52,7 +52,7 @@ pub(crate) struct VocabularyArgs {
 }
 
 /// A choice beside `none`.
-pub(super) fn choice() -> impl TypedValueParser<Value = Quantize> {
+pub(crate) fn choice() -> impl TypedValueParser<Value = Quantize> {
     PossibleValuesParser::new(Quantize::NAMES[1..].iter().map(|(name, _)| *name))
         .try_map(|name| name.parse::<Quantize>())
 }

@@ -1,0 +1,13 @@
+//! Options that several commands have, checked at the edge so that nothing behind them sees a bad value.
+
+mod address;
+mod answer;
+mod model;
+mod rounding;
+mod values;
+
+pub(crate) use self::address::AddrArgs;
+pub(crate) use self::answer::{AnswerArgs, PriceArgs};
+pub(crate) use self::model::{CalibrationArgs, ComputeArgs, FileArgs, ModelArgs, PackedArgs};
+pub(crate) use self::rounding::{RoundingArgs, VocabularyArgs, choice};
+pub(crate) use self::values::{count, seconds};
