@@ -3,7 +3,6 @@
 //! All of them live under one folder named by the hash of their content: modules import each other by plain relative
 //! names, and a browser may keep each for ever.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::Router;
@@ -15,6 +14,7 @@ use axum::routing::get;
 use nibble_app::Assets;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::state::AppState;
 
 struct Asset {
@@ -65,14 +65,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         hash.update(asset.content.len().to_le_bytes());
         hash.update(asset.content);
     }
-    hash.finalize()
-        .iter()
-        .take(8)
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(&hash.finalize()[..8])
 });
 
 /// Where pages find the files.

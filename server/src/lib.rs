@@ -7,6 +7,7 @@ mod chat;
 mod error;
 mod events;
 pub mod generator;
+mod hex;
 pub mod hub;
 mod metered;
 mod openai;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use super::retry::AttemptError;
+use crate::hex::hex;
 
 /// A file that is known before it comes.
 #[derive(Clone, Debug)]
@@ -186,10 +187,6 @@ fn unwritable(path: &Path, error: &io::Error) -> String {
         _ => "",
     };
     format!("`{}` cannot be written: {error}{full}", path.display())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]

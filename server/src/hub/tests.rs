@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use self::stand_in::{Mishap, StandIn, hex};
+use self::stand_in::{Mishap, StandIn, sha256};
 use super::client::Client;
 use super::default_model::fetch_from;
 use super::error::Error;
@@ -29,7 +29,7 @@ fn download() -> Download {
     Download {
         file: "model.gguf".into(),
         bytes: CONTENT.len() as u64,
-        sha256: Some(hex(CONTENT).into()),
+        sha256: Some(sha256(CONTENT).into()),
     }
 }
 
@@ -221,7 +221,7 @@ fn without_any_source_the_error_says_why_and_what_to_put_where() {
         "`model.gguf` could not be fetched (pip, tiny-model==1.0: ERROR: no route; http://127.0.0.1",
         "status 503",
         "21 bytes",
-        &hex(CONTENT),
+        &sha256(CONTENT),
         place.to_str().unwrap(),
         "--model PATH",
     ];

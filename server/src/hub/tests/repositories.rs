@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::stand_in::{COMMIT, Mishap, Seen, StandIn, hex};
+use super::stand_in::{COMMIT, Mishap, Seen, StandIn, sha256};
 use super::{client, model};
 use crate::hub::Progress;
 use crate::hub::cached::{contents, removal};
@@ -324,8 +324,8 @@ fn a_half_fetched_file_of_another_commit_is_dropped() {
     let folder = get(&hub, &cache).unwrap();
     assert_eq!(began(&hub.seen()), [0]);
     assert_eq!(
-        hex(&fs::read(folder.join("model.safetensors")).unwrap()),
-        hex(b"other weights")
+        sha256(&fs::read(folder.join("model.safetensors")).unwrap()),
+        sha256(b"other weights")
     );
 }
 

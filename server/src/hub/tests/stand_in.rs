@@ -180,7 +180,7 @@ impl Shared {
     fn listing(&self, mishap: Option<Mishap>) -> Value {
         let files = self.files.lock().unwrap();
         let siblings = files.iter().map(|(name, bytes)| {
-            let hash = hex(bytes);
+            let hash = sha256(bytes);
             let mut sibling = json!({
                 "rfilename": name, "size": bytes.len(), "blobId": &hash[..40],
             });
@@ -198,7 +198,7 @@ impl Shared {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
