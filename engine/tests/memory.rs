@@ -133,6 +133,8 @@ fn peak_and_limit(model: &Path, packed: PackedCache) -> (u64, u64) {
         output_tokens: 2,
         context: 0,
         batch: 1,
+        sampled: false,
+        sequences: Vec::new(),
         threads: Some(2),
         pin: false,
         kernel: None,

@@ -6,28 +6,33 @@
 
 mod limits;
 mod product;
+mod report;
 mod shapes;
+mod steps;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::Error;
 use crate::compute::kernel;
 use crate::compute::kv::KvCache;
 use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
-use crate::model::forward::{Model, NewTokens, PREFILL_CHUNK};
+use crate::model::forward::Model;
 use crate::model::packed::PackedCache;
 use crate::model::source::ModelSource;
 use crate::model::weights::Rounding;
+use crate::{Error, Sampling};
 
 use limits::beside;
 pub use product::{Case, PreparedProduct, cases};
+use report::peak_rss;
+pub use report::{BatchStep, Report, SampledDecode, Spread};
 pub use shapes::shapes;
 use shapes::{RandomWeights, shape};
+use steps::{Decode, prefill};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -51,6 +56,10 @@ pub struct Options {
     pub context: usize,
     /// Sequences that decode together.
     pub batch: usize,
+    /// Whether the steps of the decode are measured with drawn tokens too.
+    pub sampled: bool,
+    /// Numbers of sequences whose steps are measured beside their floor.
+    pub sequences: Vec<usize>,
     /// Threads; by default as many as [`crate::Engine`] would take.
     pub threads: Option<usize>,
     /// Whether each thread stays on a CPU of its own.
@@ -63,66 +72,6 @@ pub struct Options {
     pub packed: PackedCache,
     /// How often each is measured.
     pub repetitions: usize,
-}
-
-/// What was measured.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Name of the shape or file.
-    pub model: String,
-    /// Prompt tokens a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefill_tokens_per_second: Option<Spread>,
-    /// Output tokens a second, of all sequences together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decode_tokens_per_second: Option<Spread>,
-    /// Packed weights that one decode step reads.
-    pub weight_bytes_per_token: u64,
-    /// Reading these weights and doing nothing else, with the same threads: the median of what was measured beside the
-    /// decodes.
-    pub read_bandwidth_bytes_per_second: f64,
-    /// (Weights + keys and values of a step) / time of a step / read bandwidth measured beside it: the median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bandwidth_fraction: Option<f64>,
-    /// The kernel's multiply-accumulates on registers alone, with the same threads, likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multiply_rate_per_second: Option<f64>,
-    /// (Weights of the layers x prefill speed) / multiply rate, likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multiply_rate_fraction: Option<f64>,
-    /// The matrix kernel.
-    pub kernel: String,
-    /// Threads.
-    pub threads: usize,
-    /// Reading or making the weights and packing them.
-    pub load_seconds: f64,
-    /// Largest resident size of the process, where the system tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peak_rss_bytes: Option<u64>,
-}
-
-/// Several measurements of one thing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    /// The middle one.
-    pub median: f64,
-    /// The lowest.
-    pub min: f64,
-    /// The highest.
-    pub max: f64,
-}
-
-impl Spread {
-    /// None of nothing.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        Some(Self {
-            median: values[values.len() / 2],
-            min,
-            max,
-        })
-    }
 }
 
 /// A kernel of this program and what this CPU makes of it.
@@ -167,7 +116,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let threads = pool(options.threads, options.pin)?;
     threads.settle();
     let started = Instant::now();
-    let (name, mut model) = load(options, kernel, threads)?;
+    let (name, advised, mut model) = load(options, kernel, threads)?;
     let load_seconds = started.elapsed().as_secs_f64();
     check(options, model.config())?;
 
@@ -176,25 +125,44 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let prefill = beside(
         repetitions(options.prompt_tokens),
         &mut model,
-        |model, between| prefill(model, options, between),
+        |model, between| prefill(model, options.prompt_tokens, between),
         |model| limits::multiply_rate(model).map(|rate| rate / layers),
     );
-    let (weight_bytes, step_bytes) = (
-        model.weights().bytes_per_step(),
-        step_bytes(&model, options),
-    );
+    let everything = Sampling {
+        temperature: 1.0,
+        ..Sampling::default()
+    };
+    let samplings = [everything, advised];
+    let what = Decode {
+        sequences: options.batch,
+        context: options.context,
+        steps: options.output_tokens,
+        samplings: if options.sampled { &samplings } else { &[] },
+    };
+    let step_bytes = step_bytes(&model, options);
     let steps = |bandwidth: f64| bandwidth / step_bytes * options.batch as f64;
+    let mut speeds = Vec::new();
     let decode = beside(
         repetitions(options.output_tokens),
         &mut model,
-        |model, between| decode(model, options, between),
+        |model, between| {
+            speeds.push(what.speeds(model, between));
+            speeds[speeds.len() - 1][0]
+        },
         |model| Some(steps(limits::read_bandwidth(model))),
     );
+    let prefill_speed = prefill.speed.map(|speed| speed.median);
+    let batch_steps = match prefill_speed {
+        Some(speed) => batch_steps(&mut model, options, speed),
+        None => Vec::new(),
+    };
     Ok(Report {
         model: name,
         prefill_tokens_per_second: prefill.speed,
         decode_tokens_per_second: decode.speed,
-        weight_bytes_per_token: weight_bytes,
+        sampled: sampled(what.samplings, &speeds),
+        steps: batch_steps,
+        weight_bytes_per_token: model.weights().bytes_per_step(),
         read_bandwidth_bytes_per_second: decode.limit.map_or_else(
             || limits::read_bandwidth(&mut model),
             |tokens| tokens / steps(1.0),
@@ -212,14 +180,62 @@ pub fn run(options: &Options) -> Result<Report, Error> {
 /// Weights, keys and values that a step of a decode reads, at the middle of it.
 fn step_bytes(model: &Model, options: &Options) -> f64 {
     let config = model.config();
-    let kv_bytes = KvCache::bytes_per_token(
-        config.layers,
-        config.kv_heads,
-        config.head_dim,
-        options.rounding.kv(),
-    );
-    let positions = options.batch * (options.context + options.output_tokens / 2);
+    let kv = options.rounding.kv();
+    let kv_bytes = KvCache::bytes_per_token(1, config.kv_heads, config.head_dim, kv);
+    let position = options.context + options.output_tokens / 2;
+    let seen = |layer| config.window(layer).unwrap_or(position).min(position);
+    let positions = options.batch * (0..config.layers).map(seen).sum::<usize>();
     model.weights().bytes_per_step() as f64 + kv_bytes as f64 * positions as f64
+}
+
+/// The speeds of each way of sampling, of which each repetition has one behind that of the steps without.
+fn sampled(samplings: &[Sampling], repetitions: &[Vec<f64>]) -> Vec<SampledDecode> {
+    let rows = samplings.iter().enumerate().filter_map(|(way, sampling)| {
+        let speeds = repetitions.iter().map(|speeds| speeds[way + 1]);
+        let fractions = repetitions.iter().map(|speeds| speeds[way + 1] / speeds[0]);
+        Some(SampledDecode {
+            sampling: *sampling,
+            tokens_per_second: Spread::of(speeds.collect())?,
+            fraction_of_decode: Spread::of(fractions.collect())?.median,
+        })
+    });
+    rows.collect()
+}
+
+/// Steps of each number of sequences, in turn with steps of one.
+fn batch_steps(model: &mut Model, options: &Options, prefill_speed: f64) -> Vec<BatchStep> {
+    let mut seconds = |sequences| {
+        let decode = Decode {
+            sequences,
+            context: options.context,
+            steps: options.output_tokens,
+            samplings: &[],
+        };
+        sequences as f64 / decode.speeds(model, &mut |_| {})[0]
+    };
+    let rows = options.sequences.iter().filter_map(|sequences| {
+        let rows_at_best = *sequences as f64 / prefill_speed;
+        let (mut steps, mut floors) = (Vec::new(), Vec::new());
+        for _ in 0..options.repetitions {
+            let one = seconds(1);
+            steps.push(if *sequences == 1 {
+                one
+            } else {
+                seconds(*sequences)
+            });
+            floors.push(one.max(rows_at_best));
+        }
+        let speeds = steps.iter().map(|step| *sequences as f64 / step);
+        let times_floor = steps.iter().zip(&floors).map(|(step, floor)| step / floor);
+        Some(BatchStep {
+            sequences: *sequences,
+            tokens_per_second: Spread::of(speeds.collect())?,
+            times_floor: Spread::of(times_floor.collect())?.median,
+            step_seconds: Spread::of(steps)?.median,
+            floor_seconds: Spread::of(floors)?.median,
+        })
+    });
+    rows.collect()
 }
 
 fn check(options: &Options, config: &ModelConfig) -> Result<(), Error> {
@@ -232,19 +248,25 @@ fn check(options: &Options, config: &ModelConfig) -> Result<(), Error> {
             "the model's context of {context} tokens cannot hold {longest}"
         )));
     }
-    if options.batch == 0 || options.repetitions == 0 {
+    if options.batch == 0 || options.repetitions == 0 || options.sequences.contains(&0) {
         return Err(Error::Option(
-            "`batch` and `repetitions` must be at least 1, found 0".into(),
+            "`batch`, `sequences` and `repetitions` must be at least 1, found 0".into(),
+        ));
+    }
+    if !options.sequences.is_empty() && (options.prompt_tokens == 0 || options.output_tokens == 0) {
+        return Err(Error::Option(
+            "`sequences` needs a prefill and a decode: `prompt-tokens` and `output-tokens` must be at least 1, found 0".into(),
         ));
     }
     Ok(())
 }
 
+/// The model's name, the sampling that its authors advise, and the model.
 fn load(
     options: &Options,
     kernel: &'static kernel::Kernel,
     threads: Pool,
-) -> Result<(String, Model), Error> {
+) -> Result<(String, Sampling, Model), Error> {
     let rounding = options.rounding;
     match &options.subject {
         Subject::File(path) => {
@@ -254,88 +276,15 @@ fn load(
             let packed = load::packed_file(&options.packed, &source, rounding.into(), kernel)?;
             let tensors = source.tensors();
             let model = Model::load(tensors, config, rounding, kernel, threads, packed.as_ref())?;
-            Ok((name, model))
+            let advised = source.sampling(&name);
+            Ok((name, advised, model))
         }
         Subject::Shape(name) => {
             let config = shape(name)?;
-            Ok((
-                name.clone(),
-                Model::load(&RandomWeights, config, rounding, kernel, threads, None)?,
-            ))
+            let model = Model::load(&RandomWeights, config, rounding, kernel, threads, None)?;
+            Ok((name.clone(), Sampling::advised_for(name), model))
         }
     }
-}
-
-/// Some token for each place.
-fn tokens(count: usize, vocabulary: usize) -> Vec<u32> {
-    (0..count).map(|i| (i * 7919 % vocabulary) as u32).collect()
-}
-
-/// Tokens a second of one prefill, without the time that is spent between its chunks.
-fn prefill(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Model)) -> f64 {
-    let tokens = tokens(options.prompt_tokens, model.config().vocabulary);
-    let mut cache = model.new_cache();
-    cache.begin(tokens.len());
-    cache.reserve(tokens.len());
-    let mut spent = Duration::ZERO;
-    let mut chunks = tokens.chunks(PREFILL_CHUNK).peekable();
-    while let Some(tokens) = chunks.next() {
-        let started = Instant::now();
-        let chunk = NewTokens {
-            tokens,
-            cache: &mut cache,
-            wants_logits: chunks.peek().is_none(),
-        };
-        model.forward(&mut [chunk], &|| false);
-        spent += started.elapsed();
-        between(model);
-    }
-    tokens.len() as f64 / spent.as_secs_f64()
-}
-
-/// Tokens a second of all sequences together, without the time that is spent between some steps.
-fn decode(model: &mut Model, options: &Options, between: &mut dyn FnMut(&mut Model)) -> f64 {
-    /// Steps after which there is something between.
-    const STEPS: usize = 8;
-    let tokens = tokens(options.output_tokens, model.config().vocabulary);
-    let mut caches: Vec<_> = (0..options.batch).map(|_| filled(model, options)).collect();
-    let mut spent = Duration::ZERO;
-    for tokens in tokens.chunks(STEPS) {
-        let started = Instant::now();
-        for tokens in tokens.chunks(1) {
-            let mut batch: Vec<_> = caches
-                .iter_mut()
-                .map(|cache| NewTokens {
-                    tokens,
-                    cache,
-                    wants_logits: true,
-                })
-                .collect();
-            model.forward(&mut batch, &|| false);
-        }
-        spent += started.elapsed();
-        between(model);
-    }
-    (tokens.len() * options.batch) as f64 / spent.as_secs_f64()
-}
-
-/// A cache that holds `context` positions, of zeros: their values do not change the time that they take.
-fn filled(model: &Model, options: &Options) -> KvCache {
-    let mut cache = model.new_cache();
-    cache.begin(options.context);
-    cache.reserve(options.context + options.output_tokens);
-    cache.advance(options.context);
-    cache
-}
-
-/// Linux's high-water mark of this process.
-fn peak_rss() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]
@@ -350,6 +299,8 @@ mod tests {
             output_tokens: 8,
             context: 100,
             batch: 3,
+            sampled: true,
+            sequences: vec![1, 4],
             threads: Some(2),
             pin: false,
             kernel: None,
@@ -367,8 +318,21 @@ mod tests {
         assert!(report.prefill_tokens_per_second.is_some() && report.bandwidth_fraction.is_some());
         assert!(report.read_bandwidth_bytes_per_second > 0.0 && report.load_seconds > 0.0);
         assert!(!cfg!(target_os = "linux") || report.peak_rss_bytes.is_some());
+        let advised = Sampling::advised_for("tiny");
+        let temperatures = [1.0, advised.temperature];
+        assert_eq!(report.sampled.len(), 2);
+        for (row, temperature) in report.sampled.iter().zip(temperatures) {
+            assert_eq!(row.sampling.temperature, temperature);
+            assert!(row.tokens_per_second.min > 0.0 && row.fraction_of_decode > 0.0);
+        }
+        let [one, four] = &report.steps[..] else {
+            panic!("{report:?}");
+        };
+        assert_eq!((one.sequences, four.sequences), (1, 4));
+        assert!(one.step_seconds <= one.floor_seconds && four.times_floor > 0.0);
         let report = run(&Options {
             prompt_tokens: 0,
+            sequences: Vec::new(),
             ..options()
         })
         .unwrap();
@@ -399,23 +363,17 @@ mod tests {
         );
         refuse(
             Options {
+                prompt_tokens: 0,
+                ..options()
+            },
+            "`sequences`",
+        );
+        refuse(
+            Options {
                 subject: Subject::Shape("gpt".into()),
                 ..options()
             },
             "`llama-3.1-8b`",
         );
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(
-            Spread::of(vec![3.0, 1.0, 2.0]),
-            Some(Spread {
-                median: 2.0,
-                min: 1.0,
-                max: 3.0
-            })
-        );
-        assert_eq!(Spread::of(Vec::new()), None);
     }
 }

@@ -30,6 +30,9 @@ pub(crate) struct BenchArgs {
     /// Sequences that decode together
     #[arg(long, value_name = "N", value_parser = count(1..=1024), default_value = "1")]
     batch: usize,
+    /// Numbers of sequences, such as 1,2,4,8,16, whose steps to measure beside the least that they could take
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = count(1..=1024))]
+    sequences: Vec<usize>,
     /// Measurements of each, of which the median counts
     #[arg(long, value_name = "N", value_parser = count(1..=1000), default_value = "5")]
     repetitions: usize,
@@ -60,6 +63,8 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         output_tokens: args.output_tokens,
         context: args.context,
         batch: args.batch,
+        sampled: args.compare.is_empty(),
+        sequences: args.sequences.clone(),
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: None,
@@ -127,6 +132,10 @@ fn print_table(reports: &[Report]) -> anyhow::Result<()> {
         )?;
     }
     writeln!(stdout)?;
+    for report in reports {
+        sampled(&mut stdout, report)?;
+        steps(&mut stdout, report)?;
+    }
     roofline(&mut stdout, first)?;
     if let [before, .., after] = reports {
         gain(
@@ -143,6 +152,59 @@ fn print_table(reports: &[Report]) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The decode once more, with tokens that are drawn.
+fn sampled(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.sampled.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "| temperature | top-p | top-k | min-p | decode, tokens/s | of decode without sampling |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for row in &report.sampled {
+        let sampling = row.sampling;
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {:.1} % |",
+            sampling.temperature,
+            sampling.top_p,
+            sampling.top_k,
+            sampling.min_p,
+            spread(Some(row.tokens_per_second)),
+            row.fraction_of_decode * 100.0,
+        )?;
+    }
+    writeln!(out)
+}
+
+/// Steps of several sequences beside their floor.
+fn steps(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.steps.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "| sequences | decode, tokens/s | step, ms | floor, ms | step / floor |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|")?;
+    for row in &report.steps {
+        writeln!(
+            out,
+            "| {} | {} | {:.2} | {:.2} | {:.2} |",
+            row.sequences,
+            spread(Some(row.tokens_per_second)),
+            row.step_seconds * 1e3,
+            row.floor_seconds * 1e3,
+            row.times_floor,
+        )?;
+    }
+    writeln!(
+        out,
+        "\nThe floor is the longer of a step of one sequence and of as many tokens at the speed of the prefill.\n"
+    )
 }
 
 /// What decode could reach if it did nothing but read.

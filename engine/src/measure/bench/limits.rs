@@ -24,7 +24,7 @@ pub(super) struct Measured {
 pub(super) fn beside(
     repetitions: usize,
     model: &mut Model,
-    speed: impl Fn(&mut Model, &mut dyn FnMut(&mut Model)) -> f64,
+    mut speed: impl FnMut(&mut Model, &mut dyn FnMut(&mut Model)) -> f64,
     limit: impl Fn(&mut Model) -> Option<f64>,
 ) -> Measured {
     let median = |values| Spread::of(values).map(|spread| spread.median);
