@@ -22,6 +22,7 @@ use crate::Sampling;
 use crate::compute::kernel::Kernel;
 
 /// The sampler of one answer.
+#[derive(Debug)]
 pub(crate) struct Sampler {
     sampling: Sampling,
     kernel: &'static Kernel,

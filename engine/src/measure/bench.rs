@@ -4,6 +4,7 @@
 //! multiplication. Both limits are measured here with the same threads, so that a speed comes with the share of its
 //! limit that it reaches.
 
+mod draw;
 mod limits;
 mod product;
 mod report;
@@ -26,6 +27,7 @@ use crate::model::source::ModelSource;
 use crate::model::weights::Rounding;
 use crate::{Error, Sampling};
 
+pub use draw::{Draw, PreparedDraw, draws};
 use limits::beside;
 pub use product::{Case, PreparedProduct, cases};
 use report::peak_rss;
