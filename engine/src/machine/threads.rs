@@ -29,6 +29,9 @@ const MAX_THREADS: usize = 1024;
 /// A stage: a closure that the threads which join call with their index.
 type Stage<'a> = &'a (dyn Fn(usize) + Sync);
 
+/// What a worker does until the pool ends.
+type Work = Box<dyn FnOnce() + Send>;
+
 /// The stage is open: workers may join.
 const OPEN: usize = 1 << 16;
 /// Counts stages, above [`OPEN`] and the number of workers that joined.
@@ -164,6 +167,15 @@ impl Pool {
     }
 
     fn with_cpus(threads: usize, cpus: Option<&[usize]>) -> io::Result<Self> {
+        Self::start(threads, cpus, thread::Builder::spawn)
+    }
+
+    /// A pool whose workers `spawn` starts.
+    fn start(
+        threads: usize,
+        cpus: Option<&[usize]>,
+        spawn: impl Fn(thread::Builder, Work) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             stage: AtomicPtr::default(),
             state: AtomicUsize::new(0),
@@ -174,30 +186,30 @@ impl Pool {
             // Spinning with more threads than CPUs takes time from the thread that is waited for.
             spins: if threads <= available() { SPINS } else { 0 },
         });
-        let workers = (1..threads)
-            .map(|index| {
-                let shared = Arc::clone(&shared);
-                let cpu = cpus.map(|cpus| cpus[index]);
-                thread::Builder::new()
-                    .name(format!("nibble-{index}"))
-                    .spawn(move || {
-                        stay_on(cpu);
-                        work(&shared, index);
-                    })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let sleepers = workers
-            .iter()
-            .map(|worker| worker.thread().clone())
-            .collect();
-        Ok(Self {
+        // Where a thread cannot be started, the pool is dropped and ends those before it.
+        let mut pool = Self {
             shared,
-            workers,
-            sleepers,
+            workers: Vec::with_capacity(threads - 1),
+            sleepers: Vec::with_capacity(threads - 1),
             taken: (0..threads).map(|_| Taken::default()).collect(),
             stage: 0,
             caller_cpu: cpus.map(|cpus| cpus[0]),
-        })
+        };
+        for index in 1..threads {
+            let shared = Arc::clone(&pool.shared);
+            let cpu = cpus.map(|cpus| cpus[index]);
+            let builder = thread::Builder::new().name(format!("nibble-{index}"));
+            let worker = spawn(
+                builder,
+                Box::new(move || {
+                    stay_on(cpu);
+                    work(&shared, index);
+                }),
+            )?;
+            pool.sleepers.push(worker.thread().clone());
+            pool.workers.push(worker);
+        }
+        Ok(pool)
     }
 
     /// Pins the calling thread, which runs all stages from now on, where the pool's threads are pinned.

@@ -88,3 +88,20 @@ fn a_panic_on_any_thread_reaches_the_caller() {
         assert!(outcome.is_err());
     }
 }
+
+#[test]
+fn a_pool_of_which_a_thread_cannot_be_started_leaves_none_behind() {
+    let (started, ended) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let pool = Pool::start(4, None, |builder, work| {
+        if started.fetch_add(1, Ordering::SeqCst) == 2 {
+            return Err(io::Error::other("no more threads"));
+        }
+        let ended = Arc::clone(&ended);
+        builder.spawn(move || {
+            work();
+            ended.fetch_add(1, Ordering::SeqCst);
+        })
+    });
+    assert_eq!(pool.unwrap_err().to_string(), "no more threads");
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+}
