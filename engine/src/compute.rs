@@ -8,3 +8,4 @@ pub(crate) mod int4;
 pub(crate) mod kernel;
 pub(crate) mod kv;
 pub(crate) mod matrix;
+mod room;

@@ -148,7 +148,7 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
         context,
         vocabulary: config.vocabulary,
         quantization: format!("{}, {bits:.1} bits a weight", rounding.quantize.in_words()),
-        kernel: model.kernel().name.to_owned(),
+        kernel: model.kernel().name().to_owned(),
         threads: model.threads(),
         sampling: Sampling::advised_for(&name),
         name,

@@ -108,7 +108,7 @@ pub(crate) fn answer(
     let metrics = clock.metrics(
         Instant::now(),
         pending.usd_per_hour,
-        model.kernel().name,
+        model.kernel().name(),
         model.threads(),
     );
     pending.answer.send(Event::Finished(Completion {

@@ -126,7 +126,7 @@ impl Drop for Scheduler {
 
 /// The owner thread: one answer after the other until the queue is closed.
 fn own(mut model: Model, tokenizer: &Tokenizer, queue: &Receiver<Waiting>, ending: &AtomicBool) {
-    model.settle();
+    model.pin_caller();
     let mut sequence = CachedSequence::new(model.new_cache());
     let is_ending = || ending.load(Ordering::Relaxed);
     for Waiting { place, pending } in queue {

@@ -8,15 +8,11 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
 use crate::machine::memory::{self, Piece};
 
 /// The widest head that a cache takes.
 pub(crate) const MAX_HEAD_DIM: usize = 256;
-/// Positions in a block.
-pub(crate) const KEY_BLOCK: usize = 32;
-
-/// Keys, `[head_dim, KEY_BLOCK]`, and values, `[KEY_BLOCK, head_dim]`, of the positions of a block.
-pub(crate) type KvBlock<'a> = (&'a [f16], &'a [f16]);
 
 /// Bytes that a growing sequence asks the system for, at least; what it does not come to stays the system's.
 const ROOM: usize = 16 << 20;
@@ -79,7 +75,7 @@ impl HeadCache {
 
     /// Reads from every cache line of the keys that [`HeadCache::store`] writes at this position, all at once: of stores
     /// each waits for its line.
-    pub(crate) fn fetch(&self, position: usize) {
+    pub(crate) fn prefetch(&self, position: usize) {
         if let Some(block) = self.blocks.get(position / KEY_BLOCK) {
             let keys = block[..block.len() / 2].chunks_exact(KEY_BLOCK);
             std::hint::black_box(keys.fold(0, |all, keys| all ^ keys[0].to_bits()));

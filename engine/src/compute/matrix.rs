@@ -1,12 +1,18 @@
 //! Matrices in one kernel's layout and their products with activations on the pool.
+//!
+//! A [`PackedMatrix`] carries the kernel that reads it, so a wrong layout cannot be expressed.
 
 mod floats;
 mod gated;
+mod input;
+mod output;
+mod packed;
 mod packing;
 mod product;
 
 pub(crate) use self::gated::multiply_gated;
-pub(crate) use self::packing::{
-    Format, PIECE, PackedMatrices, PackedMatrix, Packing, Plan, RowSource, RowWriter,
-};
-pub(crate) use self::product::{Product, Sums, multiply};
+pub(crate) use self::input::{MatmulInput, layout_for};
+pub(crate) use self::packed::PackedMatrix;
+pub(crate) use self::packing::{MatrixPlan, PIECE, PackedMatrices, Packing, RowSource, RowWriter};
+pub(crate) use self::product::{MatmulScratch, Product, multiply};
+pub(crate) use crate::compute::kernel::format::Format;

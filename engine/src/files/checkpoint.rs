@@ -9,6 +9,7 @@ mod k_quants;
 mod mapped;
 mod tensor_type;
 
+use crate::compute::block::BLOCK;
 pub(crate) use gguf::Gguf;
 #[cfg(test)]
 pub(crate) use gguf::written::Written;
@@ -21,8 +22,8 @@ pub(crate) use mapped::MappedFile;
 pub(crate) use tensor_type::tests::golden_blocks;
 pub(crate) use tensor_type::{IQ4_NL_LEVELS, TensorType, five_bits, nibbles};
 
-/// Numbers that are read together from a quantised row.
-pub(crate) const PIECE: usize = 32;
+/// Numbers that are read together from a quantised row: what becomes one block.
+pub(crate) const PIECE: usize = BLOCK;
 
 /// One tensor of a file. Its bytes are exactly the blocks of its shape.
 #[derive(Clone, Debug)]

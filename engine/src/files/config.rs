@@ -13,10 +13,9 @@ pub use self::hugging_face::check_config;
 pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};
 pub(crate) use self::window::Window;
+use crate::compute::block::BLOCK;
 use crate::compute::kv::MAX_HEAD_DIM;
 
-/// Four-bit blocks are 32 numbers long, so every row that is multiplied is a multiple of this.
-const BLOCK: usize = 32;
 /// Keys and values are read in vectors of this many numbers.
 const HEAD_DIM_STEP: usize = 8;
 

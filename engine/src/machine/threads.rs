@@ -1,6 +1,6 @@
 //! A fixed pool of threads for work that lasts microseconds.
 //!
-//! [`Pool::for_each`] gives every thread a range of the work, the same one whenever there is as much of it: what a
+//! [`Pool::share`] gives every thread a range of the work, the same one whenever there is as much of it: what a
 //! thread wrote in one stage it reads in the next, from its own cache. A thread that is done takes from the others'
 //! ranges, chunk by chunk, until nothing is left: one barrier a stage. Workers spin briefly for the next stage, since
 //! stages follow each other closely while an answer is computed, then sleep. A worker joins a stage when it comes to
@@ -10,6 +10,7 @@
 
 mod affinity;
 mod disjoint;
+mod per_thread;
 
 use std::io;
 use std::num::NonZero;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
-pub(crate) use self::disjoint::Parts;
+pub(crate) use self::disjoint::{DisjointItems, DisjointSlices, SliceRows};
+pub(crate) use self::per_thread::PerThread;
 use crate::Error;
 
 /// How often a worker looks for the next stage before it sleeps: some 50 microseconds.
@@ -113,7 +115,7 @@ pub(crate) struct Pool {
     sleepers: Vec<Thread>,
     /// One for each thread.
     taken: Box<[Taken]>,
-    /// Counts the stages of [`Pool::share`].
+    /// Counts the stages of [`Pool::share`], from 1.
     stage: u32,
     /// The caller's CPU, when threads are pinned.
     caller_cpu: Option<usize>,
@@ -126,7 +128,7 @@ pub(crate) fn available() -> usize {
 }
 
 /// The threads that were asked for. Where they are pinned, each has a CPU of its own; the caller's own thread goes to its
-/// CPU by [`Pool::settle`].
+/// CPU by [`Pool::pin_caller`].
 ///
 /// # Errors
 /// [`Error::Option`] for too few or too many, and where there are fewer CPUs or the system does not pin threads;
@@ -213,7 +215,7 @@ impl Pool {
     }
 
     /// Pins the calling thread, which runs all stages from now on, where the pool's threads are pinned.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn pin_caller(&self) {
         stay_on(self.caller_cpu);
     }
 
@@ -258,52 +260,87 @@ impl Pool {
         &mut self,
         items: usize,
         chunk: usize,
-        task: impl Fn(Range<usize>, usize) + Sync,
+        task: impl Fn(Range<usize>) + Sync,
     ) {
+        self.for_each_chunk_mut(items, chunk, |range, ()| task(range));
+    }
+
+    /// Shares items out in chunks of `chunk`: a task gets their numbers, and what is theirs to write.
+    pub(crate) fn for_each_chunk_mut<I: DisjointItems>(
+        &mut self,
+        items: I,
+        chunk: usize,
+        task: impl Fn(Range<usize>, I::Chunk) + Sync,
+    ) {
+        let scratch = &mut PerThread::<()>::default();
         self.share(
             items,
             chunk..=chunk,
-            |_| (),
-            |(), range, thread| task(range, thread),
+            scratch,
+            |()| (),
+            |(), range, chunk| task(range, chunk),
         );
     }
 
-    /// Shares `0..items` out in chunks of these sizes, ever smaller, so that all threads end together; but for the last
-    /// they begin at multiples of the smallest size. A thread that takes a first chunk calls `begin` before, and its
-    /// tasks get what that returns.
+    /// Shares items out in chunks of these sizes, ever smaller, so that all threads end together; but for the last they
+    /// begin at multiples of the smallest size. Every thread has scratch of its own, which it hands to `begin` before it
+    /// takes its first chunk, and then to all of its tasks.
     ///
     /// # Panics
-    /// When there are more items than a `u32` counts.
-    pub(crate) fn share<T: Copy>(
+    /// When a task does, and when there are more items than a `u32` counts.
+    pub(crate) fn share<I: DisjointItems, S: Default + Send>(
         &mut self,
-        items: usize,
+        items: I,
         sizes: RangeInclusive<usize>,
-        begin: impl Fn(usize) -> T + Sync,
-        task: impl Fn(T, Range<usize>, usize) + Sync,
+        scratch: &mut PerThread<S>,
+        begin: impl Fn(&mut S) + Sync,
+        task: impl Fn(&mut S, Range<usize>, I::Chunk) + Sync,
     ) {
+        let count = items.count();
         let (smallest, largest) = sizes.into_inner();
-        if items <= smallest {
-            if items > 0 {
-                task(begin(0), 0..items, 0);
+        let scratch = scratch.of_threads(self.threads());
+        if count <= smallest {
+            if count > 0 {
+                begin(&mut scratch[0]);
+                // SAFETY: this is the only chunk.
+                let chunk = unsafe { items.chunk(0..count) };
+                task(&mut scratch[0], 0..count, chunk);
             }
             return;
         }
-        assert!(u32::try_from(items).is_ok(), "{items} items in one stage");
-        self.stage = self.stage.wrapping_add(1);
+        assert!(u32::try_from(count).is_ok(), "{count} items in one stage");
+        self.next_stage();
         let (stage, taken) = (self.stage, &self.taken);
-        let (threads, units) = (taken.len(), items.div_ceil(smallest));
-        let start_of = |thread: usize| (units * thread / threads * smallest).min(items);
+        let (threads, units) = (taken.len(), count.div_ceil(smallest));
+        let start_of = |thread: usize| (units * thread / threads * smallest).min(count);
+        let scratch = DisjointSlices::new(scratch);
         self.run(&|thread| {
-            let mut begun = None;
+            let mut own: Option<&mut S> = None;
             for owner in (thread..threads).chain(0..thread) {
                 let range = start_of(owner)..start_of(owner + 1);
                 let sizes = [smallest, largest];
                 while let Some(chunk) = taken[owner].chunk(stage, &range, sizes, owner == thread) {
-                    let begun = *begun.get_or_insert_with(|| begin(thread));
-                    task(begun, chunk, thread);
+                    let own = own.get_or_insert_with(|| {
+                        // SAFETY: in a stage one thread alone has this number, and it comes here once.
+                        let own = unsafe { scratch.element(thread) };
+                        begin(own);
+                        own
+                    });
+                    // SAFETY: ranges of threads are disjoint, and so are the chunks that are taken of each.
+                    let of_chunk = unsafe { items.chunk(chunk.clone()) };
+                    task(own, chunk, of_chunk);
                 }
             }
         });
+    }
+
+    /// Counts a stage. Before numbers come again, what was taken under them is forgotten.
+    fn next_stage(&mut self) {
+        self.stage = self.stage.wrapping_add(1);
+        if self.stage == 0 {
+            self.taken.fill_with(Taken::default);
+            self.stage = 1;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::compute::kernel;
+use crate::compute::kernel::{self, Kernel};
 use crate::compute::kv::KvCache;
 use crate::files::config::ModelConfig;
 use crate::load;
@@ -96,8 +96,8 @@ pub fn cpu_features() -> Vec<(&'static str, bool)> {
 /// The kernels of this architecture, slowest first.
 #[must_use]
 pub fn kernels() -> Vec<KernelInfo> {
-    let chosen = kernel::choose(None).map(|kernel| kernel.name).ok();
-    let supported = |name| kernel::supported().any(|kernel| kernel.name == name);
+    let chosen = kernel::choose(None).map(Kernel::name).ok();
+    let supported = |name| kernel::supported().any(|kernel| kernel.name() == name);
     let infos = kernel::all().map(|kernel| {
         let name = kernel.name;
         KernelInfo {
@@ -116,7 +116,7 @@ pub fn kernels() -> Vec<KernelInfo> {
 pub fn run(options: &Options) -> Result<Report, Error> {
     let kernel = kernel::choose(options.kernel.as_deref())?;
     let threads = pool(options.threads, options.pin)?;
-    threads.settle();
+    threads.pin_caller();
     let started = Instant::now();
     let (name, advised, mut model) = load(options, kernel, threads)?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -172,7 +172,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         bandwidth_fraction: decode.share,
         multiply_rate_per_second: prefill.limit.map(|tokens| tokens * layers),
         multiply_rate_fraction: prefill.share,
-        kernel: kernel.name.to_owned(),
+        kernel: kernel.name().to_owned(),
         threads: model.threads(),
         load_seconds,
         peak_rss_bytes: peak_rss(),

@@ -125,7 +125,7 @@ pub fn run(
         tokens: windows.count() * (windows.len.div_ceil(2) - 1),
         windows: windows.count(),
         window: windows.len,
-        kernel: subject.kernel.name.to_owned(),
+        kernel: subject.kernel.name().to_owned(),
         choices,
     })
 }
@@ -153,7 +153,7 @@ impl Subject<'_> {
         let pool = pool(self.options.threads, self.options.pin)?;
         let (tensors, config) = (self.source.tensors(), self.source.config().clone());
         let model = Model::load(tensors, config, scheme, self.kernel, pool, None)?;
-        model.settle();
+        model.pin_caller();
         Ok(model)
     }
 }

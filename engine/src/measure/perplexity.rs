@@ -105,7 +105,7 @@ pub fn run(
         importance: importance.as_ref(),
     };
     let mut model = Model::load(source.tensors(), config, scheme, kernel, pool, None)?;
-    model.settle();
+    model.pin_caller();
     match activations {
         Activations::Int8 => {}
         Activations::Int8Row => model.round_by_row(),
@@ -130,7 +130,7 @@ pub fn run(
         windows: count,
         window,
         tokens_per_second: (count * window) as f64 / started.elapsed().as_secs_f64(),
-        kernel: kernel.name.to_owned(),
+        kernel: kernel.name().to_owned(),
         activations,
     })
 }
@@ -300,7 +300,7 @@ mod tests {
             let expected = token_by_token(&options, window);
             let mut reports = Vec::new();
             for kernel in kernel::supported() {
-                let kernel = Some(kernel.name.to_owned());
+                let kernel = Some(kernel.name().to_owned());
                 let options = Options {
                     kernel,
                     ..options.clone()

@@ -6,7 +6,8 @@
 use std::fs;
 
 use crate::Error;
-use crate::compute::kv::{KEY_BLOCK, KvCache, Precision};
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::compute::kv::{KvCache, Precision};
 use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
 use crate::model::forward::PREFILL_CHUNK;

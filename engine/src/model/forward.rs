@@ -5,22 +5,24 @@
 //! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
 //! once, the single row of a decode by every thread that multiplies it.
 
+mod activated;
 mod matmuls;
 mod normed;
 mod observer;
 mod projections;
 
+use self::activated::Activated;
 use self::matmuls::Matmuls;
 use self::normed::Normed;
 use self::projections::{Projections, add_bias};
 use crate::Error;
-use crate::compute::activations::{Activations, Form, Operand, Stored};
+use crate::compute::activations::{Activations, StoredRows};
 use crate::compute::attention::{Attention, Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
 use crate::compute::kv::{KvCache, Precision};
-use crate::compute::matrix::{self, Packing, Product};
+use crate::compute::matrix::{self, MatmulInput, Packing, Product, layout_for};
 use crate::files::config::ModelConfig;
-use crate::machine::threads::{Parts, Pool};
+use crate::machine::threads::{PerThread, Pool};
 use crate::model::packed::PackedFile;
 use crate::model::rope::Rope;
 use crate::model::weights::{
@@ -54,8 +56,6 @@ pub(crate) struct Model {
 struct Buffers {
     /// The residual stream, `[rows, hidden]`.
     x: Vec<f32>,
-    /// Normalised `x`, `[rows, hidden]`, or a row for each thread where these are more.
-    normed: Vec<f32>,
     quantized: Activations,
     /// `silu(gate) * up`, where it is quantised as it comes.
     activated: Activations,
@@ -72,32 +72,12 @@ struct Buffers {
     up: Vec<f32>,
     /// Cosines and sines of each row's position, `[rows, head_dim]`.
     angles: Vec<f32>,
-    /// A normalised head of q or k for each thread, `[threads, head_dim]`.
-    heads: Vec<f32>,
+    /// A normalised head of q or k for each thread, `[head_dim]`.
+    heads: PerThread<Vec<f32>>,
     /// `[wanted, vocabulary]`.
     logits: Vec<f32>,
     attention: Attention,
     matmuls: Matmuls,
-}
-
-impl Buffers {
-    /// `quantized = silu(gate) * up` by whole rows of so many columns.
-    fn activate_rows(
-        &mut self,
-        pool: &mut Pool,
-        kernel: &'static Kernel,
-        form: Form<'_>,
-        ffn: usize,
-    ) {
-        let rows = self.up.len() / ffn;
-        let (gate, up) = (Parts::new(&mut self.gate), &self.up);
-        self.quantized.fill(pool, kernel, form, [rows, ffn], |row| {
-            // SAFETY: `fill` asks for each row once, from one thread.
-            let gate = unsafe { gate.part(row * ffn..(row + 1) * ffn) };
-            kernel.swiglu(gate, &up[row * ffn..(row + 1) * ffn]);
-            gate
-        });
-    }
 }
 
 impl Model {
@@ -186,8 +166,8 @@ impl Model {
     }
 
     /// Makes the calling thread the one that runs the model.
-    pub(crate) fn settle(&self) {
-        self.pool.settle();
+    pub(crate) fn pin_caller(&self) {
+        self.pool.pin_caller();
     }
 
     /// An empty cache of this model's shape.
@@ -263,8 +243,6 @@ impl Model {
         let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
-        let places = rows.max(self.pool.threads());
-        b.normed.resize(places * config.hidden, 0.0);
         b.q.resize(rows * config.heads * config.head_dim, 0.0);
         b.k.resize(rows * config.kv_heads * config.head_dim, 0.0);
         b.v.resize(rows * config.kv_heads * config.head_dim, 0.0);
@@ -320,10 +298,14 @@ impl Model {
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
         let epsilon = self.config.rms_norm_epsilon;
-        let normed = Normed::new(kernel, &b.x, attn_norm, epsilon, &mut b.normed);
-        let rows = normed.rows();
-        let form = Form::for_all(&[q_proj, k_proj, v_proj]);
-        let x = normed.operand(pool, form, &mut b.quantized);
+        let normed = Normed {
+            kernel,
+            x: &b.x,
+            weight: attn_norm,
+            epsilon,
+        };
+        let layout = layout_for(&[q_proj, k_proj, v_proj]);
+        let x = MatmulInput::new(&mut b.quantized, pool, kernel, layout, &normed);
         let products = [(q_proj, &mut b.q), (k_proj, &mut b.k), (v_proj, &mut b.v)];
         let products = products.map(|(matrix, out)| Product {
             matrix,
@@ -352,11 +334,9 @@ impl Model {
 
         let cols = heads.heads * heads.head_dim;
         let values = &b.attended;
-        let attended = Stored { values, cols };
-        let form = Form::for_all(&[o_proj]);
-        let x = b
-            .quantized
-            .operand(pool, kernel, form, [rows, cols], &attended);
+        let attended = StoredRows { values, cols };
+        let layout = layout_for(&[o_proj]);
+        let x = MatmulInput::new(&mut b.quantized, pool, kernel, layout, &attended);
         let product = Product {
             matrix: o_proj,
             out: &mut b.x,
@@ -379,15 +359,21 @@ impl Model {
         } = &self.weights.layers[layer];
         let (pool, b) = (&mut self.pool, &mut self.buffers);
         let epsilon = self.config.rms_norm_epsilon;
-        let of_activated = Form::for_all(&[down_proj]);
+        let of_activated = layout_for(&[down_proj]);
         let takes_blocks = b.quantized.take_blocks(of_activated);
-        let normed = Normed::new(kernel, &b.x, ffn_norm, epsilon, &mut b.normed);
-        let rows = normed.rows();
-        let form = Form::for_all(&[gate_proj, up_proj]);
-        let x = normed.operand(pool, form, &mut b.quantized);
+        let normed = Normed {
+            kernel,
+            x: &b.x,
+            weight: ffn_norm,
+            epsilon,
+        };
+        let rows = b.x.len() / ffn_norm.len();
+        let layout = layout_for(&[gate_proj, up_proj]);
+        let x = MatmulInput::new(&mut b.quantized, pool, kernel, layout, &normed);
         let activated = if takes_blocks && x.floats().is_none() {
             let matrices = [gate_proj, up_proj];
-            matrix::multiply_gated(pool, &x, &mut b.matmuls.sums, matrices, &mut b.activated);
+            let scratch = &mut b.matmuls.scratch;
+            matrix::multiply_gated(pool, &x, scratch, matrices, &mut b.activated);
             &b.activated
         } else {
             let ffn = gate_proj.rows();
@@ -402,7 +388,13 @@ impl Model {
             });
             let site = MatmulSite::Layer(layer, LayerSite::FeedForward);
             b.matmuls.multiply(pool, site, &x, products);
-            b.activate_rows(pool, kernel, of_activated, ffn);
+            let activated = Activated {
+                kernel,
+                gate: &b.gate,
+                up: &b.up,
+                cols: ffn,
+            };
+            b.quantized.fill(pool, kernel, of_activated, &activated);
             &b.quantized
         };
         let product = Product {
@@ -411,7 +403,7 @@ impl Model {
             add: true,
         };
         let site = MatmulSite::Layer(layer, LayerSite::FeedForwardOutput);
-        let x = Operand::Quantized(activated);
+        let x = MatmulInput::Rows(activated);
         b.matmuls.multiply(pool, site, &x, [product]);
     }
 
@@ -426,8 +418,14 @@ impl Model {
         let matrix = self.weights.head();
         let (pool, norm) = (&mut self.pool, &self.weights.output_norm);
         let epsilon = self.config.rms_norm_epsilon;
-        let normed = Normed::new(self.kernel, &b.x, norm, epsilon, &mut b.normed);
-        let x = normed.operand(pool, Form::for_all(&[matrix]), &mut b.quantized);
+        let normed = Normed {
+            kernel: self.kernel,
+            x: &b.x,
+            weight: norm,
+            epsilon,
+        };
+        let layout = layout_for(&[matrix]);
+        let x = MatmulInput::new(&mut b.quantized, pool, self.kernel, layout, &normed);
         b.logits.resize(rows * vocabulary, 0.0);
         let product = Product {
             matrix,

@@ -162,8 +162,8 @@ impl PackedFile {
 
 /// The kernels that share a layout, and that layout.
 fn family(kernel: &Kernel) -> String {
-    let layout = kernel.layout;
-    let members = kernel::all().filter(|other| other.layout == layout);
+    let layout = kernel.spec().tile;
+    let members = kernel::all().filter(|other| other.tile == layout);
     let names: Vec<_> = members.map(|kernel| kernel.name).collect();
     format!(
         "{}: {} rows x {} columns, {} rows in a byte",

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Heads, SequenceRows};
+use super::heads::{Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
 use crate::compute::kv::HeadCache;
-use crate::machine::threads::{Parts, Pool};
+use crate::compute::room::Room;
+use crate::machine::threads::{PerThread, Pool, SliceRows};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 2;
@@ -20,34 +21,33 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// As [`super::Attention::run`]; `room` is grown and kept.
+    /// As [`super::Attention::run`].
     pub(super) fn run<'c>(
         &self,
         pool: &mut Pool,
         caches: impl Fn(usize) -> &'c [HeadCache] + Sync,
-        room: &mut Vec<f32>,
+        scratch: &mut PerThread<Room>,
         out: &mut [f32],
     ) {
         let width = self.shape.heads * self.shape.head_dim;
-        let out = Parts::new(out);
         for (index, sequence) in self.sequences.iter().enumerate() {
-            let longest = 2 * (sequence.position + sequence.rows);
-            if room.len() < longest * pool.threads() {
-                room.resize(longest * pool.threads(), 0.0);
-            }
-            let room = Parts::new(room);
-            pool.for_each(sequence.rows, ROWS, |rows, thread| {
-                // SAFETY: each thread has room of its own.
-                let room = unsafe { room.part(thread * longest..(thread + 1) * longest) };
-                for row in rows {
-                    let start = (sequence.first_row + row) * width;
-                    // SAFETY: every row is computed by one thread.
-                    let out = unsafe { out.part(start..start + width) };
-                    let query = &self.queries[start..start + width];
-                    let seen = self.shape.seen(sequence.position + row);
-                    self.row(query, caches(index), seen, room, out);
-                }
-            });
+            let first = sequence.first_row * width;
+            let out = &mut out[first..first + sequence.rows * width];
+            let queries = &self.queries[first..first + sequence.rows * width];
+            pool.share(
+                SliceRows::new(out, width),
+                ROWS..=ROWS,
+                scratch,
+                |_| (),
+                |scratch, rows, out| {
+                    for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
+                        let query = &queries[row * width..][..width];
+                        let seen = self.shape.seen(sequence.position + row);
+                        let room = scratch.of(2 * seen.len());
+                        self.row(query, caches(index), seen, room, out);
+                    }
+                },
+            );
         }
     }
 
@@ -61,8 +61,8 @@ impl Step<'_> {
         out: &mut [f32],
     ) {
         let head_dim = self.shape.head_dim;
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let (scores, weights) = room[..2 * seen.len()].split_at_mut(seen.len());
+        let scale = self.shape.scale();
+        let (scores, weights) = room.split_at_mut(seen.len());
         let heads = query
             .chunks_exact(head_dim)
             .zip(out.chunks_exact_mut(head_dim));

@@ -2,22 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Heads, ROWS, SPAN};
+use super::heads::{Heads, SequenceRows};
+use crate::compute::kernel::span::QUERY_ROWS;
 
-/// New tokens of one sequence of the batch.
-#[derive(Clone, Debug)]
-pub(crate) struct SequenceRows {
-    /// First row of the batch.
-    pub(crate) first_row: usize,
-    /// Rows of the batch: new tokens.
-    pub(crate) rows: usize,
-    /// Position of the first of them.
-    pub(crate) position: usize,
-}
+/// Positions after which a task may end.
+pub(super) const SPAN: usize = 256;
 
 /// Rows of one KV head of one sequence of the batch that are computed together.
 #[derive(Clone, Debug)]
-pub(super) struct Group {
+pub(super) struct HeadGroup {
     /// Index in the batch.
     pub(super) sequence: usize,
     pub(super) kv_head: usize,
@@ -27,31 +20,43 @@ pub(super) struct Group {
     pub(super) spans: Range<usize>,
 }
 
-/// The tasks of all layers that have the same window.
+impl HeadGroup {
+    /// Where the head of one of the rows stands in `[rows, heads * head_dim]`.
+    pub(super) fn head(&self, row: usize, shape: Heads, sequence: &SequenceRows) -> Range<usize> {
+        let (token, head) = (row / shape.shared(), row % shape.shared());
+        let head = self.kv_head * shape.shared() + head;
+        let start = ((sequence.first_row + token) * shape.heads + head) * shape.head_dim;
+        start..start + shape.head_dim
+    }
+}
+
+/// The tasks of all layers that have the same shape.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) window: Option<usize>,
-    pub(super) groups: Vec<Group>,
+pub(super) struct AttentionPlan {
+    /// None before it is filled.
+    pub(super) shape: Option<Heads>,
+    pub(super) groups: Vec<HeadGroup>,
     /// One task is a group and the spans that it does.
     pub(super) tasks: Vec<(usize, Range<usize>)>,
     /// Whether a group has a task for each of its spans, to be merged when all are done.
     pub(super) shared: bool,
 }
 
-impl Plan {
+impl AttentionPlan {
     /// Cuts the work of a batch into tasks.
     pub(super) fn fill(&mut self, sequences: &[SequenceRows], shape: Heads, threads: usize) {
+        self.shape = Some(shape);
         self.groups.clear();
         for (index, sequence) in sequences.iter().enumerate() {
             let rows = sequence.rows * shape.shared();
             // A thread's range of groups is then of rows that it computes in the stages before and after.
-            for start in (0..rows).step_by(ROWS) {
-                let rows = start..rows.min(start + ROWS);
+            for start in (0..rows).step_by(QUERY_ROWS) {
+                let rows = start..rows.min(start + QUERY_ROWS);
                 let position = |row: usize| sequence.position + row / shape.shared();
                 let first = shape.seen(position(rows.start)).start;
                 let end = shape.seen(position(rows.end - 1)).end;
                 for kv_head in 0..shape.kv_heads {
-                    self.groups.push(Group {
+                    self.groups.push(HeadGroup {
                         sequence: index,
                         kv_head,
                         rows: rows.clone(),

@@ -8,17 +8,21 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
+use super::entry::{Entry, KernelSpec};
+use super::panel::{Panel, PanelLayout};
+use super::span::{Partial, Span};
+use super::tile::Tiles;
 use super::vector::vector_ops;
 use super::x86::{self, Isa};
-use super::{Kernel, Tiles};
-use crate::compute::activations::Panel;
-use crate::compute::attention::{Partial, Span};
 
 vector_ops!("avx2,fma,f16c", attend = super::attend);
 
-pub(super) const KERNEL: Kernel = Kernel {
-    name: "avx2",
-    layout: x86::layout::<Avx2>(),
+pub(super) const KERNEL: Entry = Entry {
+    spec: KernelSpec {
+        name: "avx2",
+        tile: x86::tile_layout::<Avx2>(),
+        panel: PanelLayout::Rows,
+    },
     supported: || {
         is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")

@@ -7,20 +7,24 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
+use super::entry::{Entry, KernelSpec};
+use super::panel::{Panel, PanelLayout};
+use super::span::{Partial, Span};
+use super::tile::Tiles;
 use super::vector::vector_ops;
 use super::x86::{self, Isa};
-use super::{Kernel, Tiles};
-use crate::compute::activations::Panel;
-use crate::compute::attention::{Partial, Span};
 
 vector_ops!(
     "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c",
     attend = super::attend
 );
 
-pub(super) const KERNEL: Kernel = Kernel {
-    name: "avx512_vnni",
-    layout: x86::layout::<Avx512>(),
+pub(super) const KERNEL: Entry = Entry {
+    spec: KernelSpec {
+        name: "avx512_vnni",
+        tile: x86::tile_layout::<Avx512>(),
+        panel: PanelLayout::Rows,
+    },
     supported: || {
         is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")

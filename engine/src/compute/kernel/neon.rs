@@ -8,10 +8,10 @@ use std::arch::aarch64::*;
 
 use half::f16;
 
-use super::Tiles;
-use crate::compute::activations::{MAGIC, Panel};
+use super::format::Format;
+use super::panel::{MAGIC, Panel};
+use super::tile::Tiles;
 use crate::compute::block::BLOCK;
-use crate::compute::matrix::Format;
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
@@ -89,18 +89,18 @@ pub(super) unsafe fn load_halves(from: *const u8) -> [float32x4_t; 2] {
 /// Scales and minima of half a tile, four rows at a time; what the format has none of is of no use.
 ///
 /// # Safety
-/// `group` points to a whole group of the format.
+/// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn factors<const FORMAT: u8>(
-    group: *const u8,
+    tile_block: *const u8,
     half: usize,
 ) -> [[float32x4_t; 2]; 2] {
     if FORMAT == CHANNEL {
         return [[vdupq_n_f32(0.0); 2]; 2];
     }
     let quant_bytes = if FORMAT == Q8 { BLOCK } else { BLOCK / 2 };
-    let at = group.wrapping_add(quant_bytes * ROWS + 2 * HALF * half);
+    let at = tile_block.wrapping_add(quant_bytes * ROWS + 2 * HALF * half);
     // SAFETY: the scales follow the quants.
     let scales = unsafe { load_halves(at) };
     let mins = match FORMAT {

@@ -15,17 +15,19 @@
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
 
+use super::entry::{Entry, KernelSpec};
+use super::format::Format;
 use super::neon::{
     CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, store,
     sum_operand, sums, widen,
 };
 use super::neon_asm::{load_again, sdot};
+use super::panel::{MAGIC, Panel, PanelLayout};
+use super::span::{Partial, Span};
+use super::tile::Tiles;
+use super::tile_layout::TileLayout;
 use super::vector::{self, vector_ops};
-use super::{Kernel, Layout, Tiles};
-use crate::compute::activations::{MAGIC, Panel};
-use crate::compute::attention::{Partial, Span};
 use crate::compute::block::BLOCK;
-use crate::compute::matrix::Format;
 
 vector_ops!("neon,dotprod", attend = super::attend);
 
@@ -40,12 +42,15 @@ const DEPTH: usize = 4;
 /// stay in the L1 cache.
 const BLOCKS_AT_ONCE: usize = 128;
 
-pub(super) const KERNEL: Kernel = Kernel {
-    name: "neon_dotprod",
-    layout: Layout {
-        rows: ROWS,
-        depth: DEPTH,
-        rows_in_byte: 1,
+pub(super) const KERNEL: Entry = Entry {
+    spec: KernelSpec {
+        name: "neon_dotprod",
+        tile: TileLayout {
+            rows: ROWS,
+            depth: DEPTH,
+            rows_in_byte: 1,
+        },
+        panel: PanelLayout::Rows,
     },
     supported: || is_aarch64_feature_detected!("dotprod"),
     int4,
@@ -56,7 +61,7 @@ pub(super) const KERNEL: Kernel = Kernel {
 };
 
 /// # Safety
-/// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
+/// The CPU has the features, and the shapes are those that [`Kernel::multiply`](super::Kernel::multiply) checks.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match (tiles.format == Format::Int4, x.rows() == 1) {
@@ -131,32 +136,32 @@ fn add<const FORMAT: u8, const LANE: i32>(
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
-    let group_bytes = tiles.format.group_bytes(tiles.layout);
+    let tile_block_bytes = tiles.format.tile_block_bytes(tiles.layout);
     for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-        let mut group = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
+        let mut tile_block = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
         let mut totals = [vdupq_n_f32(0.0); ROWS / 4];
         for ((quants, scale), sum) in x.quants().iter().zip(x.scales()).zip(x.sums()) {
             let x = load_x(quants);
             let x_factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
             let mut dots = totals.map(|total| start::<FORMAT, 0>(total, x_factors[1]));
-            // SAFETY: `tiles` holds one group for each block of each tile.
-            unsafe { columns::<FORMAT, 0>(group, x, &mut dots) };
+            // SAFETY: `tiles` holds one tile block for each block of each tile.
+            unsafe { columns::<FORMAT, 0>(tile_block, x, &mut dots) };
             // SAFETY: as above.
-            unsafe { columns::<FORMAT, 1>(group, x, &mut dots) };
+            unsafe { columns::<FORMAT, 1>(tile_block, x, &mut dots) };
             // SAFETY: as above.
-            unsafe { columns::<FORMAT, 2>(group, x, &mut dots) };
+            unsafe { columns::<FORMAT, 2>(tile_block, x, &mut dots) };
             // SAFETY: as above.
-            unsafe { columns::<FORMAT, 3>(group, x, &mut dots) };
+            unsafe { columns::<FORMAT, 3>(tile_block, x, &mut dots) };
             for half in 0..2 {
                 // SAFETY: as above.
-                let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+                let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
                 for i in 0..2 {
                     let at = 2 * half + i;
                     totals[at] =
                         add::<FORMAT, 0>(totals[at], [scales[i], mins[i]], dots[at], x_factors);
                 }
             }
-            group = group.wrapping_add(group_bytes);
+            tile_block = tile_block.wrapping_add(tile_block_bytes);
         }
         for (total, out) in totals.into_iter().zip(out.as_chunks_mut::<4>().0) {
             store(out, total);
@@ -175,17 +180,17 @@ fn load_x(quants: &[i8; BLOCK]) -> [int8x16_t; 2] {
 /// Multiplies the columns of one lane of each half of the activations with all rows of a tile.
 ///
 /// # Safety
-/// `group` points to a whole group of the format.
+/// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn columns<const FORMAT: u8, const LANE: usize>(
-    group: *const u8,
+    tile_block: *const u8,
     [x_low, x_high]: [int8x16_t; 2],
     dots: &mut [int32x4_t; ROWS / 4],
 ) {
     for (i, dot) in dots.iter_mut().enumerate() {
         // SAFETY: handed on to the caller.
-        let [low, high] = unsafe { unpack::<FORMAT>(group, LANE, i) };
+        let [low, high] = unsafe { unpack::<FORMAT>(tile_block, LANE, i) };
         *dot = sdot::<LANE>(*dot, low, x_low);
         *dot = sdot::<LANE>(*dot, high, x_high);
     }
@@ -194,12 +199,16 @@ unsafe fn columns<const FORMAT: u8, const LANE: usize>(
 /// Four rows by four columns of each half of a block.
 ///
 /// # Safety
-/// `group` points to a whole group of the format, `lane` and `quad` are below 4.
+/// `tile_block` points to a whole tile block of the format, `lane` and `four` are below 4.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn unpack<const FORMAT: u8>(group: *const u8, lane: usize, quad: usize) -> [int8x16_t; 2] {
-    let at = group.wrapping_add(lane * DEPTH * ROWS + 16 * quad);
-    // SAFETY: within the quants of the group, by the contract.
+unsafe fn unpack<const FORMAT: u8>(
+    tile_block: *const u8,
+    lane: usize,
+    four: usize,
+) -> [int8x16_t; 2] {
+    let at = tile_block.wrapping_add(lane * DEPTH * ROWS + 16 * four);
+    // SAFETY: within the quants of the tile block, by the contract.
     let low = unsafe { vld1q_u8(at) };
     let [low, high] = if FORMAT == Q8 {
         // SAFETY: Q8 has as many bytes for the other half of the columns.
@@ -216,17 +225,17 @@ unsafe fn unpack<const FORMAT: u8>(group: *const u8, lane: usize, quad: usize) -
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
-    let group_bytes = tiles.format.group_bytes(tiles.layout);
+    let tile_block_bytes = tiles.format.tile_block_bytes(tiles.layout);
     out.fill(0.0);
     let at_once = (BLOCKS_AT_ONCE / x.rows()).max(1);
     for first in (0..tiles.blocks).step_by(at_once) {
         for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
             for b in first..(first + at_once).min(tiles.blocks) {
-                let at = tile * tiles.tile_bytes() + b * group_bytes;
-                let group = tiles.bytes.as_ptr().wrapping_add(at);
+                let at = tile * tiles.tile_bytes() + b * tile_block_bytes;
+                let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
                 for half in 0..2 {
-                    // SAFETY: `tiles` holds one group for each block of each tile.
-                    unsafe { half_tile::<FORMAT>(group, half, x, b, out) };
+                    // SAFETY: `tiles` holds one tile block for each block of each tile.
+                    unsafe { half_tile::<FORMAT>(tile_block, half, x, b, out) };
                 }
             }
         }
@@ -235,7 +244,7 @@ unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f3
 
 /// One block of half a tile, unpacked.
 struct Weights {
-    /// Four columns of each half of the block, by four rows: `[lanes, quads of rows, halves]`.
+    /// Four columns of each half of the block, by four rows: `[lanes, fours of rows, halves]`.
     quants: [[[int8x16_t; 2]; HALF / 4]; 4],
     /// Of four rows each.
     scales: [float32x4_t; HALF / 4],
@@ -245,18 +254,18 @@ struct Weights {
 /// Adds one block of half a tile, times all rows of activations, to `out` `[x rows, tile rows]`.
 ///
 /// # Safety
-/// `group` points to a whole group of the format.
+/// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn half_tile<const FORMAT: u8>(
-    group: *const u8,
+    tile_block: *const u8,
     half: usize,
     x: &Panel<'_>,
     b: usize,
     out: &mut [f32],
 ) {
     // SAFETY: handed on to the caller.
-    let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+    let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
     let mut weights = Weights {
         quants: [[[vdupq_n_s8(0); 2]; HALF / 4]; 4],
         scales,
@@ -265,7 +274,7 @@ unsafe fn half_tile<const FORMAT: u8>(
     for (lane, quants) in weights.quants.iter_mut().enumerate() {
         for (i, quants) in quants.iter_mut().enumerate() {
             // SAFETY: handed on to the caller.
-            *quants = unsafe { unpack::<FORMAT>(group, lane, HALF / 4 * half + i) };
+            *quants = unsafe { unpack::<FORMAT>(tile_block, lane, HALF / 4 * half + i) };
         }
     }
     let block = b * x.rows()..(b + 1) * x.rows();

@@ -10,12 +10,14 @@ mod prefill;
 
 use std::arch::is_aarch64_feature_detected;
 
+use super::entry::{Entry, KernelSpec};
+use super::format::Format;
 use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
+use super::panel::{DEPTH, Panel, PanelLayout};
+use super::span::{Partial, Span};
+use super::tile::Tiles;
+use super::tile_layout::TileLayout;
 use super::vector::{self, vector_ops};
-use super::{Kernel, Layout, Tiles};
-use crate::compute::activations::Panel;
-use crate::compute::attention::{Partial, Span};
-use crate::compute::matrix::Format;
 
 vector_ops!("neon,dotprod,i8mm", attend = super::attend);
 
@@ -24,15 +26,15 @@ fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
     vector::attend(span, |from, to| widen(from, to), scratch, out);
 }
 
-/// Consecutive columns of a row: half a register.
-const DEPTH: usize = 8;
-
-pub(super) const KERNEL: Kernel = Kernel {
-    name: "neon_i8mm",
-    layout: Layout {
-        rows: ROWS,
-        depth: DEPTH,
-        rows_in_byte: 2,
+pub(super) const KERNEL: Entry = Entry {
+    spec: KernelSpec {
+        name: "neon_i8mm",
+        tile: TileLayout {
+            rows: ROWS,
+            depth: DEPTH,
+            rows_in_byte: 2,
+        },
+        panel: PanelLayout::RowQuads,
     },
     supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
     int4,
@@ -43,7 +45,7 @@ pub(super) const KERNEL: Kernel = Kernel {
 };
 
 /// # Safety
-/// The CPU has the features, and the shapes are those that [`Kernel::multiply`] checks.
+/// The CPU has the features, and the shapes are those that [`Kernel::multiply`](super::Kernel::multiply) checks.
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match (tiles.format == Format::Int4, x.rows() == 1) {

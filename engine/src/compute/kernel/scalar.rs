@@ -15,20 +15,25 @@
 
 use half::f16;
 
+use super::entry::{Entry, KernelSpec};
+use super::panel::{Panel, PanelLayout};
+use super::span::{Partial, Span};
+use super::tile::Tiles;
+use super::tile_layout::TileLayout;
 use super::vector::{self, vector_ops};
-use super::{Kernel, Layout, Tiles};
-use crate::compute::activations::Panel;
-use crate::compute::attention::{Partial, Span};
 use crate::compute::block::BLOCK;
 
 vector_ops!(, attend = super::attend);
 
-pub(super) const KERNEL: Kernel = Kernel {
-    name: "scalar",
-    layout: Layout {
-        rows: 1,
-        depth: 16,
-        rows_in_byte: 1,
+pub(super) const KERNEL: Entry = Entry {
+    spec: KernelSpec {
+        name: "scalar",
+        tile: TileLayout {
+            rows: 1,
+            depth: 16,
+            rows_in_byte: 1,
+        },
+        panel: PanelLayout::Rows,
     },
     supported: || true,
     int4,
@@ -50,11 +55,11 @@ fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
 fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
-        for (b, group) in row.groups().enumerate() {
-            let (scale, min) = (group.scale(0), group.min(0));
+        for (b, weights) in row.blocks().enumerate() {
+            let (scale, min) = (weights.scale(0), weights.min(0));
             for (m, sum) in out.iter_mut().enumerate() {
                 let block = x.block(b, m);
-                let dot = dot(group.quants(), block.quants) as f32;
+                let dot = dot(weights.quants(), block.quants) as f32;
                 let share = match min {
                     Some(min) => scale.mul_add(dot, min * block.sum),
                     None => scale * (dot - 8.0 * block.sum),
@@ -68,9 +73,9 @@ fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         for (m, sum) in out.iter_mut().enumerate() {
-            let dots = row.groups().enumerate().map(|(b, group)| {
+            let dots = row.blocks().enumerate().map(|(b, weights)| {
                 let block = x.block(b, m);
-                dot(group.quants(), block.quants) - 8 * block.sum as i32
+                dot(weights.quants(), block.quants) - 8 * block.sum as i32
             });
             let dot: i32 = dots.sum();
             *sum = x.block(0, m).scale * (row.channel_scale(0) * dot as f32);
@@ -90,14 +95,14 @@ fn dot(quants: &[u8], x: &[i8; BLOCK]) -> i32 {
 fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
         out.fill(0.0);
-        for (b, group) in row.groups().enumerate() {
+        for (b, weights) in row.blocks().enumerate() {
             for (m, sum) in out.iter_mut().enumerate() {
                 let block = x.block(b, m);
-                let products = group.quants().iter().zip(block.quants);
+                let products = weights.quants().iter().zip(block.quants);
                 let dot: i32 = products
                     .map(|(w, q)| i32::from(w.cast_signed()) * i32::from(*q))
                     .sum();
-                *sum = block.scale.mul_add(group.scale(0) * dot as f32, *sum);
+                *sum = block.scale.mul_add(weights.scale(0) * dot as f32, *sum);
             }
         }
     }

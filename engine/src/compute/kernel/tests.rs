@@ -12,12 +12,15 @@ use half::f16;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
+use super::panel::MAGIC;
+use super::span::{KEY_BLOCK, QueryRow};
 use super::*;
-use crate::compute::activations::{Activations, Form, MAGIC, Stored};
-use crate::compute::attention::{KEY_BLOCK, QueryRow};
-use crate::compute::block::Block;
+use crate::compute::activations::{Activations, StoredRows};
+use crate::compute::block::{BLOCK, Block};
 use crate::compute::column_order::ColumnOrder;
-use crate::compute::matrix::{self, PackedMatrix, Packing, Product, RowSource, Sums};
+use crate::compute::matrix::{
+    self, MatmulInput, MatmulScratch, PackedMatrix, Packing, Product, RowSource, layout_for,
+};
 use crate::machine::threads::Pool;
 
 fn scalar() -> &'static Kernel {
@@ -90,7 +93,7 @@ fn pack_in_order(
     let rows_of_blocks = RowSource::of_blocks(|row, index| blocks[row * per_row + index]);
     packing
         .add("", [rows, per_row * BLOCK], format, rows_of_blocks)
-        .place
+        .region
         .order = order;
     let pool = &mut Pool::new(1).unwrap();
     packing.pack(pool).unwrap().remove("").unwrap()
@@ -112,17 +115,22 @@ fn product_of(
     let mut pool = Pool::new(threads).unwrap();
     let m = x.len() / matrix.cols();
     let (values, cols) = (x, matrix.cols());
-    let x = Stored { values, cols };
-    let form = Form::for_all(&[matrix]);
-    let x = activations.operand(&mut pool, kernel, form, [m, cols], &x);
+    let x = StoredRows { values, cols };
+    let layout = layout_for(&[matrix]);
+    let x = MatmulInput::new(&mut activations, &mut pool, kernel, layout, &x);
     let mut out = vec![f32::NAN; m * matrix.rows()];
     let product = Product {
         matrix,
         out: &mut out,
         add: false,
     };
-    matrix::multiply(&mut pool, &x, &mut Sums::default(), [product]);
+    matrix::multiply(&mut pool, &x, &mut MatmulScratch::default(), [product]);
     out
+}
+
+fn one_row(values: &[f32]) -> StoredRows<'_> {
+    let cols = values.len();
+    StoredRows { values, cols }
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -318,19 +326,21 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
                 kernel.swiglu(&mut values, &ups);
                 let pool = &mut Pool::new(threads).unwrap();
                 let mut expected = Activations::default();
-                let row = |row: usize| &values[row * ffn..][..ffn];
-                expected.fill(pool, kernel, Grouping::Block.into(), [m, ffn], row);
+                let activated = StoredRows {
+                    values: &values,
+                    cols: ffn,
+                };
+                expected.fill(pool, kernel, Grouping::Block.into(), &activated);
 
                 let mut quantized = Activations::default();
-                let form = Form::for_all(&[&gate, &up]);
-                let values = &x;
-                let x = Stored { values, cols };
-                let x = quantized.operand(pool, kernel, form, [m, cols], &x);
+                let layout = layout_for(&[&gate, &up]);
+                let x = StoredRows { values: &x, cols };
+                let x = MatmulInput::new(&mut quantized, pool, kernel, layout, &x);
                 let mut out = Activations::default();
                 // What it held before does not matter.
-                out.fill(pool, kernel, Grouping::Unrounded.into(), [m, ffn], row);
-                let sums = &mut Sums::default();
-                matrix::multiply_gated(pool, &x, sums, [&gate, &up], &mut out);
+                out.fill(pool, kernel, Grouping::Unrounded.into(), &activated);
+                let scratch = &mut MatmulScratch::default();
+                matrix::multiply_gated(pool, &x, scratch, [&gate, &up], &mut out);
                 assert_eq!(out.panels(), expected.panels());
                 for panel in 0..out.panels().count() {
                     let (found, expected) = (out.panel(panel), expected.panel(panel));
@@ -356,7 +366,7 @@ fn activations_keep_half_a_level_of_precision_and_their_sum() {
     for kernel in supported() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Block.into(), [1, x.len()], |_| &x);
+        activations.fill(pool, kernel, Grouping::Block.into(), &one_row(&x));
         let activations = activations.panel(0);
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {
             let block = activations.block(index, 0);
@@ -385,7 +395,7 @@ fn a_row_of_activations_may_share_a_scale() {
     for kernel in supported() {
         let mut activations = Activations::default();
         let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Row.into(), [1, x.len()], |_| &x);
+        activations.fill(pool, kernel, Grouping::Row.into(), &one_row(&x));
         let activations = activations.panel(0);
         let mut sum = 0;
         for (index, x) in x.chunks_exact(BLOCK).enumerate() {

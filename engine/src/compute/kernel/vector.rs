@@ -6,44 +6,19 @@
 //! instruction a fused multiply-add is a call of the C library: only `scalar` pays for that.)
 
 mod dots;
+mod lanes;
 
 use std::ops::Range;
 
 use half::f16;
 
 pub(super) use dots::dots;
+use lanes::{LANES, highest_lane, sum_lanes};
 
-use crate::compute::activations::{self, Grouping, MAGIC, RowsWriter};
-use crate::compute::attention::{KEY_BLOCK, Partial, ROWS, Span};
+use super::panel::{self, Grouping, MAGIC};
+use super::quantized::RowsMut;
+use super::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
 use crate::compute::block::BLOCK;
-
-/// Partial sums of a reduction: enough for two registers of any instruction set.
-const LANES: usize = 16;
-
-#[inline(always)]
-fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
-fn highest_lane(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            let v = lanes[i + half];
-            lanes[i] = if v > lanes[i] { v } else { lanes[i] };
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
 
 /// `out = x / rms(x) * weight`.
 #[inline(always)]
@@ -73,13 +48,10 @@ fn highest(x: &[f32]) -> f32 {
 }
 
 /// Quantises some rows of activations to blocks of int8.
-///
-/// # Safety
-/// As [`RowsWriter::block`] for all blocks of the rows and, with a scale for each row, as [`RowsWriter::row_sums`].
 #[inline(always)]
-pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
-    let mut row_highs = [0.0; activations::ROWS];
-    let mut row_sums = [0; activations::ROWS];
+pub(super) fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>) {
+    let mut row_highs = [0.0; panel::ROWS];
+    let mut row_sums = [0; panel::ROWS];
     if grouping == Grouping::Row {
         for (high, row) in row_highs.iter_mut().zip(rows) {
             *high = highest(row);
@@ -87,8 +59,7 @@ pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &Rows
     }
     let blocks = rows.first().map_or(0, |row| row.len() / BLOCK);
     for index in 0..blocks {
-        // SAFETY: handed on to the caller.
-        let out = unsafe { writer.block(index) };
+        let out = to.block(index);
         for (r, row) in rows.iter().enumerate() {
             let block = &row.as_chunks::<BLOCK>().0[index];
             let high = match grouping {
@@ -110,9 +81,7 @@ pub(super) unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &Rows
         }
     }
     if grouping == Grouping::Row {
-        // SAFETY: handed on to the caller.
-        let out = unsafe { writer.row_sums() };
-        out.copy_from_slice(&row_sums[..rows.len()]);
+        to.row_sums().copy_from_slice(&row_sums[..rows.len()]);
     }
 }
 
@@ -206,8 +175,8 @@ pub(super) fn attend(
     let rows = span.rows.len();
     for (index, (keys, values)) in span.blocks.iter().enumerate() {
         let first_position = span.start + index * KEY_BLOCK;
-        let mut weights = [[0.0; KEY_BLOCK]; ROWS];
-        let mut rescale = [1.0; ROWS];
+        let mut weights = [[0.0; KEY_BLOCK]; QUERY_ROWS];
+        let mut rescale = [1.0; QUERY_ROWS];
         widen(keys, wide);
         for first in (0..rows).step_by(4) {
             let weights = &mut weights[first..];
@@ -363,8 +332,10 @@ fn add_columns<const N: usize, const COLUMNS: usize>(
 macro_rules! vector_ops {
     ($($feature:literal)?, attend = $attend:path) => {
         mod ops {
-            use crate::compute::activations::{Grouping, RowsWriter};
-            use crate::compute::kernel::{VectorOps, vector};
+            use crate::compute::kernel::entry::VectorOps;
+            use crate::compute::kernel::panel::Grouping;
+            use crate::compute::kernel::quantized::RowsMut;
+            use crate::compute::kernel::vector;
 
             pub(super) const OPS: VectorOps =
                 VectorOps { rms_norm, quantize, swiglu, softmax_weights, rope, attend: $attend, dots };
@@ -375,9 +346,8 @@ macro_rules! vector_ops {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn quantize(rows: &[&[f32]], grouping: Grouping, writer: &RowsWriter) {
-                // SAFETY: handed on to the caller.
-                unsafe { vector::quantize(rows, grouping, writer) }
+            fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>) {
+                vector::quantize(rows, grouping, to);
             }
 
             $(#[target_feature(enable = $feature)])?

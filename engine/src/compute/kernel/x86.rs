@@ -5,5 +5,5 @@ mod isa;
 mod products;
 
 pub(super) use self::attention::attend;
-pub(super) use self::isa::{Isa, layout};
+pub(super) use self::isa::{Isa, tile_layout};
 pub(super) use self::products::{channel, int4, q8};

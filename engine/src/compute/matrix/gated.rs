@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
-use super::PackedMatrix;
-use super::product::{Items, SUMS, Sums};
-use crate::compute::activations::{Activations, Grouping, Operand, ROWS};
+use super::input::MatmulInput;
+use super::packed::PackedMatrix;
+use super::product::{Grid, MatmulScratch, SUMS};
+use crate::compute::activations::Activations;
 use crate::compute::block::BLOCK;
-use crate::machine::threads::{Parts, Pool};
+use crate::compute::kernel::Kernel;
+use crate::compute::kernel::panel::{Grouping, ROWS};
+use crate::compute::kernel::quantized::{PanelRowsMut, RowsMut};
+use crate::machine::threads::{DisjointItems, Pool};
 
 /// `out = silu(x * gate^T) * (x * up^T)`, quantised by blocks as soon as 32 columns are known: the floats stay in the
 /// cache of the core that computes them.
@@ -15,16 +19,16 @@ use crate::machine::threads::{Parts, Pool};
 /// When a shape does not fit, or `out` cannot take blocks.
 pub(crate) fn multiply_gated(
     pool: &mut Pool,
-    x: &Operand<'_>,
-    sums: &mut Sums,
+    x: &MatmulInput<'_>,
+    scratch: &mut MatmulScratch,
     [gate, up]: [&PackedMatrix; 2],
     out: &mut Activations,
 ) {
-    assert!(gate.rows == up.rows && gate.rows.is_multiple_of(BLOCK));
-    let (kernel, tile_rows) = (gate.kernel, gate.kernel.layout.rows);
+    assert!(gate.rows() == up.rows() && gate.rows().is_multiple_of(BLOCK));
+    let (kernel, tile_rows) = (gate.kernel(), gate.tile_rows());
     // An item is the tiles of a block of columns.
     let panels = x.panels();
-    let items = Items {
+    let grid = Grid {
         panels,
         tiles: gate.tile_count(),
         unit: BLOCK / tile_rows,
@@ -35,52 +39,88 @@ pub(crate) fn multiply_gated(
     } else {
         1
     };
-    let sums_len = SUMS.max(in_item);
-    sums.0.resize(sums_len * pool.threads(), 0.0);
-    let sums = Parts::new(&mut sums.0);
-    let writer = out.start([panels.rows(), gate.rows], pool);
-    // SAFETY: each thread asks for its own.
-    let begin = |thread| unsafe { x.on(thread) };
-    pool.share(items.count(), 1..=largest, begin, |x, range, thread| {
-        let (index, tiles) = items.at(range);
-        let (first_row, panel) = (index * panels.panel_rows(), x.panel(index));
-        let len = tiles.len() * tile_rows * panel.rows();
-        // SAFETY: each thread has sums of its own.
-        let sums = unsafe { sums.part(thread * sums_len..thread * sums_len + 2 * len) };
-        let (gates, ups) = sums.split_at_mut(len);
-        kernel.multiply(&gate.tiles(tiles.clone()), &panel, gates);
-        kernel.multiply(&up.tiles(tiles.clone()), &panel, ups);
-        if panel.rows() == 1 {
-            // The sums of one row stand in order.
-            kernel.swiglu(gates, ups);
-            let writer = writer.rows(first_row..first_row + 1, tiles.start / items.unit);
-            // SAFETY: a block of columns of a panel is computed by one thread.
-            unsafe { kernel.quantize(&[gates], Grouping::Block, &writer) };
-            return;
-        }
-        let in_block = BLOCK * panel.rows();
-        let blocks = gates.chunks_exact(in_block).zip(ups.chunks_exact(in_block));
-        for (block, (gates, ups)) in (tiles.start / items.unit..).zip(blocks) {
-            for start in (0..panel.rows()).step_by(ROWS) {
-                let rows = start..panel.rows().min(start + ROWS);
-                let mut gate = [[0.0; BLOCK]; ROWS];
-                let mut up = [[0.0; BLOCK]; ROWS];
-                gather(gates, tile_rows, rows.clone(), &mut gate);
-                gather(ups, tile_rows, rows.clone(), &mut up);
-                let gate = &mut gate[..rows.len()];
-                kernel.swiglu(gate.as_flattened_mut(), up[..rows.len()].as_flattened());
-                let mut values = [&[][..]; ROWS];
-                for (values, gate) in values.iter_mut().zip(&*gate) {
-                    *values = gate;
-                }
-                let values = &values[..rows.len()];
-                let writer = writer.rows(first_row + rows.start..first_row + rows.end, block);
-                // SAFETY: a block of columns of a panel is computed by one thread.
-                unsafe { kernel.quantize(values, Grouping::Block, &writer) };
+    let rows = out.start([panels.rows(), gate.rows()], pool);
+    pool.share(
+        Blocks { grid, rows },
+        1..=largest,
+        &mut scratch.threads,
+        |scratch| x.begin(&mut scratch.copy),
+        |scratch, _, mut cell| {
+            let panel = x.panel(cell.panel, &scratch.copy);
+            let len = cell.tiles.len() * tile_rows * panel.rows();
+            let (gates, ups) = scratch.sums.of(2 * len).split_at_mut(len);
+            kernel.multiply(&gate.tiles(cell.tiles.clone()), &panel, gates);
+            kernel.multiply(&up.tiles(cell.tiles), &panel, ups);
+            if panel.rows() == 1 {
+                // The sums of one row stand in order.
+                kernel.swiglu(gates, ups);
+                kernel.quantize(&[gates], Grouping::Block, &mut cell.out);
+                return;
             }
-        }
-    });
+            let in_block = BLOCK * panel.rows();
+            let blocks = gates.chunks_exact(in_block).zip(ups.chunks_exact(in_block));
+            for (block, sums) in blocks.enumerate() {
+                activate(kernel, tile_rows, sums, block, &mut cell.out);
+            }
+        },
+    );
     out.finish(pool, kernel);
+}
+
+/// Quantises one block of each row of a panel, from the sums `[tiles, rows, tile rows]` of gate and up.
+fn activate(
+    kernel: &'static Kernel,
+    tile_rows: usize,
+    (gates, ups): (&[f32], &[f32]),
+    block: usize,
+    out: &mut RowsMut<'_>,
+) {
+    for start in (0..out.count()).step_by(ROWS) {
+        let rows = start..out.count().min(start + ROWS);
+        let mut gate = [[0.0; BLOCK]; ROWS];
+        let mut up = [[0.0; BLOCK]; ROWS];
+        gather(gates, tile_rows, rows.clone(), &mut gate);
+        gather(ups, tile_rows, rows.clone(), &mut up);
+        let gate = &mut gate[..rows.len()];
+        kernel.swiglu(gate.as_flattened_mut(), up[..rows.len()].as_flattened());
+        let mut values = [&[][..]; ROWS];
+        for (values, gate) in values.iter_mut().zip(&*gate) {
+            *values = gate;
+        }
+        let values = &values[..rows.len()];
+        kernel.quantize(values, Grouping::Block, &mut out.part(rows, block));
+    }
+}
+
+/// The columns of some activations as the items of a grid.
+struct Blocks<'a> {
+    grid: Grid,
+    rows: PanelRowsMut<'a>,
+}
+
+/// What comes of some tiles times a panel.
+struct Cell<'a> {
+    panel: usize,
+    tiles: Range<usize>,
+    out: RowsMut<'a>,
+}
+
+// SAFETY: items differ in their panel or in their tiles, and so do the rows and blocks that come of them.
+unsafe impl<'a> DisjointItems for Blocks<'a> {
+    type Chunk = Cell<'a>;
+
+    fn count(&self) -> usize {
+        self.grid.count()
+    }
+
+    unsafe fn chunk(&self, range: Range<usize>) -> Cell<'a> {
+        let (panel, tiles) = self.grid.at(range);
+        let rows = self.grid.panels.rows_of(panel);
+        let blocks = tiles.start / self.grid.unit..tiles.end / self.grid.unit;
+        // SAFETY: handed on to the caller.
+        let out = unsafe { self.rows.take(rows, blocks) };
+        Cell { panel, tiles, out }
+    }
 }
 
 /// Puts some rows of sums `[tiles, rows, tile rows]` in order, `[rows, 32]`.

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
-use super::{PackedMatrix, floats};
-use crate::compute::activations::{Operand, Panels};
-use crate::machine::threads::{Parts, Pool};
+use super::floats;
+use super::input::{DecodeCopy, MatmulInput};
+use super::output::{Output, Region};
+use super::packed::PackedMatrix;
+use crate::compute::kernel::panels::Panels;
+use crate::compute::room::Room;
+use crate::machine::threads::{DisjointItems, PerThread, Pool};
 
 /// One product of a stage: `out = x * matrix^T` or, with `add`, `out += x * matrix^T`; `out` is `[x.rows(), rows]`.
 pub(crate) struct Product<'a> {
@@ -13,9 +17,19 @@ pub(crate) struct Product<'a> {
     pub(crate) add: bool,
 }
 
-/// Room for the sums of the tiles that each thread works on.
+/// What each thread needs for its share of the products.
 #[derive(Debug, Default)]
-pub(crate) struct Sums(pub(super) Vec<f32>);
+pub(crate) struct MatmulScratch {
+    pub(super) threads: PerThread<ThreadScratch>,
+    floats: PerThread<Room>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ThreadScratch {
+    /// Sums of the tiles that it works on.
+    pub(super) sums: Room,
+    pub(super) copy: DecodeCopy,
+}
 
 /// Floats of a thread's sums, so that they stay in its L1 cache: 16 KiB.
 pub(super) const SUMS: usize = 4096;
@@ -30,29 +44,28 @@ pub(super) const SUMS: usize = 4096;
 /// When a shape does not fit.
 pub(crate) fn multiply<const N: usize>(
     pool: &mut Pool,
-    x: &Operand<'_>,
-    sums: &mut Sums,
+    x: &MatmulInput<'_>,
+    scratch: &mut MatmulScratch,
     products: [Product<'_>; N],
 ) {
-    if let Some(x) = x.floats() {
-        return floats::multiply(pool, x, &mut sums.0, products);
-    }
-    let kernel = products[0].matrix.kernel;
-    let panels = x.panels();
-    let per_tile = panels.panel_rows().min(panels.rows()) * kernel.layout.rows;
-    let tiles_at_once = (SUMS / per_tile).clamp(1, 64);
-    let sums_len = SUMS.max(per_tile);
-    sums.0.resize(sums_len * pool.threads(), 0.0);
-    let sums = Parts::new(&mut sums.0);
-    let outs = products.map(|product| {
-        assert_eq!(
-            product.out.len(),
-            panels.rows() * product.matrix.rows,
-            "shape of a product"
-        );
-        (product.matrix, Parts::new(product.out), product.add)
+    let rows = x.panels().rows();
+    let products = products.map(|Product { matrix, out, add }| {
+        let out = Output::new(out, [rows, matrix.rows()], add);
+        (matrix, out)
     });
-    let tiles = outs.iter().map(|(matrix, ..)| matrix.tile_count()).sum();
+    if let Some(x) = x.floats() {
+        for (matrix, out) in products {
+            floats::multiply(pool, x, &mut scratch.floats, matrix, out);
+        }
+        return;
+    }
+    let kernel = products[0].0.kernel();
+    let tile_rows = kernel.spec().tile.rows;
+    let panels = x.panels();
+    let per_tile = panels.panel_rows().min(rows) * tile_rows;
+    let tiles_at_once = (SUMS / per_tile).clamp(1, 64);
+    let tiles = products.iter().map(|(matrix, _)| matrix.tile_count());
+    let tiles = tiles.sum();
     // Two tiles are worth their turn, and kernels multiply two at a time.
     let (unit, largest) = if panels.count() == 1 {
         let unit = tiles_at_once.min(2);
@@ -60,37 +73,33 @@ pub(crate) fn multiply<const N: usize>(
     } else {
         (tiles_at_once, 1)
     };
-    let items = Items {
+    let grid = Grid {
         panels,
         tiles,
         unit,
     };
-    // SAFETY: each thread asks for its own.
-    let begin = |thread| unsafe { x.on(thread) };
-    pool.share(items.count(), 1..=largest, begin, |x, range, thread| {
-        // SAFETY: each thread has sums of its own.
-        let sums = unsafe { sums.part(thread * sums_len..(thread + 1) * sums_len) };
-        let (panel, range) = items.at(range);
-        let (first_row, panel) = (panel * panels.panel_rows(), x.panel(panel));
-        let per_tile = panel.rows() * kernel.layout.rows;
-        let mut first = 0;
-        for (matrix, out, add) in &outs {
-            let end = first + matrix.tile_count();
-            let tiles = range.start.max(first)..range.end.min(end);
-            if !tiles.is_empty() {
-                let tiles = tiles.start - first..tiles.end - first;
-                let sums = &mut sums[..tiles.len() * per_tile];
-                kernel.multiply(&matrix.tiles(tiles.clone()), &panel, sums);
-                // SAFETY: the sums of a tile with a panel are computed by one thread.
-                unsafe { scatter(matrix, tiles, first_row, sums, out, *add) };
+    let results = Results { grid, products };
+    pool.share(
+        results,
+        1..=largest,
+        &mut scratch.threads,
+        |scratch| x.begin(&mut scratch.copy),
+        |scratch, _, cell| {
+            let panel = x.panel(cell.panel, &scratch.copy);
+            for part in cell.parts {
+                let sums = scratch.sums.of(part.tiles.len() * panel.rows() * tile_rows);
+                if !sums.is_empty() {
+                    kernel.multiply(&part.matrix.tiles(part.tiles.clone()), &panel, sums);
+                    part.scatter(tile_rows, sums);
+                }
             }
-            first = end;
-        }
-    });
+        },
+    );
 }
 
 /// The items of a stage, in their order.
-pub(super) struct Items {
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
     pub(super) panels: Panels,
     /// Of all matrices.
     pub(super) tiles: usize,
@@ -98,17 +107,18 @@ pub(super) struct Items {
     pub(super) unit: usize,
 }
 
-impl Items {
-    fn units(&self) -> usize {
+impl Grid {
+    fn units(self) -> usize {
         self.tiles.div_ceil(self.unit)
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn count(self) -> usize {
         self.panels.count() * self.units()
     }
 
     /// The panel and the tiles of an item, or of several when there is one panel alone.
-    pub(super) fn at(&self, items: Range<usize>) -> (usize, Range<usize>) {
+    pub(super) fn at(self, items: Range<usize>) -> (usize, Range<usize>) {
+        assert!(items.len() == 1 || self.panels.count() == 1);
         let (units, in_group) = (self.units(), self.panels.in_group());
         let (group, place) = (
             items.start / (units * in_group),
@@ -122,33 +132,64 @@ impl Items {
     }
 }
 
-/// Moves sums `[tiles, rows of a panel, tile rows]` to `out` `[x rows, matrix rows]`, from `first_row` on.
-///
-/// # Safety
-/// No other thread uses these rows of the matrix and of the activations in `out`.
-unsafe fn scatter(
-    matrix: &PackedMatrix,
+/// The results of a stage's products in the items of its grid.
+struct Results<'a, const N: usize> {
+    grid: Grid,
+    products: [(&'a PackedMatrix, Output<'a>); N],
+}
+
+/// The results of some tiles times a panel.
+struct Cell<'a, const N: usize> {
+    panel: usize,
+    parts: [Part<'a>; N],
+}
+
+/// Those of one matrix, of which there may be none.
+struct Part<'a> {
+    matrix: &'a PackedMatrix,
     tiles: Range<usize>,
-    first_row: usize,
-    sums: &[f32],
-    out: &Parts<'_, f32>,
-    add: bool,
-) {
-    let tile_rows = matrix.kernel.layout.rows;
-    let x_rows = sums.len() / tiles.len() / tile_rows;
-    // Of a single row the sums of all tiles stand in order.
-    let together = if x_rows == 1 { tiles.len() } else { 1 };
-    let tile_rows = tile_rows * together;
-    let groups = tiles.step_by(together);
-    for (tile, sums) in groups.zip(sums.chunks_exact(x_rows * tile_rows)) {
-        let first = tile * matrix.kernel.layout.rows;
-        let rows = tile_rows.min(matrix.rows - first);
-        for (x_row, sums) in sums.chunks_exact(tile_rows).enumerate() {
-            let start = (first_row + x_row) * matrix.rows + first;
+    out: Region<'a>,
+}
+
+// SAFETY: items differ in their panel or in their tiles, and so do the rows and columns of their results.
+unsafe impl<'a, const N: usize> DisjointItems for Results<'a, N> {
+    type Chunk = Cell<'a, N>;
+
+    fn count(&self) -> usize {
+        self.grid.count()
+    }
+
+    unsafe fn chunk(&self, range: Range<usize>) -> Cell<'a, N> {
+        let (panel, tiles) = self.grid.at(range);
+        let rows = self.grid.panels.rows_of(panel);
+        let mut first = 0;
+        let parts = self.products.map(|(matrix, out)| {
+            let of_matrix = |tile: usize| tile.saturating_sub(first).min(matrix.tile_count());
+            let tiles = of_matrix(tiles.start)..of_matrix(tiles.end);
+            first += matrix.tile_count();
+            let column = |tile: usize| (tile * matrix.tile_rows()).min(matrix.rows());
+            let columns = column(tiles.start)..column(tiles.end);
             // SAFETY: handed on to the caller.
-            let out = unsafe { out.part(start..start + rows) };
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = if add { *out + sum } else { *sum };
+            let out = unsafe { out.region(rows.clone(), columns) };
+            Part { matrix, tiles, out }
+        });
+        Cell { panel, parts }
+    }
+}
+
+impl Part<'_> {
+    /// Puts sums `[tiles, rows of a panel, tile rows]` in their places.
+    fn scatter(mut self, tile_rows: usize, sums: &[f32]) {
+        let x_rows = sums.len() / self.tiles.len() / tile_rows;
+        // Of a single row the sums of all tiles stand in order.
+        let together = if x_rows == 1 { self.tiles.len() } else { 1 };
+        let in_order = tile_rows * together;
+        let tiles = self.tiles.step_by(together);
+        for (tile, sums) in tiles.zip(sums.chunks_exact(x_rows * in_order)) {
+            let first = tile * tile_rows;
+            let rows = in_order.min(self.matrix.rows() - first);
+            for (x_row, sums) in sums.chunks_exact(in_order).enumerate() {
+                self.out.put_at(x_row, first, &sums[..rows]);
             }
         }
     }

@@ -1,42 +1,156 @@
-//! Buffers that several threads write.
+//! What the threads of a stage write: each its own items.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A buffer that the threads of one stage write in disjoint parts.
+/// Items that threads share out among them. Whoever takes a chunk of them may write what belongs to its items.
 ///
-/// The borrow checker cannot follow a division that is decided while the stage runs; whoever takes a part vouches
-/// for it instead.
-pub(crate) struct Parts<'a, T> {
-    start: *mut T,
-    len: usize,
-    buffer: std::marker::PhantomData<&'a mut [T]>,
+/// # Safety
+/// Chunks of ranges that do not overlap have nothing in common that one of them can write, and what has something that
+/// can be written is not copied or cloned.
+pub(crate) unsafe trait DisjointItems: Sync {
+    /// What belongs to some neighbouring items.
+    type Chunk;
+
+    fn count(&self) -> usize;
+
+    /// What belongs to the items of `range`.
+    ///
+    /// # Safety
+    /// No item is taken twice.
+    unsafe fn chunk(&self, range: Range<usize>) -> Self::Chunk;
+
+    /// All items in turn, each by itself.
+    fn one_by_one(self) -> impl Iterator<Item = Self::Chunk>
+    where
+        Self: Sized,
+    {
+        // SAFETY: nobody else has the items, and each is taken once.
+        (0..self.count()).map(move |item| unsafe { self.chunk(item..item + 1) })
+    }
 }
 
-// SAFETY: the only access is `Parts::part`, whose caller promises that parts taken at the same time are disjoint.
-unsafe impl<T: Send> Sync for Parts<'_, T> {}
+// SAFETY: nothing belongs to a number.
+unsafe impl DisjointItems for usize {
+    type Chunk = ();
 
-impl<'a, T> Parts<'a, T> {
+    fn count(&self) -> usize {
+        *self
+    }
+
+    unsafe fn chunk(&self, _: Range<usize>) {}
+}
+
+/// A slice in rows of equal length, each of which is an item.
+pub(crate) struct SliceRows<'a, T> {
+    slices: DisjointSlices<'a, T>,
+    width: usize,
+}
+
+impl<'a, T> SliceRows<'a, T> {
+    /// # Panics
+    /// When the slice is not whole rows.
+    pub(crate) fn new(slice: &'a mut [T], width: usize) -> Self {
+        assert!(
+            slice.len().is_multiple_of(width),
+            "{} in rows of {width}",
+            slice.len()
+        );
+        let slices = DisjointSlices::new(slice);
+        Self { slices, width }
+    }
+}
+
+// SAFETY: a chunk is the rows of its range, which overlap with no others.
+unsafe impl<'a, T: Send> DisjointItems for SliceRows<'a, T> {
+    type Chunk = &'a mut [T];
+
+    fn count(&self) -> usize {
+        self.slices.len / self.width
+    }
+
+    unsafe fn chunk(&self, range: Range<usize>) -> &'a mut [T] {
+        let elements = range.start * self.width..range.end * self.width;
+        // SAFETY: no row is taken twice, by the contract.
+        unsafe { self.slices.slice(elements) }
+    }
+}
+
+// SAFETY: what belongs to the items of each is disjoint.
+unsafe impl<I: DisjointItems, const N: usize> DisjointItems for [I; N] {
+    type Chunk = [I::Chunk; N];
+
+    fn count(&self) -> usize {
+        let count = self[0].count();
+        assert!(self.iter().all(|items| items.count() == count));
+        count
+    }
+
+    unsafe fn chunk(&self, range: Range<usize>) -> [I::Chunk; N] {
+        // SAFETY: handed on to the caller.
+        self.each_ref()
+            .map(|items| unsafe { items.chunk(range.clone()) })
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<A: DisjointItems, B: DisjointItems> DisjointItems for (A, B) {
+    type Chunk = (A::Chunk, B::Chunk);
+
+    fn count(&self) -> usize {
+        assert_eq!(self.0.count(), self.1.count());
+        self.0.count()
+    }
+
+    unsafe fn chunk(&self, range: Range<usize>) -> Self::Chunk {
+        // SAFETY: handed on to the caller.
+        let first = unsafe { self.0.chunk(range.clone()) };
+        // SAFETY: as above.
+        (first, unsafe { self.1.chunk(range) })
+    }
+}
+
+/// A buffer of which several threads have disjoint slices.
+///
+/// The borrow checker cannot follow a division that is decided while a stage runs; whoever takes a slice vouches for it
+/// instead.
+pub(crate) struct DisjointSlices<'a, T> {
+    start: *mut T,
+    len: usize,
+    buffer: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Clone for DisjointSlices<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for DisjointSlices<'_, T> {}
+
+// SAFETY: the only access is by `slice` and `element`, whose callers promise that what is taken is disjoint.
+unsafe impl<T: Send> Sync for DisjointSlices<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for DisjointSlices<'_, T> {}
+
+impl<'a, T> DisjointSlices<'a, T> {
     pub(crate) fn new(buffer: &'a mut [T]) -> Self {
         Self {
             start: buffer.as_mut_ptr(),
             len: buffer.len(),
-            buffer: std::marker::PhantomData,
+            buffer: PhantomData,
         }
     }
 
     /// The elements of `range`.
     ///
     /// # Safety
-    /// No other thread may use any element of `range` while the part lives.
+    /// As long as the slice lives, nobody takes or uses any of its elements by another.
     ///
     /// # Panics
     /// When `range` is outside the buffer.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "handing out disjoint mutable parts is what this type is for"
-    )]
     #[inline]
-    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(
             range.start <= range.end && range.end <= self.len,
             "{range:?} of {}",
@@ -46,5 +160,15 @@ impl<'a, T> Parts<'a, T> {
         let start = unsafe { self.start.add(range.start) };
         // SAFETY: these elements are initialised, borrowed mutably for `'a`, and used by nobody else, by the contract.
         unsafe { std::slice::from_raw_parts_mut(start, range.len()) }
+    }
+
+    /// One element.
+    ///
+    /// # Safety
+    /// As of [`DisjointSlices::slice`].
+    pub(super) unsafe fn element(&self, index: usize) -> &'a mut T {
+        // SAFETY: handed on to the caller.
+        let one = unsafe { self.slice(index..index + 1) };
+        &mut one[0]
     }
 }

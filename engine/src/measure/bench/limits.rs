@@ -55,7 +55,7 @@ pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
         .flat_map(|matrix| matrix.packed_bytes().chunks(PIECE))
         .collect();
     let started = Instant::now();
-    threads.for_each(pieces.len(), 1, |range, _| {
+    threads.for_each(pieces.len(), 1, |range| {
         for bytes in &pieces[range] {
             let words = bytes.as_chunks().0.iter();
             std::hint::black_box(words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word)));
@@ -74,7 +74,7 @@ pub(super) fn multiply_rate(model: &mut Model) -> Option<f64> {
 fn rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
     const ITERATIONS: usize = 10_000_000;
     let started = Instant::now();
-    threads.for_each(threads.threads(), 1, |_, _| {
+    threads.for_each(threads.threads(), 1, |_| {
         std::hint::black_box(peak(ITERATIONS));
     });
     let products = peak(1) * ITERATIONS as u64 * threads.threads() as u64;

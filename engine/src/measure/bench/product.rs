@@ -3,9 +3,12 @@
 use std::fmt;
 
 use super::shapes::RandomWeights;
-use crate::compute::activations::{Activations, Form, Operand};
+use crate::compute::activations::{Activations, StoredRows};
+use crate::compute::kernel::format::Format;
 use crate::compute::kernel::{self, Kernel};
-use crate::compute::matrix::{self, Format, PackedMatrix, Packing, Product, Sums};
+use crate::compute::matrix::{
+    self, MatmulInput, MatmulScratch, PackedMatrix, Packing, Product, layout_for,
+};
 use crate::machine::threads::Pool;
 
 /// Rows and columns of the matrix: as large as the products of an 8B model.
@@ -62,15 +65,17 @@ impl Case {
             .expect("memory for the matrix")
             .remove("")
             .expect("it was planned");
-        let values: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
+        let row: Vec<f32> = (0..SIDE).map(|i| (i % 63) as f32 / 31.0 - 1.0).collect();
+        let values = &row.repeat(self.rows);
         let mut x = Activations::default();
-        let form = Form::for_all(&[&matrix]);
-        x.fill(&mut pool, self.kernel, form, [self.rows, SIDE], |_| &values);
+        let layout = layout_for(&[&matrix]);
+        let source = StoredRows { values, cols: SIDE };
+        x.fill(&mut pool, self.kernel, layout, &source);
         PreparedProduct {
             matrix,
             x,
             pool,
-            sums: Sums::default(),
+            scratch: MatmulScratch::default(),
             out: vec![0.0; self.rows * rows],
         }
     }
@@ -82,7 +87,7 @@ pub struct PreparedProduct {
     matrix: PackedMatrix,
     x: Activations,
     pool: Pool,
-    sums: Sums,
+    scratch: MatmulScratch,
     out: Vec<f32>,
 }
 
@@ -94,8 +99,8 @@ impl PreparedProduct {
             out: &mut self.out,
             add: false,
         };
-        let x = Operand::Quantized(&self.x);
-        matrix::multiply(&mut self.pool, &x, &mut self.sums, [product]);
+        let x = MatmulInput::Rows(&self.x);
+        matrix::multiply(&mut self.pool, &x, &mut self.scratch, [product]);
     }
 
     /// Bytes of packed weights that a run reads.

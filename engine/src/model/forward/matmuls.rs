@@ -1,15 +1,14 @@
 //! The products of a step, each at a site that has a name.
 
 use super::observer::Observer;
-use crate::compute::activations::Operand;
-use crate::compute::matrix::{self, Product, Sums};
+use crate::compute::matrix::{self, MatmulInput, MatmulScratch, Product};
 use crate::machine::threads::Pool;
 use crate::model::weights::{MatmulSite, MeanSquares};
 
 /// What products need from step to step, and who looks at the activations in front of them.
 #[derive(Debug, Default)]
 pub(super) struct Matmuls {
-    pub(super) sums: Sums,
+    pub(super) scratch: MatmulScratch,
     observer: Option<Observer>,
 }
 
@@ -30,7 +29,7 @@ impl Matmuls {
         &mut self,
         pool: &mut Pool,
         site: MatmulSite,
-        x: &Operand<'_>,
+        x: &MatmulInput<'_>,
         products: [Product<'_>; N],
     ) {
         if let (Some(observer), Some(values)) = (&mut self.observer, x.floats()) {
@@ -38,6 +37,6 @@ impl Matmuls {
             assert!(matrix.order().is_none(), "columns in order");
             observer.add(site, values, matrix.cols());
         }
-        matrix::multiply(pool, x, &mut self.sums, products);
+        matrix::multiply(pool, x, &mut self.scratch, products);
     }
 }

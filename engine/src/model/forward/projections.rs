@@ -4,11 +4,10 @@
 use crate::compute::attention::{Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
 use crate::compute::kv::HeadCache;
-use crate::machine::threads::{Parts, Pool};
+use crate::machine::threads::{PerThread, Pool, SliceRows};
 use crate::model::weights::Biases;
 
-/// Rows that a thread takes at a time. Of sequences with fewer new tokens each KV head is finished and stored at once, by
-/// the thread whose attention reads it: lines that another thread wrote come from its cache, one by one.
+/// Rows that a thread takes at a time, at most.
 const ROWS: usize = 16;
 
 /// One layer's part in it.
@@ -26,76 +25,122 @@ pub(super) struct Projections<'a> {
 
 impl Projections<'_> {
     /// `qkv` are q, `[rows, heads * head_dim]`, k and v, `[rows, kv_heads * head_dim]`; `caches` are the layer's heads of
-    /// each sequence; `scratch` is grown to what all threads need.
+    /// each sequence.
+    ///
+    /// Where every sequence has one new token, each KV head is finished and stored at once, by the thread whose attention
+    /// reads it: lines that another thread wrote come from its cache, one by one.
     pub(super) fn finish<'c>(
         &self,
         pool: &mut Pool,
         qkv: [&mut [f32]; 3],
-        scratch: &mut Vec<f32>,
+        scratch: &mut PerThread<Vec<f32>>,
         caches: impl Iterator<Item = &'c mut [HeadCache]>,
+    ) {
+        let mut caches: Vec<_> = caches.flatten().collect();
+        let caches = SliceRows::new(&mut caches, 1);
+        if self.sequences.iter().all(|sequence| sequence.rows == 1) {
+            self.finish_and_store(pool, qkv, scratch, caches);
+        } else {
+            let [q, k, v] = qkv;
+            self.finish_rows(pool, [q, &mut *k, &mut *v], scratch);
+            self.store(pool, [k, v], caches);
+        }
+    }
+
+    /// One new token of each sequence: the heads of its row are those of its cache.
+    fn finish_and_store(
+        &self,
+        pool: &mut Pool,
+        qkv: [&mut [f32]; 3],
+        scratch: &mut PerThread<Vec<f32>>,
+        caches: SliceRows<'_, &mut HeadCache>,
     ) {
         let Heads {
             kv_heads, head_dim, ..
         } = self.heads;
-        scratch.resize(pool.threads() * head_dim, 0.0);
-        let (rows, scratch) = (qkv[1].len() / (kv_heads * head_dim), Parts::new(scratch));
-        // SAFETY: each thread has scratch of its own.
-        let scratch = |thread| unsafe { scratch.part(thread * head_dim..(thread + 1) * head_dim) };
-        let qkv = qkv.map(Parts::new);
-        let by_rows = self.sequences.iter().any(|sequence| sequence.rows >= ROWS);
-        if by_rows {
-            pool.for_each(rows, ROWS, |range, thread| {
-                for (row, head) in range.flat_map(|row| (0..kv_heads).map(move |head| (row, head)))
-                {
-                    // SAFETY: every row is one thread's.
-                    let parts = unsafe { self.parts(&qkv, row, head) };
-                    self.finish_head(row, head, parts, scratch(thread));
+        let [q, k, v] = qkv;
+        let heads = [
+            SliceRows::new(q, self.heads.shared() * head_dim),
+            SliceRows::new(k, head_dim),
+            SliceRows::new(v, head_dim),
+        ];
+        pool.share(
+            (heads, caches),
+            1..=1,
+            scratch,
+            |scratch| scratch.resize(head_dim, 0.0),
+            |scratch, range, ([q, k, v], caches)| {
+                let (row, head) = (range.start / kv_heads, range.start % kv_heads);
+                let position = self.sequences[row].position;
+                for cache in caches {
+                    cache.prefetch(position);
+                    self.finish_head(row, head, [q, &mut *k, &mut *v], scratch);
+                    cache.store(position, k, v);
                 }
-            });
-        }
-        let caches: Vec<_> = caches.map(Parts::new).collect();
-        pool.for_each(caches.len() * kv_heads, 1, |range, thread| {
-            for (index, head) in range.map(|item| (item / kv_heads, item % kv_heads)) {
-                let sequence = &self.sequences[index];
-                // SAFETY: every head of a sequence is one thread's, here and in its rows.
-                let cache = &mut unsafe { caches[index].part(head..head + 1) }[0];
-                cache.fetch(sequence.position);
-                for token in 0..sequence.rows {
-                    let row = sequence.first_row + token;
-                    // SAFETY: see above.
-                    let [q, k, v] = unsafe { self.parts(&qkv, row, head) };
-                    if !by_rows {
-                        self.finish_head(row, head, [q, &mut *k, &mut *v], scratch(thread));
-                    }
-                    cache.store(sequence.position + token, k, v);
-                }
-            }
-        });
+            },
+        );
     }
 
-    /// What belongs to one KV head in a row of q, k and v.
-    ///
-    /// # Safety
-    /// No other thread uses this head of this row.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "what is handed out are disjoint parts of buffers that are borrowed mutably"
-    )]
-    unsafe fn parts<'p>(
+    /// All heads of all rows.
+    fn finish_rows(
         &self,
-        qkv: &'p [Parts<'_, f32>; 3],
-        row: usize,
-        head: usize,
-    ) -> [&'p mut [f32]; 3] {
+        pool: &mut Pool,
+        qkv: [&mut [f32]; 3],
+        scratch: &mut PerThread<Vec<f32>>,
+    ) {
         let Heads {
             kv_heads, head_dim, ..
         } = self.heads;
-        let widths = [self.heads.shared(), 1, 1].map(|heads| heads * head_dim);
-        std::array::from_fn(|i| {
-            let start = (row * kv_heads + head) * widths[i];
-            // SAFETY: handed on to the caller.
-            unsafe { qkv[i].part(start..start + widths[i]) }
-        })
+        let widths = [self.heads.shared() * head_dim, head_dim, head_dim];
+        let [q, k, v] = qkv;
+        let at_once = (k.len() / (kv_heads * head_dim))
+            .div_ceil(pool.threads())
+            .min(ROWS);
+        let rows = [
+            SliceRows::new(q, kv_heads * widths[0]),
+            SliceRows::new(k, kv_heads * widths[1]),
+            SliceRows::new(v, kv_heads * widths[2]),
+        ];
+        pool.share(
+            rows,
+            at_once..=at_once,
+            scratch,
+            |scratch| scratch.resize(head_dim, 0.0),
+            |scratch, range, [q, k, v]| {
+                let heads = range.flat_map(|row| (0..kv_heads).map(move |head| (row, head)));
+                let q = q.chunks_exact_mut(widths[0]);
+                let kv = k
+                    .chunks_exact_mut(head_dim)
+                    .zip(v.chunks_exact_mut(head_dim));
+                for ((row, head), (q, (k, v))) in heads.zip(q.zip(kv)) {
+                    self.finish_head(row, head, [q, k, v], scratch);
+                }
+            },
+        );
+    }
+
+    /// Keys and values that are finished, head by head of each sequence.
+    fn store(
+        &self,
+        pool: &mut Pool,
+        [k, v]: [&mut [f32]; 2],
+        caches: SliceRows<'_, &mut HeadCache>,
+    ) {
+        let Heads {
+            kv_heads, head_dim, ..
+        } = self.heads;
+        let (k, v) = (&*k, &*v);
+        pool.for_each_chunk_mut(caches, 1, |range, caches| {
+            for (item, cache) in range.zip(caches) {
+                let (sequence, head) = (&self.sequences[item / kv_heads], item % kv_heads);
+                cache.prefetch(sequence.position);
+                for token in 0..sequence.rows {
+                    let start = ((sequence.first_row + token) * kv_heads + head) * head_dim;
+                    let columns = start..start + head_dim;
+                    cache.store(sequence.position + token, &k[columns.clone()], &v[columns]);
+                }
+            }
+        });
     }
 
     /// Finishes one KV head of a row and the heads of q that share it.

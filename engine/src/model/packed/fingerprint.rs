@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::positioned::read_at;
 use crate::files::checkpoint::MappedFile;
-use crate::machine::threads::{Parts, Pool};
+use crate::machine::threads::{Pool, SliceRows};
 
 /// Bytes that one thread hashes at a time; part of what the hash means.
 const CHUNK: usize = 1 << 20;
@@ -67,16 +67,14 @@ impl SourceFingerprint {
 fn hash(file: &File, bytes: usize, pool: &mut Pool) -> io::Result<Vec<[u8; 32]>> {
     let chunks = bytes.div_ceil(CHUNK);
     let mut digests = vec![[0; 32]; chunks];
-    let (parts, failure) = (Parts::new(&mut digests), Mutex::new(None));
-    pool.for_each(chunks, 16, |range, _| {
+    let failure = Mutex::new(None);
+    pool.for_each_chunk_mut(SliceRows::new(&mut digests, 1), 16, |range, digests| {
         let mut buffer = vec![0; CHUNK];
-        for chunk in range {
+        for (chunk, digest) in range.zip(digests) {
             let start = chunk * CHUNK;
             let buffer = &mut buffer[..CHUNK.min(bytes - start)];
-            // SAFETY: every chunk is hashed by one thread.
-            let digest = unsafe { parts.part(chunk..chunk + 1) };
             match read_at(file, buffer, start as u64) {
-                Ok(()) => digest[0] = Sha256::digest(buffer).into(),
+                Ok(()) => *digest = Sha256::digest(buffer).into(),
                 Err(error) => super::note(&failure, error),
             }
         }

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, Metadata};
 
 use super::positioned::{read_at, write_at};
 use super::{PackedFile, note, outcome};
-use crate::compute::matrix::{PIECE, PackedMatrices, Packing, Plan};
+use crate::compute::matrix::{MatrixPlan, PIECE, PackedMatrices, Packing};
 use crate::machine::threads::Pool;
 
 /// The key of the source's fingerprint.
@@ -167,9 +167,9 @@ fn stored_matrix(
     header: &Metadata,
     metadata: &HashMap<String, String>,
     data_start: u64,
-    plan: &Plan<'_>,
+    plan: &MatrixPlan<'_>,
 ) -> Result<StoredMatrix, String> {
-    let (name, bytes) = (&plan.name, plan.place.bytes.len());
+    let (name, bytes) = (&plan.name, plan.region.bytes.len());
     let info = header
         .info(name)
         .ok_or_else(|| format!("`{name}` is missing"))?;

@@ -59,7 +59,7 @@ fn stored() -> Rounding {
 #[test]
 fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
     let folder = tempfile::tempdir().unwrap();
-    for kernel in kernel::supported().map(|kernel| kernel.name) {
+    for kernel in kernel::supported().map(Kernel::name) {
         for (name, int4_head, int4_embedding) in [
             ("g32", false, false),
             ("channel", false, true),
@@ -98,7 +98,7 @@ fn a_packed_file_of_columns_in_act_order_gives_the_bits_of_its_source() {
     config["quantization_config"] = how.config();
     let source = write(&config, &tensors);
     let folder = tempfile::tempdir().unwrap();
-    for kernel in kernel::supported().map(|kernel| kernel.name) {
+    for kernel in kernel::supported().map(Kernel::name) {
         let file = PackedCache::File(folder.path().join(kernel));
         let (expected, fits) = logits(source.path(), &file, kernel, stored());
         assert!(!fits);
@@ -126,7 +126,7 @@ fn a_file_of_another_rounding_layout_or_source_is_replaced() {
         assert!(logits(&source, &file, "scalar", rounding).1);
     }
     // The fastest kernel of any CPU has another layout than `scalar`.
-    let fastest = kernel::choose(None).unwrap().name;
+    let fastest = kernel::choose(None).unwrap().name();
     assert!(fastest == "scalar" || !logits(&source, &file, fastest, stored()).1);
     assert!(logits(&source, &file, fastest, stored()).1);
     // A file that was only copied or touched is still the same; one that looks the same but for the time at which the
@@ -225,7 +225,7 @@ fn floats_are_not_packed() {
     };
     let folder = tempfile::tempdir().unwrap();
     let cache = PackedCache::File(folder.path().join("packed"));
-    let fastest = kernel::choose(None).unwrap().name;
+    let fastest = kernel::choose(None).unwrap().name();
     for _ in 0..2 {
         assert!(!logits(TINY.as_ref(), &cache, fastest, rounding).1);
     }

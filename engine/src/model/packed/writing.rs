@@ -17,8 +17,8 @@ use super::positioned::write_at;
 use super::reading::FINGERPRINT;
 use super::{PackedFile, note, outcome};
 use crate::Error;
-use crate::compute::matrix::{PIECE, PackedMatrices, Packing};
-use crate::machine::threads::{Parts, Pool};
+use crate::compute::matrix::{MatrixPlan, PIECE, PackedMatrices, Packing};
+use crate::machine::threads::{Pool, SliceRows};
 
 /// Where the data of the file may start: a cache line, for whoever maps it.
 const ALIGNMENT: usize = 64;
@@ -48,10 +48,10 @@ impl<'a> Writer<'a> {
     /// [`Error::File`] when there is none.
     pub(super) fn new(target: &'a PackedFile, packing: &Packing<'_>) -> Result<Self, Error> {
         let failed = |reason| failed(target, reason);
-        let entry = |plan: &crate::compute::matrix::Plan<'_>| Entry {
+        let entry = |plan: &MatrixPlan<'_>| Entry {
             name: plan.name.clone(),
             label: plan.label(),
-            bytes: plan.place.bytes.len(),
+            bytes: plan.region.bytes.len(),
         };
         let file = create(target).map_err(failed)?;
         let mut writer = Self {
@@ -250,13 +250,11 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 fn write_checked(file: &File, bytes: &[u8], offset: u64, pool: &mut Pool) -> io::Result<Vec<u32>> {
     let pieces: Vec<_> = bytes.chunks(PIECE).collect();
     let mut checksums = vec![0; pieces.len()];
-    let (parts, failure) = (Parts::new(&mut checksums), Mutex::new(None));
-    pool.for_each(pieces.len(), 1, |range, _| {
-        for index in range {
+    let failure = Mutex::new(None);
+    pool.for_each_chunk_mut(SliceRows::new(&mut checksums, 1), 1, |range, checksums| {
+        for (index, checksum) in range.zip(checksums) {
             let piece = pieces[index];
-            // SAFETY: every piece is written by one thread.
-            let checksum = unsafe { parts.part(index..index + 1) };
-            checksum[0] = crc32fast::hash(piece);
+            *checksum = crc32fast::hash(piece);
             if let Err(error) = write_at(file, piece, offset + (index * PIECE) as u64) {
                 note(&failure, error);
             }

@@ -116,5 +116,5 @@ fn add<'a>(
         rows,
     } = matrix;
     let name = packed_name(source, tensor);
-    packing.add(&name, shape, format, rows).place.order = order;
+    packing.add(&name, shape, format, rows).region.order = order;
 }

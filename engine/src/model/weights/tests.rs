@@ -6,7 +6,7 @@ use super::*;
 use crate::compute::block::BLOCK;
 use crate::compute::int4::{Group, Int4};
 use crate::compute::kernel;
-use crate::compute::matrix::Plan;
+use crate::compute::matrix::MatrixPlan;
 use crate::files::checkpoint::Written;
 use crate::files::checkpoint::written::{Layout, config, folder};
 
@@ -31,7 +31,7 @@ fn ends(source: &dyn TensorSource, config: &ModelConfig, rounding: Rounding) -> 
     let kernel = kernel::choose(None).unwrap();
     let packing = plan(source, config, rounding, kernel).unwrap();
     let ends = packing.plans().filter(|plan| !plan.name.contains("blk"));
-    let format = |plan: &Plan<'_>| plan.label().split(' ').next().unwrap().to_owned();
+    let format = |plan: &MatrixPlan<'_>| plan.label().split(' ').next().unwrap().to_owned();
     ends.map(|plan| format!("{} {}", plan.name, format(plan)))
         .collect()
 }

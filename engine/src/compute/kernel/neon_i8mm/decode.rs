@@ -19,10 +19,9 @@ use super::super::neon::{
     CHANNEL, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants,
 };
 use super::super::neon_asm::{load_four_times, load_four_weights, smmla, usmmla};
-use super::DEPTH;
-use crate::compute::activations::{ActivationBlock, MAGIC, Panel};
 use crate::compute::block::BLOCK;
-use crate::compute::kernel::Tiles;
+use crate::compute::kernel::panel::{ActivationBlock, DEPTH, MAGIC, Panel};
+use crate::compute::kernel::tile::Tiles;
 
 /// Blocks of activations that are arranged at a time, 22 KiB on the stack.
 const BLOCKS_AT_ONCE: usize = 128;
@@ -86,7 +85,7 @@ const STARTS: [f32; 4] = [MAGIC, MAGIC / 16.0, MAGIC, MAGIC / 16.0];
 /// As [`super::int4`], with one row of activations.
 #[target_feature(enable = "neon,i8mm")]
 pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
-    let group_bytes = tiles.format.group_bytes(tiles.layout);
+    let tile_block_bytes = tiles.format.tile_block_bytes(tiles.layout);
     let mut operands = [Operands::ZERO; BLOCKS_AT_ONCE];
     out.fill(0.0);
     for first in (0..tiles.blocks).step_by(BLOCKS_AT_ONCE) {
@@ -95,14 +94,14 @@ pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out
             operands.arrange::<FORMAT>(&x.block(first + b, 0));
         }
         for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            let at = tile * tiles.tile_bytes() + first * group_bytes;
-            let group = tiles.bytes.as_ptr().wrapping_add(at);
+            let at = tile * tiles.tile_bytes() + first * tile_block_bytes;
+            let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
             if FORMAT == CHANNEL {
-                // SAFETY: `tiles` holds one group for each block of each tile.
-                unsafe { channel_row(group, operands, out) };
+                // SAFETY: `tiles` holds one tile block for each block of each tile.
+                unsafe { channel_row(tile_block, operands, out) };
             } else {
                 // SAFETY: as above.
-                unsafe { tile_row::<FORMAT>(group, group_bytes, operands, out) };
+                unsafe { tile_row::<FORMAT>(tile_block, tile_block_bytes, operands, out) };
             }
         }
     }
@@ -111,16 +110,16 @@ pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out
 /// Adds the products of consecutive channelwise blocks to the integer sums of one tile: nothing is scaled on the way.
 ///
 /// # Safety
-/// `group` points to as many groups as there are operands.
+/// `tile_block` points to as many tile blocks as there are operands.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn channel_row(mut group: *const u8, operands: &[Operands], out: &mut [f32; ROWS]) {
+unsafe fn channel_row(mut tile_block: *const u8, operands: &[Operands], out: &mut [f32; ROWS]) {
     // Two sets, for not every core can add to a sum again at once.
     let mut sets = [[vdupq_n_s32(0); ROWS / 4]; 2];
     for x in operands {
         // SAFETY: handed on to the caller.
-        unsafe { multiply(group, x, &mut sets) };
-        group = group.wrapping_add(BLOCK / 2 * ROWS);
+        unsafe { multiply(tile_block, x, &mut sets) };
+        tile_block = tile_block.wrapping_add(BLOCK / 2 * ROWS);
     }
     // Column 1 holds 16 times its products.
     let shifts = vreinterpretq_s32_s64(vdupq_n_s64(-4 << 32));
@@ -135,12 +134,12 @@ unsafe fn channel_row(mut group: *const u8, operands: &[Operands], out: &mut [f3
 /// Adds the products of consecutive blocks to the sums of one tile.
 ///
 /// # Safety
-/// `group` points to as many groups of the format as there are operands.
+/// `tile_block` points to as many tile blocks of the format as there are operands.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn tile_row<const FORMAT: u8>(
-    mut group: *const u8,
-    group_bytes: usize,
+    mut tile_block: *const u8,
+    tile_block_bytes: usize,
     operands: &[Operands],
     out: &mut [f32; ROWS],
 ) {
@@ -150,11 +149,11 @@ unsafe fn tile_row<const FORMAT: u8>(
     }
     for x in operands {
         // SAFETY: handed on to the caller.
-        let dots = unsafe { dots::<FORMAT>(group, x) };
+        let dots = unsafe { dots::<FORMAT>(tile_block, x) };
         let x_factors = load(&x.factors);
         for half in 0..2 {
             // SAFETY: handed on to the caller.
-            let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+            let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
             for i in 0..2 {
                 let at = 2 * half + i;
                 let share = match FORMAT {
@@ -168,7 +167,7 @@ unsafe fn tile_row<const FORMAT: u8>(
                 totals[at] = vfmaq_laneq_f32::<0>(totals[at], share, x_factors);
             }
         }
-        group = group.wrapping_add(group_bytes);
+        tile_block = tile_block.wrapping_add(tile_block_bytes);
     }
     for (total, out) in totals.into_iter().zip(out.as_chunks_mut::<4>().0) {
         store(out, total);
@@ -178,21 +177,21 @@ unsafe fn tile_row<const FORMAT: u8>(
 /// The dot products of one block, four rows each.
 ///
 /// # Safety
-/// `group` points to a whole group of the format.
+/// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn dots<const FORMAT: u8>(group: *const u8, x: &Operands) -> [float32x4_t; ROWS / 4] {
+unsafe fn dots<const FORMAT: u8>(tile_block: *const u8, x: &Operands) -> [float32x4_t; ROWS / 4] {
     let starts = || load_four_times(&x.start).map(|start| vreinterpretq_s32_f32(start));
     let dots = if FORMAT == Q8 {
         let mut pairs = [starts(), starts()];
         // SAFETY: handed on to the caller.
-        unsafe { multiply_q8(group, x, &mut pairs) };
+        unsafe { multiply_q8(tile_block, x, &mut pairs) };
         let pairs = pairs.as_flattened().as_chunks::<2>().0;
         std::array::from_fn(|i| vuzp1q_s32(pairs[i][0], pairs[i][1]))
     } else {
         let mut sets = [starts()];
         // SAFETY: handed on to the caller.
-        unsafe { multiply(group, x, &mut sets) };
+        unsafe { multiply(tile_block, x, &mut sets) };
         sets[0]
     };
     let base = if FORMAT == Q8 {
@@ -206,18 +205,18 @@ unsafe fn dots<const FORMAT: u8>(group: *const u8, x: &Operands) -> [float32x4_t
 /// Adds the products of one block of nibbles to sums of four rows each, to each set of them in turn.
 ///
 /// # Safety
-/// `group` points to a whole group of a format of nibbles.
+/// `tile_block` points to a whole tile block of a format of nibbles.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn multiply<const SETS: usize>(
-    group: *const u8,
+    tile_block: *const u8,
     x: &Operands,
     sets: &mut [[int32x4_t; ROWS / 4]; SETS],
 ) {
-    let mut at = group;
+    let mut at = tile_block;
     for (chunk, [x, x_tops]) in x.quants.iter().enumerate() {
         let dots = &mut sets[chunk % SETS];
-        // SAFETY: within the quants of the group, by the contract.
+        // SAFETY: within the quants of the tile block, by the contract.
         let bytes = unsafe { load_four_weights(&mut at) };
         for (dot, bytes) in dots.iter_mut().zip(bytes) {
             *dot = usmmla(*dot, bytes, load_quants(x));
@@ -232,14 +231,14 @@ unsafe fn multiply<const SETS: usize>(
 /// Adds the products of one block of bytes to the sums of two rows each.
 ///
 /// # Safety
-/// `group` points to a whole group of Q8.
+/// `tile_block` points to a whole tile block of Q8.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn multiply_q8(group: *const u8, x: &Operands, pairs: &mut [[int32x4_t; 4]; 2]) {
-    let mut at = group;
+unsafe fn multiply_q8(tile_block: *const u8, x: &Operands, pairs: &mut [[int32x4_t; 4]; 2]) {
+    let mut at = tile_block;
     for [x, _] in &x.quants {
         for pairs in &mut *pairs {
-            // SAFETY: within the quants of the group, by the contract.
+            // SAFETY: within the quants of the tile block, by the contract.
             let w = unsafe { load_four_weights(&mut at) };
             for (pair, w) in pairs.iter_mut().zip(w) {
                 *pair = smmla(*pair, vreinterpretq_s8_u8(w), load_quants(x));

@@ -17,10 +17,9 @@ use super::super::neon::{
     CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants, sums,
 };
 use super::super::neon_asm::{load_four_activations, load_four_times, load_four_weights, smmla};
-use super::DEPTH;
-use crate::compute::activations::{MAGIC, Panel, Quad};
 use crate::compute::block::BLOCK;
-use crate::compute::kernel::Tiles;
+use crate::compute::kernel::panel::{DEPTH, MAGIC, Panel, RowQuad};
+use crate::compute::kernel::tile::Tiles;
 
 /// Blocks of a tile that are unpacked at a time: 40 KiB on the stack, to stay in the L1 cache of 64 KiB, and 8 KiB of
 /// minima.
@@ -66,12 +65,13 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, ou
         let blocks = first..tiles.blocks.min(first + BLOCKS_AT_ONCE);
         for (tile, out) in out.chunks_exact_mut(x.rows() * ROWS).enumerate() {
             for (i, b) in blocks.clone().enumerate() {
-                let at = tile * tiles.tile_bytes() + b * tiles.format.group_bytes(tiles.layout);
-                let group = tiles.bytes.as_ptr().wrapping_add(at);
+                let at =
+                    tile * tiles.tile_bytes() + b * tiles.format.tile_block_bytes(tiles.layout);
+                let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
                 for half in 0..2 {
                     let to = (&mut weights[half][i], &mut mins[half][i]);
-                    // SAFETY: `tiles` holds one group for each block of each tile.
-                    unsafe { unpack::<FORMAT>(group, half, to) };
+                    // SAFETY: `tiles` holds one tile block for each block of each tile.
+                    unsafe { unpack::<FORMAT>(tile_block, half, to) };
                 }
             }
             let out = out.as_chunks_mut::<ROWS>().0;
@@ -95,18 +95,18 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, ou
 /// Unpacks one block of half a tile.
 ///
 /// # Safety
-/// `group` points to a whole group of the format.
+/// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn unpack<const FORMAT: u8>(
-    group: *const u8,
+    tile_block: *const u8,
     half: usize,
     (to, to_mins): (&mut Weights, &mut Mins),
 ) {
     let row_bytes = if FORMAT == Q8 { DEPTH } else { DEPTH / 2 };
     for (chunk, to) in to.quants.iter_mut().enumerate() {
-        let at = group.wrapping_add((chunk * ROWS + half * HALF) * row_bytes);
-        // SAFETY: within the quants of the group, by the contract.
+        let at = tile_block.wrapping_add((chunk * ROWS + half * HALF) * row_bytes);
+        // SAFETY: within the quants of the tile block, by the contract.
         let [a, b] = [0, 16].map(|offset| unsafe { vld1q_u8(at.wrapping_add(offset)) });
         let pairs = if FORMAT == Q8 {
             // SAFETY: as above.
@@ -127,7 +127,7 @@ unsafe fn unpack<const FORMAT: u8>(
     }
     if FORMAT != CHANNEL {
         // SAFETY: handed on to the caller.
-        let [scales, mins] = unsafe { factors::<FORMAT>(group, half) };
+        let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
         for i in 0..2 {
             let scales = squares::<FORMAT>(scales[i], scales[i]);
             let mins = squares::<FORMAT>(mins[i], mins[i]);
@@ -170,7 +170,7 @@ fn from_squares<const FORMAT: u8>(a: float32x4_t, b: float32x4_t) -> [float32x4_
 #[target_feature(enable = "neon,i8mm")]
 fn pass<const FORMAT: u8, const N: usize>(
     (weights, mins): (&[Weights; BLOCKS_AT_ONCE], &[Mins; BLOCKS_AT_ONCE]),
-    [x, next_x]: [&[Quad]; 2],
+    [x, next_x]: [&[RowQuad]; 2],
     half: usize,
     out: &mut [[f32; ROWS]],
 ) {
@@ -235,7 +235,7 @@ fn pass<const FORMAT: u8, const N: usize>(
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn multiply<const N: usize>(
     at: &mut *const u8,
-    x: [&Quad; 2],
+    x: [&RowQuad; 2],
     dots: &mut [[int32x4_t; PAIRS]; N],
 ) -> [float32x4_t; PAIRS] {
     let mut multiply = |x: [int8x16_t; N]| {

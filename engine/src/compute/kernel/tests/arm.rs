@@ -52,7 +52,7 @@ fn rows_longer_than_any_buffer_give_the_bits_of_scalar() {
 #[test]
 fn this_cpu_has_the_kernels_that_are_expected_of_it() {
     if let Ok(expected) = std::env::var("NIBBLE_EXPECT_KERNELS") {
-        let names: Vec<_> = supported().map(|kernel| kernel.name).collect();
+        let names: Vec<_> = supported().map(Kernel::name).collect();
         assert_eq!(names.join(","), expected);
     }
 }

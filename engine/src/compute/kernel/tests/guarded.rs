@@ -35,7 +35,7 @@ fn kernels_stay_within_weights_and_sums_however_these_are_aligned() {
     for kernel in supported() {
         for format in Format::QUANTIZED {
             for blocks in [1, 2, 5] {
-                let rows = 3 * kernel.layout.rows;
+                let rows = 3 * kernel.spec().tile.rows;
                 let matrix = pack(kernel, format, rows, &random.blocks(format, rows, blocks));
                 let tiles = matrix.tiles(0..matrix.tile_count());
                 let mut weights = Guarded::new(tiles.bytes.len() + 3);
@@ -46,10 +46,12 @@ fn kernels_stay_within_weights_and_sums_however_these_are_aligned() {
                     for m in [1, 2, 3, 4, 5, 8, 9] {
                         let x = random.floats(m * blocks * BLOCK);
                         let mut activations = Activations::default();
-                        let form = Form::for_all(&[&matrix]);
-                        let shape = [m, blocks * BLOCK];
-                        let row = |row: usize| &x[row * blocks * BLOCK..][..blocks * BLOCK];
-                        activations.fill(pool, kernel, form, shape, row);
+                        let layout = layout_for(&[&matrix]);
+                        let source = StoredRows {
+                            values: &x,
+                            cols: blocks * BLOCK,
+                        };
+                        activations.fill(pool, kernel, layout, &source);
                         let x = &activations.panel(0);
 
                         let mut expected = vec![0.0; m * rows];

@@ -44,9 +44,7 @@ fn activations_are_quantised_from_anywhere() {
                 let mut x = vec![f32::NAN; offset];
                 x.extend(Random::new(12).floats(3 * BLOCK));
                 let mut activations = Activations::default();
-                activations.fill(pool, kernel, grouping.into(), [1, 3 * BLOCK], |_| {
-                    &x[offset..]
-                });
+                activations.fill(pool, kernel, grouping.into(), &one_row(&x[offset..]));
                 let panel = activations.panel(0);
                 (panel.quants().to_vec(), bits(panel.scales()))
             };

@@ -3,7 +3,7 @@
 //! A row of weights meets four of activations at a time: five loads serve four multiply-adds, and the sums stay in the
 //! registers of any instruction set. A sum is the same whatever stands beside its row.
 
-use super::{LANES, sum_lanes};
+use super::lanes::{LANES, sum_lanes};
 
 /// `out = x * weights^T`: `weights` is `[rows, cols]`, `x` `[x rows, cols]` and `out` `[x rows, rows]`.
 #[inline(always)]

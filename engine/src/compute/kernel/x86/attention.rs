@@ -6,7 +6,7 @@
 use half::f16;
 
 use super::isa::Isa;
-use crate::compute::attention::{KEY_BLOCK, Partial, ROWS, Span};
+use crate::compute::kernel::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
 use crate::compute::kernel::vector;
 
 /// Attention of a few query rows over one span of positions; adds in the order of the twin.
@@ -30,8 +30,8 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
     out.values.fill(0.0);
     out.highs.fill(f32::NEG_INFINITY);
     out.sums.fill(0.0);
-    let mut weights = [[0.0; KEY_BLOCK]; ROWS];
-    let mut rescale = [1.0; ROWS];
+    let mut weights = [[0.0; KEY_BLOCK]; QUERY_ROWS];
+    let mut rescale = [1.0; QUERY_ROWS];
     for (index, (keys, values)) in span.blocks.iter().enumerate() {
         let next = span.blocks.get(index + 1).copied().or(span.ahead);
         let (next_keys, next_values) = next.unwrap_or((keys, values));
@@ -60,7 +60,7 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
 /// Query rows, `[head_dim, rows]`; what is beyond the last row has no meaning.
 #[derive(Clone, Copy)]
 struct Queries<'a> {
-    queries: &'a [[f32; ROWS]],
+    queries: &'a [[f32; QUERY_ROWS]],
     rows: usize,
     /// Factor of the scores.
     scale: f32,
@@ -71,7 +71,7 @@ struct Queries<'a> {
 impl Queries<'_> {
     /// Scaled scores against one block of keys in f16, laid out `[head_dim, KEY_BLOCK]`.
     #[inline(always)]
-    fn scores<I: Isa>(self, isa: I, keys: &[u8], scores: &mut [[f32; KEY_BLOCK]; ROWS]) {
+    fn scores<I: Isa>(self, isa: I, keys: &[u8], scores: &mut [[f32; KEY_BLOCK]; QUERY_ROWS]) {
         let mut first = 0;
         while first < self.rows {
             first += match self.rows - first {
@@ -91,7 +91,7 @@ impl Queries<'_> {
         isa: I,
         keys: &[u8],
         first: usize,
-        scores: &mut [[f32; KEY_BLOCK]; ROWS],
+        scores: &mut [[f32; KEY_BLOCK]; QUERY_ROWS],
     ) -> usize {
         let scores = &mut scores[first..first + N];
         for start in (0..KEY_BLOCK).step_by(P * I::ROWS) {
@@ -138,7 +138,7 @@ impl Values<'_> {
         self,
         isa: I,
         weights: &[[f32; KEY_BLOCK]],
-        rescale: &[f32; ROWS],
+        rescale: &[f32; QUERY_ROWS],
         out: &mut [f32],
     ) {
         let mut first = 0;

@@ -1,6 +1,6 @@
 //! What the loops of the x86-64 kernels need of an instruction set.
 
-use crate::compute::kernel::Layout;
+use crate::compute::kernel::tile_layout::TileLayout;
 
 /// Consecutive columns of a row in a lane.
 pub(super) const DEPTH: usize = 4;
@@ -60,8 +60,8 @@ pub(in crate::compute::kernel) trait Isa: Copy {
 }
 
 /// The layout of an instruction set's tiles.
-pub(in crate::compute::kernel) const fn layout<I: Isa>() -> Layout {
-    Layout {
+pub(in crate::compute::kernel) const fn tile_layout<I: Isa>() -> TileLayout {
+    TileLayout {
         rows: I::ROWS,
         depth: DEPTH,
         rows_in_byte: 1,

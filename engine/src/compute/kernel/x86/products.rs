@@ -16,16 +16,16 @@
 //! activations off by starting below.
 
 use super::isa::{DEPTH, Isa};
-use crate::compute::activations::{MAGIC, Panel};
 use crate::compute::block::BLOCK;
-use crate::compute::kernel::Tiles;
-use crate::compute::matrix::Format;
+use crate::compute::kernel::format::Format;
+use crate::compute::kernel::panel::{MAGIC, Panel};
+use crate::compute::kernel::tile::Tiles;
 
 /// Registers of quants that a block takes: nibbles are unpacked from half as many.
-const QUADS: usize = BLOCK / DEPTH;
+const REGISTERS: usize = BLOCK / DEPTH;
 
-/// Bytes ahead of the current group that decode asks for. The CPU's own prefetching goes further; three times this costs
-/// weights of eight bits a tenth of their speed, and those of four nothing.
+/// Bytes ahead of the current tile block that decode asks for. The CPU's own prefetching goes further; three times this
+/// costs weights of eight bits a tenth of their speed, and those of four nothing.
 const DECODE_PREFETCH: usize = 128;
 
 /// The formats, as the loops are compiled for them.
@@ -91,7 +91,7 @@ fn product<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
 
 /// One block of a tile, ready to multiply.
 struct Weights<I: Isa> {
-    quants: [I::Ints; QUADS],
+    quants: [I::Ints; REGISTERS],
     /// Without meaning in the channelwise format.
     scales: I::Floats,
     /// Without meaning but in the format with minima.
@@ -99,15 +99,15 @@ struct Weights<I: Isa> {
 }
 
 #[inline(always)]
-fn unpack<I: Isa, const FORMAT: u8>(isa: I, group: &[u8]) -> Weights<I> {
-    let (packed, halves) = group.split_at(quant_bytes::<I, FORMAT>());
-    let mut quants = [isa.splat_ints(0); QUADS];
+fn unpack<I: Isa, const FORMAT: u8>(isa: I, tile_block: &[u8]) -> Weights<I> {
+    let (packed, halves) = tile_block.split_at(quant_bytes::<I, FORMAT>());
+    let mut quants = [isa.splat_ints(0); REGISTERS];
     for (i, packed) in packed.chunks_exact(I::ROWS * DEPTH).enumerate() {
         let packed = isa.load(packed);
         if FORMAT == Q8 {
             quants[i] = isa.biased(packed);
         } else {
-            [quants[i], quants[i + QUADS / 2]] = isa.nibbles(packed);
+            [quants[i], quants[i + REGISTERS / 2]] = isa.nibbles(packed);
         }
     }
     let mut factors = [isa.splat(0.0); 2];
@@ -140,25 +140,25 @@ const fn halves_of(format: u8) -> usize {
 }
 
 /// Bytes of one block of every row of a tile.
-const fn group_bytes<I: Isa, const FORMAT: u8>() -> usize {
+const fn tile_block_bytes<I: Isa, const FORMAT: u8>() -> usize {
     quant_bytes::<I, FORMAT>() + 2 * I::ROWS * halves_of(FORMAT)
 }
 
-/// Asks for as many cache lines as a group has, so many bytes behind the start of this one, up to the end of `tiles`: what
-/// follows is another thread's.
+/// Asks for as many cache lines as a tile block has, so many bytes behind the start of this one, up to the end of
+/// `tiles`: what follows is another thread's.
 #[inline(always)]
-fn prefetch<I: Isa>(isa: I, group: &[u8], ahead: usize, tiles: &Tiles<'_>) {
+fn prefetch<I: Isa>(isa: I, tile_block: &[u8], ahead: usize, tiles: &Tiles<'_>) {
     let last = tiles.bytes.as_ptr_range().end.wrapping_sub(1);
-    for line in (0..group.len()).step_by(64) {
-        let at = group.as_ptr().wrapping_add(ahead + line);
+    for line in (0..tile_block.len()).step_by(64) {
+        let at = tile_block.as_ptr().wrapping_add(ahead + line);
         isa.prefetch(at.min(last));
     }
 }
 
 /// Four neighbouring activations in every lane.
 #[inline(always)]
-fn columns<I: Isa>(isa: I, quants: &[i8; BLOCK], quad: usize) -> I::Ints {
-    let columns = quants.as_chunks::<DEPTH>().0[quad];
+fn columns<I: Isa>(isa: I, quants: &[i8; BLOCK], index: usize) -> I::Ints {
+    let columns = quants.as_chunks::<DEPTH>().0[index];
     isa.splat_ints(i32::from_le_bytes(columns.map(i8::cast_unsigned)))
 }
 
@@ -229,15 +229,16 @@ fn add<I: Isa, const FORMAT: u8>(
 #[inline(always)]
 fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(I::ROWS)) {
-        let groups = tile.bytes().chunks_exact(group_bytes::<I, FORMAT>());
+        let blocks = tile.bytes().chunks_exact(tile_block_bytes::<I, FORMAT>());
         let mut total = isa.splat(0.0);
-        for (((group, quants), scale), sum) in groups.zip(x.quants()).zip(x.scales()).zip(x.sums())
+        for (((tile_block, quants), scale), sum) in
+            blocks.zip(x.quants()).zip(x.scales()).zip(x.sums())
         {
-            prefetch(isa, group, DECODE_PREFETCH, tiles);
-            let weights = unpack::<I, FORMAT>(isa, group);
+            prefetch(isa, tile_block, DECODE_PREFETCH, tiles);
+            let weights = unpack::<I, FORMAT>(isa, tile_block);
             let start = start::<I, FORMAT>(isa, *sum, MAGIC - 8.0 * sum);
             let mut dot = begin::<I, FORMAT>(isa, start);
-            for i in 0..QUADS {
+            for i in 0..REGISTERS {
                 let columns = columns(isa, quants, i);
                 dot = multiply_add::<I, FORMAT>(isa, dot, weights.quants[i], columns);
             }
@@ -249,7 +250,7 @@ fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
     }
 }
 
-/// Tiles that prefill multiplies at a time: each quad of columns is broadcast for both. (One tile and one row at a time
+/// Tiles that prefill multiplies at a time: every four columns are broadcast for both. (One tile and one row at a time
 /// wait for the load ports.)
 const TILES_AT_ONCE: usize = 2;
 
@@ -308,11 +309,11 @@ fn weights<I: Isa, const FORMAT: u8>(
     tile: usize,
     block: usize,
 ) -> Weights<I> {
-    let group_bytes = group_bytes::<I, FORMAT>();
-    let group = &tiles.tile(tile).bytes()[block * group_bytes..][..group_bytes];
-    // All rows pass before the next group is wanted: time to have all of it.
-    prefetch(isa, group, group_bytes, tiles);
-    unpack::<I, FORMAT>(isa, group)
+    let tile_block_bytes = tile_block_bytes::<I, FORMAT>();
+    let tile_block = &tiles.tile(tile).bytes()[block * tile_block_bytes..][..tile_block_bytes];
+    // All rows pass before the next tile block is wanted: time to have all of it.
+    prefetch(isa, tile_block, tile_block_bytes, tiles);
+    unpack::<I, FORMAT>(isa, tile_block)
 }
 
 /// Adds the products of one block of some tiles with all rows to `out` `[tiles, rows, tile rows]`.
@@ -352,7 +353,7 @@ fn few_rows<I: Isa, const FORMAT: u8, const TILES: usize, const N: usize>(
         starts[n] = start::<I, FORMAT>(isa, x.sums[first + n], x.starts[first + n]);
         sums[n] = [begin::<I, FORMAT>(isa, starts[n]); TILES];
     }
-    for i in 0..QUADS {
+    for i in 0..REGISTERS {
         for (sums, quants) in sums.iter_mut().zip(quants) {
             let columns = columns(isa, quants, i);
             for (sum, weights) in sums.iter_mut().zip(weights) {

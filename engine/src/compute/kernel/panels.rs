@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ROWS;
+use super::panel::ROWS;
 
 /// Rows of a panel, at most: with two tiles of weights their sums fill half of a small L1 cache.
 const PANEL: usize = 128;
@@ -21,7 +21,7 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// As many groups of panels as there are threads, unless a thread would get too few rows.
-    pub(super) fn new(rows: usize, threads: usize) -> Self {
+    pub(crate) fn new(rows: usize, threads: usize) -> Self {
         let groups = (rows / ROWS_OF_THREAD).clamp(1, threads);
         let in_group = rows.div_ceil(groups * PANEL).max(1);
         let panel_rows = rows.div_ceil(groups * in_group).next_multiple_of(ROWS);
@@ -53,7 +53,7 @@ impl Panels {
     }
 
     /// The rows of one panel.
-    pub(super) fn rows_of(self, panel: usize) -> Range<usize> {
+    pub(crate) fn rows_of(self, panel: usize) -> Range<usize> {
         let start = panel * self.panel_rows;
         start..self.rows.min(start + self.panel_rows)
     }
