@@ -319,7 +319,7 @@ fn a_vocabulary_that_cannot_be_used_is_refused_by_name() {
         ),
         (merges("ab"), "found `ab`"),
         (merges("a x"), "`x`"),
-        (written("default"), "found `default`"),
+        (written("unheard-of"), "found `unheard-of`"),
         (
             Written::default().text("tokenizer.ggml.model", "bert"),
             "found `bert`",
