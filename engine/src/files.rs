@@ -2,3 +2,4 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+pub(crate) mod json;

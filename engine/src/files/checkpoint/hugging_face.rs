@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::{MappedFile, Tensor, TensorType};
 use crate::Error;
+use crate::files::json;
 
 /// Far above every published file: tokenizers have some ten megabytes.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
@@ -240,8 +241,7 @@ impl HfFolder {
         let Some(bytes) = self.bytes(file)? else {
             return Ok(None);
         };
-        let read = serde_json::from_slice(&bytes);
-        read.map(Some)
-            .map_err(|why| self.error(file, why.to_string()))
+        let read = json::read(&bytes);
+        read.map(Some).map_err(|why| self.error(file, why))
     }
 }

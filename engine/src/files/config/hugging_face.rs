@@ -59,27 +59,39 @@ pub(crate) struct RawConfig {
     max_window_layers: Option<u64>,
     layer_types: Option<Vec<String>>,
     quantization_config: Option<RawQuantization>,
-    eos_token_id: Option<Ids>,
+    eos_token_id: Ids,
 }
 
 fn default_window() -> Option<u64> {
     Some(4096)
 }
 
-/// One token or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Ids {
-    One(u32),
-    Several(Vec<u32>),
-}
+/// One token or several. What can be none is left out, as it ends no answer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub(crate) struct Ids(Vec<u32>);
 
 impl Ids {
-    pub(crate) fn into_vec(self) -> Vec<u32> {
-        match self {
-            Self::One(id) => vec![id],
-            Self::Several(ids) => ids,
-        }
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl From<serde_json::Value> for Ids {
+    fn from(said: serde_json::Value) -> Self {
+        let values = match said {
+            serde_json::Value::Null => Vec::new(),
+            serde_json::Value::Array(values) => values,
+            one => vec![one],
+        };
+        let id = |value: &serde_json::Value| {
+            let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+            if id.is_none() {
+                tracing::warn!("`eos_token_id`: {value} is no token, and left out");
+            }
+            id
+        };
+        Self(values.iter().filter_map(id).collect())
     }
 }
 
@@ -149,7 +161,7 @@ impl RawConfig {
                 _ => architecture.biases,
             },
             quantization,
-            ends: self.eos_token_id.map_or(Vec::new(), Ids::into_vec),
+            ends: self.eos_token_id.0,
         })
     }
 

@@ -3,6 +3,8 @@
 //! `tokenizer.json` is read by the `tokenizers` crate, except for its added tokens: which of those a text may spell
 //! depends on where it comes from, so they are found here.
 
+mod generation;
+
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +17,12 @@ use serde_json::{Map, Value};
 use tokenizers::models::bpe::BPE;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Words};
 
+pub(crate) use self::generation::GenerationConfig;
 use super::vocabulary::{Spelling, TokenKind, Vocabulary, named_byte};
 use super::{Prefix, Tokenizer, ends};
+use crate::Error;
 use crate::files::checkpoint::HfFolder;
-use crate::files::config::hugging_face::{HfConfig, Ids};
-use crate::{Error, Sampling};
+use crate::files::config::hugging_face::HfConfig;
 
 const TOKENIZER: &str = "tokenizer.json";
 /// Steps of a normalizer and bytes that one writes for a character: published files have two and three. Each step
@@ -46,7 +49,7 @@ struct TokenizerConfig {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it must be a token's text, or a token with its `content`")]
 enum NamedToken {
     Text(String),
     Token { content: String },
@@ -62,46 +65,32 @@ impl NamedToken {
 
 /// One template, or several by name.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it must be a template, or templates with names")]
 enum Templates {
     One(String),
     Several(Vec<NamedTemplate>),
+    ByName(BTreeMap<String, String>),
+}
+
+impl Templates {
+    /// The one for conversations.
+    fn into_default(self) -> Option<String> {
+        match self {
+            Self::One(template) => Some(template),
+            Self::Several(templates) => {
+                let mut templates = templates.into_iter();
+                let default = templates.find(|of| of.name == "default");
+                default.map(|of| of.template)
+            }
+            Self::ByName(mut templates) => templates.remove("default"),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
 struct NamedTemplate {
     name: String,
     template: String,
-}
-
-/// `generation_config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct GenerationConfig {
-    eos_token_id: Option<Ids>,
-    do_sample: Option<bool>,
-    temperature: Option<f32>,
-    top_k: Option<usize>,
-    top_p: Option<f32>,
-}
-
-impl GenerationConfig {
-    /// What is advised here, where it is usable and anything is; the rest from `other`.
-    pub(crate) fn over(&self, other: Sampling) -> Sampling {
-        if self.do_sample != Some(true) {
-            return other;
-        }
-        let advised = Sampling {
-            temperature: self.temperature.unwrap_or(other.temperature),
-            top_k: self.top_k.unwrap_or(other.top_k),
-            top_p: self.top_p.unwrap_or(other.top_p),
-            ..other
-        };
-        match advised.check() {
-            Ok(()) => advised,
-            Err(_) => other,
-        }
-    }
 }
 
 impl HfText {
@@ -112,14 +101,10 @@ impl HfText {
             Some(bytes) => {
                 Some(String::from_utf8(bytes).map_err(|_| folder.error(file, "it is not UTF-8"))?)
             }
-            None => match config.chat_template.take() {
-                None => None,
-                Some(Templates::One(template)) => Some(template),
-                Some(Templates::Several(templates)) => {
-                    let mut named = templates.into_iter();
-                    named.find(|of| of.name == "default").map(|of| of.template)
-                }
-            },
+            None => config
+                .chat_template
+                .take()
+                .and_then(Templates::into_default),
         };
         Ok(Self {
             config,
@@ -200,9 +185,8 @@ impl Tokenizer {
             |token: &Option<NamedToken>| token.as_ref().and_then(|token| id_of(token.text()));
         let (bos, eos) = (named(&text.config.bos_token), named(&text.config.eos_token));
         let starts_with_bos = || starts_with(post_processor.as_ref(), &text.config.bos_token);
-        let generation = text.generation.eos_token_id.clone();
-        let named_ends = generation.map_or(config.ends.clone(), Ids::into_vec);
-        let named_ends: Vec<_> = named_ends.into_iter().map(Some).chain([eos]).collect();
+        let named_ends = text.generation.ends().unwrap_or(&config.ends);
+        let named_ends: Vec<_> = named_ends.iter().copied().map(Some).chain([eos]).collect();
         Ok(Self {
             words,
             prefix,

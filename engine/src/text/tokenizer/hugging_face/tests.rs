@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::Sampling;
 use crate::files::checkpoint::written::{self, Layout, folder, write_json};
 use crate::model::source::ModelSource;
 use crate::text::tokenizer::Tokenizer;
@@ -179,6 +180,124 @@ fn a_normalizer_that_makes_texts_much_longer_is_refused() {
     assert!(message.contains("may have 4 steps"), "{message}");
     let message = read(vec![step("aaaaa")]).unwrap_err();
     assert!(message.contains("may write 4 bytes, found 5"), "{message}");
+}
+
+#[test]
+fn advice_that_makes_no_sense_is_left_out_and_the_rest_is_taken() {
+    let mut config = written::config(16);
+    config["eos_token_id"] = json!(4);
+    let folder = folder(&config, Layout::SINGLE_BF16);
+    write_json(folder.path(), "tokenizer.json", &sound());
+    let usable = json!({ "do_sample": true, "temperature": 0.5, "top_k": 7, "top_p": 0.25 });
+    let advised = |key: &str, value: &str| {
+        let mut json = usable.clone();
+        json.as_object_mut().unwrap().remove(key);
+        let json = json
+            .to_string()
+            .replacen('{', &format!("{{\"{key}\": {value},"), 1);
+        fs::write(folder.path().join("generation_config.json"), json).unwrap();
+        let source = ModelSource::open(folder.path()).unwrap();
+        (source.sampling("tiny"), source.tokenizer().unwrap())
+    };
+    let (other, _) = advised("do_sample", "false");
+    let (all, _) = advised("unknown", "1");
+    assert_eq!((all.temperature, all.top_k, all.top_p), (0.5, 7, 0.25));
+    for value in ["-1", "\"0.7\"", "NaN", "[1]", "1e99", "null", "{}"] {
+        let (without, _) = advised("temperature", value);
+        let expected = Sampling {
+            temperature: other.temperature,
+            ..all
+        };
+        assert_eq!(without, expected, "temperature {value}");
+    }
+    for value in ["-1", "50.0", "\"50\"", "Infinity", "true"] {
+        let (without, _) = advised("top_k", value);
+        assert_eq!(
+            without,
+            Sampling {
+                top_k: other.top_k,
+                ..all
+            },
+            "top_k {value}"
+        );
+    }
+    for value in ["0", "1.5", "-Infinity", "\"\""] {
+        let (without, _) = advised("top_p", value);
+        assert_eq!(
+            without,
+            Sampling {
+                top_p: other.top_p,
+                ..all
+            },
+            "top_p {value}"
+        );
+    }
+    for value in ["false", "\"true\"", "1"] {
+        assert_eq!(advised("do_sample", value).0, other, "do_sample {value}");
+    }
+    // Where no end is named that could be one, the configuration's own counts.
+    for value in ["-1", "[]", "\"4\"", "NaN", "null", "4294967296"] {
+        assert!(
+            advised("eos_token_id", value).1.is_end(9),
+            "eos_token_id {value}"
+        );
+    }
+    let (_, tokenizer) = advised("eos_token_id", "[-1, 5, \"x\"]");
+    assert!(tokenizer.is_end(5) && !tokenizer.is_end(4));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_names_the_file_and_the_key() {
+    let cases = [
+        ("config.json", "hidden_size", "\"64\"", "`hidden_size`"),
+        ("config.json", "rms_norm_eps", "NaN", "`rms_norm_eps`"),
+        (
+            "config.json",
+            "rope_scaling",
+            "{\"factor\": []}",
+            "`rope_scaling.factor`",
+        ),
+        (
+            "tokenizer_config.json",
+            "bos_token",
+            "{\"text\": 1}",
+            "`bos_token`: it must be",
+        ),
+        (
+            "tokenizer_config.json",
+            "chat_template",
+            "3",
+            "`chat_template`: it must be",
+        ),
+    ];
+    for (file, key, value, words) in cases {
+        let folder = model();
+        write_json(folder.path(), "tokenizer.json", &sound());
+        let path = folder.path().join(file);
+        let mut json: Value =
+            fs::read(&path).map_or(json!({}), |old| serde_json::from_slice(&old).unwrap());
+        json[key] = json!("HERE");
+        fs::write(&path, json.to_string().replace("\"HERE\"", value)).unwrap();
+        let message = read(&folder).unwrap_err();
+        assert!(
+            message.contains(file) && message.contains(words),
+            "no `{words}` in: {message}"
+        );
+    }
+    let folder = model();
+    write_json(folder.path(), "tokenizer.json", &sound());
+    let path = folder.path().join("config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    let config = config.replacen('{', "\u{feff}{\"aux\": NaN, \"eos_token_id\": -1,", 1);
+    fs::write(&path, config.replace("\"eos_token_id\":9", "\"x\":9")).unwrap();
+    let templates = json!({ "chat_template": { "rag": "a", "default": "b" } });
+    write_json(folder.path(), "tokenizer_config.json", &templates);
+    read(&folder).unwrap();
+    let source = ModelSource::open(folder.path()).unwrap();
+    let ModelSource::Folder(_, text) = source else {
+        panic!("it is a folder");
+    };
+    assert_eq!(text.template.as_deref(), Some("b"));
 }
 
 #[test]
