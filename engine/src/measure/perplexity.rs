@@ -168,7 +168,7 @@ impl Windows {
             )));
         }
         let tokenizer = source.tokenizer()?;
-        let mut tokens = tokenizer.encode_raw(text);
+        let mut tokens = tokenizer.encode_document(text);
         if tokens.len() < len {
             return Err(Error::Option(format!(
                 "the text has {} tokens, and a window takes {len}",
@@ -264,7 +264,7 @@ mod tests {
             None,
         )
         .unwrap();
-        let mut tokens = tokenizer.encode_raw(&options.text);
+        let mut tokens = tokenizer.encode_document(&options.text);
         let mut surprises = Vec::new();
         for window in tokens.chunks_exact_mut(window) {
             if let Some(bos) = tokenizer.added_bos() {

@@ -54,7 +54,7 @@ fn measure(
     threads: usize,
 ) -> Result<MeanSquares, Error> {
     let tokenizer = source.tokenizer()?;
-    let mut tokens = tokenizer.encode_raw(text);
+    let mut tokens = tokenizer.encode_document(text);
     if tokens.is_empty() {
         return Err(Error::Option("the calibration text has no tokens".into()));
     }

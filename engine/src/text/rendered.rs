@@ -21,16 +21,13 @@ impl RenderedPrompt {
         Self::new(text.to_owned(), None)
     }
 
-    /// The text with its marks, to find the template's control tokens in.
-    pub(crate) fn guarded_text(&self) -> &str {
-        &self.text
-    }
-
-    /// A part of [`Self::guarded_text`] without marks.
-    pub(crate) fn unguarded<'t>(&self, part: &'t str) -> Cow<'t, str> {
-        match self.mark {
-            Some(mark) if part.contains(mark) => Cow::Owned(part.replace(mark, "")),
-            _ => Cow::Borrowed(part),
-        }
+    /// The text without its marks, and where they were: byte positions in it, ascending.
+    pub(crate) fn without_marks(&self) -> (Cow<'_, str>, Vec<usize>) {
+        let Some(mark) = self.mark else {
+            return (Cow::Borrowed(&self.text), Vec::new());
+        };
+        let marks = self.text.match_indices(mark).enumerate();
+        let places = marks.map(|(earlier, (at, _))| at - earlier * mark.len_utf8());
+        (Cow::Owned(self.text.replace(mark, "")), places.collect())
     }
 }

@@ -3,6 +3,8 @@
 //! Words are split and merged by the `tokenizers` crate. Control tokens are found here instead, because who may write
 //! one depends on where a text comes from: a chat template may, a message may not ([`RenderedPrompt`]).
 
+mod added;
+mod control;
 mod decoder;
 mod gguf;
 mod hugging_face;
@@ -17,39 +19,22 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use self::added::{AddedTokens, ControlTokens, Piece};
 pub(crate) use self::decoder::TokenDecoder;
 pub(crate) use self::hugging_face::HfText;
 pub(crate) use self::literals::Literals;
-use self::literals::Piece;
-use self::vocabulary::{BLANK, TokenKind, Vocabulary};
+use self::vocabulary::{BLANK, Vocabulary};
 use crate::text::rendered::RenderedPrompt;
-
-/// Control tokens that end an answer whatever the file's own end token is. Files name one such token at most twice,
-/// but models are trained to end a turn with one and a document with another. llama.cpp stops at the same texts.
-const END_TEXTS: [&str; 13] = [
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|end_of_text|>",
-    "<|endoftext|>",
-    "<|eot|>",
-    "<end_of_turn>",
-    "<end_of_utterance>",
-    "<|return|>",
-    "<EOT>",
-    "</s>",
-    "<eos>",
-];
 
 /// BPE, over bytes or as SentencePiece does it, with the vocabulary of one model.
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
-    words: tokenizers::Tokenizer,
+    added: AddedTokens,
     prefix: Prefix,
+    /// For normalized text without added tokens.
+    words: tokenizers::Tokenizer,
     vocabulary: Arc<Vocabulary>,
     control: Literals,
-    user_defined: Literals,
     bos: Option<u32>,
     eos: Option<u32>,
     /// Whether a prompt starts with `bos`.
@@ -88,26 +73,23 @@ impl Prefix {
 impl Tokenizer {
     /// The ids of a text in which control tokens are plain text.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        self.encode_plain(text, &mut ids);
-        ids
+        self.ids(text, ControlTokens::None)
     }
 
-    /// The ids of a text that is continued without a template: [`Self::encode`] behind the model's first token.
-    pub(crate) fn encode_raw(&self, text: &str) -> Vec<u32> {
+    /// [`Self::encode`] behind the model's first token.
+    pub(crate) fn encode_document(&self, text: &str) -> Vec<u32> {
         self.with_bos(self.encode(text))
+    }
+
+    /// The ids of a prompt that is written without a template, in which control tokens are control tokens.
+    pub(crate) fn encode_raw(&self, text: &str) -> Vec<u32> {
+        self.with_bos(self.ids(text, ControlTokens::All))
     }
 
     /// The ids of a rendered conversation, in which the template's control tokens are control tokens.
     pub(crate) fn encode_prompt(&self, prompt: &RenderedPrompt) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for piece in self.control.pieces(prompt.guarded_text()) {
-            match piece {
-                Piece::Token(id) => ids.push(id),
-                Piece::Text(text) => self.encode_plain(&prompt.unguarded(text), &mut ids),
-            }
-        }
-        self.with_bos(ids)
+        let (text, marks) = prompt.without_marks();
+        self.with_bos(self.ids(&text, ControlTokens::Unmarked(&marks)))
     }
 
     fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
@@ -119,13 +101,13 @@ impl Tokenizer {
         ids
     }
 
-    fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
-        for piece in self.user_defined.pieces(text) {
+    fn ids(&self, text: &str, control: ControlTokens<'_>) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for piece in self.added.pieces(text, control) {
             match piece {
                 Piece::Token(id) => ids.push(id),
-                Piece::Text("") => {}
                 Piece::Text(text) => {
-                    let text = self.prefix.put_before(text, ids.is_empty());
+                    let text = self.prefix.put_before(&text, ids.is_empty());
                     let encoding = self.words.encode_fast(text, false);
                     let encoding =
                         encoding.expect("BPE without an unknown token has no way to fail");
@@ -133,6 +115,7 @@ impl Tokenizer {
                 }
             }
         }
+        ids
     }
 
     /// A decoder for the tokens of one answer. These texts it writes also where they are control tokens.
@@ -176,15 +159,4 @@ impl Tokenizer {
     pub(crate) fn control(&self) -> &Literals {
         &self.control
     }
-}
-
-fn ends(vocabulary: &Vocabulary, named: &[Option<u32>]) -> Vec<u32> {
-    let by_text = vocabulary
-        .iter()
-        .filter(|(_, kind, text)| *kind == TokenKind::Control && END_TEXTS.contains(text))
-        .map(|(id, ..)| id);
-    let mut ends: Vec<u32> = named.iter().flatten().copied().chain(by_text).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    ends
 }

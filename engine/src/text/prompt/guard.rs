@@ -161,14 +161,17 @@ impl Marker<'_> {
     }
 
     fn text(&self, text: &str) -> String {
-        let mut guarded = text.to_owned();
-        if let Some(mark) = self.mark {
-            // From the back, so that the positions before stay true.
-            for position in self.control.marks(text).into_iter().rev() {
-                guarded.insert(position, mark);
-            }
+        let Some(mark) = self.mark else {
+            return text.to_owned();
+        };
+        let mut guarded = String::with_capacity(text.len());
+        let mut from = 0;
+        for position in self.control.marks(text) {
+            guarded.push_str(&text[from..position]);
+            guarded.push(mark);
+            from = position;
         }
-        guarded
+        guarded + &text[from..]
     }
 }
 

@@ -69,7 +69,7 @@ impl Model {
     pub(super) fn conversation_text(&self, conversation: &Conversation) -> Result<String, String> {
         let rendered = self.template.render(conversation, &self.tokenizer);
         let prompt = rendered.map_err(|error| error.to_string())?;
-        Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
+        Ok(prompt.without_marks().0.into_owned())
     }
 
     pub(super) fn call_format(&self, conversation: &Conversation) -> Result<String, String> {
@@ -83,7 +83,7 @@ impl Model {
 
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {
         let prompt = self.render(messages)?;
-        Ok(prompt.unguarded(prompt.guarded_text()).into_owned())
+        Ok(prompt.without_marks().0.into_owned())
     }
 }
 

@@ -61,7 +61,7 @@ impl ChatTemplate {
         let Ok(prompt) = self.render(&example(), tokenizer) else {
             return Tools::default();
         };
-        let text = prompt.unguarded(prompt.guarded_text());
+        let (text, _) = prompt.without_marks();
         let Some((before, behind)) = text.split_once(CALLED) else {
             return Tools::default();
         };

@@ -1,13 +1,16 @@
 //! The tokenizer that a GGUF file describes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 
+use super::added::{AddedToken, AddedTokens};
+use super::control::{Named, ends};
 use super::splitting::Splitting;
-use super::vocabulary::{Spelling, TokenKind, Vocabulary};
-use super::{Prefix, Tokenizer, ends, sentencepiece};
+use super::vocabulary::{Spelling, TokenKind, Vocabulary, is_byte_of_words};
+use super::{Prefix, Tokenizer, sentencepiece};
 use crate::Error;
 use crate::files::checkpoint::Gguf;
 
@@ -25,45 +28,89 @@ impl Tokenizer {
                 )));
             }
         };
-        let vocabulary = Arc::new(vocabulary(gguf, spelling)?);
+        let tokens = gguf.required_texts("tokenizer.ggml.tokens")?;
+        let special = SpecialIds::read(gguf, spelling, tokens.len());
+        let vocabulary = Arc::new(vocabulary(gguf, tokens, spelling, &special)?);
         let (words, defaults) = match spelling {
             Spelling::ByteLevel => byte_level(gguf, &vocabulary)?,
             Spelling::SentencePiece => sentence_piece(gguf, &vocabulary)?,
         };
-        let id = |key, default| special_id(gguf, key, vocabulary.len(), default);
-        let bos = id("tokenizer.ggml.bos_token_id", defaults.bos)?;
-        let eos = id("tokenizer.ggml.eos_token_id", defaults.eos)?;
-        let named_ends = [
-            eos,
-            id("tokenizer.ggml.eot_token_id", None)?,
-            id("tokenizer.ggml.eom_token_id", None)?,
-        ];
         let adds_bos = gguf.flag("tokenizer.ggml.add_bos_token")?;
-        let literals = |kind| vocabulary.literals(kind).map_err(|why| gguf.error(why));
+        let added = AddedTokens::new(added_tokens(&vocabulary), None);
         Ok(Some(Self {
-            words,
+            added: added.map_err(|why| gguf.error(why))?,
             prefix: defaults.prefix,
-            control: literals(TokenKind::Control)?,
-            user_defined: literals(TokenKind::UserDefined)?,
-            bos,
-            eos,
+            words,
+            control: vocabulary.control().map_err(|why| gguf.error(why))?,
+            bos: special.bos,
+            eos: special.eos,
             adds_bos: adds_bos.unwrap_or(defaults.adds_bos),
-            ends: ends(&vocabulary, &named_ends),
+            ends: ends(&vocabulary, special.ends()),
             vocabulary,
         }))
     }
 }
 
-/// What a file means that does not say it.
-struct Defaults {
+/// Tokens that the file names by their ids.
+struct SpecialIds {
     bos: Option<u32>,
     eos: Option<u32>,
+    eot: Option<u32>,
+    eom: Option<u32>,
+}
+
+impl SpecialIds {
+    /// One that the file does not have is left out, as llama.cpp does.
+    fn read(gguf: &Gguf, spelling: Spelling, tokens: usize) -> Self {
+        // What a file means that does not say it.
+        let (bos, eos) = match spelling {
+            Spelling::ByteLevel => (None, None),
+            Spelling::SentencePiece => (Some(1), Some(2)),
+        };
+        let is_there = |id: &u32| (*id as usize) < tokens;
+        let id = |name: &str, default: Option<u32>| {
+            let key = format!("tokenizer.ggml.{name}_token_id");
+            let said = match gguf.integer(&key) {
+                Ok(None) => None,
+                Ok(Some(found)) => {
+                    let id = u32::try_from(found).ok().filter(is_there);
+                    if id.is_none() {
+                        tracing::warn!("`{key}` must be below {tokens}, found {found}: left out");
+                    }
+                    id
+                }
+                Err(why) => {
+                    tracing::warn!("{why}: left out");
+                    None
+                }
+            };
+            said.or(default.filter(is_there))
+        };
+        Self {
+            bos: id("bos", bos),
+            eos: id("eos", eos),
+            eot: id("eot", None),
+            eom: id("eom", None),
+        }
+    }
+
+    fn ends(&self) -> impl Iterator<Item = u32> {
+        [self.eos, self.eot, self.eom].into_iter().flatten()
+    }
+}
+
+/// What a file means that does not say it.
+struct Defaults {
     adds_bos: bool,
     prefix: Prefix,
 }
 
-fn vocabulary(gguf: &Gguf, spelling: Spelling) -> Result<Vocabulary, Error> {
-    let tokens = gguf.required_texts("tokenizer.ggml.tokens")?;
+fn vocabulary(
+    gguf: &Gguf,
+    tokens: Vec<&str>,
+    spelling: Spelling,
+    special: &SpecialIds,
+) -> Result<Vocabulary, Error> {
     let kinds = gguf.integers("tokenizer.ggml.token_type")?;
     let kinds = kinds.unwrap_or_else(|| vec![1; tokens.len()]);
     if kinds.len() != tokens.len() {
@@ -73,18 +120,45 @@ fn vocabulary(gguf: &Gguf, spelling: Spelling) -> Result<Vocabulary, Error> {
             kinds.len()
         )));
     }
-    let kinds = kinds.into_iter().map(|number| match (number, spelling) {
+    let kinds = kinds.into_iter().zip(&tokens);
+    let kinds = kinds.map(|(number, text)| match (number, spelling) {
+        (3, Spelling::ByteLevel) if is_byte_of_words(text) => TokenKind::Word,
         // 2 is the unknown token, which no text may spell either.
         (2 | 3, _) => TokenKind::Control,
         (4, _) => TokenKind::UserDefined,
         (6, Spelling::SentencePiece) => TokenKind::Byte,
         _ => TokenKind::Word,
     });
-    Vocabulary::new(tokens.into_iter().zip(kinds), spelling).map_err(|why| gguf.error(why))
+    let named = Named {
+        template: gguf.text("tokenizer.chat_template")?,
+        ids: special.ends().chain(special.bos).collect(),
+    };
+    let kinds = (0..).zip(&tokens).zip(kinds);
+    let kinds = kinds.map(|((id, text), kind)| (*text, named.kind(id, text, kind)));
+    Vocabulary::new(kinds, spelling).map_err(|why| gguf.error(why))
+}
+
+/// The format does not say how they are found: as most are, in the text as it stands.
+fn added_tokens(vocabulary: &Vocabulary) -> Vec<AddedToken> {
+    let tokens = vocabulary.iter();
+    let tokens = tokens
+        .filter(|(_, kind, _)| kind.is_control() || *kind == TokenKind::UserDefined)
+        .map(|(id, kind, text)| AddedToken {
+            id,
+            text: text.to_owned(),
+            control: kind.is_control(),
+            normalized: false,
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+        });
+    tokens.collect()
 }
 
 fn byte_level(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaults), Error> {
     let splitting = Splitting::from_gguf(gguf)?;
+    let control = vocabulary.iter().filter(|(_, kind, _)| kind.is_control());
+    let control: HashSet<&str> = control.map(|(.., text)| text).collect();
     let mut merges: Merges = Vec::new();
     for merge in gguf.required_texts("tokenizer.ggml.merges")? {
         let (left, right) = merge.split_once(' ').ok_or_else(|| {
@@ -92,7 +166,13 @@ fn byte_level(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaults),
                 "`tokenizer.ggml.merges` must hold pairs with a space between, found `{merge}`"
             ))
         })?;
-        merges.push((left.to_owned(), right.to_owned()));
+        let whole = format!("{left}{right}");
+        if ![left, right, &whole]
+            .iter()
+            .any(|text| control.contains(text))
+        {
+            merges.push((left.to_owned(), right.to_owned()));
+        }
     }
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary.words().collect::<Vocab>(), merges)
@@ -101,8 +181,6 @@ fn byte_level(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaults),
         .map_err(|why| gguf.error(format!("`tokenizer.ggml.merges`: {why}")))?;
     let words = splitting.words(bpe).map_err(|why| gguf.error(why))?;
     let defaults = Defaults {
-        bos: None,
-        eos: None,
         adds_bos: splitting.adds_bos(),
         prefix: Prefix::Never,
     };
@@ -127,11 +205,8 @@ fn sentence_piece(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaul
         )));
     }
     let words = sentencepiece::words(vocabulary, &scores).map_err(|why| gguf.error(why))?;
-    let id = |id: u32| Some(id).filter(|id| (*id as usize) < vocabulary.len());
     let prefix = gguf.flag("tokenizer.ggml.add_space_prefix")?;
     let defaults = Defaults {
-        bos: id(1),
-        eos: id(2),
         adds_bos: true,
         prefix: match prefix {
             None | Some(true) => Prefix::Always,
@@ -139,19 +214,4 @@ fn sentence_piece(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaul
         },
     };
     Ok((words, defaults))
-}
-
-fn special_id(
-    gguf: &Gguf,
-    key: &str,
-    tokens: usize,
-    default: Option<u32>,
-) -> Result<Option<u32>, Error> {
-    let Some(found) = gguf.integer(key)? else {
-        return Ok(default);
-    };
-    match u32::try_from(found) {
-        Ok(id) if (id as usize) < tokens => Ok(Some(id)),
-        _ => Err(gguf.error(format!("`{key}` must be below {tokens}, found {found}"))),
-    }
 }

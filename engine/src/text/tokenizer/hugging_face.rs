@@ -4,6 +4,8 @@
 //! depends on where it comes from, so they are found here.
 
 mod generation;
+mod steps;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
@@ -12,23 +14,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::BPE;
-use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Words};
 
 pub(crate) use self::generation::GenerationConfig;
-use super::vocabulary::{Spelling, TokenKind, Vocabulary, named_byte};
-use super::{Prefix, Tokenizer, ends};
+use self::tokens::{ListedToken, Tokens};
+use super::Tokenizer;
+use super::added::AddedTokens;
+use super::control::{Named, ends};
+use super::vocabulary::{Spelling, Vocabulary, character_of};
 use crate::Error;
 use crate::files::checkpoint::HfFolder;
 use crate::files::config::hugging_face::HfConfig;
 
 const TOKENIZER: &str = "tokenizer.json";
-/// Steps of a normalizer and bytes that one writes for a character: published files have two and three. Each step
-/// multiplies what the one before has written.
-const MAX_NORMALIZERS: usize = 4;
-const MAX_WRITTEN_BYTES: usize = 4;
 
 /// What a folder says about texts outside of `tokenizer.json`.
 #[derive(Debug)]
@@ -49,7 +49,10 @@ struct TokenizerConfig {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "it must be a token's text, or a token with its `content`")]
+#[serde(
+    untagged,
+    expecting = "it must be a token's text, or a token with its `content`"
+)]
 enum NamedToken {
     Text(String),
     Token { content: String },
@@ -122,21 +125,7 @@ struct TokenizerJson {
     pre_tokenizer: Option<Value>,
     post_processor: Option<Value>,
     #[serde(default)]
-    added_tokens: Vec<AddedToken>,
-}
-
-#[derive(Deserialize)]
-struct AddedToken {
-    id: u32,
-    content: String,
-    #[serde(default)]
-    special: bool,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
+    added_tokens: Vec<ListedToken>,
 }
 
 impl Tokenizer {
@@ -164,50 +153,47 @@ impl Tokenizer {
             post_processor,
             added_tokens,
         } = json;
-        let spelling = spelling(&model, pre_tokenizer.as_ref())?;
-        let tokens = tokens(&mut model, &added_tokens, spelling, config.model.vocabulary)?;
+        let spelling = spelling(&mut model, pre_tokenizer.as_ref())?;
+        let mut tokens = Tokens::new(&model, added_tokens, spelling)?;
+        tokens.bound(config.model.vocabulary)?;
+        let named = |token: &Option<NamedToken>| {
+            let text = token.as_ref().map(NamedToken::text);
+            text.and_then(|text| tokens.id(text))
+        };
+        let (bos, eos) = (named(&text.config.bos_token), named(&text.config.eos_token));
+        let ends_named = text.generation.ends().unwrap_or(&config.ends);
+        let ends_named = || ends_named.iter().copied().chain(eos);
+        tokens.name_control(&Named {
+            template: text.template.as_deref(),
+            ids: ends_named().chain(bos).collect(),
+        });
+        tokens.keep_words(&mut model, spelling)?;
+        let added = AddedTokens::new(tokens.added(), steps::normalizer_of(normalizer)?)?;
+        let tokens = tokens.into_list();
         let kinds = tokens.iter().map(|(text, kind)| (text.as_str(), *kind));
         let vocabulary = Arc::new(Vocabulary::new(kinds, spelling)?);
 
-        let bpe: BPE = part("model", &model)?;
+        let bpe: BPE = steps::part("model", &model)?;
         let mut words = Words::new(bpe);
-        words.with_normalizer(normalizer_of(normalizer)?);
-        let (pre_tokenizer, prefix) = split_prefix(pre_tokenizer)?;
+        let (pre_tokenizer, prefix) = steps::split_prefix(pre_tokenizer)?;
         words.with_pre_tokenizer(pre_tokenizer);
-
-        let id_of = |text: &str| {
-            vocabulary
-                .iter()
-                .find(|(.., of)| *of == text)
-                .map(|(id, ..)| id)
-        };
-        let named =
-            |token: &Option<NamedToken>| token.as_ref().and_then(|token| id_of(token.text()));
-        let (bos, eos) = (named(&text.config.bos_token), named(&text.config.eos_token));
         let starts_with_bos = || starts_with(post_processor.as_ref(), &text.config.bos_token);
-        let named_ends = text.generation.ends().unwrap_or(&config.ends);
-        let named_ends: Vec<_> = named_ends.iter().copied().map(Some).chain([eos]).collect();
         Ok(Self {
-            words,
+            added,
             prefix,
-            control: vocabulary.literals(TokenKind::Control)?,
-            user_defined: vocabulary.literals(TokenKind::UserDefined)?,
+            words,
+            control: vocabulary.control()?,
             bos,
             eos,
             adds_bos: text.config.add_bos_token.unwrap_or_else(starts_with_bos),
-            ends: ends(&vocabulary, &named_ends),
+            ends: ends(&vocabulary, ends_named()),
             vocabulary,
         })
     }
 }
 
-/// A part of the file as the `tokenizers` crate reads it: from text, since it borrows some of its strings.
-fn part<T: DeserializeOwned>(name: &str, value: &Value) -> Result<T, String> {
-    serde_json::from_str(&value.to_string()).map_err(|why| format!("`{name}`: {why}"))
-}
-
 /// How the words are written, which the file says only by what it does to a text.
-fn spelling(model: &Value, pre_tokenizer: Option<&Value>) -> Result<Spelling, String> {
+fn spelling(model: &mut Value, pre_tokenizer: Option<&Value>) -> Result<Spelling, String> {
     // Old files leave the type out where it is this one.
     let kind = model["type"].as_str().unwrap_or("BPE");
     if kind != "BPE" {
@@ -223,156 +209,36 @@ fn spelling(model: &Value, pre_tokenizer: Option<&Value>) -> Result<Spelling, St
             ));
         }
     }
-    let byte_level = pre_tokenizer.is_some_and(|steps| {
-        let last = steps["pretokenizers"]
-            .as_array()
-            .and_then(|steps| steps.last());
-        last.unwrap_or(steps)["type"] == "ByteLevel"
+    let byte_level = pre_tokenizer.is_some_and(|steps| match steps["pretokenizers"].as_array() {
+        Some(steps) => steps.iter().any(|step| step["type"] == "ByteLevel"),
+        None => steps["type"] == "ByteLevel",
     });
     match (byte_level, &model["byte_fallback"]) {
-        (true, _) if !model["unk_token"].is_null() => {
-            Err("a byte-level `model` must have no `unk_token`".into())
+        (true, _) => {
+            leave_unknown_out(model)?;
+            Ok(Spelling::ByteLevel)
         }
-        (true, _) => Ok(Spelling::ByteLevel),
         (false, Value::Bool(true)) => Ok(Spelling::SentencePiece),
         _ => Err("it must be byte-level BPE, or BPE with `byte_fallback`".into()),
     }
 }
 
-/// All tokens by id, and the model without those that no text may spell.
-fn tokens(
-    model: &mut Value,
-    added: &[AddedToken],
-    spelling: Spelling,
-    vocabulary: usize,
-) -> Result<Vec<(String, TokenKind)>, String> {
-    let words = model.get_mut("vocab").and_then(Value::as_object_mut);
-    let words = words.ok_or("`vocab` of `model` must be an object")?;
-    let mut tokens = BTreeMap::new();
-    for (text, id) in words.iter() {
-        let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-        let id = id.ok_or_else(|| format!("the id of `{text}` must be a whole number"))?;
-        let kind = match named_byte(text) {
-            Some(_) if spelling == Spelling::SentencePiece => TokenKind::Byte,
-            _ => TokenKind::Word,
-        };
-        tokens.insert(id, (text.clone(), kind));
+/// Removes the unknown token of a byte-level model, which no text can lead to where each byte of UTF-8 has a token.
+fn leave_unknown_out(model: &mut Value) -> Result<(), String> {
+    if model["unk_token"].is_null() {
+        return Ok(());
     }
-    for token in added {
-        let AddedToken { id, content, .. } = token;
-        if token.lstrip || token.rstrip || token.single_word {
-            return Err(format!(
-                "`lstrip`, `rstrip` and `single_word` of the added token `{content}` must be false"
-            ));
-        }
-        let kind = match token.special {
-            true => TokenKind::Control,
-            false => TokenKind::UserDefined,
-        };
-        tokens.insert(*id, (content.clone(), kind));
-        if token.special {
-            words.remove(content);
-        }
-    }
-    if spelling == Spelling::SentencePiece {
-        refuse_missing_bytes(words)?;
-    }
-    let count = tokens
-        .last_key_value()
-        .map_or(0, |(id, _)| *id as usize + 1);
-    if count > vocabulary {
+    let bytes = (0..=u8::MAX).filter(|byte| !matches!(byte, 0xc0 | 0xc1 | 0xf5..));
+    let missing = bytes
+        .map(character_of)
+        .find(|of| model["vocab"][of.to_string()].is_null());
+    if let Some(missing) = missing {
         return Err(format!(
-            "its ids must be below the `vocab_size` of {vocabulary}, found {}",
-            count - 1
+            "a byte-level `model` must have no `unk_token`, or a token for each byte: it has none for `{missing}`"
         ));
     }
-    // An id without a token has no text.
-    let nothing = || (String::new(), TokenKind::Control);
-    let ids = 0..count as u32;
-    Ok(ids
-        .map(|id| tokens.remove(&id).unwrap_or_else(nothing))
-        .collect())
-}
-
-/// The model itself must have every byte, or it could meet a text that it cannot spell.
-fn refuse_missing_bytes(words: &Map<String, Value>) -> Result<(), String> {
-    let mut names = (0..=u8::MAX).map(|byte| format!("<0x{byte:02X}>"));
-    match names.find(|name| !words.contains_key(name)) {
-        None => Ok(()),
-        Some(name) => Err(format!(
-            "`vocab` of `model` must have a token for each byte that no special token has the text of, found none for \
-             `{name}`"
-        )),
-    }
-}
-
-/// Refuses steps that are not known to work on a stretch of a text as on the whole.
-fn check_steps(what: &str, steps: &Value, allowed: &[&str]) -> Result<(), String> {
-    let kind = steps["type"].as_str().unwrap_or_default();
-    if kind == "Sequence" {
-        let list = [&steps["normalizers"], &steps["pretokenizers"]];
-        let mut list = list.into_iter().filter_map(Value::as_array).flatten();
-        return list.try_for_each(|step| check_steps(what, step, allowed));
-    }
-    if !allowed.contains(&kind) {
-        return Err(format!(
-            "a step of `{what}` must be one of {}, found `{kind}`",
-            allowed.join(", ")
-        ));
-    }
-    if kind == "ByteLevel" && steps["add_prefix_space"] != false {
-        return Err("`add_prefix_space` of `ByteLevel` must be false".into());
-    }
+    model["unk_token"] = Value::Null;
     Ok(())
-}
-
-fn normalizer_of(steps: Option<Value>) -> Result<Option<NormalizerWrapper>, String> {
-    let Some(steps) = steps else {
-        return Ok(None);
-    };
-    check_steps("normalizer", &steps, &["NFC", "Prepend", "Replace"])?;
-    bound_growth(&steps, &mut 0)?;
-    part("normalizer", &steps).map(Some)
-}
-
-/// Refuses a normalizer by which a short text could become a very long one.
-fn bound_growth(steps: &Value, count: &mut usize) -> Result<(), String> {
-    if let Some(steps) = steps["normalizers"].as_array() {
-        return steps.iter().try_for_each(|step| bound_growth(step, count));
-    }
-    *count += 1;
-    let written = ["content", "prepend"].map(|key| steps[key].as_str().map_or(0, str::len));
-    let written = written.into_iter().max().unwrap_or(0);
-    match (*count, written) {
-        (..=MAX_NORMALIZERS, ..=MAX_WRITTEN_BYTES) => Ok(()),
-        (..=MAX_NORMALIZERS, _) => Err(format!(
-            "a step of `normalizer` may write {MAX_WRITTEN_BYTES} bytes, found {written}"
-        )),
-        _ => Err(format!(
-            "`normalizer` may have {MAX_NORMALIZERS} steps, found more"
-        )),
-    }
-}
-
-/// The pre-tokenizer without the blank that it puts before a text, and when that is put there.
-fn split_prefix(steps: Option<Value>) -> Result<(Option<PreTokenizerWrapper>, Prefix), String> {
-    let Some(mut steps) = steps else {
-        return Ok((None, Prefix::Never));
-    };
-    let mut prefix = Prefix::Never;
-    if steps["type"] == "Metaspace" {
-        prefix = match steps["prepend_scheme"].as_str() {
-            Some("never") => Prefix::Never,
-            Some("first") => Prefix::First,
-            _ if steps["add_prefix_space"] == false => Prefix::Never,
-            _ => Prefix::Unless,
-        };
-        steps["prepend_scheme"] = "never".into();
-        steps["add_prefix_space"] = false.into();
-    } else {
-        check_steps("pre_tokenizer", &steps, &["ByteLevel", "Digits", "Split"])?;
-    }
-    Ok((Some(part("pre_tokenizer", &steps)?), prefix))
 }
 
 /// Whether the post-processor puts this token before every text.

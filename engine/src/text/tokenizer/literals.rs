@@ -1,65 +1,52 @@
-//! Tokens that stand in a text as they are, and how to keep them out of one.
+//! The texts of control tokens, and how to keep them out of what a caller writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 
-/// A set of tokens to find in texts, the longest first where several start at one place.
+/// Control tokens by their texts.
 #[derive(Debug)]
 pub(crate) struct Literals {
-    texts: Vec<String>,
-    ids: Vec<u32>,
-    longest: AhoCorasick,
-    /// Finds overlapping occurrences too.
-    every: AhoCorasick,
-}
-
-/// A stretch of a text.
-#[derive(Debug, PartialEq)]
-pub(super) enum Piece<'t> {
-    Token(u32),
-    Text(&'t str),
+    ids: HashMap<String, u32>,
+    /// Finds every occurrence, those that overlap too.
+    occurrences: AhoCorasick,
+    /// What a text may end with, and a token begin with without ending there.
+    heads: HashSet<String>,
+    /// What a text may begin with, and a token end with without beginning there.
+    tails: HashSet<String>,
+    /// Bytes of the longest head or tail.
+    reach: usize,
 }
 
 impl Literals {
     pub(super) fn new<'t>(tokens: impl Iterator<Item = (u32, &'t str)>) -> Result<Self, String> {
-        // A token of a single character could not be guarded against; none is known that is not a word.
-        let (ids, texts): (Vec<u32>, Vec<String>) = tokens
+        // No mark fits into a token of a single character, which therefore is none in a conversation.
+        let ids: HashMap<String, u32> = tokens
             .filter(|(_, text)| text.chars().nth(1).is_some())
-            .map(|(id, text)| (id, text.to_owned()))
+            .map(|(id, text)| (text.to_owned(), id))
+            .collect();
+        let occurrences = AhoCorasick::new(ids.keys())
+            .map_err(|why| format!("the control tokens cannot be searched for: {why}"))?;
+        let cuts = ids.keys().flat_map(|token| {
+            let inner = token.char_indices().skip(1);
+            inner.map(|(cut, _)| token.split_at(cut))
+        });
+        let (heads, tails): (HashSet<_>, HashSet<_>) = cuts
+            .map(|(head, tail)| (head.to_owned(), tail.to_owned()))
             .unzip();
-        let search = |kind| {
-            AhoCorasick::builder()
-                .match_kind(kind)
-                .build(&texts)
-                .map_err(|why| format!("the special tokens cannot be searched for: {why}"))
-        };
+        let reach = heads.iter().chain(&tails).map(String::len).max();
         Ok(Self {
-            longest: search(MatchKind::LeftmostLongest)?,
-            every: search(MatchKind::Standard)?,
-            texts,
             ids,
+            occurrences,
+            heads,
+            tails,
+            reach: reach.unwrap_or(0),
         })
     }
 
     /// The token of this text.
     pub(crate) fn id(&self, text: &str) -> Option<u32> {
-        let at = self.texts.iter().position(|token| token == text)?;
-        Some(self.ids[at])
-    }
-
-    /// Cuts a text at the tokens in it.
-    pub(super) fn pieces<'t>(&self, text: &'t str) -> impl Iterator<Item = Piece<'t>> {
-        let mut from = 0;
-        let cut = self.longest.find_iter(text).flat_map(move |found| {
-            let before = &text[from..found.start()];
-            from = found.end();
-            let token = Piece::Token(self.ids[found.pattern().as_usize()]);
-            [Piece::Text(before), token]
-        });
-        let last = self.longest.find_iter(text).last();
-        let rest = &text[last.map_or(0, |found| found.end())..];
-        cut.chain([Piece::Text(rest)])
+        self.ids.get(text).copied()
     }
 
     /// Where a mark has to go into `content` so that no token can be found in it, nor across its borders whatever
@@ -69,22 +56,21 @@ impl Literals {
             let first = content[start..].chars().next();
             start + first.map_or(0, char::len_utf8)
         };
-        let inside = self.every.find_overlapping_iter(content);
-        let mut marks: BTreeSet<usize> = inside
-            .map(|found| second_character(found.start()))
-            .collect();
-        for token in &self.texts {
-            for (cut, _) in token.char_indices().skip(1) {
-                let (head, tail) = token.split_at(cut);
-                if content.ends_with(head) {
-                    marks.insert(second_character(content.len() - head.len()));
-                }
-                if content.starts_with(tail) {
-                    let last = tail.chars().next_back().map_or(0, char::len_utf8);
-                    marks.insert(tail.len() - last);
-                }
-            }
-        }
-        marks
+        let inside = self.occurrences.find_overlapping_iter(content);
+        let inside = inside.map(|found| second_character(found.start()));
+        let suffixes = content.char_indices().rev();
+        let suffixes = suffixes.take_while(|(start, _)| content.len() - start <= self.reach);
+        let at_the_end = suffixes
+            .filter(|(start, _)| self.heads.contains(&content[*start..]))
+            .map(|(start, _)| second_character(start));
+        let prefixes = content.char_indices();
+        let prefixes = prefixes.take_while(|(last, _)| *last < self.reach);
+        let at_the_start = prefixes
+            .filter(|(last, character)| {
+                let prefix = &content[..last + character.len_utf8()];
+                self.tails.contains(prefix)
+            })
+            .map(|(last, _)| last);
+        inside.chain(at_the_end).chain(at_the_start).collect()
     }
 }

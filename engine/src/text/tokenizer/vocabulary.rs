@@ -11,8 +11,17 @@ pub(super) enum TokenKind {
     Byte,
     /// Means something to the model and nothing to a reader.
     Control,
+    /// The same for a text that is encoded, but a reader sees it.
+    ShownControl,
     /// Taken as a whole wherever it stands in a text, spelt as it is.
     UserDefined,
+}
+
+impl TokenKind {
+    /// Whether only a template and a raw prompt may spell it.
+    pub(super) fn is_control(self) -> bool {
+        matches!(self, Self::Control | Self::ShownControl)
+    }
 }
 
 /// How words are written in the vocabulary.
@@ -100,13 +109,13 @@ impl Vocabulary {
     /// word can end up as one.
     pub(super) fn words(&self) -> impl Iterator<Item = (String, u32)> {
         self.iter()
-            .filter(|(_, kind, _)| *kind != TokenKind::Control)
+            .filter(|(_, kind, _)| !kind.is_control())
             .map(|(id, _, text)| (text.to_owned(), id))
     }
 
-    /// A search for the tokens of one kind.
-    pub(super) fn literals(&self, kind: TokenKind) -> Result<Literals, String> {
-        let tokens = self.iter().filter(|(_, of, _)| *of == kind);
+    /// The control tokens by their texts.
+    pub(super) fn control(&self) -> Result<Literals, String> {
+        let tokens = self.iter().filter(|(_, kind, _)| kind.is_control());
         Literals::new(tokens.map(|(id, _, text)| (id, text)))
     }
 
@@ -117,7 +126,9 @@ impl Vocabulary {
         };
         match kind {
             TokenKind::Control => {}
-            TokenKind::UserDefined => bytes.extend_from_slice(text.as_bytes()),
+            TokenKind::UserDefined | TokenKind::ShownControl => {
+                bytes.extend_from_slice(text.as_bytes());
+            }
             TokenKind::Byte => bytes.extend(named_byte(text)),
             TokenKind::Word if self.spelling == Spelling::SentencePiece => {
                 bytes.extend(text.replace(BLANK, " ").bytes());
@@ -154,6 +165,20 @@ fn byte_of(character: char) -> Option<u8> {
         code @ 0x100..0x144 => Some(OTHERS[code as usize - 0x100]),
         _ => None,
     }
+}
+
+/// Whether this is the token of a byte: without it some texts could not be spelt.
+pub(super) fn is_byte_of_words(text: &str) -> bool {
+    let mut characters = text.chars();
+    let first = characters.next().and_then(byte_of);
+    first.is_some() && characters.next().is_none()
+}
+
+/// The character of a byte: the other way round.
+pub(super) fn character_of(byte: u8) -> char {
+    let characters = (0..0x144).filter_map(char::from_u32);
+    let mut characters = characters.filter(|character| byte_of(*character) == Some(byte));
+    characters.next().expect("the alphabet has every byte")
 }
 
 const fn is_printable(byte: u8) -> bool {

@@ -7,6 +7,7 @@ use crate::Sampling;
 use crate::files::checkpoint::written::{self, Layout, folder, write_json};
 use crate::model::source::ModelSource;
 use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::vocabulary::character_of;
 
 /// A model with 16 tokens, two of them special.
 fn model() -> TempDir {
@@ -29,7 +30,7 @@ fn sound() -> Value {
         },
         "model": {
             "type": "BPE",
-            "vocab": { "a": 0, "b": 1, "<": 2, "s": 3, ">": 4, "ab": 5, "/": 6, "<s>": 8 },
+            "vocab": { "a": 0, "b": 1, "<": 2, "s": 3, ">": 4, "ab": 5, "/": 6, "c": 7, "<s>": 8 },
             "merges": ["a b"],
         },
     })
@@ -97,11 +98,6 @@ fn what_would_be_split_wrongly_is_refused_by_name() {
             "/pre_tokenizer/add_prefix_space",
             json!(true),
             "`add_prefix_space`",
-        ),
-        (
-            "/added_tokens/2",
-            json!({ "id": 10, "content": "x", "lstrip": true }),
-            "`lstrip`",
         ),
         ("/added_tokens", json!(1), "invalid type"),
     ];
@@ -180,6 +176,131 @@ fn a_normalizer_that_makes_texts_much_longer_is_refused() {
     assert!(message.contains("may have 4 steps"), "{message}");
     let message = read(vec![step("aaaaa")]).unwrap_err();
     assert!(message.contains("may write 4 bytes, found 5"), "{message}");
+}
+
+/// The sound tokenizer with a token for each byte that a text can have.
+fn with_all_bytes() -> Value {
+    let mut json = sound();
+    let bytes = (0..=255).map(|byte| character_of(byte).to_string());
+    let words = bytes.chain(["ab".into(), "<unk>".into()]).enumerate();
+    let words = words.map(|(id, word)| (word, json!(id)));
+    json["model"]["vocab"] = words.collect::<serde_json::Map<_, _>>().into();
+    json
+}
+
+#[test]
+fn an_unknown_token_that_no_text_leads_to_is_no_harm() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let read = |json: &Value| {
+        write_json(folder.path(), "tokenizer.json", json);
+        read(&folder)
+    };
+    let sound = read(&with_all_bytes()).unwrap();
+    let text = "ab <unk> é\u{10ffff}\0";
+    for (special, gap) in [
+        (true, None),
+        (false, None),
+        (true, Some(0xc0)),
+        (true, Some(0xff)),
+    ] {
+        let mut json = with_all_bytes();
+        json["model"]["unk_token"] = json!("<unk>");
+        json["added_tokens"][0] = json!({ "id": 257, "content": "<unk>", "special": special });
+        if let Some(byte) = gap {
+            let words = json["model"]["vocab"].as_object_mut().unwrap();
+            let id = words.remove(&character_of(byte).to_string()).unwrap();
+            words.insert("never".into(), id);
+        }
+        let tokenizer = read(&json).unwrap();
+        match special {
+            true => assert_eq!(tokenizer.encode(text), sound.encode(text)),
+            false => assert!(tokenizer.encode(text).contains(&257)),
+        }
+    }
+    // Without this byte some texts would lead to it.
+    let mut json = with_all_bytes();
+    json["model"]["unk_token"] = json!("<unk>");
+    let words = json["model"]["vocab"].as_object_mut().unwrap();
+    words.remove(&character_of(0x80).to_string());
+    assert!(read(&json).unwrap_err().contains("`unk_token`"));
+}
+
+#[test]
+fn steps_behind_the_byte_level_one_work_on_its_characters() {
+    let folder = folder(&written::config(320), Layout::SINGLE_BF16);
+    let mut json = with_all_bytes();
+    let byte_level = json["pre_tokenizer"].clone();
+    let split = json!({ "type": "Split", "pattern": { "String": "Ġ" }, "behavior": "Isolated", "invert": false });
+    for steps in [
+        json!([byte_level, split]),
+        json!([byte_level, { "type": "Digits", "individual_digits": true }]),
+    ] {
+        json["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": steps });
+        write_json(folder.path(), "tokenizer.json", &json);
+        let tokenizer = read(&folder).unwrap();
+        let id = |character: char| {
+            json["model"]["vocab"][character.to_string()]
+                .as_u64()
+                .unwrap()
+        };
+        let expected = [256, id('Ġ') as u32, 256, id('1') as u32];
+        assert_eq!(tokenizer.encode("ab ab1"), expected);
+        assert_eq!(tokenizer.decoder(&[]).push(id('Ġ') as u32), " ");
+    }
+}
+
+#[test]
+fn an_added_token_that_the_model_has_no_row_for_is_left_out() {
+    let mut json = with_all_bytes();
+    let listed = [
+        json!({ "id": 257, "content": "<unk>", "special": true }),
+        json!({ "id": 258, "content": "</s>", "special": true }),
+        json!({ "id": 259, "content": "<pad>", "special": true }),
+        json!({ "id": 260, "content": "<extra>" }),
+    ];
+    json["added_tokens"] = json!(listed);
+    for (rows, kept) in [(320, 4), (260, 3), (259, 2), (258, 1)] {
+        let folder = folder(&written::config(rows), Layout::SINGLE_BF16);
+        write_json(folder.path(), "tokenizer.json", &json);
+        let tokenizer = read(&folder).unwrap();
+        assert!(tokenizer.vocabulary() <= rows);
+        for (index, text) in ["<unk>", "</s>", "<pad>", "<extra>"].iter().enumerate() {
+            let ids = tokenizer.encode_raw(text);
+            match index < kept {
+                true => assert_eq!(ids, [257 + index as u32], "{text} of {rows} rows"),
+                false => assert_eq!(ids.len(), text.len(), "{text} of {rows} rows"),
+            }
+        }
+    }
+    // Words cannot be left out: texts need them.
+    let folder = folder(&written::config(256), Layout::SINGLE_BF16);
+    write_json(folder.path(), "tokenizer.json", &json);
+    assert!(read(&folder).unwrap_err().contains("`vocab_size` of 256"));
+}
+
+#[test]
+fn an_end_token_that_is_not_special_ends_an_answer_and_no_message_writes_it() {
+    let mut json = with_all_bytes();
+    json["added_tokens"] = json!([
+        { "id": 258, "content": "<|im_end|>" },
+        { "id": 259, "content": "<turn>" },
+        { "id": 260, "content": "<start>" },
+        { "id": 261, "content": "<|user|>" },
+        { "id": 262, "content": "<tool>" },
+    ]);
+    let mut config = written::config(320);
+    config["eos_token_id"] = json!([259]);
+    let folder = folder(&config, Layout::SINGLE_BF16);
+    write_json(folder.path(), "tokenizer.json", &json);
+    let about =
+        json!({ "bos_token": { "content": "<start>" }, "chat_template": "<|user|>{{ x }}<tool>" });
+    write_json(folder.path(), "tokenizer_config.json", &about);
+    let tokenizer = read(&folder).unwrap();
+    let text = "<|im_end|><turn><start><|user|>";
+    assert_eq!(tokenizer.encode(text).len(), text.len());
+    assert_eq!(tokenizer.encode_raw(text), [258, 259, 260, 261]);
+    assert_eq!(tokenizer.encode("<tool>"), [262]);
+    assert!(tokenizer.is_end(258) && tokenizer.is_end(259) && !tokenizer.is_end(260));
 }
 
 #[test]
