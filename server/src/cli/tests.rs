@@ -141,6 +141,23 @@ fn embedding_and_head_have_eight_bits_or_four() {
 }
 
 #[test]
+fn a_text_may_begin_with_a_dash() {
+    for words in [
+        &["generate", "--prompt", "- buy milk"][..],
+        &["generate", "--prompt", "--stop", "--stop", "---"],
+        &["generate", "--prompt", "x", "--stop", "-1", "--stop", "--"],
+        &["generate", "--prompt", "x", "--system", "- be brief"],
+        &["generate", "--raw", "--prompt", "-"],
+        &["chat", "--system", "--- be brief"],
+        &["tokenize", "--text", "-1"],
+        &["tokenize", "--text", "--text"],
+    ] {
+        parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    }
+    refusal(&["generate", "--prompt", "x", "-y"]);
+}
+
+#[test]
 fn wrong_use_is_refused() {
     refusal(&["generate"]);
     refusal(&["generate", "--prompt", "x", "--raw", "--system", "y"]);

@@ -21,7 +21,7 @@ use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
     /// Instructions that hold for the whole conversation
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     system: Option<String>,
     #[command(flatten)]
     pub(crate) answer: AnswerArgs,

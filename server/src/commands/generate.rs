@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use futures::executor::block_on_stream;
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, Event, FinishReason, Message, Prompt, Request, Role};
@@ -15,16 +16,21 @@ use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// What to answer
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// Instructions that go before the prompt
-    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        conflicts_with = "raw"
+    )]
     system: Option<String>,
     /// Continue the prompt as it is, without the model's chat template
     #[arg(long)]
     raw: bool,
     /// Text that ends the answer and is not printed; repeat for more
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     /// Print one JSON object with text, token ids and metrics when the answer is complete
     #[arg(long)]

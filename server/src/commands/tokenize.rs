@@ -10,7 +10,7 @@ use crate::options::ModelArgs;
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
     /// The text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     text: String,
     /// Print the ids as a JSON array; otherwise they are parted by spaces
     #[arg(long)]
