@@ -98,7 +98,10 @@ fn folder(model: &HubModel, listing: &Listing, client: &Client) -> Result<Vec<St
     let mut names = vec![CONFIG.to_owned(), TOKENIZER.to_owned()];
     let optional = OPTIONAL.into_iter().filter(|name| listing.has(name));
     names.extend(optional.map(str::to_owned));
-    if listing.has(INDEX) {
+    // As the `transformers` library does: an index may have been left from an earlier upload.
+    if listing.has(SINGLE) {
+        names.push(SINGLE.to_owned());
+    } else if listing.has(INDEX) {
         let index: Index = json(INDEX, &text(INDEX)?)?;
         names.push(INDEX.to_owned());
         let shards: BTreeSet<_> = index.weight_map.into_values().collect();
@@ -108,8 +111,6 @@ fn folder(model: &HubModel, listing: &Listing, client: &Client) -> Result<Vec<St
             ));
         }
         names.extend(shards);
-    } else if listing.has(SINGLE) {
-        names.push(SINGLE.to_owned());
     } else {
         return Err(format!(
             "it has neither `{SINGLE}` nor `{INDEX}`: weights are read from safetensors only{}",

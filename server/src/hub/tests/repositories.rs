@@ -263,6 +263,19 @@ fn shards_are_those_that_the_index_names() {
 }
 
 #[test]
+fn a_single_file_of_weights_wins_over_an_index_that_was_left() {
+    let cache = cache();
+    let hub = hub();
+    hub.put(
+        "model.safetensors.index.json",
+        br#"{"weight_map":{"a":"model-00001-of-00002.safetensors"}}"#,
+    );
+    let found = names(&get(&hub, &cache).unwrap());
+    assert!(found.contains(&"model.safetensors".to_owned()));
+    assert!(!found.contains(&"model.safetensors.index.json".to_owned()));
+}
+
+#[test]
 fn a_gguf_file_is_named_whole_or_by_its_quantisation() {
     let hub = StandIn::new(&[
         ("tiny-Q4_0.gguf", b"GGUF4"),
