@@ -7,8 +7,8 @@
 mod cache;
 mod cached;
 mod client;
-mod credentials;
 mod default_model;
+mod environment;
 mod error;
 mod fetching;
 mod hugging_face;
@@ -62,6 +62,12 @@ fn get(named: &Path, newest: bool, progress: &dyn Progress) -> Result<PathBuf, E
             path.display()
         ))),
         Reference::Path(path) => Ok(path),
+        _ if environment::is_offline() => find(named).map_err(|_| {
+            Error::Fetch(format!(
+                "`{}` is not on this disk, and nothing is fetched while `HF_HUB_OFFLINE` is set",
+                spelled(named)
+            ))
+        }),
         Reference::Default => default_model(progress),
         Reference::Hub(model) => {
             let client = Client::from_env();
@@ -81,14 +87,19 @@ pub fn find(named: &Path) -> Result<PathBuf, Error> {
         Reference::Hub(model) => ModelFolders::of(&cache_folder()?, &model).model(),
     };
     path.ok_or_else(|| {
-        let named = match named.display().to_string() {
-            name if name.is_empty() => DEFAULT_NAME.to_owned(),
-            name => name,
-        };
         Error::Usage(format!(
-            "`{named}` is not on this disk; `nibble download` fetches short names and repositories"
+            "`{}` is not on this disk; `nibble download` fetches short names and repositories",
+            spelled(named)
         ))
     })
+}
+
+/// As it is typed; nothing means the default model.
+fn spelled(named: &Path) -> String {
+    match named.display().to_string() {
+        name if name.is_empty() => DEFAULT_NAME.to_owned(),
+        name => name,
+    }
 }
 
 /// What is in the cache folder.

@@ -127,7 +127,13 @@ impl Place {
             .env("NIBBLE_HOME", self.home.path())
             .env("HF_ENDPOINT", &self.hub.endpoint)
             .env("HF_HOME", self.home.path().join("no-token"));
-        for name in ["HF_TOKEN", "HF_TOKEN_PATH", "NIBBLE_MODEL", "NIBBLE_LOG"] {
+        for name in [
+            "HF_HUB_OFFLINE",
+            "HF_TOKEN",
+            "HF_TOKEN_PATH",
+            "NIBBLE_MODEL",
+            "NIBBLE_LOG",
+        ] {
             command.env_remove(name);
         }
         command
@@ -241,6 +247,31 @@ fn a_repository_is_fetched_answers_is_listed_packed_and_removed() {
     assert!(!path.exists() && !packed.exists());
     let nothing = place.refuses(&["remove", "--yes", "owner/name"]);
     assert!(nothing.contains("nothing of `owner/name`"), "{nothing}");
+}
+
+#[test]
+fn offline_what_is_here_answers_and_nothing_is_asked_of_the_hub() {
+    let place = Place::new();
+    let offline = |words: &[&str]| {
+        let mut command = place.command(words);
+        command.env("HF_HUB_OFFLINE", "1").output().unwrap()
+    };
+    for name in ["owner/name", "smollm2", "llama3.2:1b"] {
+        let output = offline(&["tokenize", "--text", "x", "--model", name]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        for words in [name, "not on this disk", "`HF_HUB_OFFLINE`"] {
+            assert!(message.contains(words), "no `{words}` in: {message}");
+        }
+    }
+    assert!(place.hub.seen().is_empty());
+    place.says(&["download", "owner/name"]);
+    place.hub.seen();
+    for words in [&ANSWER[..], &["download", "owner/name"]] {
+        let output = offline(words);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert!(place.hub.seen().is_empty());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::credentials::{cache, token, variable};
+use super::environment::{cache, token, variable};
 use super::progress::Progress;
 use super::receive::{Download, Receiver};
 use super::reference::HubModel;

@@ -10,6 +10,12 @@ pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// Whether `HF_HUB_OFFLINE` says, as to the hub's own tools, that nothing is to be fetched.
+pub(super) fn is_offline() -> bool {
+    let value = variable("HF_HUB_OFFLINE").unwrap_or_default();
+    ["1", "ON", "YES", "TRUE"].contains(&&*value.trim().to_uppercase())
+}
+
 /// `HF_TOKEN`, else what the file at `HF_TOKEN_PATH` holds, else where the hub's own tools keep it.
 pub(super) fn token() -> Option<String> {
     variable("HF_TOKEN")

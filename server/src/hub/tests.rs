@@ -329,7 +329,7 @@ fn a_cache_folder_that_cannot_be_made_is_an_error_that_names_it() {
 fn a_token_may_be_kept_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
-    let read = || super::credentials::token_in(path.to_str().unwrap());
+    let read = || super::environment::token_in(path.to_str().unwrap());
     assert_eq!(read(), None);
     for (content, token) in [("", None), ("hf_abc\n", Some("hf_abc".to_owned()))] {
         fs::write(&path, content).unwrap();
