@@ -85,8 +85,11 @@ impl ApiError {
 
     /// No route has this path.
     pub(crate) fn unknown_path(path: &str) -> Self {
-        let message = format!("`{path}` is not part of this API");
-        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "invalid_request_error",
+            not_here(path),
+        )
     }
 
     /// The path is right and the method is not.
@@ -132,6 +135,16 @@ impl ApiError {
         }
         Envelope { error: &self.body }
     }
+}
+
+/// That the API has no such path, and what may be wrong with the client's base URL.
+pub(crate) fn not_here(path: &str) -> String {
+    let hint = match path.strip_prefix("/v1") {
+        Some(rest) if rest.starts_with("/v1") => ": a client's base URL ends in one `/v1`",
+        Some(_) => "",
+        None => ": its paths begin with `/v1`, in which a client's base URL must end",
+    };
+    format!("`{path}` is not part of this API{hint}")
 }
 
 impl From<Error> for ApiError {

@@ -6,9 +6,11 @@
 //! [`nibble_engine::metrics::Metrics`].
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::Uri;
-use axum::middleware::from_fn;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
 use crate::error::{ApiError, log_cause, wrong_method};
@@ -43,6 +45,27 @@ pub(crate) fn routes() -> Router<AppState> {
 /// Whether a path is the API's, served or not: its clients read errors as JSON.
 pub(crate) fn owns(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
+}
+
+/// Whether a program asks that reads errors as JSON, wherever it asks: pages say where they come from.
+pub(crate) fn is_client(headers: &HeaderMap) -> bool {
+    let is_json = |name| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains("application/json"))
+    };
+    let is_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+    !is_page && (is_json(ACCEPT) || is_json(CONTENT_TYPE) || headers.contains_key(AUTHORIZATION))
+}
+
+/// Tells a client in JSON that there is nothing where it asks, as when its base URL lacks the `/v1`.
+pub(crate) async fn hint(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let is_astray = !owns(&path) && is_client(request.headers());
+    let response = next.run(request).await;
+    match response.status() {
+        StatusCode::NOT_FOUND if is_astray => ApiError::unknown_path(&path).into_response(),
+        _ => response,
+    }
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

@@ -12,6 +12,7 @@ pub fn router(state: AppState) -> Router {
         .merge(assets::routes())
         .merge(openai::routes())
         .merge(ops::routes())
+        .layer(middleware::from_fn(openai::hint))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::guard,

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, not_here};
 use crate::openai;
 use crate::state::AppState;
 
@@ -46,7 +46,7 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Refuses what comes from elsewhere and marks what goes out, refusals included.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let in_api = openai::owns(request.uri().path());
+    let in_api = openai::owns(request.uri().path()) || openai::is_client(request.headers());
     let refusal = check_host(request.headers(), &state.settings.allowed_hosts)
         .and_then(|()| check_origin(&request))
         .err();
@@ -105,7 +105,7 @@ fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
     if request.method().is_safe() {
         return Ok(());
     }
-    let headers = request.headers();
+    let (headers, path) = (request.headers(), request.uri().path());
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let own = match (
         text(HeaderName::from_static("sec-fetch-site")),
@@ -116,7 +116,10 @@ fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
             let authority = origin.split_once("://").map(|(_, authority)| authority);
             authority.is_some() && authority == text(header::HOST)
         }
-        (None, None) => openai::owns(request.uri().path()),
+        (None, None) if openai::is_client(headers) && !openai::owns(path) => {
+            return Err((StatusCode::NOT_FOUND, not_here(path)));
+        }
+        (None, None) => openai::owns(path),
     };
     if own {
         return Ok(());

@@ -193,3 +193,36 @@ async fn nothing_changes_by_reading() {
         assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_client_without_v1_in_its_base_url_is_told_in_json() {
+    let json = "application/json";
+    for (method, path, name, value) in [
+        ("POST", "/chat/completions", "content-type", json),
+        ("POST", "/api/generate", "authorization", "Bearer none"),
+        ("GET", "/models/x", "accept", json),
+        ("GET", "/nowhere", "authorization", "Bearer none"),
+        ("POST", "/v1/v1/chat/completions", "content-type", json),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header(header::HOST, "localhost:8080")
+            .header(name, value);
+        let reply = browser()
+            .send(request.body(Body::from("{}")).unwrap())
+            .await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{path}");
+        let error = &reply.json()["error"];
+        assert_eq!(error["type"], "invalid_request_error");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(path), "{message}");
+        assert!(message.contains("base URL"), "{message}");
+    }
+    assert!(
+        browser()
+            .get("/nowhere")
+            .await
+            .body
+            .starts_with("<!DOCTYPE html>")
+    );
+}
