@@ -37,6 +37,7 @@ pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
 pub use machine::cgroup;
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
+pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
 pub use sampling::Sampling;

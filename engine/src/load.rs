@@ -135,7 +135,7 @@ fn context(
         }
     };
     let insisted = requested.is_some();
-    Need::of(config, weights as u64, kv).context(context, insisted, capacity::available())
+    Need::of(config, weights as u64, kv).context(context, insisted, capacity::available_memory())
 }
 
 fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {

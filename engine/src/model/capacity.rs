@@ -85,9 +85,9 @@ impl Need {
     }
 }
 
-/// Bytes that this process can still use: what the system has left, or the control group where that is less. None where
+/// Bytes of memory that this process can still use: what the system has left, or the control group where that is less. None where
 /// the system does not tell.
-pub(crate) fn available() -> Option<u64> {
+pub fn available_memory() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text
             .lines()
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn this_machine_has_memory() {
         if cfg!(target_os = "linux") {
-            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+            assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
         }
     }
 }

@@ -58,7 +58,7 @@ fn short_names() -> String {
     let names = KNOWN_MODELS.iter().map(|model| {
         let gated = if model.gated { ", gated" } else { "" };
         format!(
-            "\n  {:<14}{:>8}  {}{gated}",
+            "\n  {:<18}{:>8}  {}{gated}",
             model.name,
             model.download(),
             model.licence
@@ -84,6 +84,8 @@ pub(super) fn find(args: &WhereArgs) -> anyhow::Result<()> {
 
 pub(super) fn models(args: &ModelsArgs) -> anyhow::Result<()> {
     let here = |model: &KnownModel| hub::find(Path::new(model.name)).ok();
+    let available = nibble_engine::available_memory();
+    let fits = |model: &KnownModel| Some(model.memory_bytes() <= available?);
     let mut out = io::stdout();
     if args.json {
         let models = KNOWN_MODELS.iter().map(|model| {
@@ -94,6 +96,8 @@ pub(super) fn models(args: &ModelsArgs) -> anyhow::Result<()> {
                 "file": model.file,
                 "parameters": u64::from(model.millions) * 1_000_000,
                 "download_bytes": u64::from(model.megabytes) * 1_000_000,
+                "memory_bytes": model.memory_bytes(),
+                "fits": fits(model),
                 "licence": model.licence,
                 "gated": model.gated,
                 "path": here(model),
@@ -107,6 +111,8 @@ pub(super) fn models(args: &ModelsArgs) -> anyhow::Result<()> {
             model.name.to_owned(),
             model.parameters(),
             model.download(),
+            model.memory(),
+            fits(model).map_or("?".to_owned(), yes),
             model.licence.to_owned(),
             yes(model.gated),
             yes(here(model).is_some()),
@@ -117,13 +123,15 @@ pub(super) fn models(args: &ModelsArgs) -> anyhow::Result<()> {
         "name",
         "weights",
         "download",
+        "memory",
+        "fits",
         "licence",
         "gated",
         "here",
         "repository",
     ];
     let (left, right) = (Align::Left, Align::Right);
-    let aligned = [left, right, right, left, left, left, left];
+    let aligned = [left, right, right, right, left, left, left, left, left];
     write!(out, "{}", table(head, aligned, rows))?;
     Ok(())
 }
