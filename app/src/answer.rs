@@ -56,20 +56,20 @@ fn Question(text: String) -> impl IntoView {
 
 pub(crate) fn ended(answer: &Answer) -> AnyView {
     let html = markdown::to_html(&answer.text);
-    let (outcome, figures) = match &answer.end {
+    let (outcome, metrics) = match &answer.end {
         None => (None, None),
-        Some(End::Complete(figures)) => (None, Some(figures)),
-        Some(End::Length(figures)) => (
+        Some(End::Complete(metrics)) => (None, Some(metrics)),
+        Some(End::Length(metrics)) => (
             Some(
                 "Cut off: the answer reached its most tokens or the end of the model’s context."
                     .to_owned(),
             ),
-            Some(figures),
+            Some(metrics),
         ),
-        Some(End::Stopped(figures)) => (Some("Stopped by you.".to_owned()), Some(figures)),
-        Some(End::CutOff(figures)) => (
+        Some(End::Stopped(metrics)) => (Some("Stopped by you.".to_owned()), Some(metrics)),
+        Some(End::CutOff(metrics)) => (
             Some("Cut off: the server was shut down before the answer was complete.".to_owned()),
-            Some(figures),
+            Some(metrics),
         ),
         Some(End::Failed(reason)) => (Some(format!("This answer failed: {reason}.")), None),
     };
@@ -81,7 +81,7 @@ pub(crate) fn ended(answer: &Answer) -> AnyView {
         <div class="final">
             <div class="prose" dir="auto" inner_html=html></div>
             {outcome.map(|outcome| view! { <p class=class>{outcome}</p> })}
-            {figures.map(|figures| view! { <Metrics figures=figures.clone()/> })}
+            {metrics.map(|metrics| view! { <Metrics metrics=metrics.clone()/> })}
         </div>
     }
     .into_any()

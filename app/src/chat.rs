@@ -73,20 +73,20 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
     /// The model ended its turn.
-    Complete(Figures),
+    Complete(Metrics),
     /// The most tokens allowed, or the context, were reached.
-    Length(Figures),
+    Length(Metrics),
     /// The person stopped it.
-    Stopped(Figures),
+    Stopped(Metrics),
     /// The end of the program cut it off.
-    CutOff(Figures),
+    CutOff(Metrics),
     /// It could not be completed, for this reason.
     Failed(String),
 }
 
 /// The figures of an answer. What could not be measured is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct Metrics {
     /// Seconds from the question to the first token.
     pub time_to_first_token_s: Option<f64>,
     /// Seconds in the queue.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use nibble_app::chat::{
-    Answer, Chat, Conversation, End, Figures, ModelCard, ProgressStream, Started,
+    Answer, Chat, Conversation, End, Metrics, ModelCard, ProgressStream, Started,
 };
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
@@ -231,26 +231,26 @@ async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
 }
 
 fn ended(completion: Completion, cut_off: bool) -> End {
-    let metrics = completion.metrics;
-    let figures = Figures {
-        time_to_first_token_s: metrics.time_to_first_token_s,
-        queued_s: metrics.queued_s,
-        prefill_s: metrics.prefill_s,
-        prefill_tokens_per_second: metrics.prefill_tokens_per_second,
-        decode_tokens_per_second: metrics.decode_tokens_per_second,
-        time_per_output_token_ms: metrics.time_per_output_token_ms,
-        total_s: metrics.total_s,
-        usd_per_million_tokens: metrics.usd_per_million_tokens,
-        usd_total: metrics.usd_total,
+    let measured = completion.metrics;
+    let metrics = Metrics {
+        time_to_first_token_s: measured.time_to_first_token_s,
+        queued_s: measured.queued_s,
+        prefill_s: measured.prefill_s,
+        prefill_tokens_per_second: measured.prefill_tokens_per_second,
+        decode_tokens_per_second: measured.decode_tokens_per_second,
+        time_per_output_token_ms: measured.time_per_output_token_ms,
+        total_s: measured.total_s,
+        usd_per_million_tokens: measured.usd_per_million_tokens,
+        usd_total: measured.usd_total,
         prompt_tokens: completion.prompt_tokens,
         cached_tokens: completion.cached_tokens,
-        output_tokens: metrics.completion_tokens,
+        output_tokens: measured.completion_tokens,
     };
     match completion.finish_reason {
-        FinishReason::Stop => End::Complete(figures),
-        FinishReason::Length => End::Length(figures),
-        FinishReason::Cancelled if cut_off => End::CutOff(figures),
-        FinishReason::Cancelled => End::Stopped(figures),
+        FinishReason::Stop => End::Complete(metrics),
+        FinishReason::Length => End::Length(metrics),
+        FinishReason::Cancelled if cut_off => End::CutOff(metrics),
+        FinishReason::Cancelled => End::Stopped(metrics),
     }
 }
 

@@ -2,37 +2,37 @@
 
 use leptos::prelude::*;
 
-use crate::chat::Figures;
+use crate::chat::Metrics;
 use crate::figures::{duration, grouped, tokens_per_second, usd};
 
 /// Ten tokens a second: about as fast as people read.
 const BAR_MS: f64 = 100.0;
 
-/// The figures of an answer: the five that matter, then where they come from.
+/// The metrics of an answer: the five that matter, then where they come from.
 #[component]
-pub(crate) fn Metrics(figures: Figures) -> impl IntoView {
-    let Figures {
+pub(crate) fn Metrics(metrics: Metrics) -> impl IntoView {
+    let Metrics {
         time_to_first_token_s,
         decode_tokens_per_second,
         usd_per_million_tokens,
         ..
-    } = figures;
+    } = metrics;
     view! {
         <div class="metrics" role="group" aria-label="Metrics">
             <dl class="figures">
                 {figure("Time to first token", time_to_first_token_s.map(duration))}
                 {figure("Decode speed", decode_tokens_per_second.map(tokens_per_second))}
                 {figure("Cost per million tokens", usd_per_million_tokens.map(usd))}
-                {figure("Total time", Some(duration(figures.total_s)))}
-                {figure("Total cost", Some(usd(figures.usd_total)))}
+                {figure("Total time", Some(duration(metrics.total_s)))}
+                {figure("Total cost", Some(usd(metrics.usd_total)))}
             </dl>
             <dl class="details">
-                {entry("Time per token", figures.time_per_output_token_ms.map(against_bar))}
-                {entry("Queued", (figures.queued_s >= 0.001).then(|| duration(figures.queued_s)))}
-                {entry("Prefill", figures.prefill_s.map(duration))}
-                {entry("Prefill speed", figures.prefill_tokens_per_second.map(tokens_per_second))}
-                {entry("Prompt tokens", Some(prompt_tokens(&figures)))}
-                {entry("Output tokens", Some(grouped(figures.output_tokens)))}
+                {entry("Time per token", metrics.time_per_output_token_ms.map(against_bar))}
+                {entry("Queued", (metrics.queued_s >= 0.001).then(|| duration(metrics.queued_s)))}
+                {entry("Prefill", metrics.prefill_s.map(duration))}
+                {entry("Prefill speed", metrics.prefill_tokens_per_second.map(tokens_per_second))}
+                {entry("Prompt tokens", Some(prompt_tokens(&metrics)))}
+                {entry("Output tokens", Some(grouped(metrics.output_tokens)))}
             </dl>
         </div>
     }
@@ -75,12 +75,12 @@ fn against_bar(milliseconds: f64) -> String {
     format!("{milliseconds:.1} ms, {verdict} the {BAR_MS} ms bar")
 }
 
-fn prompt_tokens(figures: &Figures) -> String {
-    match figures.cached_tokens {
-        0 => grouped(figures.prompt_tokens),
+fn prompt_tokens(metrics: &Metrics) -> String {
+    match metrics.cached_tokens {
+        0 => grouped(metrics.prompt_tokens),
         cached => format!(
             "{}, {} of them cached",
-            grouped(figures.prompt_tokens),
+            grouped(metrics.prompt_tokens),
             grouped(cached)
         ),
     }
@@ -90,16 +90,16 @@ fn prompt_tokens(figures: &Figures) -> String {
 mod tests {
     use super::*;
 
-    fn html(figures: Figures) -> String {
-        Owner::new().with(|| view! { <Metrics figures=figures/> }.to_html())
+    fn html(metrics: Metrics) -> String {
+        Owner::new().with(|| view! { <Metrics metrics=metrics/> }.to_html())
     }
 
     #[test]
     fn what_was_not_measured_is_absent() {
-        let html = html(Figures {
+        let html = html(Metrics {
             total_s: 0.5,
             output_tokens: 1,
-            ..Figures::default()
+            ..Metrics::default()
         });
         for absent in [
             "Time to first token",
@@ -124,12 +124,12 @@ mod tests {
 
     #[test]
     fn cached_tokens_are_told_apart() {
-        let mut figures = Figures {
+        let mut metrics = Metrics {
             prompt_tokens: 40,
-            ..Figures::default()
+            ..Metrics::default()
         };
-        assert_eq!(prompt_tokens(&figures), "40");
-        figures.cached_tokens = 30;
-        assert_eq!(prompt_tokens(&figures), "40, 30 of them cached");
+        assert_eq!(prompt_tokens(&metrics), "40");
+        metrics.cached_tokens = 30;
+        assert_eq!(prompt_tokens(&metrics), "40, 30 of them cached");
     }
 }

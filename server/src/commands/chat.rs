@@ -15,7 +15,7 @@ use rustyline::error::ReadlineError;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::{figures, loading};
+use super::{loading, metrics};
 use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ impl<'a> Conversation<'a> {
         match turn {
             Turn::Answered(text, completion) => {
                 self.push(Role::Assistant, text);
-                writeln!(io::stderr(), "{}", figures::line(&completion))?;
+                writeln!(io::stderr(), "{}", metrics::line(&completion))?;
             }
             Turn::Failed(error) => {
                 self.messages.pop();

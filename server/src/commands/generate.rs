@@ -10,7 +10,7 @@ use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, Event, FinishReason, Message, Prompt, Request, Role};
 use serde::Serialize;
 
-use super::{figures, loading};
+use super::{loading, metrics};
 use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
     } else {
         let (_, completion) = follow(events, &mut stdout)?;
         writeln!(stdout)?;
-        writeln!(io::stderr(), "{}", figures::line(&completion))?;
+        writeln!(io::stderr(), "{}", metrics::line(&completion))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The figures of an answer in one line for a terminal.
+//! The metrics of an answer in one line for a terminal.
 
 use nibble_engine::Completion;
 
