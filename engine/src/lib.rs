@@ -29,7 +29,7 @@ pub use answer::request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS,
     ModelInfo, Prompt, Request, Stopper,
 };
-pub use compute::int4::{Group, Int4};
+pub use compute::int4::{GroupSize, Int4};
 pub use engine::Engine;
 pub use error::Error;
 pub use files::config::check_config;

@@ -72,7 +72,7 @@ impl Loaded {
             importance: importance.as_ref(),
         };
         let packed = packed_file(&options.packed, &source, scheme, kernel)?;
-        let packing = weights::plan(tensors, &config, scheme, kernel)?.telling(progress);
+        let packing = weights::plan(tensors, &config, scheme, kernel)?.with_progress(progress);
         let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
         let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         let name = name(&options.model);
@@ -208,7 +208,7 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
         importance.find(pool.threads())?;
     }
     let half = |done, _| progress(done, 2 * bytes);
-    let matrices = packing.telling(&half).pack(&mut pool)?;
+    let matrices = packing.with_progress(&half).pack(&mut pool)?;
     writer.finish(&matrices, &mut pool, &|done| {
         progress(bytes + done, 2 * bytes);
     })?;

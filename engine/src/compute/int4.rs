@@ -18,14 +18,14 @@ const LANES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Int4 {
     /// Weights that share a scale.
-    pub group: Group,
+    pub group: GroupSize,
     /// Whether they have a minimum too: half a bit more for each weight, and less error.
     pub min: bool,
 }
 
 /// Weights of a row that share a scale. Where a row ends in between, its last group is shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Group {
+pub enum GroupSize {
     /// 32.
     Of32,
     /// 64.
@@ -36,7 +36,7 @@ pub enum Group {
     Channel,
 }
 
-impl Group {
+impl GroupSize {
     fn weights(self, row: usize) -> usize {
         match self {
             Self::Of32 => 32,

@@ -9,7 +9,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
-use crate::machine::memory::{self, Piece};
+use crate::machine::memory::{self, PageSlice};
 
 /// The widest head that a cache takes.
 pub(crate) const MAX_HEAD_DIM: usize = 256;
@@ -28,7 +28,7 @@ pub(crate) enum Precision {
 /// Keys and values of one KV head of one layer.
 #[derive(Debug, Default)]
 pub(crate) struct HeadCache {
-    blocks: Vec<Piece<f16>>,
+    blocks: Vec<PageSlice<f16>>,
     /// Instead of blocks, keys and values as they are, each `[positions, head_dim]`.
     exact: Option<[Vec<f32>; 2]>,
 }
@@ -171,7 +171,7 @@ impl KvCache {
             let (heads, block) = (self.heads.len(), 2 * KEY_BLOCK * self.head_dim);
             let at_once = (ROOM / (heads * block * size_of::<f16>())).max(1);
             let count = missing.next_multiple_of(at_once);
-            let mut room = memory::pieces(block, count * heads);
+            let mut room = memory::page_slices(block, count * heads);
             for _ in 0..count {
                 for (head, block) in self.heads.iter_mut().zip(room.by_ref()) {
                     head.blocks.push(block);

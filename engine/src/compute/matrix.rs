@@ -13,6 +13,8 @@ mod product;
 pub(crate) use self::gated::multiply_gated;
 pub(crate) use self::input::{MatmulInput, layout_for};
 pub(crate) use self::packed::PackedMatrix;
-pub(crate) use self::packing::{MatrixPlan, PIECE, PackedMatrices, Packing, RowSource, RowWriter};
+pub(crate) use self::packing::{
+    CHUNK_BYTES, MatrixPlan, PackedMatrices, Packing, RowSource, RowWriter,
+};
 pub(crate) use self::product::{MatmulScratch, Product, multiply};
 pub(crate) use crate::compute::kernel::format::Format;

@@ -6,7 +6,7 @@
 //! tool that checks memory knows where each of them ends.
 
 #[cfg(not(any(miri, plain_memory)))]
-mod pieces;
+mod page_slices;
 
 use std::fs::File;
 use std::io;
@@ -17,9 +17,9 @@ use memmap2::{Mmap, MmapMut};
 
 use crate::Error;
 #[cfg(not(any(miri, plain_memory)))]
-pub(crate) use pieces::{Piece, pieces};
+pub(crate) use page_slices::{PageSlice, page_slices};
 #[cfg(any(miri, plain_memory))]
-pub(crate) use plain::{Piece, pieces};
+pub(crate) use plain::{PageSlice, page_slices};
 
 /// Memory that is zero until it is written.
 #[derive(Debug)]
@@ -162,10 +162,13 @@ mod plain {
         }
     }
 
-    pub(crate) type Piece<T> = Box<[T]>;
+    pub(crate) type PageSlice<T> = Box<[T]>;
 
-    /// So many pieces of `len` zeros.
-    pub(crate) fn pieces<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = Piece<T>> {
+    /// So many slices of `len` zeros.
+    pub(crate) fn page_slices<T: Pod>(
+        len: usize,
+        count: usize,
+    ) -> impl Iterator<Item = PageSlice<T>> {
         std::iter::repeat_with(move || vec![T::zeroed(); len].into()).take(count)
     }
 

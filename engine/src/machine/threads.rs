@@ -85,9 +85,9 @@ impl Taken {
             if start >= range.end {
                 return None;
             }
-            let (left, kept) = (range.end - start, range.len() / 8);
-            let chunk = if own && left > 2 * kept {
-                left - kept
+            let (left, reserve) = (range.end - start, range.len() / 8);
+            let chunk = if own && left > 2 * reserve {
+                left - reserve
             } else {
                 left.div_ceil(2)
             };

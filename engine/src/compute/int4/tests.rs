@@ -181,7 +181,7 @@ fn a_last_group_may_be_shorter() {
     for (_, int4) in ways() {
         let row = random.row(160);
         let len = match int4.group {
-            Group::Channel => continue,
+            GroupSize::Channel => continue,
             group => group.weights(160),
         };
         let whole = 160 / len * len;

@@ -16,7 +16,7 @@ use crate::machine::threads::{Pool, SliceRows};
 
 /// Bytes of a matrix that are written to a file, or read from it, at a time: a multiple of the size of huge pages, small
 /// enough to be checked before the caches lose it, and many enough for many threads.
-pub(crate) const PIECE: usize = 2 << 20;
+pub(crate) const CHUNK_BYTES: usize = 2 << 20;
 
 /// Writes a row of a matrix that will be packed: called from all threads with the row's number and room for it.
 pub(crate) type RowWriter<'a, T> = Box<dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync + 'a>;
@@ -80,7 +80,7 @@ impl<'a> Packing<'a> {
     }
 
     /// Tells of each matrix that is packed.
-    pub(crate) fn telling(self, progress: &'a Progress<'a>) -> Self {
+    pub(crate) fn with_progress(self, progress: &'a Progress<'a>) -> Self {
         Self { progress, ..self }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Packing<'a> {
             let region = plan.region.bytes.clone();
             let (bytes, behind) = rest[region.start - start..].split_at_mut(region.len());
             (rest, start) = (behind, region.end);
-            let of_plan = bytes.chunks_mut(PIECE).enumerate();
+            let of_plan = bytes.chunks_mut(CHUNK_BYTES).enumerate();
             pieces.extend(of_plan.map(|(piece, bytes)| (index, piece, bytes)));
         }
         pool.for_each_chunk_mut(SliceRows::new(&mut pieces, 1), 1, |_, pieces| {

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, Metadata};
 
 use super::positioned::{read_at, write_at};
 use super::{PackedFile, note, outcome};
-use crate::compute::matrix::{MatrixPlan, PIECE, PackedMatrices, Packing};
+use crate::compute::matrix::{CHUNK_BYTES, MatrixPlan, PackedMatrices, Packing};
 use crate::machine::threads::Pool;
 
 /// The key of the source's fingerprint.
@@ -27,7 +27,7 @@ pub(super) struct Reader {
     matrices: Vec<StoredMatrix>,
 }
 
-/// Where one matrix begins in the file, and the checksum of each [`PIECE`] of it.
+/// Where one matrix begins in the file, and the checksum of each [`CHUNK_BYTES`] of it.
 struct StoredMatrix {
     offset: u64,
     checksums: Vec<u32>,
@@ -73,7 +73,7 @@ impl Reader {
         let failure = Mutex::new(None);
         let matrices = packing.fill(pool, |index, piece, bytes| {
             let StoredMatrix { offset, checksums } = &self.matrices[index];
-            let offset = offset + (piece * PIECE) as u64;
+            let offset = offset + (piece * CHUNK_BYTES) as u64;
             if let Err(error) = read_at(&self.file, bytes, offset) {
                 note(&failure, error.to_string());
             } else if crc32fast::hash(bytes) != checksums[piece] {
@@ -185,7 +185,7 @@ fn stored_matrix(
     let checksums = metadata
         .get(&format!("crc32.{name}"))
         .and_then(|text| checksums(text))
-        .filter(|checksums| checksums.len() == bytes.div_ceil(PIECE))
+        .filter(|checksums| checksums.len() == bytes.div_ceil(CHUNK_BYTES))
         .ok_or_else(|| format!("`{name}` has no checksums"))?;
     Ok(StoredMatrix {
         offset: data_start + start as u64,

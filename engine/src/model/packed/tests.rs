@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::compute::block::Block;
-use crate::compute::matrix::{Format, PIECE, RowSource};
+use crate::compute::matrix::{CHUNK_BYTES, Format, RowSource};
 use crate::files::checkpoint::Written;
 use crate::files::checkpoint::written::quantized::{Method, Quantized, pair, write};
 use crate::load::packed_file;
@@ -348,7 +348,7 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
     };
     let writer = file.keep(&packing()).unwrap();
     let matrices = packing().pack(pool).unwrap();
-    assert!(cfg!(miri) || matrices["one"].bytes() > 2 * PIECE);
+    assert!(cfg!(miri) || matrices["one"].bytes() > 2 * CHUNK_BYTES);
     writer.keep(&matrices, pool);
     let read = file.read(&packing(), pool).unwrap();
     assert_eq!(read.len(), matrices.len());

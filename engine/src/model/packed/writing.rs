@@ -17,7 +17,7 @@ use super::positioned::write_at;
 use super::reading::FINGERPRINT;
 use super::{PackedFile, note, outcome};
 use crate::Error;
-use crate::compute::matrix::{MatrixPlan, PIECE, PackedMatrices, Packing};
+use crate::compute::matrix::{CHUNK_BYTES, MatrixPlan, PackedMatrices, Packing};
 use crate::machine::threads::{Pool, SliceRows};
 
 /// Where the data of the file may start: a cache line, for whoever maps it.
@@ -169,7 +169,7 @@ impl<'a> Writer<'a> {
 impl Entry {
     /// Placeholders.
     fn no_checksums(&self) -> Vec<u32> {
-        vec![0; self.bytes.div_ceil(PIECE)]
+        vec![0; self.bytes.div_ceil(CHUNK_BYTES)]
     }
 }
 
@@ -246,16 +246,16 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     file.set_len(bytes)
 }
 
-/// Writes bytes by all threads; returns the checksum of each [`PIECE`].
+/// Writes bytes by all threads; returns the checksum of each [`CHUNK_BYTES`].
 fn write_checked(file: &File, bytes: &[u8], offset: u64, pool: &mut Pool) -> io::Result<Vec<u32>> {
-    let pieces: Vec<_> = bytes.chunks(PIECE).collect();
+    let pieces: Vec<_> = bytes.chunks(CHUNK_BYTES).collect();
     let mut checksums = vec![0; pieces.len()];
     let failure = Mutex::new(None);
     pool.for_each_chunk_mut(SliceRows::new(&mut checksums, 1), 1, |range, checksums| {
         for (index, checksum) in range.zip(checksums) {
             let piece = pieces[index];
             *checksum = crc32fast::hash(piece);
-            if let Err(error) = write_at(file, piece, offset + (index * PIECE) as u64) {
+            if let Err(error) = write_at(file, piece, offset + (index * CHUNK_BYTES) as u64) {
                 note(&failure, error);
             }
         }

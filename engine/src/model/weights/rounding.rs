@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::importance::Columns;
 use crate::Error;
 use crate::compute::block::{BLOCK, Block};
-use crate::compute::int4::{Group, Int4};
+use crate::compute::int4::{GroupSize, Int4};
 use crate::compute::kv::Precision;
 use crate::compute::matrix::Format;
 
@@ -24,7 +24,7 @@ pub struct Rounding {
 /// What the weights of the layers are rounded to.
 ///
 /// Blocks of four or eight bits that a file already holds are taken as they are, since rounding them again would only
-/// lose; but for [`Group::Channel`], whose kernels need a scale for a whole row, and for [`Quantize::None`].
+/// lose; but for [`GroupSize::Channel`], whose kernels need a scale for a whole row, and for [`Quantize::None`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantize {
     /// Nothing, nor are embedding, head and activations: all numbers of the file in floats that hold them exactly.
@@ -36,7 +36,7 @@ pub enum Quantize {
 impl Default for Quantize {
     fn default() -> Self {
         Self::Int4(Int4 {
-            group: Group::Of32,
+            group: GroupSize::Of32,
             min: true,
         })
     }
@@ -45,19 +45,19 @@ impl Default for Quantize {
 impl Quantize {
     /// Each with its name: what shares a scale, and `-min` where there is a minimum too.
     pub const NAMES: [(&'static str, Self); 9] = {
-        const fn int4(group: Group, min: bool) -> Quantize {
+        const fn int4(group: GroupSize, min: bool) -> Quantize {
             Quantize::Int4(Int4 { group, min })
         }
         [
             ("none", Self::None),
-            ("g32", int4(Group::Of32, false)),
-            ("g32-min", int4(Group::Of32, true)),
-            ("g64", int4(Group::Of64, false)),
-            ("g64-min", int4(Group::Of64, true)),
-            ("g128", int4(Group::Of128, false)),
-            ("g128-min", int4(Group::Of128, true)),
-            ("channel", int4(Group::Channel, false)),
-            ("channel-min", int4(Group::Channel, true)),
+            ("g32", int4(GroupSize::Of32, false)),
+            ("g32-min", int4(GroupSize::Of32, true)),
+            ("g64", int4(GroupSize::Of64, false)),
+            ("g64-min", int4(GroupSize::Of64, true)),
+            ("g128", int4(GroupSize::Of128, false)),
+            ("g128-min", int4(GroupSize::Of128, true)),
+            ("channel", int4(GroupSize::Channel, false)),
+            ("channel-min", int4(GroupSize::Channel, true)),
         ]
     };
 }
@@ -68,10 +68,10 @@ impl Quantize {
         match self {
             Self::None => "not quantised",
             Self::Int4(int4) => match int4.group {
-                Group::Of32 => "int4 in groups of 32",
-                Group::Of64 => "int4 in groups of 64",
-                Group::Of128 => "int4 in groups of 128",
-                Group::Channel => "int4 in groups of a row",
+                GroupSize::Of32 => "int4 in groups of 32",
+                GroupSize::Of64 => "int4 in groups of 64",
+                GroupSize::Of128 => "int4 in groups of 128",
+                GroupSize::Channel => "int4 in groups of a row",
             },
         }
     }
@@ -133,7 +133,7 @@ impl RoundingTarget<'_> {
         match self {
             Self::Q8 => Format::Q8,
             Self::Int4(Int4 { min: true, .. }, _) => Format::Int4,
-            Self::Int4(int4, _) if int4.group == Group::Channel => Format::Int4Channel,
+            Self::Int4(int4, _) if int4.group == GroupSize::Channel => Format::Int4Channel,
             Self::Int4(..) => Format::Int4Symmetric,
         }
     }
@@ -167,7 +167,7 @@ impl RoundingTarget<'_> {
             Self::Q8 => stored == Format::Q8,
             Self::Int4(int4, _) => {
                 let blocks = matches!(stored, Format::Int4 | Format::Int4Symmetric);
-                blocks && int4.group != Group::Channel
+                blocks && int4.group != GroupSize::Channel
             }
         }
     }
@@ -207,7 +207,7 @@ impl Rounding {
         columns: Option<Columns<'a>>,
     ) -> Result<WeightRequest<'a>, Error> {
         let group = Int4 {
-            group: Group::Of32,
+            group: GroupSize::Of32,
             min: true,
         };
         match (int4, self.quantize) {
@@ -223,7 +223,7 @@ impl Rounding {
     pub(super) fn layers(self, columns: Option<Columns<'_>>) -> WeightRequest<'_> {
         match self.quantize {
             Quantize::None => WeightRequest::Floats,
-            Quantize::Int4(int4) if int4.group == Group::Channel => {
+            Quantize::Int4(int4) if int4.group == GroupSize::Channel => {
                 WeightRequest::Rounded(RoundingTarget::Int4(int4, columns))
             }
             Quantize::Int4(int4) => WeightRequest::Stored(RoundingTarget::Int4(int4, columns)),

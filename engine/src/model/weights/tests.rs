@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::compute::block::BLOCK;
-use crate::compute::int4::{Group, Int4};
+use crate::compute::int4::{GroupSize, Int4};
 use crate::compute::kernel;
 use crate::compute::matrix::MatrixPlan;
 use crate::files::checkpoint::Written;
@@ -18,7 +18,7 @@ const BOTH: Rounding = in_int4(true, true);
 const fn in_int4(int4_head: bool, int4_embedding: bool) -> Rounding {
     Rounding {
         quantize: Quantize::Int4(Int4 {
-            group: Group::Of64,
+            group: GroupSize::Of64,
             min: false,
         }),
         int4_head,

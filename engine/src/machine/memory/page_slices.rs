@@ -1,4 +1,4 @@
-//! Memory in huge pages that many own a piece of.
+//! Memory in huge pages that many own a slice of.
 
 use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};
@@ -11,22 +11,22 @@ use super::HugePages;
 
 /// Numbers that nobody else uses.
 #[derive(Debug)]
-pub(crate) struct Piece<T> {
+pub(crate) struct PageSlice<T> {
     start: NonNull<T>,
     len: usize,
     /// Keeps the numbers where they are.
     _memory: Arc<HugePages>,
 }
 
-/// So many pieces of `len` zeros, one after the other in memory.
-pub(crate) fn pieces<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = Piece<T>> {
+/// So many slices of `len` zeros, one after the other in memory.
+pub(crate) fn page_slices<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = PageSlice<T>> {
     let layout = Layout::array::<T>(len * count).expect("less than all of memory");
     // The end of every other collection that the system has no memory for.
     let memory = HugePages::new(layout.size());
     let mut memory = memory.unwrap_or_else(|_| alloc::handle_alloc_error(layout));
     let start = NonNull::from(&mut memory[..]).cast::<T>();
     let memory = Arc::new(memory);
-    (0..count).map(move |index| Piece {
+    (0..count).map(move |index| PageSlice {
         // SAFETY: the memory has `len * count` numbers.
         start: unsafe { start.add(index * len) },
         len,
@@ -34,22 +34,22 @@ pub(crate) fn pieces<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = P
     })
 }
 
-// SAFETY: a piece is the only one that refers to its numbers.
-unsafe impl<T: Send> Send for Piece<T> {}
+// SAFETY: a slice is the only one that refers to its numbers.
+unsafe impl<T: Send> Send for PageSlice<T> {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for Piece<T> {}
+unsafe impl<T: Sync> Sync for PageSlice<T> {}
 
-impl<T> Deref for Piece<T> {
+impl<T> Deref for PageSlice<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: pages are as aligned as any number, and these hold zeros or what was written, for as long as the piece
-        // lives; no other piece has them.
+        // SAFETY: pages are as aligned as any number, and these hold zeros or what was written, for as long as the slice
+        // lives; no other slice has them.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
-impl<T> DerefMut for Piece<T> {
+impl<T> DerefMut for PageSlice<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
