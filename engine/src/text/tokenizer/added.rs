@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::slice;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use regex_syntax::is_word_character;
@@ -78,9 +79,10 @@ impl AddedTokens {
 
     /// Cuts a text at the tokens in it. What is left is normalized.
     pub(super) fn pieces<'t>(&self, text: &'t str, control: ControlTokens<'_>) -> Vec<Piece<'t>> {
+        let whole = 0..text.len();
         let spans = match control {
             ControlTokens::None => Vec::new(),
-            ControlTokens::All => vec![0..text.len()],
+            ControlTokens::All => vec![whole],
             ControlTokens::Unmarked(marks) => {
                 let starts = [0].into_iter().chain(marks.iter().copied());
                 let ends = marks.iter().copied().chain([text.len()]);
@@ -129,9 +131,10 @@ impl AddedTokens {
             }
             _ => true,
         };
+        let whole = 0..searched.len();
         let spans = match control {
             ControlTokens::None => Vec::new(),
-            ControlTokens::All | ControlTokens::Unmarked(_) => vec![0..searched.len()],
+            ControlTokens::All | ControlTokens::Unmarked(_) => vec![whole],
         };
         let mut found = self.normalized.find(searched, &spans);
         found.retain(|(token, at)| is_meant(token, at.clone()));
@@ -177,9 +180,9 @@ impl Search {
 
     /// The tokens in a text, with those control tokens that lie within one of the spans, which ascend.
     fn find(&self, text: &str, spans: &[Range<usize>]) -> Vec<Found<'_>> {
-        let whole = [0..text.len()];
+        let whole = 0..text.len();
         let mut control = self.control.over(text, spans);
-        let mut others = self.others.over(text, &whole);
+        let mut others = self.others.over(text, slice::from_ref(&whole));
         let mut found = Vec::new();
         let mut from = 0;
         loop {

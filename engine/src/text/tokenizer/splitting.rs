@@ -17,7 +17,12 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::normalizer::SplitDelimiterBehavior;
 
-use self::patterns::*;
+use self::patterns::{
+    BLOOM, CASED_WORDS, CHINESE_AND_KANA, DEEPSEEK_3, DIGIT, GPT_2, GPT_4O, LAST_BLANKS, LINE_END,
+    LLAMA_3, NUMBER, OTHER_SCRIPTS, PUNCTUATION, PUNCTUATION_AND_GRAVES, PUNCTUATION_WITH_BLANK,
+    QWEN_2, QWEN_3_5, SEED_CODER, TEKKEN, THREE_DIGITS, UP_TO_THREE_DIGITS, WIDE_PUNCTUATION,
+    WORDS,
+};
 use crate::Error;
 use crate::files::checkpoint::Gguf;
 

@@ -17,6 +17,9 @@ pub(crate) struct GenerationConfig {
     top_p: Value,
 }
 
+/// Takes a value of one key, if it has the right type.
+type Setter = fn(&mut Sampling, &Value) -> Option<()>;
+
 impl GenerationConfig {
     /// The tokens that end an answer; none where the file does not say.
     pub(super) fn ends(&self) -> Option<&[u32]> {
@@ -28,7 +31,7 @@ impl GenerationConfig {
         if self.do_sample != true {
             return other;
         }
-        let keys: [(&str, &Value, fn(&mut Sampling, &Value) -> Option<()>); 3] = [
+        let keys: [(&str, &Value, Setter); 3] = [
             ("temperature", &self.temperature, |sampling, value| {
                 sampling.temperature = value.as_f64()? as f32;
                 Some(())
