@@ -101,7 +101,7 @@ impl RawCall {
         ToolCall {
             id: self.id.clone(),
             name: self.function.name.clone(),
-            arguments: self.function.arguments.clone(),
+            arguments: self.function.arguments.clone().into(),
         }
     }
 }
@@ -126,8 +126,8 @@ fn differences(golden: &Golden, folder: &Path) -> Vec<String> {
         let model = template.model(&source);
         assert_eq!(golden.conversations.len(), template.renderings.len());
         for (case, expected) in golden.conversations.iter().zip(&template.renderings) {
-            let ours = model.conversation_text(&case.conversation());
-            if ours.as_ref().ok() != expected.as_ref() {
+            let ours = model.text_as_given(&case.conversation());
+            if ours != *expected {
                 let (ours, expected) = (format!("{ours:?}"), format!("{expected:?}"));
                 let case = &case.name;
                 let [ours, expected] = differing_parts(&ours, &expected);

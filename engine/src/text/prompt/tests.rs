@@ -72,6 +72,13 @@ impl Model {
         Ok(prompt.without_marks().0.into_owned())
     }
 
+    /// Without what is done where the template refuses that.
+    pub(super) fn text_as_given(&self, conversation: &Conversation) -> Option<String> {
+        let rendered = self.template.render_as_given(conversation, &self.tokenizer);
+        let prompt = rendered.ok()?;
+        Some(prompt.without_marks().0.into_owned())
+    }
+
     pub(super) fn call_format(&self, conversation: &Conversation) -> Result<String, String> {
         let format = self
             .template
@@ -146,7 +153,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
         Some("{{ messages | tojson }}{{ tools | tojson(indent=2) }}{{ note }}{{ tool_calls }}"),
         &["<|e|>"],
     );
-    let map = |json: &str| serde_json::from_str(json).unwrap();
+    let map = |json: &str| serde_json::from_str::<serde_json::Map<_, _>>(json).unwrap();
     let conversation = Conversation {
         turns: vec![
             Turn::Called {
@@ -154,7 +161,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
                 calls: vec![ToolCall {
                     id: "<|e|>".into(),
                     name: "<|e|>".into(),
-                    arguments: map(r#"{"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#),
+                    arguments: map(r#"{"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#).into(),
                 }],
             },
             Turn::Returned {

@@ -29,7 +29,7 @@ fn calling(pieces: &[&str]) -> Arc<dyn Generator> {
     let call = |id: &str, name: &str, arguments: Value| ToolCall {
         id: id.into(),
         name: name.into(),
-        arguments: arguments.as_object().unwrap().clone(),
+        arguments: arguments.as_object().unwrap().clone().into(),
     };
     let calls = vec![
         call("aaaaaaaa1", "weather", json!({ "where": "Zürich \"HB\"" })),
