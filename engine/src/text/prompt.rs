@@ -118,6 +118,11 @@ impl ChatTemplate {
     /// nothing else of it.
     fn values(&self, guarded: Guarded) -> Value {
         let mut values = guarded.variables;
+        // Under other names no template can read any, but the operators have theirs.
+        values.retain(|name, _| {
+            name.chars()
+                .all(|part| part == '_' || part.is_alphanumeric())
+        });
         values
             .entry("add_generation_prompt")
             .or_insert(serde_json::Value::Bool(true));
