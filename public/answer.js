@@ -14,6 +14,7 @@
  * @property {"queued" | "prefill" | "decode"} phase
  * @property {number} done prompt tokens
  * @property {number} total prompt tokens
+ * @property {string} [place] how many wait before, and for how long
  * @property {number} elapsed_s since the question was taken
  */
 
@@ -91,7 +92,8 @@ class Clock {
   set(status) {
     this.begun = performance.now() - status.elapsed_s * 1000;
     const [done, total] = [status.done, status.total].map((tokens) => tokens.toLocaleString("en"));
-    this.prefix = status.phase === "prefill" ? `${done} of ${total} tokens · ` : "";
+    const place = status.place ? `${status.place} · ` : "";
+    this.prefix = status.phase === "prefill" ? `${done} of ${total} tokens · ` : place;
     this.tell();
   }
 

@@ -135,7 +135,12 @@ pub struct Started {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Others are served first.
-    Queued,
+    Queued {
+        /// How many of those who wait come before.
+        before: usize,
+        /// How long it may take, where that can be said.
+        seconds: Option<u32>,
+    },
     /// The prompt is computed.
     Prefill {
         /// Tokens computed or found in the cache.
@@ -145,6 +150,26 @@ pub enum Phase {
     },
     /// Tokens come out.
     Decode,
+}
+
+impl Phase {
+    /// Before anything is known of its place.
+    pub const WAITING: Self = Self::Queued {
+        before: 0,
+        seconds: None,
+    };
+
+    /// The place of an answer that waits, in words; empty where there is nothing to say of it.
+    #[must_use]
+    pub fn place(self) -> String {
+        let Self::Queued { before, seconds } = self else {
+            return String::new();
+        };
+        let behind = (before > 0).then(|| format!("{before} before it"));
+        let about = seconds.map(|seconds| format!("about {seconds} s"));
+        let parts: Vec<_> = behind.into_iter().chain(about).collect();
+        parts.join(", ")
+    }
 }
 
 /// One step in following an answer.

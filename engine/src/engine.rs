@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::answer::generate::{self, PendingAnswer};
+use crate::answer::generation::{PendingAnswer, entropy};
+use crate::answer::load::Load;
 use crate::answer::metrics::Clock;
-use crate::answer::schedule::Scheduler;
+use crate::answer::schedule::{Limits, Scheduler};
 use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
 use crate::text::calls::CallReader;
 use crate::text::prompt::ChatTemplate;
@@ -48,10 +49,16 @@ impl Engine {
             model,
             tokenizer,
             template,
+            kv_bytes,
         } = Loaded::load(options, progress)?;
         let tokenizer = Arc::new(tokenizer);
-        let queue_limit = options.queue.unwrap_or(DEFAULT_QUEUE);
-        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), queue_limit)?;
+        let limits = Limits {
+            queue: options.queue.unwrap_or(DEFAULT_QUEUE),
+            kv_bytes,
+            wait: options.wait,
+            total: options.total,
+        };
+        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), limits)?;
         Ok(Self {
             info,
             tokenizer,
@@ -75,9 +82,9 @@ impl Engine {
         let clock = Clock::accept(Instant::now());
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
-        let place = self.scheduler.place()?;
-        let mut calls = self.call_reader(&request.prompt)?;
-        let prompt = self.prompt_tokens(&request.prompt, calls.as_mut())?;
+        let place = self.scheduler.reserve()?;
+        let calls = self.call_reader(&request.prompt)?;
+        let prompt = self.prompt_tokens(&request.prompt)?;
         let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
         if used == 0 {
             return Err(Error::request(field, "the prompt is empty"));
@@ -91,7 +98,8 @@ impl Engine {
             ));
         }
         let (sender, answer) = Answer::channel();
-        let pending = PendingAnswer {
+        place.fill(PendingAnswer {
+            caller: request.caller,
             prompt,
             sampling: request.sampling,
             max_tokens: request.max_tokens.min(context - used),
@@ -100,9 +108,15 @@ impl Engine {
             usd_per_hour: request.usd_per_hour,
             clock,
             answer: sender,
-        };
-        self.scheduler.enqueue(place, pending)?;
+            told_before: None,
+        })?;
         Ok(answer)
+    }
+
+    /// What the engine is doing.
+    #[must_use]
+    pub fn load_now(&self) -> Load {
+        self.scheduler.load()
     }
 
     /// Whether the thread that owns the model runs.
@@ -125,21 +139,14 @@ impl Engine {
         };
         let (tokenizer, model) = (&self.tokenizer, &self.info.id);
         let format = self.template.call_format(conversation, tokenizer, model)?;
-        Ok(format.map(|format| CallReader::new(format, conversation, generate::entropy())))
+        Ok(format.map(|format| CallReader::new(format, conversation, entropy())))
     }
 
-    fn prompt_tokens(
-        &self,
-        prompt: &Prompt,
-        calls: Option<&mut CallReader>,
-    ) -> Result<Vec<u32>, Error> {
+    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
         match prompt {
             Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
             Prompt::Chat(conversation) => {
                 let rendered = self.template.render(conversation, &self.tokenizer)?;
-                if let Some(calls) = calls {
-                    calls.follow(&rendered.without_marks().0);
-                }
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }
         }
@@ -148,10 +155,9 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use futures::executor::block_on_stream;
 
     use super::*;
-    use crate::{Event, Message, Role, Sampling};
+    use crate::{Caller, Message, Role, Sampling};
 
     fn engine(queue: usize) -> Result<Engine, Error> {
         Engine::load(&LoadOptions {
@@ -173,13 +179,14 @@ mod tests {
             max_tokens: 200,
             stop: Vec::new(),
             usd_per_hour: 1.0,
+            caller: Caller::default(),
         }
     }
 
     #[test]
     fn a_place_in_the_queue_comes_before_the_prompt_is_looked_at() {
         let engine = engine(1).unwrap();
-        let place = engine.scheduler.place().unwrap();
+        let place = engine.scheduler.reserve().unwrap();
         // What only tokenising would show.
         let too_long = || engine.submit(request(&"the dog ".repeat(200))).unwrap_err();
         let full = Error::Busy {
@@ -202,19 +209,6 @@ mod tests {
             );
         }
         engine.submit(request("the dog")).unwrap();
-    }
-
-    #[test]
-    fn those_who_wait_while_the_engine_ends_are_told_so() {
-        let engine = engine(8).unwrap();
-        let answers: Vec<_> = (0..8).map(|_| engine.submit(request("the dog"))).collect();
-        drop(engine);
-        let last = answers.into_iter().next_back().unwrap().unwrap();
-        let events: Vec<_> = block_on_stream(last).collect();
-        assert!(
-            matches!(events[..], [Event::Failed(Error::Ending)]),
-            "{events:?}"
-        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What can go wrong between a model file and an answer.
 ///
@@ -41,6 +42,15 @@ pub enum Error {
         /// The most that may wait.
         limit: usize,
     },
+    /// A request waited, or an answer took, longer than allowed.
+    #[error("this took longer than the {} s that are allowed", .limit.as_secs_f64())]
+    TooLate {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The step that computed an answer failed; others are not concerned.
+    #[error("the engine failed while it computed this answer")]
+    Broken,
     /// A load option has no meaning on this machine, such as a kernel that its CPU cannot run.
     #[error("{0}")]
     Option(String),

@@ -24,7 +24,9 @@ mod text;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use answer::load::{KV_BLOCK, Load};
 pub use answer::metrics;
+pub use answer::policy::Caller;
 pub use answer::request::{
     Answer, AnswerSender, Completion, Event, FinishReason, MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS,
     ModelInfo, Prompt, Request, Stopper,
@@ -41,7 +43,7 @@ pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
 pub use sampling::Sampling;
-pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, Turn};
+pub use text::conversation::{Conversation, Message, Role, ToolCall, Turn};
 
 #[cfg(test)]
 #[path = "../tests/support/default_model.rs"]

@@ -1,9 +1,9 @@
 //! From a model's files and a person's options to a model that is ready to answer, or to its packed file.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::compute::kernel::{self, Kernel};
-use crate::compute::kv::Precision;
 use crate::files::config::ModelConfig;
 use crate::machine::threads::pool;
 use crate::model::calibration::{self, Calibration};
@@ -37,6 +37,13 @@ pub struct LoadOptions {
     pub context: Option<usize>,
     /// Requests that may wait; by default [`DEFAULT_QUEUE`].
     pub queue: Option<usize>,
+    /// Memory for keys and values of all sequences, of those too that are kept for prompts to come; by default half of what
+    /// the model leaves, at most 4 GiB, and never less than one context.
+    pub kv_bytes: Option<u64>,
+    /// How long a request may wait; without a limit by default.
+    pub wait: Option<Duration>,
+    /// How long an answer may take from its request on; without a limit by default.
+    pub total: Option<Duration>,
 }
 
 /// The longest sequence unless asked for more: keys and values of 128 k tokens would fill the memory of most machines.
@@ -50,6 +57,8 @@ pub(crate) struct Loaded {
     pub(crate) model: Model,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: ChatTemplate,
+    /// For keys and values.
+    pub(crate) kv_bytes: u64,
 }
 
 impl Loaded {
@@ -73,7 +82,10 @@ impl Loaded {
         };
         let packed = packed_file(&options.packed, &source, scheme, kernel)?;
         let packing = weights::plan(tensors, &config, scheme, kernel)?.with_progress(progress);
-        let context = context(options.context, &config, packing.bytes(), rounding.kv())?;
+        let available = capacity::available_memory();
+        let need = Need::of(&config, packing.bytes() as u64, rounding.kv());
+        let context = context(options.context, &config, need, available)?;
+        let kv_bytes = need.kv_bytes(context, options.kv_bytes, available)?;
         let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         let name = name(&options.model);
         let sampling = source.sampling(&name);
@@ -86,6 +98,7 @@ impl Loaded {
             model,
             tokenizer,
             template,
+            kv_bytes,
         })
     }
 }
@@ -121,8 +134,8 @@ pub(crate) fn packed_file(
 fn context(
     requested: Option<usize>,
     config: &ModelConfig,
-    weights: usize,
-    kv: Precision,
+    need: Need,
+    available: Option<u64>,
 ) -> Result<usize, Error> {
     let model = config.context;
     let context = match requested {
@@ -134,8 +147,7 @@ fn context(
             )));
         }
     };
-    let insisted = requested.is_some();
-    Need::of(config, weights as u64, kv).context(context, insisted, capacity::available_memory())
+    need.context(context, requested.is_some(), available)
 }
 
 fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {

@@ -28,6 +28,7 @@ fn raw(text: &str, max_tokens: usize) -> Request {
         max_tokens,
         stop: Vec::new(),
         usd_per_hour: 1.0,
+        caller: nibble_engine::Caller::default(),
     }
 }
 
@@ -35,6 +36,7 @@ fn read(answer: Answer) -> (String, Completion) {
     let mut text = String::new();
     for event in block_on_stream(answer) {
         match event {
+            Event::Queued { .. } => {}
             Event::Prefill { done, total } => assert!(done <= total && text.is_empty()),
             Event::Text(piece) => {
                 assert!(!piece.is_empty());

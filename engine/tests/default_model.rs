@@ -39,10 +39,12 @@ fn ask(
         max_tokens,
         stop: Vec::new(),
         usd_per_hour: 0.94256,
+        caller: nibble_engine::Caller::default(),
     };
     let mut pieces = Vec::new();
     for event in block_on_stream(engine.submit(request).expect("the request is accepted")) {
         match event {
+            Event::Queued { .. } => {}
             Event::Text(piece) => pieces.push(piece),
             Event::Finished(completion) => return (pieces, completion),
             Event::Prefill { .. } | Event::Called(_) => {}

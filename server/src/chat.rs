@@ -10,7 +10,7 @@ use nibble_app::chat::{
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
 use nibble_engine::{
-    Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
+    Caller, Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
 };
 
 use crate::metered::{Metered, MeteredAnswer};
@@ -115,6 +115,7 @@ impl ChatService {
             max_tokens: settings.max_tokens,
             stop: Vec::new(),
             usd_per_hour: settings.usd_per_hour,
+            caller: Caller::default(),
         }
     }
 }
@@ -219,6 +220,7 @@ fn messages(earlier: Option<&Conversation>, question: &str, system_prompt: &str)
 async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
     while let Some(event) = answer.next().await {
         match event {
+            Event::Queued { before, seconds } => run.queued(before, seconds),
             Event::Prefill { done, total } => run.prefill(done, total),
             Event::Text(text) => run.append(&text),
             // The page offers no tools.

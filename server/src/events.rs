@@ -102,12 +102,16 @@ impl Follower {
 
 fn status(progress: &Progress) -> Event {
     let (phase, done, total) = match progress.phase {
-        Phase::Queued => ("queued", 0, 0),
+        Phase::Queued { .. } => ("queued", 0, 0),
         Phase::Prefill { done, total } => ("prefill", done, total),
         Phase::Decode => ("decode", 0, 0),
     };
     let elapsed = progress.elapsed.as_secs_f64();
-    let data = json!({ "phase": phase, "done": done, "total": total, "elapsed_s": elapsed });
+    let mut data = json!({ "phase": phase, "done": done, "total": total, "elapsed_s": elapsed });
+    let place = progress.phase.place();
+    if !place.is_empty() {
+        data["place"] = place.into();
+    }
     event("status", &data)
 }
 

@@ -181,6 +181,7 @@ impl MeteredAnswer {
 
     fn observe(&mut self, event: Option<&Event>) {
         match event {
+            Some(Event::Queued { .. }) => {}
             Some(Event::Prefill { .. } | Event::Text(_) | Event::Called(_)) => {
                 self.enter(Stage::Running);
             }

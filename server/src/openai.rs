@@ -17,7 +17,6 @@ use crate::error::{ApiError, log_cause, wrong_method};
 use crate::state::AppState;
 
 mod chat;
-mod fields;
 mod message;
 mod models;
 mod request;

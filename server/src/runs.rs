@@ -79,7 +79,7 @@ struct State {
 impl Run {
     fn new(stopper: Stopper) -> Self {
         let state = State {
-            phase: Phase::Queued,
+            phase: Phase::WAITING,
             text: String::new(),
             ended: false,
         };
@@ -92,6 +92,12 @@ impl Run {
 
     pub(crate) fn stop(&self) {
         self.stopper.stop();
+    }
+
+    pub(crate) fn queued(&self, before: usize, seconds: Option<f64>) {
+        let seconds = seconds.map(|seconds| seconds.ceil() as u32);
+        self.state
+            .send_modify(|state| state.phase = Phase::Queued { before, seconds });
     }
 
     pub(crate) fn prefill(&self, done: usize, total: usize) {

@@ -73,7 +73,7 @@ impl Follower {
             run,
             progress,
             live: LiveText::default(),
-            phase: Phase::Queued,
+            phase: Phase::WAITING,
             started: now,
             told: now,
         }
@@ -113,7 +113,10 @@ impl Follower {
         self.told = Instant::now();
         let elapsed = duration(self.started.elapsed().as_secs_f64());
         let text = match self.phase {
-            Phase::Queued => format!("Waiting for its turn · {elapsed}"),
+            Phase::Queued { .. } => match self.phase.place() {
+                place if place.is_empty() => format!("Waiting for its turn · {elapsed}"),
+                place => format!("Waiting for its turn, {place} · {elapsed}"),
+            },
             Phase::Prefill { done, total } => {
                 let (done, total) = (grouped(done), grouped(total));
                 format!("Reading the prompt, {done} of {total} tokens · {elapsed}")

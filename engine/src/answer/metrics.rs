@@ -31,6 +31,13 @@ pub struct Metrics {
     pub usd_per_million_tokens: Option<f64>,
     /// Price per hour / 3600 * total time.
     pub usd_total: f64,
+    /// The machine's time that the answer took: of each step the part of its tokens. Over all answers this adds up to the time
+    /// that the machine computed.
+    pub machine_s: f64,
+    /// Price per hour / 3600 * the machine's time.
+    pub usd_share: f64,
+    /// How many other answers were computed beside it, as a mean over its time.
+    pub beside: f64,
     /// Output tokens, the end-of-turn token included.
     pub completion_tokens: usize,
     /// The matrix kernel that computed it.
@@ -48,6 +55,10 @@ pub(crate) struct Clock {
     first_token: Option<Instant>,
     last_token: Option<Instant>,
     tokens: usize,
+    /// Of all its steps: how long they took, the answer's part of that, and both times the other answers.
+    steps: Duration,
+    share: Duration,
+    beside: f64,
 }
 
 impl Clock {
@@ -60,6 +71,9 @@ impl Clock {
             first_token: None,
             last_token: None,
             tokens: 0,
+            steps: Duration::ZERO,
+            share: Duration::ZERO,
+            beside: 0.0,
         }
     }
 
@@ -71,6 +85,18 @@ impl Clock {
     /// The whole prompt is in the cache; `computed` of its tokens were not there before.
     pub(crate) fn prefilled(&mut self, now: Instant, computed: usize) {
         self.prefill = Some((computed, now - self.began.unwrap_or(self.accepted)));
+    }
+
+    /// A step took so long, of which `share` is the answer's part, and computed so many answers.
+    pub(crate) fn step(&mut self, took: Duration, share: Duration, answers: usize) {
+        self.steps += took;
+        self.share += share;
+        self.beside += took.as_secs_f64() * answers.saturating_sub(1) as f64;
+    }
+
+    /// How long ago the request was accepted.
+    pub(crate) fn since_accepted(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.accepted)
     }
 
     /// A token came out.
@@ -107,6 +133,9 @@ impl Clock {
             total_s,
             usd_per_million_tokens: decode.map(|decode| usd_per_second / decode * 1e6),
             usd_total: usd_per_second * total_s,
+            machine_s: self.share.as_secs_f64(),
+            usd_share: usd_per_second * self.share.as_secs_f64(),
+            beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
             completion_tokens: self.tokens,
             kernel: kernel.to_owned(),
             threads,
@@ -141,6 +170,9 @@ mod tests {
         for ms in [350, 400, 450, 500, 550] {
             clock.token(at(ms));
         }
+        let ms = Duration::from_millis;
+        clock.step(ms(300), ms(100), 3);
+        clock.step(ms(100), ms(100), 1);
         let metrics = clock.metrics(at(900), 3.6, "scalar", 2);
         close(metrics.time_to_first_token_s, 0.35);
         close(Some(metrics.queued_s), 0.1);
@@ -153,6 +185,9 @@ mod tests {
         // 0.001 dollars a second.
         close(metrics.usd_per_million_tokens, 50.0);
         close(Some(metrics.usd_total), 0.00055);
+        close(Some(metrics.machine_s), 0.2);
+        close(Some(metrics.usd_share), 0.0002);
+        close(Some(metrics.beside), 1.5);
         assert_eq!(metrics.completion_tokens, 5);
     }
 

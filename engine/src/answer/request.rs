@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::answer::metrics::Metrics;
+use crate::answer::policy::Caller;
 use crate::sampling::Sampling;
 use crate::text::calls::AnswerPart;
 use crate::text::conversation::{Conversation, ToolCall};
@@ -59,6 +60,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Price of this machine, for the cost figures of [`Metrics`].
     pub usd_per_hour: f64,
+    /// Who asks: callers take turns.
+    pub caller: Caller,
 }
 
 /// The most stop texts of a request.
@@ -136,9 +139,16 @@ pub struct Completion {
     pub metrics: Metrics,
 }
 
-/// What an [`Answer`] yields: any number of `Prefill`, `Text` and `Called`, then one `Finished` or `Failed`, then nothing.
+/// What an [`Answer`] yields: any number of `Queued`, `Prefill`, `Text` and `Called`, then one `Finished` or `Failed`, then nothing.
 #[derive(Debug)]
 pub enum Event {
+    /// The request waits for the model; sent when its place changes, once a second at the most.
+    Queued {
+        /// Requests whose turn comes before.
+        before: usize,
+        /// How long it may take until its own comes, where that can be said.
+        seconds: Option<f64>,
+    },
     /// Progress of the prompt, in tokens; sent before the first step and after each.
     Prefill {
         /// Tokens computed or found in the cache.
@@ -221,7 +231,7 @@ impl Stream for Answer {
 }
 
 /// The producing end of an [`Answer`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AnswerSender {
     events: mpsc::UnboundedSender<Event>,
     stopper: Stopper,
@@ -238,6 +248,11 @@ impl AnswerSender {
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.events.is_closed()
+    }
+
+    /// Whether nobody wants the rest.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_abandoned() || self.is_stopped()
     }
 
     /// Whether the reader asked for an early end.

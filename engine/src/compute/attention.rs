@@ -18,7 +18,7 @@ use self::partial::{merge, partial, partial_len};
 use self::plan::{AttentionPlan, HeadGroup, SPAN};
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::{KEY_BLOCK, KvBlock, QUERY_ROWS, QueryRow, Span};
-use crate::compute::kv::HeadCache;
+use crate::compute::kv::{HeadCache, LayerCache};
 use crate::compute::room::Room;
 use crate::machine::threads::{DisjointItems, PerThread, Pool, SliceRows};
 
@@ -74,12 +74,12 @@ impl Attention {
         pool: &mut Pool,
         kernel: &'static Kernel,
         shape: Heads,
-        caches: impl Fn(usize) -> &'c [HeadCache] + Sync,
+        caches: impl Fn(usize) -> LayerCache<'c> + Sync,
         queries: &[f32],
         out: &mut [f32],
     ) {
         let sequences = &self.sequences;
-        if !sequences.is_empty() && caches(0).iter().any(HeadCache::is_exact) {
+        if !sequences.is_empty() && caches(0).is_exact() {
             let step = exact::Step {
                 kernel,
                 shape,
@@ -118,7 +118,7 @@ struct Step<'a, C> {
     caches: &'a C,
 }
 
-impl<'a, 'c: 'a, C: Fn(usize) -> &'c [HeadCache] + Sync> Step<'a, C> {
+impl<'a, 'c: 'a, C: Fn(usize) -> LayerCache<'c> + Sync> Step<'a, C> {
     /// Groups that a thread each does alone.
     fn run(&self, pool: &mut Pool, scratch: &mut PerThread<Room>, out: AttendedRows<'_>) {
         let head_dim = self.shape.head_dim;
@@ -176,7 +176,7 @@ impl<'a, 'c: 'a, C: Fn(usize) -> &'c [HeadCache] + Sync> Step<'a, C> {
         let tasks = &self.plan.tasks;
         let (group, spans) = &tasks[index];
         let group = &self.plan.groups[*group];
-        let cache = |group: &HeadGroup| &(self.caches)(group.sequence)[group.kv_head];
+        let cache = |group: &HeadGroup| (self.caches)(group.sequence).head(group.kv_head);
         let next = tasks.get(index + 1);
         let ahead = next
             .and_then(|(group, spans)| first_block(cache(&self.plan.groups[*group]), spans.start));
@@ -202,14 +202,14 @@ fn scratch_len(head_dim: usize) -> usize {
 }
 
 /// The first block of a span.
-fn first_block(cache: &HeadCache, span: usize) -> Option<KvBlock<'_>> {
-    cache.blocks(span * SPAN, span * SPAN + 1).next()
+fn first_block(cache: HeadCache<'_>, span: usize) -> Option<KvBlock<'_>> {
+    cache.block(span * SPAN / KEY_BLOCK)
 }
 
 /// Spans of one KV head that a task does.
 struct Spans<'a> {
     range: Range<usize>,
-    cache: &'a HeadCache,
+    cache: HeadCache<'a>,
     /// The first block of the next task, which the same thread may do.
     ahead: Option<KvBlock<'a>>,
 }

@@ -1,22 +1,25 @@
-//! The KV cache of one sequence, in f16, or in f32 for models whose weights are not rounded.
+//! Keys and values of sequences.
 //!
-//! In f16 positions come in blocks of [`KEY_BLOCK`], one for each layer and KV head. A block holds its keys as `[head_dim,
-//! KEY_BLOCK]`, so that scores of neighbouring positions come out side by side, and then its values as `[KEY_BLOCK,
-//! head_dim]`. All blocks of the same positions lie together, in huge pages that the system provides as the sequence
-//! comes to them. In f32 keys and values of all positions stand one after the other.
+//! A sequence has a table of blocks, each for [`KEY_BLOCK`] positions of all layers. A block that is full never changes and
+//! may be that of several sequences with the same beginning; the last one is a sequence's own, and is copied where
+//! somebody else has it too. Layers with a window have a table of their own, which gives back what no layer sees any more.
+
+mod layer;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 
-use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
-use crate::machine::memory::{self, PageSlice};
+use crate::compute::kernel::span::KEY_BLOCK;
 
-/// The widest head that a cache takes.
+pub(crate) use self::layer::{HeadCache, HeadWriter, LayerCache};
+use self::pool::{KvPool, PoolBlock};
+
+/// The most numbers of a head that kernels and caches have room for.
 pub(crate) const MAX_HEAD_DIM: usize = 256;
-
-/// Bytes that a growing sequence asks the system for, at least; what it does not come to stays the system's.
-const ROOM: usize = 16 << 20;
-
 /// How keys and values are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Precision {
@@ -25,117 +28,122 @@ pub(crate) enum Precision {
     F32,
 }
 
-/// Keys and values of one KV head of one layer.
-#[derive(Debug, Default)]
-pub(crate) struct HeadCache {
-    blocks: Vec<PageSlice<f16>>,
-    /// Instead of blocks, keys and values as they are, each `[positions, head_dim]`.
-    exact: Option<[Vec<f32>; 2]>,
-}
-
-impl HeadCache {
-    fn new(precision: Precision) -> Self {
-        Self {
-            blocks: Vec::new(),
-            exact: (precision == Precision::F32).then(Default::default),
+impl Precision {
+    fn bytes(self) -> usize {
+        match self {
+            Self::F16 => size_of::<f16>(),
+            Self::F32 => size_of::<f32>(),
         }
-    }
-
-    /// Whether nothing is rounded.
-    pub(crate) fn is_exact(&self) -> bool {
-        self.exact.is_some()
-    }
-
-    /// Keys and values of a cache that does not round, each `[positions, head_dim]`.
-    pub(crate) fn exact(&self) -> (&[f32], &[f32]) {
-        match &self.exact {
-            Some([keys, values]) => (keys, values),
-            None => (&[], &[]),
-        }
-    }
-
-    /// Stores the key and value of one position; [`KvCache::reserve`] has made room.
-    pub(crate) fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        if let Some(exact) = &mut self.exact {
-            for (all, new) in exact.iter_mut().zip([key, value]) {
-                all[position * new.len()..][..new.len()].copy_from_slice(new);
-            }
-            return;
-        }
-        let (keys, values) = self.blocks[position / KEY_BLOCK].split_at_mut(KEY_BLOCK * key.len());
-        let column = position % KEY_BLOCK;
-        let mut rounded = [f16::ZERO; MAX_HEAD_DIM];
-        let rounded = &mut rounded[..key.len()];
-        rounded.convert_from_f32_slice(key);
-        for (row, k) in keys.chunks_exact_mut(KEY_BLOCK).zip(rounded) {
-            row[column] = *k;
-        }
-        values[column * value.len()..][..value.len()].convert_from_f32_slice(value);
-    }
-
-    /// Reads from every cache line of the keys that [`HeadCache::store`] writes at this position, all at once: of stores
-    /// each waits for its line.
-    pub(crate) fn prefetch(&self, position: usize) {
-        if let Some(block) = self.blocks.get(position / KEY_BLOCK) {
-            let keys = block[..block.len() / 2].chunks_exact(KEY_BLOCK);
-            std::hint::black_box(keys.fold(0, |all, keys| all ^ keys[0].to_bits()));
-        }
-    }
-
-    /// Blocks from a position on that starts one.
-    pub(crate) fn blocks(
-        &self,
-        start: usize,
-        end: usize,
-    ) -> impl ExactSizeIterator<Item = KvBlock<'_>> {
-        let blocks = &self.blocks[start / KEY_BLOCK..end.div_ceil(KEY_BLOCK)];
-        blocks.iter().map(|block| block.split_at(block.len() / 2))
     }
 }
 
-/// Keys and values of one sequence.
+/// What a model's keys and values are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct KvShape {
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) precision: Precision,
+    /// For each layer the positions that a query sees, its own included; none where it sees all before it.
+    pub(crate) windows: Vec<Option<usize>>,
+}
+
+impl KvShape {
+    /// Bytes of one position in every layer.
+    pub(crate) fn bytes_per_token(&self) -> u64 {
+        let numbers = 2 * self.windows.len() * self.kv_heads * self.head_dim;
+        (numbers * self.precision.bytes()) as u64
+    }
+}
+
+/// What all sequences of a model share: memory for their blocks, and where in a block a layer is. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct KvMemory(Arc<Layout>);
+
 #[derive(Debug)]
-pub(crate) struct KvCache {
-    heads: Vec<HeadCache>,
-    kv_heads: usize,
+struct Layout {
+    pool: KvPool,
     head_dim: usize,
-    len: usize,
-    prompt: usize,
+    precision: Precision,
+    /// For each layer its table, and its slab in the table's blocks.
+    layers: Vec<(usize, usize)>,
+    /// For each table its window and the layers that it has.
+    tables: Vec<(Option<usize>, usize)>,
 }
 
-impl KvCache {
-    pub(crate) fn new(
-        layers: usize,
-        kv_heads: usize,
-        head_dim: usize,
-        precision: Precision,
-    ) -> Self {
-        let heads = (0..layers * kv_heads)
-            .map(|_| HeadCache::new(precision))
-            .collect();
-        Self {
-            heads,
-            kv_heads,
-            head_dim,
+impl KvMemory {
+    /// Memory of at most so many bytes, or without a bound.
+    pub(crate) fn new(shape: &KvShape, bytes: Option<u64>) -> Self {
+        let mut tables: Vec<(Option<usize>, usize)> = Vec::new();
+        let layers = shape.windows.iter().map(|window| {
+            let same = tables.iter().position(|(other, _)| other == window);
+            let table = same.unwrap_or_else(|| {
+                tables.push((*window, 0));
+                tables.len() - 1
+            });
+            tables[table].1 += 1;
+            (table, tables[table].1 - 1)
+        });
+        let layers = layers.collect();
+        Self(Arc::new(Layout {
+            pool: KvPool::new(shape.kv_heads, shape.head_dim, shape.precision, bytes),
+            head_dim: shape.head_dim,
+            precision: shape.precision,
+            layers,
+            tables,
+        }))
+    }
+
+    /// A sequence without positions.
+    pub(crate) fn new_cache(&self) -> KvCache {
+        KvCache {
+            memory: self.clone(),
+            tables: vec![Vec::new(); self.0.tables.len()],
             len: 0,
             prompt: 0,
         }
     }
 
-    /// Bytes of one position in every layer.
-    pub(crate) fn bytes_per_token(
-        layers: usize,
-        kv_heads: usize,
-        head_dim: usize,
-        precision: Precision,
-    ) -> u64 {
-        let bytes = match precision {
-            Precision::F16 => size_of::<f16>(),
-            Precision::F32 => size_of::<f32>(),
-        };
-        (layers * kv_heads * head_dim * 2 * bytes) as u64
+    /// Slabs, each of one layer in one block, that can still be had.
+    pub(crate) fn available(&self) -> usize {
+        self.0.pool.available()
     }
 
+    /// Blocks of all layers that the budget allows in all; and those that are in use, rounded up.
+    pub(crate) fn usage(&self) -> KvUsage {
+        let layers = self.0.layers.len();
+        let (capacity, used) = self.0.pool.usage();
+        KvUsage {
+            blocks: capacity / layers,
+            used: used.div_ceil(layers),
+        }
+    }
+}
+
+/// How much of the memory for keys and values is in use, in blocks of all layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KvUsage {
+    pub(crate) blocks: usize,
+    pub(crate) used: usize,
+}
+
+/// The blocks of one stretch of [`KEY_BLOCK`] positions, one for each table; none where no layer of the table sees it any
+/// more.
+pub(crate) type Stretch = Vec<Option<Arc<PoolBlock>>>;
+
+/// The memory for keys and values is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfBlocks;
+
+/// Keys and values of one sequence.
+#[derive(Debug)]
+pub(crate) struct KvCache {
+    memory: KvMemory,
+    tables: Vec<Vec<Option<Arc<PoolBlock>>>>,
+    len: usize,
+    prompt: usize,
+}
+
+impl KvCache {
     /// Positions that hold keys and values in every layer.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -151,112 +159,132 @@ impl KvCache {
         self.prompt
     }
 
-    /// Forgets the positions from `len` on; their memory stays for the next tokens.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+    /// Whether the sequence could go on behind its first `len` positions: what a window sees there is still had.
+    pub(crate) fn reaches(&self, len: usize) -> bool {
+        let tables = self.tables.iter().zip(&self.memory.0.tables);
+        tables.into_iter().all(|(blocks, (window, _))| {
+            let seen = first_seen(len, *window) / KEY_BLOCK..len.div_ceil(KEY_BLOCK);
+            let blocks = blocks.get(seen);
+            blocks.is_some_and(|blocks| blocks.iter().all(Option::is_some))
+        })
     }
 
-    /// Makes room for `len` positions in all.
-    pub(crate) fn reserve(&mut self, len: usize) {
-        for exact in self.heads.iter_mut().filter_map(|head| head.exact.as_mut()) {
-            let len = (len * self.head_dim).max(exact[0].len());
-            exact.iter_mut().for_each(|all| all.resize(len, 0.0));
+    /// Forgets the positions from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        let blocks = self.len.div_ceil(KEY_BLOCK);
+        self.tables
+            .iter_mut()
+            .for_each(|table| table.truncate(blocks));
+    }
+
+    /// Appends positions that another sequence has computed: `positions` of them, at most [`KEY_BLOCK`], of blocks that hold
+    /// as many. There must be whole blocks before.
+    pub(crate) fn append(&mut self, stretch: &Stretch, positions: usize) {
+        assert!(self.len.is_multiple_of(KEY_BLOCK) && positions <= KEY_BLOCK);
+        self.truncate(self.len);
+        for (table, block) in self.tables.iter_mut().zip(stretch) {
+            table.push(block.clone());
         }
-        let there = match self.heads.first() {
-            Some(head) if !head.is_exact() => head.blocks.len(),
-            _ => return,
-        };
-        let missing = len.div_ceil(KEY_BLOCK).saturating_sub(there);
-        if missing > 0 {
-            let (heads, block) = (self.heads.len(), 2 * KEY_BLOCK * self.head_dim);
-            let at_once = (ROOM / (heads * block * size_of::<f16>())).max(1);
-            let count = missing.next_multiple_of(at_once);
-            let mut room = memory::page_slices(block, count * heads);
-            for _ in 0..count {
-                for (head, block) in self.heads.iter_mut().zip(room.by_ref()) {
-                    head.blocks.push(block);
-                }
+        self.len += positions;
+    }
+
+    /// The blocks of a stretch of positions that there are.
+    pub(crate) fn stretch(&self, index: usize) -> Stretch {
+        self.tables
+            .iter()
+            .map(|table| table.get(index).cloned().flatten())
+            .collect()
+    }
+
+    /// Takes the blocks of another sequence for the same stretch of the same tokens, and gives its own back.
+    pub(crate) fn adopt(&mut self, index: usize, stretch: &Stretch) {
+        for (table, other) in self.tables.iter_mut().zip(stretch) {
+            if let (Some(Some(own)), Some(other)) = (table.get_mut(index), other) {
+                own.clone_from(other);
             }
         }
     }
 
-    /// Declares the next `tokens` positions filled in every layer.
+    /// Makes room for `len` positions in all, in blocks that this sequence alone has.
+    ///
+    /// # Errors
+    /// When the memory is used up; the positions that there are stay as they are.
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), OutOfBlocks> {
+        let Layout { pool, tables, .. } = &*self.memory.0;
+        let first = self.len / KEY_BLOCK;
+        for (table, (_, layers)) in self.tables.iter_mut().zip(tables) {
+            for index in first..len.div_ceil(KEY_BLOCK) {
+                let there = table.get(index).and_then(Option::as_ref);
+                let block = match there {
+                    Some(block) if Arc::strong_count(block) == 1 => continue,
+                    Some(shared) => pool.copy(shared),
+                    None => pool.block(*layers),
+                };
+                let block = Some(Arc::new(block.ok_or(OutOfBlocks)?));
+                match table.get_mut(index) {
+                    Some(place) => *place = block,
+                    None => table.push(block),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Slabs that [`Self::reserve`] would take; see [`KvMemory::available`].
+    pub(crate) fn missing(&self, len: usize) -> usize {
+        let tables = &self.memory.0.tables;
+        let first = self.len / KEY_BLOCK;
+        let missing = self.tables.iter().zip(tables).map(|(table, (_, layers))| {
+            let blocks = (first..len.div_ceil(KEY_BLOCK)).filter(|index| {
+                let block = table.get(*index).and_then(Option::as_ref);
+                block.is_none_or(|block| Arc::strong_count(block) > 1)
+            });
+            blocks.count() * layers
+        });
+        missing.sum()
+    }
+
+    /// Whether the positions since `before` filled a block.
+    pub(crate) fn filled_block(&self, before: usize) -> bool {
+        before / KEY_BLOCK < self.len / KEY_BLOCK
+    }
+
+    /// Declares the next `tokens` positions filled in every layer, and gives back what no window sees any more.
     pub(crate) fn advance(&mut self, tokens: usize) {
         self.len += tokens;
+        for (table, (window, _)) in self.tables.iter_mut().zip(&self.memory.0.tables) {
+            let unseen = (first_seen(self.len, *window) / KEY_BLOCK).min(table.len());
+            let unseen = table[..unseen].iter_mut().rev();
+            for block in unseen.take_while(|block| block.is_some()) {
+                *block = None;
+            }
+        }
     }
 
-    /// The heads of one layer.
-    pub(crate) fn layer(&self, layer: usize) -> &[HeadCache] {
-        &self.heads[layer * self.kv_heads..][..self.kv_heads]
+    /// One layer, to read.
+    pub(crate) fn layer(&self, layer: usize) -> LayerCache<'_> {
+        let (table, slab) = self.memory.0.layers[layer];
+        LayerCache {
+            blocks: &self.tables[table],
+            slab,
+            head_dim: self.memory.0.head_dim,
+            precision: self.memory.0.precision,
+        }
     }
 
-    /// The heads of one layer, to store into.
-    pub(crate) fn layer_mut(&mut self, layer: usize) -> &mut [HeadCache] {
-        &mut self.heads[layer * self.kv_heads..][..self.kv_heads]
+    /// The KV heads of one layer, to store the positions into that [`Self::reserve`] made room for.
+    ///
+    /// # Panics
+    /// When it made none.
+    pub(crate) fn head_writers(&mut self, layer: usize) -> impl Iterator<Item = HeadWriter<'_>> {
+        let (table, slab) = self.memory.0.layers[layer];
+        let first = self.len / KEY_BLOCK;
+        layer::head_writers(&mut self.tables[table], first, slab, self.memory.0.head_dim)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_stand_in_columns_and_values_in_rows() {
-        let mut cache = KvCache::new(2, 1, 2, Precision::F16);
-        cache.reserve(40);
-        cache.layer_mut(1)[0].store(33, &[1.0, 2.0], &[3.0, 4.0]);
-        let block = &cache.layer(1)[0].blocks[1];
-        let stored: Vec<_> = block.iter().map(|v| v.to_f32()).collect();
-        assert_eq!((stored[1], stored[KEY_BLOCK + 1]), (1.0, 2.0));
-        assert_eq!(stored[2 * KEY_BLOCK + 2..][..2], [3.0, 4.0]);
-        assert!(cache.layer(0)[0].blocks[1].iter().all(|v| *v == f16::ZERO));
-    }
-
-    #[test]
-    fn every_position_of_every_head_has_a_place_of_its_own() {
-        let (heads, positions) = (2, 5 * KEY_BLOCK);
-        let mut cache = KvCache::new(1, heads, 8, Precision::F16);
-        let number = |head: usize, position: usize| (head * positions + position) as f32;
-        for position in 0..positions {
-            cache.reserve(position + 1);
-            for (head, stored) in cache.layer_mut(0).iter_mut().enumerate() {
-                let number = number(head, position);
-                stored.store(position, &[number; 8], &[-number; 8]);
-            }
-        }
-        for (head, stored) in cache.layer(0).iter().enumerate() {
-            for (index, (keys, values)) in stored.blocks(0, positions).enumerate() {
-                for column in 0..KEY_BLOCK {
-                    let number = number(head, index * KEY_BLOCK + column);
-                    let key = keys.iter().skip(column).step_by(KEY_BLOCK);
-                    assert!(key.clone().all(|k| k.to_f32() == number));
-                    let value = &values[column * 8..][..8];
-                    assert!(value.iter().all(|v| v.to_f32() == -number));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn in_f32_nothing_is_rounded() {
-        let mut cache = KvCache::new(1, 1, 2, Precision::F32);
-        cache.reserve(3);
-        cache.layer_mut(0)[0].store(2, &[0.1, 0.2], &[0.3, 1e9]);
-        cache.reserve(40);
-        let (keys, values) = cache.layer(0)[0].exact();
-        assert_eq!((keys.len(), &keys[4..6]), (80, &[0.1, 0.2][..]));
-        assert_eq!(values[4..6], [0.3, 1e9]);
-    }
-
-    #[test]
-    fn room_is_kept_when_a_sequence_is_cut() {
-        let mut cache = KvCache::new(1, 1, 8, Precision::F16);
-        cache.reserve(100);
-        cache.advance(100);
-        cache.truncate(10);
-        assert_eq!(
-            (cache.len(), cache.layer(0)[0].blocks(0, 128).len()),
-            (10, 4)
-        );
-    }
+/// The first position that the next query sees, behind `len` others.
+fn first_seen(len: usize, window: Option<usize>) -> usize {
+    window.map_or(0, |window| (len + 1).saturating_sub(window))
 }

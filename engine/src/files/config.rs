@@ -14,7 +14,7 @@ pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};
 pub(crate) use self::window::Window;
 use crate::compute::block::BLOCK;
-use crate::compute::kv::MAX_HEAD_DIM;
+use crate::compute::kv::{KvShape, MAX_HEAD_DIM, Precision};
 
 /// Keys and values are read in vectors of this many numbers.
 const HEAD_DIM_STEP: usize = 8;
@@ -51,6 +51,16 @@ impl ModelConfig {
     pub(crate) fn window(&self, layer: usize) -> Option<usize> {
         let window = self.window.as_ref()?;
         window.layers[layer].then_some(window.size)
+    }
+
+    /// What a sequence's keys and values are made of.
+    pub(crate) fn kv_shape(&self, precision: Precision) -> KvShape {
+        KvShape {
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            precision,
+            windows: (0..self.layers).map(|layer| self.window(layer)).collect(),
+        }
     }
 
     /// Each that [`ModelConfig::window`] gives for some layer, once.

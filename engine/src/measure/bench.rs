@@ -17,7 +17,6 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::compute::kernel::{self, Kernel};
-use crate::compute::kv::KvCache;
 use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
@@ -183,7 +182,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
 fn step_bytes(model: &Model, options: &Options) -> f64 {
     let config = model.config();
     let kv = options.rounding.kv();
-    let kv_bytes = KvCache::bytes_per_token(1, config.kv_heads, config.head_dim, kv);
+    let kv_bytes = config.kv_shape(kv).bytes_per_token() / config.layers as u64;
     let position = options.context + options.output_tokens / 2;
     let seen = |layer| config.window(layer).unwrap_or(position).min(position);
     let positions = options.batch * (0..config.layers).map(seen).sum::<usize>();

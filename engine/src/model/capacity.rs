@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::Error;
 use crate::compute::kernel::span::KEY_BLOCK;
-use crate::compute::kv::{KvCache, Precision};
+use crate::compute::kv::Precision;
 use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
 use crate::model::forward::PREFILL_CHUNK;
@@ -15,6 +15,10 @@ use crate::model::forward::PREFILL_CHUNK;
 /// What the program around the engine takes: conversations (at most 24 MiB, and 1 MiB of those without a question),
 /// requests and connections, and what the allocator holds back.
 const REST: u64 = 48 << 20;
+/// The most answers that are computed at a time: a step has rows and logits for each.
+pub(crate) const ANSWERS: usize = 64;
+/// Keys and values of more are kept only where that is asked for.
+const DEFAULT_KV_BYTES: u64 = 4 << 30;
 /// A shorter context is no chat; the program rather says that it has too little memory.
 const LEAST_CONTEXT: usize = 512;
 
@@ -32,20 +36,51 @@ impl Need {
         let q_dim = config.heads * config.head_dim;
         // The rows of a prefill step in f32, and as much again in int8 and for sums.
         let row = 3 * config.hidden + 3 * q_dim + 3 * config.ffn;
-        let buffers = 4 * (PREFILL_CHUNK * row + config.vocabulary) as u64;
+        let buffers = 4 * ((PREFILL_CHUNK + ANSWERS) * row + ANSWERS * config.vocabulary) as u64;
         Self {
             fixed: weights + buffers + REST,
-            kv_per_token: KvCache::bytes_per_token(
-                config.layers,
-                config.kv_heads,
-                config.head_dim,
-                kv,
-            ),
+            kv_per_token: config.kv_shape(kv).bytes_per_token(),
         }
     }
 
     fn bytes(self, context: usize) -> u64 {
-        self.fixed + self.kv_per_token * context.next_multiple_of(KEY_BLOCK) as u64
+        self.fixed + self.kv_bytes_of(context)
+    }
+
+    /// Bytes of a sequence of the whole context.
+    fn kv_bytes_of(self, context: usize) -> u64 {
+        self.kv_per_token * context.next_multiple_of(KEY_BLOCK) as u64
+    }
+
+    /// Bytes for the keys and values of all sequences: as many as requested, or half of what the model leaves.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when what is requested is too little for one sequence of the context, [`Error::Memory`] when it is
+    /// not there.
+    pub(crate) fn kv_bytes(
+        self,
+        context: usize,
+        requested: Option<u64>,
+        available: Option<u64>,
+    ) -> Result<u64, Error> {
+        let least = self.kv_bytes_of(context);
+        let Some(bytes) = requested else {
+            let left = available.map_or(0, |available| available.saturating_sub(self.fixed));
+            return Ok((left / 2).min(DEFAULT_KV_BYTES).max(least));
+        };
+        if bytes < least {
+            return Err(Error::Option(format!(
+                "`kv_bytes` must be at least the {least} of a context of {context} tokens, found {bytes}"
+            )));
+        }
+        match available {
+            Some(available) if self.fixed + bytes > available => Err(Error::Memory {
+                needed: self.fixed + bytes,
+                context,
+                available,
+            }),
+            _ => Ok(bytes),
+        }
     }
 
     /// The context to use: `requested`, or where that does not fit and nobody insists on it, what does.

@@ -11,6 +11,8 @@ mod normed;
 mod observer;
 mod projections;
 
+use std::sync::Arc;
+
 use self::activated::Activated;
 use self::matmuls::Matmuls;
 use self::normed::Normed;
@@ -19,7 +21,7 @@ use crate::Error;
 use crate::compute::activations::{Activations, StoredRows};
 use crate::compute::attention::{Attention, Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
-use crate::compute::kv::{KvCache, Precision};
+use crate::compute::kv::{KvCache, KvMemory, KvShape};
 use crate::compute::matrix::{self, MatmulInput, Packing, Product, layout_for};
 use crate::files::config::ModelConfig;
 use crate::machine::threads::{PerThread, Pool};
@@ -44,8 +46,8 @@ pub(crate) struct NewTokens<'a> {
 pub(crate) struct Model {
     config: ModelConfig,
     weights: Weights,
-    rope: Rope,
-    kv: Precision,
+    rope: Arc<Rope>,
+    kv: KvShape,
     kernel: &'static Kernel,
     pool: Pool,
     buffers: Buffers,
@@ -106,12 +108,13 @@ impl Model {
     ) -> Result<Self, Error> {
         let kernel = packing.kernel();
         let weights = Weights::load(source, &config, scheme, packing, &mut pool, packed)?;
-        let rope = Rope::new(config.head_dim, config.rope.clone());
+        let rope = Arc::new(Rope::new(config.head_dim, config.rope.clone()));
+        let kv = config.kv_shape(scheme.rounding.kv());
         Ok(Self {
             config,
             weights,
             rope,
-            kv: scheme.rounding.kv(),
+            kv,
             kernel,
             pool,
             buffers: Buffers::default(),
@@ -122,7 +125,7 @@ impl Model {
         &self.config
     }
 
-    pub(crate) fn rope(&self) -> &Rope {
+    pub(crate) fn rope(&self) -> &Arc<Rope> {
         &self.rope
     }
 
@@ -170,14 +173,14 @@ impl Model {
         self.pool.pin_caller();
     }
 
-    /// An empty cache of this model's shape.
+    /// Memory for the keys and values of sequences, of at most so many bytes.
+    pub(crate) fn kv_memory(&self, bytes: u64) -> KvMemory {
+        KvMemory::new(&self.kv, Some(bytes))
+    }
+
+    /// An empty cache, without a bound.
     pub(crate) fn new_cache(&self) -> KvCache {
-        KvCache::new(
-            self.config.layers,
-            self.config.kv_heads,
-            self.config.head_dim,
-            self.kv,
-        )
+        KvMemory::new(&self.kv, None).new_cache()
     }
 
     /// Runs one step and returns the logits behind the last token of each sequence that wants them, in the order of the
@@ -256,7 +259,8 @@ impl Model {
             assert!(!sequence.tokens.is_empty(), "a sequence without new tokens");
             let position = sequence.cache.len();
             let length = position + sequence.tokens.len();
-            sequence.cache.reserve(length);
+            let room = sequence.cache.reserve(length);
+            room.expect("whoever bounds the memory makes room before the step");
             let mut of_position = self.rope.angles(sequence.cache.prompt());
             for (i, (token, (x, angles))) in sequence
                 .tokens
@@ -325,7 +329,7 @@ impl Model {
         };
         let caches = batch
             .iter_mut()
-            .map(|sequence| sequence.cache.layer_mut(layer));
+            .flat_map(|sequence| sequence.cache.head_writers(layer));
         let qkv = [&mut b.q, &mut b.k, &mut b.v].map(Vec::as_mut_slice);
         projections.finish(pool, qkv, &mut b.heads, caches);
         let caches = |index: usize| batch[index].cache.layer(layer);
@@ -407,9 +411,15 @@ impl Model {
         b.matmuls.multiply(pool, site, &x, [product]);
     }
 
-    /// Logits behind the first rows of `x`, where there are any.
+    /// What the last step returned.
+    pub(crate) fn logits(&self) -> &[f32] {
+        &self.buffers.logits
+    }
+
+    /// Logits behind the first rows of `x`.
     fn head(&mut self, rows: usize) -> &[f32] {
         if rows == 0 {
+            self.buffers.logits.clear();
             return &[];
         }
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);

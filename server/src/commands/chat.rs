@@ -9,7 +9,9 @@ use std::thread;
 
 use clap::Args;
 use futures::StreamExt;
-use nibble_engine::{Answer, Completion, Engine, Error, Event, Message, Prompt, Request, Role};
+use nibble_engine::{
+    Answer, Caller, Completion, Engine, Error, Event, LoadOptions, Message, Prompt, Request, Role,
+};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use tokio::runtime;
@@ -42,7 +44,7 @@ enum Turn {
 }
 
 pub(super) fn run(args: &ChatArgs) -> anyhow::Result<()> {
-    let engine = loading::engine(&args.model, None)?;
+    let engine = loading::engine(&args.model, LoadOptions::default())?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -132,6 +134,7 @@ impl<'a> Conversation<'a> {
             max_tokens: self.args.answer.max_tokens,
             stop: Vec::new(),
             usd_per_hour: self.args.price.usd_per_hour,
+            caller: Caller::default(),
         }
     }
 }
@@ -154,7 +157,7 @@ async fn follow(mut answer: Answer) -> io::Result<Turn> {
             }
         };
         match event {
-            Some(Event::Prefill { .. } | Event::Called(_)) => {}
+            Some(Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_)) => {}
             Some(Event::Text(piece)) => {
                 stdout.write_all(piece.as_bytes())?;
                 stdout.flush()?;

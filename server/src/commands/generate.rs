@@ -7,7 +7,9 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use futures::executor::block_on_stream;
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{Completion, Event, FinishReason, Message, Prompt, Request, Role};
+use nibble_engine::{
+    Caller, Completion, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role,
+};
 use serde::Serialize;
 
 use super::{loading, metrics};
@@ -55,12 +57,13 @@ struct Output {
 }
 
 pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
-    let engine = loading::engine(&args.model, None)?;
+    let engine = loading::engine(&args.model, LoadOptions::default())?;
     let json = args.json;
     let request = Request {
         sampling: args.answer.sampling(engine.info().sampling),
         max_tokens: args.answer.max_tokens,
         usd_per_hour: args.price.usd_per_hour,
+        caller: Caller::default(),
         stop: args.stop,
         prompt: prompt(args.prompt, args.system, args.raw),
     };
@@ -104,7 +107,7 @@ fn follow(
     let mut text = String::new();
     for event in events {
         match event {
-            Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) => {}
             Event::Text(piece) => {
                 output.write_all(piece.as_bytes())?;
                 output.flush()?;

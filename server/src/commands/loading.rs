@@ -13,8 +13,8 @@ use super::packing::PackingBar;
 use super::text;
 use crate::options::{FileArgs, ModelArgs};
 
-/// Loads what the options name; `queue` limits the requests that may wait.
-pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> anyhow::Result<Engine> {
+/// Loads what the options name; `limits` are those of a server, whose model is not looked at.
+pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<Engine> {
     let model = model_file(&args.file)?;
     tracing::info!("loading `{}`", model.display());
     let options = LoadOptions {
@@ -26,7 +26,7 @@ pub(super) fn engine(args: &ModelArgs, queue: Option<usize>) -> anyhow::Result<E
         calibration: text::calibration(&args.calibration)?,
         packed: args.packed.cache(),
         context: args.context,
-        queue,
+        ..limits
     };
     let bar = PackingBar::new();
     let engine = Engine::load_with_progress(&options, &|done, all| bar.show(done, all));

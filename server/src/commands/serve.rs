@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use nibble_engine::LoadOptions;
 use nibble_server::state::{AppState, Settings};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -34,6 +35,16 @@ pub(crate) struct ServeArgs {
     /// Requests that may wait for their turn before others are sent away
     #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
     queue: usize,
+    /// Megabytes for the keys and values of all chats, of those too that are kept for their next turn; without it half of
+    /// what the model leaves, at most 4,295, and never less than one context
+    #[arg(long, env = "NIBBLE_KV_MEMORY", hide_env_values = true, value_name = "MB", value_parser = count(1..=100_000_000))]
+    kv_memory: Option<usize>,
+    /// Seconds that a request may wait for its turn; without it as long as it takes
+    #[arg(long, env = "NIBBLE_MAX_WAIT", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=86_400.0))]
+    max_wait: Option<Duration>,
+    /// Seconds that an answer may take from its request on; without it as long as it takes
+    #[arg(long, env = "NIBBLE_MAX_TIME", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=86_400.0))]
+    max_time: Option<Duration>,
     /// Seconds that open answers may go on after SIGTERM or Ctrl-C; then they are cut off
     #[arg(long, env = "NIBBLE_GRACE", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=3600.0), default_value = "20")]
     grace: Duration,
@@ -46,7 +57,14 @@ pub(crate) struct ServeArgs {
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
-    let engine = loading::engine(&args.model, Some(args.queue))?;
+    let limits = LoadOptions {
+        queue: Some(args.queue),
+        kv_bytes: args.kv_memory.map(|megabytes| megabytes as u64 * 1_000_000),
+        wait: args.max_wait,
+        total: args.max_time,
+        ..LoadOptions::default()
+    };
+    let engine = loading::engine(&args.model, limits)?;
     let (name, grace) = (engine.info().name.clone(), args.grace);
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,

@@ -12,6 +12,7 @@ fn request() -> Request {
         max_tokens: 5,
         stop: Vec::new(),
         usd_per_hour: 1.0,
+        caller: nibble_engine::Caller::default(),
     }
 }
 

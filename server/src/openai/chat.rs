@@ -56,7 +56,7 @@ async fn whole(reply: &Reply, mut answer: MeteredAnswer) -> Result<Response, Api
     let (mut text, mut calls) = (String::new(), Vec::new());
     while let Some(event) = answer.next().await {
         match event {
-            Event::Prefill { .. } => {}
+            Event::Queued { .. } | Event::Prefill { .. } => {}
             Event::Text(piece) => text.push_str(&piece),
             Event::Called(call) => calls.push(call),
             Event::Finished(completion) => {
@@ -100,7 +100,7 @@ impl Wire {
             return Vec::new();
         }
         match event {
-            Some(Event::Prefill { .. }) => Vec::new(),
+            Some(Event::Queued { .. } | Event::Prefill { .. }) => Vec::new(),
             Some(Event::Text(text)) => vec![self.chunk(self.reply.text(text))],
             Some(Event::Called(call)) => {
                 let index = self.calls;

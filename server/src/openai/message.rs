@@ -1,8 +1,7 @@
 //! The messages of a chat completion, in both forms that OpenAI's clients send: a string, or an array of parts.
 
-use nibble_engine::{Arguments, Message, Role, ToolCall, Turn};
+use nibble_engine::{Message, Role, ToolCall, Turn};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::tools::check_name;
 use crate::error::ApiError;
@@ -34,8 +33,8 @@ struct WireCall {
 #[serde(expecting = "an object")]
 struct WireFunction {
     name: String,
-    /// A JSON object, or its text; some clients leave it out or empty where there are none.
-    arguments: Option<Value>,
+    /// A JSON object.
+    arguments: String,
 }
 
 #[derive(Deserialize)]
@@ -106,10 +105,7 @@ impl WireMessage {
             }
             role => role_named(role, at)?,
         };
-        let content = match (self.content, role) {
-            (None, Role::Assistant) => String::new(),
-            (content, _) => text(content, &field)?,
-        };
+        let content = text(self.content, &field)?;
         Ok(Turn::Said(Message { role, content }))
     }
 }
@@ -146,16 +142,7 @@ impl WireCall {
     fn checked(self, field: &str) -> Result<ToolCall, ApiError> {
         let WireFunction { name, arguments } = self.function;
         check_name(&name, &format!("{field}.name"))?;
-        let json = match arguments {
-            None => String::new(),
-            Some(Value::String(text)) => text,
-            Some(value) => value.to_string(),
-        };
-        let arguments = match json.trim() {
-            "" | "null" => Ok(Arguments::default()),
-            json => Arguments::parse(json),
-        };
-        let arguments = arguments.map_err(|reason| {
+        let arguments = serde_json::from_str(&arguments).map_err(|reason| {
             let field = format!("{field}.arguments");
             let message = format!("`{field}` must be the text of a JSON object: {reason}");
             ApiError::invalid_field(field, message)

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::heads::{Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
-use crate::compute::kv::HeadCache;
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::compute::kv::LayerCache;
 use crate::compute::room::Room;
 use crate::machine::threads::{PerThread, Pool, SliceRows};
 
@@ -25,7 +26,7 @@ impl Step<'_> {
     pub(super) fn run<'c>(
         &self,
         pool: &mut Pool,
-        caches: impl Fn(usize) -> &'c [HeadCache] + Sync,
+        caches: impl Fn(usize) -> LayerCache<'c> + Sync,
         scratch: &mut PerThread<Room>,
         out: &mut [f32],
     ) {
@@ -55,7 +56,7 @@ impl Step<'_> {
     fn row(
         &self,
         query: &[f32],
-        caches: &[HeadCache],
+        cache: LayerCache<'_>,
         seen: Range<usize>,
         room: &mut [f32],
         out: &mut [f32],
@@ -67,14 +68,28 @@ impl Step<'_> {
             .chunks_exact(head_dim)
             .zip(out.chunks_exact_mut(head_dim));
         for (head, (query, out)) in heads.enumerate() {
-            let (keys, values) = caches[head / self.shape.shared()].exact();
-            let rows = seen.start * head_dim..seen.end * head_dim;
-            let (keys, values) = (&keys[rows.clone()], &values[rows]);
-            self.kernel.dots(keys, query, head_dim, scores);
+            let cache = cache.head(head / self.shape.shared());
+            let blocks = seen.start / KEY_BLOCK..seen.end.div_ceil(KEY_BLOCK);
+            let parts = || {
+                blocks.clone().map(|block| {
+                    let (keys, values) = cache.exact_block(block);
+                    let first = block * KEY_BLOCK;
+                    let end = KEY_BLOCK.min(seen.end - first) * head_dim;
+                    let rows = seen.start.saturating_sub(first) * head_dim..end;
+                    (&keys[rows.clone()], &values[rows])
+                })
+            };
+            let mut rest = &mut *scores;
+            for (keys, _) in parts() {
+                let (scores, later) = rest.split_at_mut(keys.len() / head_dim);
+                self.kernel.dots(keys, query, head_dim, scores);
+                rest = later;
+            }
             let high = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum = self.kernel.softmax_weights(scores, high, scale, weights);
             out.fill(0.0);
-            for (weight, values) in weights.iter().zip(values.chunks_exact(head_dim)) {
+            let values = parts().flat_map(|(_, values)| values.chunks_exact(head_dim));
+            for (weight, values) in weights.iter().zip(values) {
                 let weight = weight / sum;
                 for (out, value) in out.iter_mut().zip(values) {
                     *out += weight * value;

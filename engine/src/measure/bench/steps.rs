@@ -135,9 +135,9 @@ fn filled(model: &Model, context: usize) -> KvCache {
     let numbers: Vec<f32> = numbers.collect();
     let mut cache = model.new_cache();
     cache.begin(context);
-    cache.reserve(context);
+    cache.reserve(context).expect("memory without a bound");
     for layer in 0..config.layers {
-        for head in cache.layer_mut(layer) {
+        for mut head in cache.head_writers(layer) {
             for position in 0..context {
                 let numbers = &numbers[position % PERIOD..][..head_dim];
                 head.store(position, numbers, numbers);
@@ -166,8 +166,8 @@ mod tests {
         let cache = filled(&model, 96);
         assert_eq!(cache.len(), 96);
         for layer in 0..2 {
-            for head in cache.layer(layer) {
-                for (keys, values) in head.blocks(0, 96) {
+            for head in 0..3 {
+                for (keys, values) in cache.layer(layer).head(head).blocks(0, 96) {
                     assert!(keys.iter().chain(values).all(|v| v.to_f32() != 0.0));
                 }
             }

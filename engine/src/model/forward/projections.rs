@@ -3,7 +3,7 @@
 
 use crate::compute::attention::{Heads, SequenceRows};
 use crate::compute::kernel::Kernel;
-use crate::compute::kv::HeadCache;
+use crate::compute::kv::HeadWriter;
 use crate::machine::threads::{PerThread, Pool, SliceRows};
 use crate::model::weights::Biases;
 
@@ -34,9 +34,9 @@ impl Projections<'_> {
         pool: &mut Pool,
         qkv: [&mut [f32]; 3],
         scratch: &mut PerThread<Vec<f32>>,
-        caches: impl Iterator<Item = &'c mut [HeadCache]>,
+        caches: impl Iterator<Item = HeadWriter<'c>>,
     ) {
-        let mut caches: Vec<_> = caches.flatten().collect();
+        let mut caches: Vec<_> = caches.collect();
         let caches = SliceRows::new(&mut caches, 1);
         if self.sequences.iter().all(|sequence| sequence.rows == 1) {
             self.finish_and_store(pool, qkv, scratch, caches);
@@ -53,7 +53,7 @@ impl Projections<'_> {
         pool: &mut Pool,
         qkv: [&mut [f32]; 3],
         scratch: &mut PerThread<Vec<f32>>,
-        caches: SliceRows<'_, &mut HeadCache>,
+        caches: SliceRows<'_, HeadWriter<'_>>,
     ) {
         let Heads {
             kv_heads, head_dim, ..
@@ -124,7 +124,7 @@ impl Projections<'_> {
         &self,
         pool: &mut Pool,
         [k, v]: [&mut [f32]; 2],
-        caches: SliceRows<'_, &mut HeadCache>,
+        caches: SliceRows<'_, HeadWriter<'_>>,
     ) {
         let Heads {
             kv_heads, head_dim, ..

@@ -1,0 +1,65 @@
+//! What the engine is doing now, counted by the thread that owns the model and read by whoever watches, without a lock.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What the engine is doing, and has done since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Requests that wait for their first step.
+    pub waiting: usize,
+    /// Answers that are computed.
+    pub running: usize,
+    /// Answers that wait for memory to go on with.
+    pub paused: usize,
+    /// Blocks of keys and values, each of [`KV_BLOCK`] tokens, that the memory is for.
+    pub kv_blocks: usize,
+    /// Blocks that hold something.
+    pub kv_blocks_used: usize,
+    /// Blocks of ended answers, which make room when they have to.
+    pub kv_blocks_cached: usize,
+    /// Tokens of prompts that were looked for among what is kept.
+    pub prefix_queries: u64,
+    /// Those that were found.
+    pub prefix_hits: u64,
+    /// How often an answer was paused.
+    pub preemptions: u64,
+    /// Steps that failed.
+    pub panics: u64,
+}
+
+/// Tokens of a block of keys and values.
+pub const KV_BLOCK: usize = crate::compute::kernel::span::KEY_BLOCK;
+
+/// The counters behind [`Load`].
+#[derive(Debug, Default)]
+pub(crate) struct LoadCounters {
+    pub(crate) running: AtomicUsize,
+    pub(crate) paused: AtomicUsize,
+    pub(crate) kv_blocks: AtomicUsize,
+    pub(crate) kv_blocks_used: AtomicUsize,
+    pub(crate) kv_blocks_cached: AtomicUsize,
+    pub(crate) prefix_queries: AtomicU64,
+    pub(crate) prefix_hits: AtomicU64,
+    pub(crate) preemptions: AtomicU64,
+    pub(crate) panics: AtomicU64,
+}
+
+impl LoadCounters {
+    /// All of them, and who waits, which is counted elsewhere.
+    pub(crate) fn read(&self, waiting: usize) -> Load {
+        let size = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Load {
+            waiting,
+            running: size(&self.running),
+            paused: size(&self.paused),
+            kv_blocks: size(&self.kv_blocks),
+            kv_blocks_used: size(&self.kv_blocks_used),
+            kv_blocks_cached: size(&self.kv_blocks_cached),
+            prefix_queries: count(&self.prefix_queries),
+            prefix_hits: count(&self.prefix_hits),
+            preemptions: count(&self.preemptions),
+            panics: count(&self.panics),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Which tokens go into the next step: plain functions over what is known of the answers.
+//!
+//! An answer that decodes has a token in every step. What is left of a step's rows goes to prompts, those of the caller
+//! first whom the model has served least, and of one caller in the order they came. So a caller with many prompts does not
+//! hold up one with a single one, and a long prompt takes turns with short ones instead of stopping them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::model::capacity::ANSWERS;
+use crate::model::forward::PREFILL_CHUNK;
+
+/// Who asks. Answers of one caller share its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Caller(pub u64);
+
+/// Prompts go on by so many rows however slow the machine is.
+const LEAST_PREFILL_ROWS: usize = 16;
+/// What a step with answers that decode may take: their readers see a pause of that length.
+pub(crate) const STEP: Duration = Duration::from_millis(400);
+
+/// What decides about an answer that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) caller: Caller,
+    /// Tokens whose keys and values are not computed yet, at least one; 0 while it is paused.
+    pub(crate) pending: usize,
+    /// Whether its prompt is computed.
+    pub(crate) decoding: bool,
+}
+
+/// How many tokens each answer gets in the next step, in the order of `answers`, which is that of their arrival; 0 for one
+/// that has to wait. `rows` is what a step may have beside the tokens of answers that decode.
+pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..answers.len()).collect();
+    // Stable: of one caller the first comes first.
+    order.sort_by_key(|index| served.by(answers[*index].caller));
+    let mut left = rows;
+    let mut tokens = vec![0; answers.len()];
+    for index in order {
+        let View {
+            pending, decoding, ..
+        } = answers[index];
+        if decoding {
+            // More than one where it was paused, and has to be computed again.
+            tokens[index] = pending.min(left.max(1));
+            left -= tokens[index].saturating_sub(1).min(left);
+        } else {
+            tokens[index] = pending.min(left);
+            left -= tokens[index];
+        }
+    }
+    tokens
+}
+
+/// The order in which those who wait will be taken, as indices into their order of arrival: callers in turn, the one served
+/// least first.
+pub(crate) fn order(waiting: impl Iterator<Item = Caller>, served: &Served) -> Vec<usize> {
+    let mut counts = HashMap::<Caller, usize>::new();
+    let mut turns: Vec<_> = waiting
+        .enumerate()
+        .map(|(index, caller)| {
+            let count = counts.entry(caller).or_default();
+            *count += 1;
+            (*count, served.by(caller), index)
+        })
+        .collect();
+    turns.sort_unstable();
+    turns.into_iter().map(|(.., index)| index).collect()
+}
+
+/// What callers have had of the model, in tokens computed. A caller who comes, or comes back, starts where the least served
+/// one stands: nobody saves up turns.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    tokens: HashMap<Caller, u64>,
+}
+
+impl Served {
+    fn by(&self, caller: Caller) -> u64 {
+        self.tokens.get(&caller).copied().unwrap_or(0)
+    }
+
+    /// A caller has something to compute.
+    pub(crate) fn enter(&mut self, caller: Caller) {
+        let least = self.tokens.values().copied().min().unwrap_or(0);
+        self.tokens.entry(caller).or_insert(least);
+    }
+
+    /// So many tokens were computed for a caller.
+    pub(crate) fn add(&mut self, caller: Caller, tokens: usize) {
+        *self.tokens.entry(caller).or_default() += tokens as u64;
+    }
+
+    /// Forgets those of whom nothing is left to compute.
+    pub(crate) fn retain(&mut self, has_work: impl Fn(Caller) -> bool) {
+        self.tokens.retain(|caller, _| has_work(*caller));
+    }
+}
+
+/// How fast steps are on this machine, from those that there were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rates {
+    /// Of a step with many rows, the time of each.
+    row: Option<f64>,
+    /// Of a step with few, the time of all.
+    few: Option<f64>,
+}
+
+impl Rates {
+    /// A step of so many rows took so long.
+    pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
+        let took = took.as_secs_f64();
+        let (figure, value) = if rows >= LEAST_PREFILL_ROWS {
+            (&mut self.row, took / rows as f64)
+        } else {
+            (&mut self.few, took)
+        };
+        *figure = Some(figure.map_or(value, |figure| figure + (value - figure) / 8.0));
+    }
+
+    /// Rows for prompts in a step in which so many answers decode.
+    pub(crate) fn prefill_rows(&self, decoding: usize) -> usize {
+        if decoding == 0 {
+            return PREFILL_CHUNK;
+        }
+        let rows = self.rows_within(STEP).saturating_sub(decoding);
+        rows.clamp(LEAST_PREFILL_ROWS, PREFILL_CHUNK)
+    }
+
+    /// Answers that may run: as many as decode together within the time of a step.
+    pub(crate) fn running(&self) -> usize {
+        self.rows_within(STEP).clamp(1, ANSWERS)
+    }
+
+    fn rows_within(&self, time: Duration) -> usize {
+        match self.row {
+            Some(row) => (time.as_secs_f64() / row) as usize,
+            None => PREFILL_CHUNK,
+        }
+    }
+
+    /// Seconds until an answer of so many tokens in all is computed behind a prompt of so many; none before anything was
+    /// measured.
+    pub(crate) fn seconds(&self, prompt: usize, output: usize) -> Option<f64> {
+        Some(self.row? * prompt as f64 + self.few? * output as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn prompt(caller: u64, pending: usize) -> View {
+    View {
+        caller: Caller(caller),
+        pending,
+        decoding: false,
+    }
+}
+
+fn decode(caller: u64) -> View {
+    View {
+        caller: Caller(caller),
+        pending: 1,
+        decoding: true,
+    }
+}
+
+#[test]
+fn what_decodes_is_in_every_step_and_a_prompt_gets_the_rest() {
+    let served = Served::default();
+    let answers = [decode(1), prompt(2, 4000), decode(3)];
+    assert_eq!(plan(&answers, &served, 100), [1, 100, 1]);
+    assert_eq!(plan(&answers, &served, 0), [1, 0, 1]);
+}
+
+#[test]
+fn prompts_of_the_caller_served_least_come_first() {
+    let mut served = Served::default();
+    served.add(Caller(1), 500);
+    let answers = [prompt(1, 30), prompt(1, 80), prompt(2, 90)];
+    assert_eq!(plan(&answers, &served, 128), [30, 8, 90]);
+}
+
+#[test]
+fn an_answer_that_was_paused_is_computed_again_within_the_rows() {
+    let again = View {
+        pending: 300,
+        ..decode(1)
+    };
+    let served = Served::default();
+    assert_eq!(plan(&[again, decode(2)], &served, 100), [100, 1]);
+    assert_eq!(plan(&[again], &served, 0), [1]);
+}
+
+#[test]
+fn callers_who_wait_take_turns() {
+    let mut served = Served::default();
+    served.add(Caller(1), 10);
+    let waiting = [1, 1, 2, 1, 2, 3].map(Caller);
+    assert_eq!(order(waiting.into_iter(), &served), [2, 5, 0, 4, 1, 3]);
+}
+
+#[test]
+fn nobody_saves_up_turns() {
+    let mut served = Served::default();
+    served.enter(Caller(1));
+    served.add(Caller(1), 1000);
+    served.enter(Caller(2));
+    assert_eq!(served.by(Caller(2)), 1000);
+    served.retain(|caller| caller == Caller(2));
+    assert_eq!(served.by(Caller(1)), 0);
+}
+
+#[test]
+fn a_step_beside_answers_that_decode_keeps_within_its_time() {
+    let mut rates = Rates::default();
+    assert_eq!(rates.prefill_rows(3), PREFILL_CHUNK - 3);
+    for _ in 0..50 {
+        rates.observe(100, Duration::from_millis(500));
+        rates.observe(1, Duration::from_millis(20));
+    }
+    assert_eq!(rates.prefill_rows(0), PREFILL_CHUNK);
+    assert!((76..=77).contains(&rates.prefill_rows(3)));
+    assert_eq!(rates.running(), ANSWERS);
+    let seconds = rates.seconds(200, 100).unwrap();
+    assert!((seconds - 3.0).abs() < 0.01, "{seconds}");
+    for _ in 0..50 {
+        rates.observe(100, Duration::from_secs(60));
+    }
+    assert_eq!(
+        (rates.prefill_rows(3), rates.running()),
+        (LEAST_PREFILL_ROWS, 1)
+    );
+}
+
+/// A caller's prompts, each with the step in which it comes.
+fn arrivals() -> impl Strategy<Value = Vec<(u64, usize, usize)>> {
+    prop::collection::vec((0u64..4, 1usize..600, 0usize..40), 1..40)
+}
+
+proptest! {
+    #[test]
+    fn every_prompt_ends_and_no_step_is_too_large(arrivals in arrivals(), rows in 1usize..200) {
+        let mut waiting = arrivals;
+        waiting.sort_by_key(|(.., step)| *step);
+        let mut waiting = std::collections::VecDeque::from(waiting);
+        let (mut served, mut running) = (Served::default(), Vec::new());
+        let tokens: usize = waiting.iter().map(|(_, tokens, _)| tokens).sum();
+        for step in 0.. {
+            while waiting.front().is_some_and(|(.., at)| *at <= step) {
+                let (caller, tokens, _) = waiting.pop_front().unwrap();
+                served.enter(Caller(caller));
+                running.push(prompt(caller, tokens));
+            }
+            if running.is_empty() && waiting.is_empty() {
+                break;
+            }
+            prop_assert!(step < 40 + tokens, "somebody waits for ever");
+            let planned = plan(&running, &served, rows);
+            prop_assert!(planned.iter().sum::<usize>() <= rows);
+            prop_assert!(running.is_empty() || planned.iter().any(|tokens| *tokens > 0));
+            for (view, tokens) in running.iter_mut().zip(planned) {
+                prop_assert!(tokens <= view.pending);
+                view.pending -= tokens;
+                served.add(view.caller, tokens);
+            }
+            running.retain(|view| view.pending > 0);
+            served.retain(|caller| running.iter().any(|view| view.caller == caller));
+        }
+    }
+
+    #[test]
+    fn a_caller_with_many_prompts_gets_no_more_than_one_with_a_single_long_one(
+        many in 2usize..50, rows in 8usize..128
+    ) {
+        let mut running = vec![prompt(1, 100_000); many];
+        running.push(prompt(2, 100_000));
+        let mut served = Served::default();
+        for _ in 0..200 {
+            let planned = plan(&running, &served, rows);
+            for (view, tokens) in running.iter_mut().zip(planned) {
+                view.pending -= tokens;
+                served.add(view.caller, tokens);
+            }
+        }
+        let (one, two) = (served.by(Caller(1)), served.by(Caller(2)));
+        prop_assert!(one.abs_diff(two) <= rows as u64, "{one} {two}");
+    }
+}

@@ -1,0 +1,238 @@
+//! Keys and values of what was computed before, found by the tokens they begin with.
+//!
+//! A tree over blocks: a node holds the tokens of one block and its keys and values, and its children what followed. What a
+//! new prompt shares with a path of it needs no step. A block that is not full is a leaf; whoever goes on from it copies it.
+//! The nodes longest unused make room first, never one whose blocks a running sequence has.
+
+use std::sync::Arc;
+
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::compute::kv::{KvCache, KvMemory, Stretch};
+
+/// The sequences that are kept.
+#[derive(Debug, Default)]
+pub(crate) struct PrefixCache {
+    nodes: Vec<Option<Node>>,
+    /// Places in `nodes` that are free.
+    free: Vec<usize>,
+    /// First blocks.
+    roots: Vec<usize>,
+    /// Counts uses; stands in for time.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// [`KEY_BLOCK`] of them, or fewer in a leaf.
+    tokens: Vec<u32>,
+    /// Of the block's first position; keys of other rotations are others.
+    rotation: usize,
+    stretch: Stretch,
+    parent: Option<usize>,
+    children: Vec<usize>,
+    used: u64,
+}
+
+impl Node {
+    /// Tokens that a text has in common with this block.
+    fn shared(&self, tokens: &[u32]) -> usize {
+        let pairs = self.tokens.iter().zip(tokens);
+        pairs.take_while(|(a, b)| a == b).count()
+    }
+
+    /// Of each of its blocks that no sequence has, the slabs.
+    fn unused_slabs(&self) -> impl Iterator<Item = usize> {
+        let blocks = self.stretch.iter().flatten();
+        blocks
+            .filter(|block| Arc::strong_count(block) == 1)
+            .map(|block| block.slabs())
+    }
+
+    fn is_evictable(&self) -> bool {
+        let mut blocks = self.stretch.iter().flatten();
+        self.children.is_empty() && blocks.all(|block| Arc::strong_count(block) == 1)
+    }
+}
+
+impl PrefixCache {
+    /// Appends to an empty cache what there is of a prompt, all but its last token at most, and returns how many tokens that
+    /// are. `rotation` says how a position of it is rotated.
+    pub(crate) fn restore(
+        &mut self,
+        prompt: &[u32],
+        rotation: impl Fn(usize) -> usize,
+        cache: &mut KvCache,
+    ) -> usize {
+        self.uses += 1;
+        let most = prompt.len().saturating_sub(1);
+        let mut parent = None;
+        while cache.len() < most {
+            let first = cache.len();
+            let rest = &prompt[first..most];
+            let Some((index, shared)) = self.closest(parent, rest, rotation(first)) else {
+                break;
+            };
+            let uses = self.uses;
+            let node = self.node_mut(index);
+            node.used = uses;
+            cache.append(&node.stretch, shared);
+            if shared < KEY_BLOCK {
+                break;
+            }
+            parent = Some(index);
+        }
+        // A window may have given back what the next position sees.
+        while cache.len() > 0 && !cache.reaches(cache.len()) {
+            cache.truncate((cache.len() - 1) / KEY_BLOCK * KEY_BLOCK);
+        }
+        cache.len()
+    }
+
+    /// Keeps the positions of a sequence that `tokens` are of; with `whole` also those of its last block when that is not
+    /// full. What is there already takes the place of the sequence's own blocks: whoever has a block has those before it.
+    pub(crate) fn keep(
+        &mut self,
+        tokens: &[u32],
+        rotation: impl Fn(usize) -> usize,
+        cache: &mut KvCache,
+        whole: bool,
+    ) {
+        self.uses += 1;
+        let mut parent = None;
+        for (index, tokens) in tokens[..cache.len()].chunks(KEY_BLOCK).enumerate() {
+            if tokens.len() < KEY_BLOCK && !whole {
+                return;
+            }
+            let rotation = rotation(index * KEY_BLOCK);
+            let node = self.keep_block(parent, tokens, rotation, || cache.stretch(index));
+            if tokens.len() == KEY_BLOCK {
+                cache.adopt(index, &self.node(node).stretch);
+            }
+            parent = Some(node);
+        }
+    }
+
+    /// Gives up blocks until so many slabs can be had; false, and nothing given up, where that cannot be reached.
+    pub(crate) fn make_room(&mut self, memory: &KvMemory, slabs: usize) -> bool {
+        if memory.available() >= slabs {
+            return true;
+        }
+        let nodes = self.nodes.iter().flatten();
+        let unused = nodes.flat_map(Node::unused_slabs).sum::<usize>();
+        if memory.available() + unused < slabs {
+            return false;
+        }
+        while memory.available() < slabs && self.evict() {}
+        memory.available() >= slabs
+    }
+
+    /// Gives up the block longest unused that no sequence has; false where there is none.
+    fn evict(&mut self) -> bool {
+        let nodes = self.nodes.iter().enumerate();
+        let evictable = nodes.filter_map(|(index, node)| {
+            let node = node.as_ref().filter(|node| node.is_evictable())?;
+            Some((node.used, index))
+        });
+        let Some((_, index)) = evictable.min() else {
+            return false;
+        };
+        if let Some(node) = self.nodes[index].take() {
+            self.free.push(index);
+            self.children_mut(node.parent)
+                .retain(|child| *child != index);
+        }
+        true
+    }
+
+    /// Blocks that are kept.
+    pub(crate) fn blocks(&self) -> usize {
+        self.nodes.len() - self.free.len()
+    }
+
+    /// The child that shares most of its first tokens with `rest`, and how many.
+    fn closest(
+        &self,
+        parent: Option<usize>,
+        rest: &[u32],
+        rotation: usize,
+    ) -> Option<(usize, usize)> {
+        let children = self
+            .children(parent)
+            .iter()
+            .map(|index| (*index, self.node(*index)));
+        let shared = children
+            .filter(|(_, node)| node.rotation == rotation)
+            .map(|(index, node)| (index, node.shared(rest)));
+        shared
+            .filter(|(_, shared)| *shared > 0)
+            .max_by_key(|(_, shared)| *shared)
+    }
+
+    /// The node of a block behind `parent`, which is made where there is none.
+    fn keep_block(
+        &mut self,
+        parent: Option<usize>,
+        tokens: &[u32],
+        rotation: usize,
+        stretch: impl Fn() -> Stretch,
+    ) -> usize {
+        let used = self.uses;
+        if let Some((index, shared)) = self.closest(parent, tokens, rotation) {
+            let node = self.node_mut(index);
+            if shared == tokens.len() || shared == node.tokens.len() {
+                node.used = used;
+                if shared == node.tokens.len() && shared < tokens.len() {
+                    // The same block, further written, or a copy of it.
+                    node.tokens = tokens.to_vec();
+                    node.stretch = stretch();
+                } else if shared == node.tokens.len() {
+                    // What a window gave back there may be here.
+                    for (there, here) in node.stretch.iter_mut().zip(stretch()) {
+                        *there = there.take().or(here);
+                    }
+                }
+                return index;
+            }
+        }
+        let node = Node {
+            tokens: tokens.to_vec(),
+            rotation,
+            stretch: stretch(),
+            parent,
+            children: Vec::new(),
+            used,
+        };
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.nodes.push(None);
+            self.nodes.len() - 1
+        });
+        self.nodes[index] = Some(node);
+        self.children_mut(parent).push(index);
+        index
+    }
+
+    fn node(&self, index: usize) -> &Node {
+        self.nodes[index].as_ref().expect("a node that is named")
+    }
+
+    fn node_mut(&mut self, index: usize) -> &mut Node {
+        self.nodes[index].as_mut().expect("a node that is named")
+    }
+
+    fn children(&self, parent: Option<usize>) -> &[usize] {
+        match parent {
+            Some(parent) => &self.node(parent).children,
+            None => &self.roots,
+        }
+    }
+
+    fn children_mut(&mut self, parent: Option<usize>) -> &mut Vec<usize> {
+        match parent {
+            Some(parent) => &mut self.node_mut(parent).children,
+            None => &mut self.roots,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,490 @@
+//! The loop with a model that is simulated: what it computes depends on every key that it finds, so an answer is right
+//! only where all its blocks are its own.
+
+use std::cell::Cell;
+use std::path::Path;
+
+use futures::StreamExt;
+use futures::executor::block_on;
+use proptest::prelude::*;
+
+use super::*;
+use crate::answer::metrics::Clock;
+use crate::answer::policy::Caller;
+use crate::compute::kernel;
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::compute::kv::{KvCache, KvShape, Precision};
+use crate::model::source::ModelSource;
+use crate::{Answer, Completion, Sampling};
+
+const VOCABULARY: usize = 64;
+
+/// Keys are digests of a token and its position; the next token follows from the sum of all keys before it.
+struct Simulated {
+    now: Cell<Instant>,
+    logits: Vec<f32>,
+    /// Steps after which one panics.
+    panics: Vec<usize>,
+    steps: usize,
+    most_rows: usize,
+}
+
+impl StepModel for Simulated {
+    fn forward(
+        &mut self,
+        batch: &mut [NewTokens<'_>],
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<&[f32]> {
+        assert!(!batch.is_empty());
+        self.steps += 1;
+        let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        self.most_rows = self.most_rows.max(rows);
+        self.now
+            .set(self.now.get() + Duration::from_millis(5 + rows as u64));
+        if cancelled() {
+            return None;
+        }
+        self.logits.clear();
+        for (index, sequence) in batch.iter_mut().enumerate() {
+            append(sequence.cache, sequence.tokens);
+            assert!(
+                index > 0 || !self.panics.contains(&self.steps),
+                "a step is to panic"
+            );
+            if sequence.wants_logits {
+                let next = next_token(sum_of_keys(sequence.cache));
+                let logit = |token| if token == next { 9.0 } else { 0.0 };
+                self.logits.extend((0..VOCABULARY as u32).map(logit));
+            }
+        }
+        Some(&self.logits)
+    }
+
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    fn vocabulary(&self) -> usize {
+        VOCABULARY
+    }
+
+    fn machine(&self) -> (&'static Kernel, usize) {
+        (kernel::choose(Some("scalar")).unwrap(), 1)
+    }
+
+    fn now(&self) -> Instant {
+        self.now.get()
+    }
+}
+
+fn key(token: u32, position: usize) -> f32 {
+    ((token as usize * 31 + position * 17) % 251) as f32
+}
+
+fn append(cache: &mut KvCache, tokens: &[u32]) {
+    let first = cache.len();
+    cache.reserve(first + tokens.len()).unwrap();
+    for mut writer in cache.head_writers(0) {
+        for (position, token) in (first..).zip(tokens) {
+            let key = [key(*token, position); 8];
+            writer.store(position, &key, &key);
+        }
+    }
+    cache.advance(tokens.len());
+}
+
+fn sum_of_keys(cache: &KvCache) -> f32 {
+    let layer = cache.layer(0).head(0);
+    let key = |position: usize| layer.exact_block(position / KEY_BLOCK).0[position % KEY_BLOCK * 8];
+    (0..cache.len()).map(key).sum()
+}
+
+/// Never the end of an answer, which is token 0 to 2 in the tiny vocabulary.
+fn next_token(sum: f32) -> u32 {
+    10 + (sum as u32) % (VOCABULARY as u32 - 10)
+}
+
+/// What the model says behind a prompt, by its definition.
+fn expected(prompt: &[u32], output: usize) -> Vec<u32> {
+    let mut tokens = prompt.to_vec();
+    for _ in 0..output {
+        let keys = tokens.iter().enumerate();
+        let sum = keys.map(|(position, token)| key(*token, position)).sum();
+        tokens.push(next_token(sum));
+    }
+    tokens.split_off(prompt.len())
+}
+
+fn shape() -> KvShape {
+    KvShape {
+        kv_heads: 1,
+        head_dim: 8,
+        precision: Precision::F32,
+        windows: vec![None],
+    }
+}
+
+fn owner(blocks: u64, limits: Limits, panics: Vec<usize>) -> Owner<Simulated> {
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
+    let source = ModelSource::open(&tiny).unwrap();
+    let tokenizer = Arc::new(source.tokenizer().unwrap());
+    let rope = Arc::new(Rope::new(8, source.config().rope.clone()));
+    let bytes = blocks * KEY_BLOCK as u64 * shape().bytes_per_token();
+    let model = Simulated {
+        now: Cell::new(Instant::now()),
+        logits: Vec::new(),
+        panics,
+        steps: 0,
+        most_rows: 0,
+    };
+    let memory = KvMemory::new(&shape(), Some(bytes));
+    Owner::new(model, rope, memory, tokenizer, limits, Shared::new(limits))
+}
+
+const LIMITS: Limits = Limits {
+    queue: 1000,
+    kv_bytes: 0,
+    wait: None,
+    total: None,
+};
+
+impl Owner<Simulated> {
+    fn ask(&self, caller: u64, prompt: &[u32], max_tokens: usize) -> Answer {
+        let (answer_sender, answer) = Answer::channel();
+        let pending = PendingAnswer {
+            caller: Caller(caller),
+            prompt: prompt.to_vec(),
+            sampling: Sampling::default(),
+            max_tokens,
+            stop: Vec::new(),
+            calls: None,
+            usd_per_hour: 1.0,
+            clock: Clock::accept(self.model.now()),
+            answer: answer_sender,
+            told_before: None,
+        };
+        self.waiting.reserve().unwrap().fill(pending).unwrap();
+        answer
+    }
+
+    fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.waiting.waiting() == 0
+    }
+
+    fn finish_all(&mut self) {
+        while !self.is_idle() {
+            assert!(self.turn());
+        }
+    }
+
+    /// Blocks that neither an answer nor a prompt to come has.
+    fn assert_nothing_is_lost(&mut self) {
+        assert!(self.is_idle());
+        let all = self.memory.usage().blocks;
+        assert!(self.prefixes.make_room(&self.memory, all));
+        assert_eq!(self.memory.usage().used, 0);
+    }
+}
+
+fn events(answer: Answer) -> Vec<Event> {
+    block_on(answer.collect())
+}
+
+fn completion(answer: Answer) -> Completion {
+    let last = events(answer).pop();
+    match last {
+        Some(Event::Finished(completion)) => completion,
+        other => panic!("an answer ended with {other:?}"),
+    }
+}
+
+fn prompt(first: u32, len: usize) -> Vec<u32> {
+    (0..len as u32).map(|i| 10 + (first + i) % 50).collect()
+}
+
+#[test]
+fn answers_that_run_together_are_those_computed_alone() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let asked: Vec<_> = (0..8)
+        .map(|i| {
+            let prompt = prompt(i, 20 + 40 * i as usize);
+            (owner.ask(u64::from(i % 3), &prompt, 30), prompt)
+        })
+        .collect();
+    owner.finish_all();
+    for (answer, prompt) in asked {
+        let completion = completion(answer);
+        assert_eq!(completion.token_ids, expected(&prompt, 30));
+        assert!(completion.metrics.beside > 1.0);
+    }
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn the_shares_of_answers_add_up_to_the_time_of_the_machine() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let start = owner.model.now();
+    let asked: Vec<_> = (0..5)
+        .map(|i| owner.ask(i, &prompt(i as u32, 50), 20))
+        .collect();
+    owner.finish_all();
+    let took = (owner.model.now() - start).as_secs_f64();
+    let shares: f64 = asked
+        .into_iter()
+        .map(|answer| completion(answer).metrics.machine_s)
+        .sum();
+    assert!((shares - took).abs() < 1e-6, "{shares} of {took}");
+}
+
+#[test]
+fn a_second_turn_finds_the_first_also_after_another_persons() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let first = prompt(1, 200);
+    let answer = owner.ask(1, &first, 10);
+    owner.finish_all();
+    let said = completion(answer).token_ids;
+    let other = owner.ask(2, &prompt(30, 300), 10);
+    owner.finish_all();
+    assert_eq!(completion(other).cached_tokens, 0);
+    let second = [first, said, prompt(7, 20)].concat();
+    let answer = owner.ask(1, &second, 10);
+    owner.finish_all();
+    let completion = completion(answer);
+    // All but the last token put out, which was never computed.
+    assert_eq!(completion.cached_tokens, 209);
+    assert_eq!(completion.token_ids, expected(&second, 10));
+    let load = owner.load.read(0);
+    assert_eq!(
+        (load.prefix_queries, load.prefix_hits),
+        (200 + 300 + 230, 209)
+    );
+}
+
+#[test]
+fn an_answer_that_is_paused_goes_on_with_the_same_tokens() {
+    // Ten blocks for three answers that come to have five each.
+    let mut owner = owner(10, LIMITS, Vec::new());
+    let prompts = [1, 2, 3].map(|i| prompt(i * 11, 60));
+    let asked: Vec<_> = prompts
+        .iter()
+        .map(|prompt| owner.ask(1, prompt, 90))
+        .collect();
+    owner.finish_all();
+    assert!(owner.load.read(0).preemptions > 0);
+    for (answer, prompt) in asked.into_iter().zip(&prompts) {
+        assert_eq!(completion(answer).token_ids, expected(prompt, 90));
+    }
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn readers_that_leave_free_their_place_and_their_blocks_at_once() {
+    let mut owner = owner(100, Limits { queue: 2, ..LIMITS }, Vec::new());
+    let waiting = [
+        owner.ask(1, &prompt(0, 9), 9),
+        owner.ask(1, &prompt(1, 9), 9),
+    ];
+    assert!(matches!(
+        owner.waiting.reserve().map(drop),
+        Err(Error::Busy {
+            waiting: 2,
+            limit: 2,
+            ..
+        })
+    ));
+    drop(waiting);
+    let long = owner.ask(2, &prompt(2, 900), 9);
+    assert!(owner.turn());
+    assert!(!owner.answers.is_empty());
+    drop(long);
+    assert!(owner.turn());
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn those_who_wait_while_the_engine_ends_are_told_so() {
+    let owner = owner(100, LIMITS, Vec::new());
+    let waiting = owner.ask(1, &prompt(0, 10), 10);
+    fail_all(owner.waiting.close());
+    assert!(matches!(
+        events(waiting)[..],
+        [Event::Failed(Error::Ending)]
+    ));
+    assert!(matches!(owner.waiting.reserve(), Err(Error::Ending)));
+}
+
+#[test]
+fn one_long_prompt_does_not_stop_answers_that_decode() {
+    let mut owner = owner(1000, LIMITS, Vec::new());
+    let short = owner.ask(1, &prompt(0, 10), 60);
+    assert!(owner.turn());
+    let long = owner.ask(2, &prompt(3, 4000), 5);
+    let mut pauses = Vec::new();
+    while owner
+        .answers
+        .iter()
+        .any(|answer| answer.caller() == Caller(1))
+    {
+        let before = owner.model.now();
+        assert!(owner.turn());
+        pauses.push(owner.model.now() - before);
+    }
+    assert!(
+        pauses.iter().all(|pause| *pause < policy::STEP),
+        "{pauses:?}"
+    );
+    assert_eq!(completion(short).token_ids.len(), 60);
+    owner.finish_all();
+    assert_eq!(completion(long).token_ids, expected(&prompt(3, 4000), 5));
+}
+
+#[test]
+fn a_step_that_panics_ends_its_answers_and_no_others() {
+    let mut owner = owner(100, LIMITS, vec![2]);
+    let broken = owner.ask(1, &prompt(0, 10), 10);
+    assert!(owner.turn() && owner.turn());
+    let sound = owner.ask(1, &prompt(0, 10), 10);
+    owner.finish_all();
+    assert!(matches!(
+        events(broken).pop(),
+        Some(Event::Failed(Error::Broken))
+    ));
+    assert_eq!(completion(sound).token_ids, expected(&prompt(0, 10), 10));
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn a_second_panic_within_a_minute_ends_the_loop() {
+    let mut owner = owner(100, LIMITS, vec![1, 2]);
+    let _first = owner.ask(1, &prompt(0, 10), 10);
+    assert!(owner.turn());
+    let _second = owner.ask(1, &prompt(0, 10), 10);
+    assert!(!owner.turn());
+}
+
+#[test]
+fn what_takes_too_long_ends_with_the_limit() {
+    let limits = Limits {
+        total: Some(Duration::from_millis(500)),
+        wait: Some(Duration::from_millis(300)),
+        ..LIMITS
+    };
+    let mut owner = owner(100, limits, Vec::new());
+    let late = owner.ask(1, &prompt(0, 10), 1000);
+    owner.finish_all();
+    let ended = events(late).pop();
+    assert!(
+        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 500)
+    );
+    let waited = owner.ask(1, &prompt(0, 10), 10);
+    owner
+        .model
+        .now
+        .set(owner.model.now() + Duration::from_millis(301));
+    owner.finish_all();
+    let ended = events(waited).pop();
+    assert!(
+        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 300)
+    );
+}
+
+#[test]
+fn those_who_wait_are_told_how_many_are_before_them() {
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let first = owner.ask(1, &prompt(0, 250), 40);
+    let waiting = owner.ask(1, &prompt(5, 250), 40);
+    let other = owner.ask(2, &prompt(5, 250), 40);
+    owner.finish_all();
+    let places = |answer| {
+        let events = events(answer).into_iter();
+        let places = events.filter_map(|event| match event {
+            Event::Queued { before, .. } => Some(before),
+            _ => None,
+        });
+        places.collect::<Vec<_>>()
+    };
+    assert!(places(first).is_empty());
+    // Nothing was computed for either caller when they were told.
+    assert_eq!((places(other), places(waiting)), (vec![1], vec![0]));
+}
+
+/// Who asks for what, when, and whether and when the reader leaves.
+fn requests() -> impl Strategy<Value = Vec<(u64, (u32, usize), usize, usize, Option<usize>)>> {
+    let prompt = (0u32..3, 1usize..200);
+    let request = (
+        0u64..4,
+        prompt,
+        1usize..60,
+        0usize..60,
+        prop::option::of(0usize..60),
+    );
+    prop::collection::vec(request, 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_any_company_every_answer_is_the_one_computed_alone(
+        requests in requests(),
+        blocks in 10u64..40,
+        panics in prop::option::of(1usize..80),
+    ) {
+        let mut owner = owner(blocks, LIMITS, panics.into_iter().collect());
+        let budget = owner.memory.usage().blocks;
+        let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
+        let last = requests.iter().map(|(.., at, leaves)| at + leaves.unwrap_or(0)).max().unwrap_or(0);
+        let mut turn = 0;
+        while turn <= last || !owner.is_idle() {
+            for (index, (caller, (first, len), output, at, leaves)) in requests.iter().enumerate() {
+                if *at == turn {
+                    answers[index] = Some(owner.ask(*caller, &prompt(*first, *len), *output));
+                }
+                if leaves.is_some_and(|leaves| at + leaves == turn) {
+                    answers[index] = None;
+                }
+            }
+            prop_assert!(owner.turn());
+            prop_assert!(owner.memory.usage().used <= budget);
+            prop_assert!(owner.model.most_rows <= PREFILL_AND_ANSWERS);
+            turn += 1;
+            prop_assert!(turn < 20_000, "somebody waits for ever");
+        }
+        for ((_, (first, len), output, _, leaves), answer) in requests.iter().zip(answers) {
+            let Some(answer) = answer.filter(|_| leaves.is_none()) else {
+                continue;
+            };
+            match events(answer).pop() {
+                Some(Event::Finished(completion)) => {
+                    prop_assert_eq!(completion.token_ids, expected(&prompt(*first, *len), *output));
+                }
+                Some(Event::Failed(Error::Broken)) => prop_assert!(panics.is_some()),
+                other => prop_assert!(false, "ended with {:?}", other),
+            }
+        }
+        owner.assert_nothing_is_lost();
+    }
+}
+
+/// What a step may hold.
+const PREFILL_AND_ANSWERS: usize =
+    crate::model::forward::PREFILL_CHUNK + crate::model::capacity::ANSWERS;
+
+#[test]
+fn the_same_prompt_of_several_takes_its_blocks_once() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let asked: Vec<_> = (0..6)
+        .map(|caller| owner.ask(caller, &prompt(0, 250), 50))
+        .collect();
+    let mut most = 0;
+    while !owner.is_idle() {
+        assert!(owner.turn());
+        most = most.max(owner.memory.usage().used);
+    }
+    for answer in asked {
+        assert_eq!(completion(answer).token_ids, expected(&prompt(0, 250), 50));
+    }
+    // Ten blocks, and of each of the six one that it writes.
+    assert!(most <= 10 + 6, "{most}");
+    owner.assert_nothing_is_lost();
+}

@@ -1,0 +1,183 @@
+//! Who waits for the model: in the order of arrival, bounded, and without those who have left.
+//!
+//! A place is taken before a prompt is rendered and tokenised, so that what is refused costs nothing. The prompts of a list
+//! of places take no more memory than so many contexts of tokens.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::answer::generation::PendingAnswer;
+use crate::answer::policy::{self, Served};
+
+/// The list, between those who submit and the thread that owns the model.
+#[derive(Debug)]
+pub(crate) struct WaitingList {
+    limit: usize,
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// How many wait, to be read without the lock.
+    waiting: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: VecDeque<PendingAnswer>,
+    /// Places taken for what is not tokenised yet.
+    reserved: usize,
+    closed: bool,
+}
+
+/// A place on the list, for a request that is being prepared.
+#[derive(Debug)]
+pub(crate) struct Place {
+    list: Arc<WaitingList>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.list.lock();
+        state.reserved -= 1;
+        self.list.count(&state);
+    }
+}
+
+impl Place {
+    /// Puts the request in.
+    ///
+    /// # Errors
+    /// [`Error::Ending`] when the list was closed meanwhile.
+    pub(crate) fn fill(self, pending: PendingAnswer) -> Result<(), Error> {
+        let mut state = self.list.lock();
+        if state.closed {
+            return Err(Error::Ending);
+        }
+        state.pending.push_back(pending);
+        // Before the place itself goes, which counts again.
+        drop(state);
+        self.list.arrived.notify_one();
+        Ok(())
+    }
+}
+
+impl WaitingList {
+    /// A list of so many places.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is none, [`Error::Ending`] when the list is closed.
+    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, Error> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Ending);
+        }
+        if state.waiting() >= self.limit {
+            state
+                .pending
+                .retain(|pending| !pending.answer.is_abandoned());
+        }
+        let waiting = state.waiting();
+        if waiting >= self.limit {
+            return Err(Error::Busy {
+                waiting,
+                limit: self.limit,
+            });
+        }
+        state.reserved += 1;
+        self.count(&state);
+        let list = Arc::clone(self);
+        Ok(Place { list })
+    }
+
+    /// Waits until somebody is there; false when the list is closed.
+    pub(crate) fn wait(&self) -> bool {
+        let state = self.lock();
+        let idle = |state: &mut State| state.pending.is_empty() && !state.closed;
+        let state = self.arrived.wait_while(state, idle);
+        !state.unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// Takes the one whose turn it is, if `fits` says that there is room for it.
+    pub(crate) fn take(
+        &self,
+        served: &Served,
+        fits: impl FnOnce(&PendingAnswer) -> bool,
+    ) -> Option<PendingAnswer> {
+        let mut state = self.lock();
+        let callers = state.pending.iter().map(|pending| pending.caller);
+        let index = *policy::order(callers, served).first()?;
+        if !fits(&state.pending[index]) {
+            return None;
+        }
+        let taken = state.pending.remove(index);
+        self.count(&state);
+        taken
+    }
+
+    /// Gives up the places of those who left, or were stopped, or waited longer than `longest`; these are given back.
+    pub(crate) fn take_ended(
+        &self,
+        now: Instant,
+        longest: Option<Duration>,
+    ) -> VecDeque<PendingAnswer> {
+        let mut state = self.lock();
+        let is_late = |waited| longest.is_some_and(|longest| waited > longest);
+        let (ended, waiting) = std::mem::take(&mut state.pending)
+            .into_iter()
+            .partition(|pending| pending.is_cancelled() || is_late(pending.waited(now)));
+        state.pending = waiting;
+        self.count(&state);
+        ended
+    }
+
+    /// Tells those who wait how many are before them, and how long that may take where an answer takes `seconds_each`.
+    pub(crate) fn tell(&self, served: &Served, seconds_each: Option<f64>) {
+        let mut state = self.lock();
+        let callers = state.pending.iter().map(|pending| pending.caller);
+        for (before, index) in policy::order(callers, served).into_iter().enumerate() {
+            let seconds = seconds_each.map(|each| each * (before + 1) as f64);
+            state.pending[index].tell(before, seconds);
+        }
+    }
+
+    /// Lets nobody in any more; gives back who waits.
+    pub(crate) fn close(&self) -> VecDeque<PendingAnswer> {
+        let mut state = self.lock();
+        state.closed = true;
+        self.arrived.notify_all();
+        let pending = std::mem::take(&mut state.pending);
+        self.count(&state);
+        pending
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, state: &State) {
+        self.waiting.store(state.waiting(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No panic leaves the list half-written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.pending.len() + self.reserved
+    }
+}

@@ -1,0 +1,158 @@
+//! Memory for keys and values: blocks of 32 positions, handed out up to a budget, counted by reference.
+//!
+//! The unit is a slab: one layer's keys and values of a block's positions. All layers' slabs are alike, so a block of the
+//! layers with a window and one of those without draw on the same memory, and nothing is lost between them. Slabs come
+//! from the system some megabytes at a time, in huge pages, and go back to the pool when the last owner of their block
+//! is gone.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use half::f16;
+
+use super::Precision;
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::machine::memory::{self, PageSlice};
+
+/// Bytes that the pool asks the system for at a time; what is not written yet stays the system's.
+const REGION: usize = 16 << 20;
+
+/// Keys and values of one layer in one block, for each KV head its keys and then its values.
+///
+/// In f16 a head's keys are `[head_dim, KEY_BLOCK]`, so that scores of neighbouring positions come out side by side, and its
+/// values `[KEY_BLOCK, head_dim]`; in f32 both are `[KEY_BLOCK, head_dim]`.
+#[derive(Debug)]
+pub(super) enum Slab {
+    F16(PageSlice<f16>),
+    F32(PageSlice<f32>),
+}
+
+/// Keys and values of [`KEY_BLOCK`] positions in the layers of one table.
+#[derive(Debug)]
+pub(crate) struct PoolBlock {
+    /// One for each of the layers.
+    pub(super) slabs: Vec<Slab>,
+    pool: Arc<Shared>,
+}
+
+impl PoolBlock {
+    /// Slabs that it has.
+    pub(crate) fn slabs(&self) -> usize {
+        self.slabs.len()
+    }
+}
+
+impl Drop for PoolBlock {
+    fn drop(&mut self) {
+        self.pool.lock().free.append(&mut self.slabs);
+    }
+}
+
+/// What blocks are made of; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct KvPool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    precision: Precision,
+    /// Numbers of a slab.
+    slab: usize,
+    /// The most slabs that there may be.
+    capacity: usize,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// Slabs that nobody owns.
+    free: Vec<Slab>,
+    /// Slabs that there are.
+    made: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        // Nothing that panics is done under the lock.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KvPool {
+    /// A pool of slabs for `kv_heads` heads of `head_dim` numbers; `bytes` is its budget, none for as much as there is.
+    pub(super) fn new(
+        kv_heads: usize,
+        head_dim: usize,
+        precision: Precision,
+        bytes: Option<u64>,
+    ) -> Self {
+        let slab = 2 * KEY_BLOCK * kv_heads * head_dim;
+        let slab_bytes = (slab * precision.bytes()) as u64;
+        let capacity = bytes.map_or(usize::MAX, |bytes| {
+            usize::try_from(bytes / slab_bytes).unwrap_or(usize::MAX)
+        });
+        Self(Arc::new(Shared {
+            precision,
+            slab,
+            capacity,
+            memory: Mutex::default(),
+        }))
+    }
+
+    /// Slabs that can still be had.
+    pub(super) fn available(&self) -> usize {
+        let memory = self.0.lock();
+        memory.free.len() + (self.0.capacity - memory.made)
+    }
+
+    /// The most slabs that there may be, and those that somebody owns.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        let memory = self.0.lock();
+        (self.0.capacity, memory.made - memory.free.len())
+    }
+
+    /// A block of so many layers, with whatever its memory held before; none where the budget is used up.
+    pub(super) fn block(&self, layers: usize) -> Option<PoolBlock> {
+        let mut memory = self.0.lock();
+        if memory.free.len() < layers {
+            self.grow(&mut memory, layers);
+        }
+        let rest = memory.free.len().checked_sub(layers)?;
+        let slabs = memory.free.split_off(rest);
+        drop(memory);
+        let pool = Arc::clone(&self.0);
+        Some(PoolBlock { slabs, pool })
+    }
+
+    /// A copy of a block; none where the budget is used up.
+    pub(super) fn copy(&self, block: &PoolBlock) -> Option<PoolBlock> {
+        let mut copy = self.block(block.slabs.len())?;
+        for (to, from) in copy.slabs.iter_mut().zip(&block.slabs) {
+            match (to, from) {
+                (Slab::F16(to), Slab::F16(from)) => to.copy_from_slice(from),
+                (Slab::F32(to), Slab::F32(from)) => to.copy_from_slice(from),
+                _ => unreachable!("slabs of a pool have one precision"),
+            }
+        }
+        Some(copy)
+    }
+
+    /// Makes slabs, at least as many as a block takes unless the budget ends before.
+    fn grow(&self, memory: &mut Memory, layers: usize) {
+        let Shared {
+            precision,
+            slab,
+            capacity,
+            ..
+        } = *self.0;
+        let at_once = (REGION / (slab * precision.bytes())).max(layers);
+        let count = at_once.min(capacity - memory.made);
+        match precision {
+            Precision::F16 => memory
+                .free
+                .extend(memory::page_slices(slab, count).map(Slab::F16)),
+            Precision::F32 => memory
+                .free
+                .extend(memory::page_slices(slab, count).map(Slab::F32)),
+        }
+        memory.made += count;
+    }
+}
