@@ -33,7 +33,6 @@ static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| Options {
         escape: true,
         ..Render::default()
     },
-    ..Options::default()
 });
 
 /// Renders Markdown.

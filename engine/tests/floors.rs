@@ -77,6 +77,7 @@ fn imports() -> Imports {
 }
 
 /// One row for each module, with what it imports from those below.
+#[expect(clippy::print_stdout, reason = "the table is for whoever asks for it")]
 fn print(imports: &Imports) {
     println!("{:>12} imports from", "");
     for from in FLOORS.iter().rev() {
