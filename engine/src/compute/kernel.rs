@@ -3,7 +3,7 @@
 //! A [`Kernel`] is one file of `kernel/` and one row of [`KERNELS`]. Its functions may use instructions that not every
 //! CPU has; a `&'static Kernel` is only handed out by [`choose`] and [`supported`], which have asked the CPU, and that
 //! is what makes the safe methods here safe. Everything a kernel computes has its plain twin in `scalar`. What kernels
-//! take and give is said in files of its own, from [`format`] to [`span`].
+//! take and give is said in files of its own, from [`mod@format`] to [`span`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

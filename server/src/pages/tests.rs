@@ -387,15 +387,18 @@ async fn files_are_kept_for_ever_under_their_version_only() {
     }
 }
 
+/// What a test says of a request.
+type Tell = fn() -> Result<Answer, Error>;
+
 /// Does what a test says, and remembers what it was asked.
 struct Told {
     info: ModelInfo,
-    tell: fn() -> Result<Answer, Error>,
+    tell: Tell,
     asked: Mutex<Vec<Request>>,
 }
 
 impl Told {
-    fn new(tell: fn() -> Result<Answer, Error>) -> Arc<Self> {
+    fn new(tell: Tell) -> Arc<Self> {
         let info = Scripted::new(&[], Duration::ZERO).info().clone();
         let asked = Mutex::default();
         Arc::new(Self { info, tell, asked })
@@ -446,7 +449,7 @@ async fn a_full_queue_keeps_the_message_and_says_so() {
 
 #[tokio::test]
 async fn what_the_engine_refuses_is_said_of_the_field_that_it_names() {
-    let refusals: [(fn() -> Result<Answer, Error>, _); 2] = [
+    let refusals: [(Tell, _); 2] = [
         (|| Err(refused("messages")), "message"),
         (|| Err(refused("temperature")), "temperature"),
     ];

@@ -409,7 +409,9 @@ fn those_who_wait_are_told_how_many_are_before_them() {
 }
 
 /// Who asks for what, when, and whether and when the reader leaves.
-fn requests() -> impl Strategy<Value = Vec<(u64, (u32, usize), usize, usize, Option<usize>)>> {
+type Asked = (u64, (u32, usize), usize, usize, Option<usize>);
+
+fn requests() -> impl Strategy<Value = Vec<Asked>> {
     let prompt = (0u32..3, 1usize..200);
     let request = (
         0u64..4,
