@@ -15,6 +15,8 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses bans sources; \
+	else echo "lint: cargo deny is skipped: \`cargo install cargo-deny\` gets it"; fi
 
 # The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
 # Python and its packages the tests of real vocabularies are skipped.

@@ -42,7 +42,7 @@ pub enum Reply {
     },
 }
 
-/// The message that [`send_message`] refused, for the server that provides this in the context of the call.
+/// The message that `send_message` refused, for the server that provides this in the context of the call.
 #[derive(Clone, Debug, Default)]
 pub struct RefusedMessage(Arc<Mutex<Option<Draft>>>);
 

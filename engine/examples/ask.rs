@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use futures::StreamExt;
 use futures::executor::block_on;
-use nibble_engine::{Engine, Event, LoadOptions, Message, Prompt, Request, Role};
+use nibble_engine::{Caller, Engine, Event, LoadOptions, Message, Prompt, Request, Role};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         max_tokens: 250,
         stop: Vec::new(),
         usd_per_hour: 0.0,
+        caller: Caller::default(),
     })?;
     let mut out = io::stdout();
     while let Some(event) = block_on(answer.next()) {
@@ -35,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 writeln!(out, "\n{:.1} tokens/s", speed.unwrap_or_default())?;
             }
             Event::Failed(error) => return Err(error.into()),
-            Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) => {}
         }
         out.flush()?;
     }

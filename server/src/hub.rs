@@ -42,7 +42,7 @@ use self::reference::Reference;
 /// fetched.
 ///
 /// # Errors
-/// [`Error::Usage`] for what is none of these, else as [`default_model`].
+/// [`Error::Usage`] for what is none of these, else as [`default_model()`].
 pub fn model(named: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
     get(named, false, progress)
 }
