@@ -16,7 +16,7 @@ COPY engine/Cargo.toml engine/
 COPY server/Cargo.toml server/
 COPY deploy/container-build deploy/
 RUN mkdir app/src engine/src engine/benches engine/fuzz server/src \
-    && touch app/src/lib.rs engine/src/lib.rs engine/benches/kernels.rs engine/fuzz/target.rs server/src/lib.rs \
+    && touch app/src/lib.rs engine/src/lib.rs engine/benches/kernels.rs engine/benches/sampling.rs engine/fuzz/target.rs server/src/lib.rs \
     && echo 'fn main() {}' > server/src/main.rs \
     && deploy/container-build "$TARGETARCH"
 
