@@ -19,10 +19,11 @@ lint:
 	else echo "lint: cargo deny is skipped: \`cargo install cargo-deny\` gets it"; fi
 
 # The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
-# Python and its packages the tests of real vocabularies are skipped.
+# Python and its packages the tests of real vocabularies are skipped, and templates are compared with less of jinja2.
 unit:
 	cargo run --locked -- tokenize --text "Hello" --json
 	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
+	engine/scripts/template_fragments || echo "no jinja2: templates are compared with what it wrote before"
 	cargo test --workspace --locked
 
 # The release build is what people run, so it is what the browser and OpenAI's client test; or the program that

@@ -83,8 +83,8 @@ impl Engine {
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
         let place = self.scheduler.reserve()?;
-        let calls = self.call_reader(&request.prompt)?;
-        let prompt = self.prompt_tokens(&request.prompt)?;
+        let mut calls = self.call_reader(&request.prompt)?;
+        let prompt = self.prompt_tokens(&request.prompt, calls.as_mut())?;
         let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
         if used == 0 {
             return Err(Error::request(field, "the prompt is empty"));
@@ -142,11 +142,18 @@ impl Engine {
         Ok(format.map(|format| CallReader::new(format, conversation, entropy())))
     }
 
-    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, Error> {
+    fn prompt_tokens(
+        &self,
+        prompt: &Prompt,
+        calls: Option<&mut CallReader>,
+    ) -> Result<Vec<u32>, Error> {
         match prompt {
             Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
             Prompt::Chat(conversation) => {
                 let rendered = self.template.render(conversation, &self.tokenizer)?;
+                if let Some(calls) = calls {
+                    calls.follow(&rendered.without_marks().0);
+                }
                 Ok(self.tokenizer.encode_prompt(&rendered))
             }
         }

@@ -43,7 +43,7 @@ pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
 pub use sampling::Sampling;
-pub use text::conversation::{Conversation, Message, Role, ToolCall, Turn};
+pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, Turn};
 
 #[cfg(test)]
 #[path = "../tests/support/default_model.rs"]

@@ -17,6 +17,7 @@ use crate::error::{ApiError, log_cause, wrong_method};
 use crate::state::AppState;
 
 mod chat;
+mod fields;
 mod message;
 mod models;
 mod request;

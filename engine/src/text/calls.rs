@@ -1,21 +1,33 @@
 //! Calls of tools, read out of an answer while the model writes it.
 //!
+//! Besides the way that a model was trained to write calls there is one that small models fall into: JSON as the whole
+//! answer, perhaps in a code fence. What a model thinks or quotes is no call.
+//!
 //! What may be the beginning of a call is held back until it is one, or until it cannot become one and is text like any
 //! other. Nothing is lost but the blanks around calls, and how an answer was cut into pieces makes no difference.
 
 mod brackets;
 mod format;
+mod surroundings;
 
 #[cfg(test)]
 mod tests;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use self::brackets::{Brackets, Step};
 pub(crate) use self::format::CallFormat;
-use crate::text::conversation::{Conversation, ToolCall};
+use self::surroundings::Surroundings;
+use crate::text::conversation::{Arguments, Conversation, ToolCall};
 use crate::text::stop::beginning;
+
+/// What begins and ends a block of code.
+const FENCE: &str = "```";
+/// Of a call, in characters.
+pub(crate) const IDENTIFIER_LENGTH: usize = 9;
+/// The longest name of a language behind a fence that calls are looked for in.
+const MAX_LANGUAGE_BYTES: usize = 16;
 
 /// What a reader makes of an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,34 +55,49 @@ pub(crate) struct CallReader {
     /// Bytes of `held` that need no second look.
     read: usize,
     /// Calls that stand if nothing follows them.
-    pending: Vec<WrittenCall>,
+    pending: Vec<Call>,
+    /// Whether those are the whole answer, in a code fence that is still open.
+    fenced: bool,
+    /// What the text so far makes of a call that would follow.
+    surroundings: Surroundings,
     decided: Vec<AnswerPart>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nothing but blanks was written, and only the whole answer can be a call.
+    /// Nothing but blanks was written.
     Start,
     /// Text, in which a call may begin. What is read of `held` is blank.
     Text,
-    /// Behind an opening; JSON begins in `held` at `from`.
-    Call { from: usize, brackets: Brackets },
+    /// Where a call is expected; its JSON begins in `held` at `from`.
+    Call {
+        from: usize,
+        brackets: Brackets,
+        /// Whether it is to be the whole answer.
+        alone: bool,
+    },
     /// Behind a call: its closing may follow, and blanks that matter only before text. What is read of `held` is blank.
     Behind,
-    /// Behind what is a call if nothing but blanks follows. What is read of `held` since is blank.
-    Alone,
+    /// Behind what is a call if nothing but further ones follow. What is read of `held` since is blank, or separates them.
+    Alone { separated: bool },
     /// Text, in which no call can begin.
     Plain,
     /// Nothing is wanted any more.
     Ended,
 }
 
-/// A call as models write it; some add a `type` or an `id`.
+/// A call as models write it; some add a `type` or an `id`, or leave out arguments that there are none of.
 #[derive(Debug, Deserialize)]
-struct WrittenCall {
+struct WrittenCall<'j> {
     name: String,
-    #[serde(alias = "parameters")]
-    arguments: Map<String, Value>,
+    #[serde(borrow, default, alias = "parameters")]
+    arguments: Option<&'j RawValue>,
+}
+
+#[derive(Debug)]
+struct Call {
+    name: String,
+    arguments: Arguments,
 }
 
 impl CallReader {
@@ -83,15 +110,22 @@ impl CallReader {
             names: names.map(str::to_owned).collect(),
             single: conversation.single_call,
             next_id: entropy,
-            state: match format {
-                CallFormat::Bare => State::Start,
-                CallFormat::Tagged | CallFormat::Listed => State::Text,
-            },
+            state: State::Start,
             held: String::new(),
             done: 0,
             read: 0,
             pending: Vec::new(),
+            fenced: false,
+            surroundings: Surroundings::default(),
             decided: Vec::new(),
+        }
+    }
+
+    /// Takes note of a prompt that has opened the model's thoughts for it.
+    pub(crate) fn follow(&mut self, prompt: &str) {
+        if prompt.trim_end().ends_with("<think>") {
+            self.surroundings = Surroundings::thoughts();
+            self.expect_text();
         }
     }
 
@@ -122,7 +156,7 @@ impl CallReader {
     /// What is left when the answer ends.
     pub(crate) fn finish(&mut self) -> Vec<AnswerPart> {
         match &self.state {
-            State::Alone => self.call(self.held.len()),
+            State::Alone { .. } => self.call(self.held.len()),
             State::Behind if self.held.trim_start().is_empty() => {}
             _ => self.say(self.held.len()),
         }
@@ -137,7 +171,7 @@ impl CallReader {
             State::Text => self.find_opening(),
             State::Call { .. } => self.read_json(),
             State::Behind => self.skip_closing(),
-            State::Alone => self.expect_end(),
+            State::Alone { .. } => self.expect_end(),
             State::Plain => {
                 self.say(self.held.len());
                 false
@@ -150,17 +184,43 @@ impl CallReader {
     }
 
     fn expect_call(&mut self) -> bool {
-        let (opening, rest) = (self.format.opening(), self.skip_blanks());
+        let opening = self.format.opening();
+        self.skip_blanks();
+        let rest = &self.held[self.read..];
+        let may_begin = |wanted: &str| wanted.starts_with(rest);
         if rest.starts_with(opening) {
-            self.begin_json(self.read + opening.len());
-        } else if rest.starts_with(brackets::OPENING) {
-            self.begin_json(self.read);
-        } else if opening.starts_with(rest) {
+            match self.format {
+                CallFormat::Bare => self.begin_json(self.read + opening.len(), true),
+                CallFormat::Tagged | CallFormat::Listed => self.expect_text(),
+            }
+        } else if may_begin(opening) || may_begin(FENCE) {
             return false;
+        } else if let Some(line) = rest.strip_prefix(FENCE) {
+            match line.split_once('\n') {
+                None if is_language(line) => return false,
+                Some((language, _)) if is_language(language) => {
+                    let from = self.read + FENCE.len() + language.len() + 1;
+                    self.fenced = true;
+                    self.begin_json(from, true);
+                }
+                _ => self.expect_text(),
+            }
+        } else if rest.starts_with(brackets::OPENING) {
+            self.begin_json(self.read, true);
         } else {
-            self.state = State::Plain;
+            self.expect_text();
         }
         true
+    }
+
+    /// Goes on behind what cannot be the whole answer.
+    fn expect_text(&mut self) {
+        self.read = self.done;
+        self.fenced = false;
+        self.state = match self.format {
+            CallFormat::Bare => State::Plain,
+            CallFormat::Tagged | CallFormat::Listed => State::Text,
+        };
     }
 
     fn find_opening(&mut self) -> bool {
@@ -176,21 +236,35 @@ impl CallReader {
         }
         self.read = end;
         if found.is_some() {
-            self.begin_json(end + opening.len());
+            let behind = end + opening.len();
+            let blanks = &self.held[self.done..end];
+            match self.surroundings.followed_by(blanks).are_prose() {
+                true => self.begin_json(behind, false),
+                false => self.say(behind),
+            }
         }
         found.is_some()
     }
 
-    fn begin_json(&mut self, from: usize) {
+    fn begin_json(&mut self, from: usize, alone: bool) {
         self.read = from;
-        let brackets = Brackets::default();
-        self.state = State::Call { from, brackets };
+        self.state = State::Call {
+            from,
+            brackets: Brackets::default(),
+            alone,
+        };
     }
 
     fn read_json(&mut self) -> bool {
-        let State::Call { from, brackets } = &mut self.state else {
+        let State::Call {
+            from,
+            brackets,
+            alone,
+        } = &mut self.state
+        else {
             return false;
         };
+        let (from, alone) = (*from, *alone);
         let unread = &self.held.as_bytes()[self.read..];
         let steps = unread.iter().map(|byte| brackets.step(*byte));
         let decided = steps.zip(self.read..).find(|(step, _)| *step != Step::More);
@@ -200,13 +274,13 @@ impl CallReader {
                 return false;
             }
             Some((Step::Closed, at)) => {
-                let (json, end) = (&self.held[*from..=at], at + 1);
-                match self.written_calls(json) {
+                let end = at + 1;
+                match self.written_calls(&self.held[from..end]) {
+                    None => self.refuse(end),
                     Some(calls) => {
                         self.pending.extend(calls);
-                        self.end_json(end);
+                        self.end_json(end, alone);
                     }
-                    None => self.refuse(end),
                 }
             }
             Some((_, at)) => self.refuse(at),
@@ -215,18 +289,27 @@ impl CallReader {
     }
 
     /// The calls that a text consists of; none unless every one is of a tool that there is.
-    fn written_calls(&self, json: &str) -> Option<Vec<WrittenCall>> {
-        let calls = match json.trim_start().starts_with('[') {
+    fn written_calls(&self, json: &str) -> Option<Vec<Call>> {
+        let written: Vec<WrittenCall<'_>> = match json.trim_start().starts_with('[') {
             true => serde_json::from_str(json).ok()?,
             false => vec![serde_json::from_str(json).ok()?],
         };
-        let known = |call: &WrittenCall| self.names.contains(&call.name);
-        (!calls.is_empty() && calls.iter().all(known)).then_some(calls)
+        let calls = written.into_iter().map(|WrittenCall { name, arguments }| {
+            let known = self.names.contains(&name);
+            let arguments = match arguments {
+                None => Arguments::default(),
+                Some(written) => Arguments::parse(written.get()).ok()?,
+            };
+            known.then_some(Call { name, arguments })
+        });
+        let calls: Vec<Call> = calls.collect::<Option<_>>()?;
+        (!calls.is_empty()).then_some(calls)
     }
 
-    fn end_json(&mut self, end: usize) {
-        if self.format == CallFormat::Bare {
-            (self.state, self.read) = (State::Alone, end);
+    fn end_json(&mut self, end: usize, alone: bool) {
+        if alone {
+            self.state = State::Alone { separated: false };
+            self.read = end;
         } else {
             self.state = State::Behind;
             self.call(end);
@@ -234,21 +317,32 @@ impl CallReader {
     }
 
     fn expect_end(&mut self) -> bool {
-        if self.skip_blanks().is_empty() {
+        let separated = matches!(self.state, State::Alone { separated: true });
+        let (fenced, rest) = (self.fenced, self.skip_blanks());
+        let may_end = fenced && FENCE.starts_with(rest);
+        if rest.is_empty() || may_end && rest != FENCE {
             return false;
         }
-        self.refuse(self.read);
+        if rest.starts_with(brackets::OPENING) {
+            self.begin_json(self.read, true);
+        } else if rest.starts_with(';') && !separated {
+            self.read += 1;
+            self.state = State::Alone { separated: true };
+        } else if fenced && rest.starts_with(FENCE) {
+            self.read += FENCE.len();
+            self.fenced = false;
+            self.state = State::Alone { separated: true };
+        } else {
+            self.refuse(self.read);
+        }
         true
     }
 
     /// Makes what was taken for a call text again, up to `end`.
     fn refuse(&mut self, end: usize) {
         self.pending.clear();
-        self.state = match self.format {
-            CallFormat::Bare => State::Plain,
-            CallFormat::Tagged | CallFormat::Listed => State::Text,
-        };
         self.say(end);
+        self.expect_text();
     }
 
     fn skip_closing(&mut self) -> bool {
@@ -273,13 +367,14 @@ impl CallReader {
     fn say(&mut self, end: usize) {
         if end > self.done {
             let text = self.held[self.done..end].to_owned();
+            self.surroundings = self.surroundings.followed_by(&text);
             self.decided.push(AnswerPart::Text(text));
         }
         self.decide(end);
     }
 
     fn call(&mut self, end: usize) {
-        for WrittenCall { name, arguments } in std::mem::take(&mut self.pending) {
+        for Call { name, arguments } in std::mem::take(&mut self.pending) {
             let id = identifier(self.next_id);
             self.next_id = self.next_id.wrapping_add(1);
             self.decided.push(AnswerPart::Call(ToolCall {
@@ -300,13 +395,19 @@ impl CallReader {
     }
 }
 
+fn is_language(text: &str) -> bool {
+    let mut bytes = text.trim_end().bytes();
+    text.len() <= MAX_LANGUAGE_BYTES
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Nine letters and digits, as Mistral's templates demand; others take any.
-fn identifier(mut number: u64) -> String {
+pub(crate) fn identifier(mut number: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digit = |_| {
         let digit = DIGITS[(number % 62) as usize];
         number /= 62;
         char::from(digit)
     };
-    (0..9).map(digit).collect()
+    (0..IDENTIFIER_LENGTH).map(digit).collect()
 }

@@ -5,6 +5,7 @@
 //! search for control tokens, so that words still merge across the border between template and message.
 
 mod guard;
+mod identifiers;
 mod jinja;
 mod json;
 mod scopes;
@@ -86,6 +87,21 @@ impl ChatTemplate {
                 "`messages` must hold at least one message, found none",
             ));
         }
+        let given = self.render_as_given(conversation, tokenizer);
+        if given.is_err()
+            && let Some(renamed) = identifiers::with_short_identifiers(conversation)
+            && let Ok(prompt) = self.render_as_given(&renamed, tokenizer)
+        {
+            return Ok(prompt);
+        }
+        given
+    }
+
+    fn render_as_given(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+    ) -> Result<RenderedPrompt, Error> {
         let template = self.template.as_ref();
         let template = template.map_err(|why| refused(why.clone()))?;
         let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
@@ -102,6 +118,11 @@ impl ChatTemplate {
     /// nothing else of it.
     fn values(&self, guarded: Guarded) -> Value {
         let mut values = guarded.variables;
+        // Under other names no template can read any, but the operators have theirs.
+        values.retain(|name, _| {
+            name.chars()
+                .all(|part| part == '_' || part.is_alphanumeric())
+        });
         values
             .entry("add_generation_prompt")
             .or_insert(serde_json::Value::Bool(true));

@@ -1,7 +1,8 @@
 //! The messages of a chat completion, in both forms that OpenAI's clients send: a string, or an array of parts.
 
-use nibble_engine::{Message, Role, ToolCall, Turn};
+use nibble_engine::{Arguments, Message, Role, ToolCall, Turn};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::tools::check_name;
 use crate::error::ApiError;
@@ -33,8 +34,8 @@ struct WireCall {
 #[serde(expecting = "an object")]
 struct WireFunction {
     name: String,
-    /// A JSON object.
-    arguments: String,
+    /// A JSON object, or its text; some clients leave it out or empty where there are none.
+    arguments: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +106,10 @@ impl WireMessage {
             }
             role => role_named(role, at)?,
         };
-        let content = text(self.content, &field)?;
+        let content = match (self.content, role) {
+            (None, Role::Assistant) => String::new(),
+            (content, _) => text(content, &field)?,
+        };
         Ok(Turn::Said(Message { role, content }))
     }
 }
@@ -142,7 +146,16 @@ impl WireCall {
     fn checked(self, field: &str) -> Result<ToolCall, ApiError> {
         let WireFunction { name, arguments } = self.function;
         check_name(&name, &format!("{field}.name"))?;
-        let arguments = serde_json::from_str(&arguments).map_err(|reason| {
+        let json = match arguments {
+            None => String::new(),
+            Some(Value::String(text)) => text,
+            Some(value) => value.to_string(),
+        };
+        let arguments = match json.trim() {
+            "" | "null" => Ok(Arguments::default()),
+            json => Arguments::parse(json),
+        };
+        let arguments = arguments.map_err(|reason| {
             let field = format!("{field}.arguments");
             let message = format!("`{field}` must be the text of a JSON object: {reason}");
             ApiError::invalid_field(field, message)

@@ -4,17 +4,26 @@
 //! Without a field of its own a request takes the sampling that the model's authors advise, and may fill the
 //! context. `max_completion_tokens` outranks `max_tokens`. `model` may be absent; a name other than that of the
 //! loaded model is refused, as Ollama and vLLM do, since an answer by another model than the one asked for misleads.
+//! Integers may be written as `16.0`, and -1 is no limit and no seed, as in llama.cpp.
 
-use nibble_engine::{Caller, Conversation, ModelInfo, Prompt, Request, Sampling};
+use nibble_engine::{Caller, Conversation, MAX_STOPS, ModelInfo, Prompt, Request, Sampling};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use super::fields::refuse_unsupported;
 use super::message::{WireMessage, turns};
 use super::tools::{WireTool, offered};
 use crate::error::ApiError;
 
-/// OpenAI's limit.
-const MAX_STOPS: usize = 4;
+/// What a template is given of the request itself.
+const RESERVED_VARIABLES: [&str; 6] = [
+    "messages",
+    "tools",
+    "documents",
+    "bos_token",
+    "eos_token",
+    "add_generation_prompt",
+];
 
 /// A checked request.
 #[derive(Debug)]
@@ -34,16 +43,36 @@ struct Wire {
     parallel_tool_calls: Option<bool>,
     temperature: Option<f32>,
     top_p: Option<f32>,
-    top_k: Option<i64>,
+    top_k: Option<Integer>,
     min_p: Option<f32>,
-    seed: Option<i64>,
-    max_tokens: Option<i64>,
-    max_completion_tokens: Option<i64>,
+    seed: Option<Integer>,
+    max_tokens: Option<Integer>,
+    max_completion_tokens: Option<Integer>,
     stop: Option<Stop>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    chat_template_kwargs: Option<Map<String, Value>>,
+    add_generation_prompt: Option<bool>,
     #[serde(flatten)]
     others: Map<String, Value>,
+}
+
+/// A whole number, also one that is written as a float.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "Number")]
+struct Integer(i128);
+
+impl TryFrom<Number> for Integer {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        let float = number.as_f64().unwrap_or(f64::NAN);
+        let integer = number.as_i128();
+        // A cast of a float that is too large gives the largest, which no field takes.
+        let whole = (float.fract() == 0.0).then_some(float as i128);
+        let found = integer.or(whole).map(Self);
+        found.ok_or_else(|| format!("expected a whole number, found {number}"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,6 +112,7 @@ impl ChatCompletion {
         let conversation = Conversation {
             tools: offered(wire.tools.take(), wire.tool_choice.as_ref())?,
             single_call: wire.parallel_tool_calls == Some(false),
+            variables: variables(wire.chat_template_kwargs.take(), wire.add_generation_prompt)?,
             ..Conversation::default()
         };
         let request = Request {
@@ -130,10 +160,10 @@ impl Wire {
             temperature: self.temperature.unwrap_or(advised.temperature),
             top_p: self.top_p.unwrap_or(advised.top_p),
             min_p: self.min_p.unwrap_or(advised.min_p),
-            seed: self.seed.map(i64::cast_unsigned).or(advised.seed),
+            seed: self.seed(advised.seed)?,
             ..advised
         };
-        if let Some(top_k) = self.top_k {
+        if let Some(Integer(top_k)) = self.top_k {
             sampling.top_k = match top_k {
                 // vLLM's clients write -1 for "all".
                 -1 => 0,
@@ -148,30 +178,67 @@ impl Wire {
         Ok(sampling)
     }
 
+    /// Nothing where one is to be drawn. A seed is 64 bits, whether they are read with a sign or without.
+    fn seed(&self, advised: Option<u64>) -> Result<Option<u64>, ApiError> {
+        let Some(Integer(seed)) = self.seed else {
+            return Ok(advised);
+        };
+        if seed == -1 {
+            return Ok(None);
+        }
+        let signed = || i64::try_from(seed).map(i64::cast_unsigned);
+        u64::try_from(seed)
+            .or_else(|_| signed())
+            .map(Some)
+            .map_err(|_| {
+                ApiError::invalid_field("seed", format!("`seed` must have 64 bits, found {seed}"))
+            })
+    }
+
+    /// Nothing where the context is the limit.
     fn max_tokens(&self) -> Result<Option<usize>, ApiError> {
-        let (name, limit) = match self.max_completion_tokens {
-            Some(limit) => ("max_completion_tokens", limit),
-            None => match self.max_tokens {
-                Some(limit) => ("max_tokens", limit),
-                None => return Ok(None),
-            },
+        let (name, limit) = match (self.max_completion_tokens, self.max_tokens) {
+            (Some(limit), _) => ("max_completion_tokens", limit.0),
+            (None, Some(limit)) => ("max_tokens", limit.0),
+            (None, None) => return Ok(None),
         };
         match usize::try_from(limit) {
             Ok(limit) if limit > 0 => Ok(Some(limit)),
+            _ if limit == -1 => Ok(None),
             _ => Err(ApiError::invalid_field(
                 name,
-                format!("`{name}` must be at least 1, found {limit}"),
+                format!("`{name}` must be at least 1, or -1 for no limit, found {limit}"),
             )),
         }
     }
 }
 
+/// What the template is told beside the conversation.
+fn variables(
+    given: Option<Map<String, Value>>,
+    add_generation_prompt: Option<bool>,
+) -> Result<Map<String, Value>, ApiError> {
+    let mut variables = given.unwrap_or_default();
+    let mut reserved = RESERVED_VARIABLES.into_iter();
+    if let Some(name) = reserved.find(|name| variables.contains_key(*name)) {
+        let field = format!("chat_template_kwargs.{name}");
+        let message = format!("`{field}` is not the caller's to set: it comes from the request");
+        return Err(ApiError::invalid_field(field, message));
+    }
+    if let Some(add) = add_generation_prompt {
+        variables.insert("add_generation_prompt".into(), add.into());
+    }
+    Ok(variables)
+}
+
+/// Empty texts would end every answer; llama.cpp leaves them out too.
 fn stops(stop: Option<Stop>) -> Result<Vec<String>, ApiError> {
-    let stops = match stop {
+    let mut stops = match stop {
         None => Vec::new(),
         Some(Stop::One(text)) => vec![text],
         Some(Stop::Many(texts)) => texts,
     };
+    stops.retain(|text| !text.is_empty());
     if stops.len() > MAX_STOPS {
         let found = stops.len();
         return Err(ApiError::invalid_field(
@@ -180,30 +247,4 @@ fn stops(stop: Option<Stop>) -> Result<Vec<String>, ApiError> {
         ));
     }
     Ok(stops)
-}
-
-/// Refuses what would change the answer and cannot; what changes nothing passes.
-fn refuse_unsupported(others: &Map<String, Value>) -> Result<(), ApiError> {
-    for (name, value) in others {
-        let harmless = match name.as_str() {
-            "n" => value == 1,
-            "frequency_penalty" | "presence_penalty" => value.as_f64() == Some(0.0),
-            "repetition_penalty" | "repeat_penalty" => value.as_f64() == Some(1.0),
-            "response_format" => value["type"] == "text",
-            "modalities" => *value == serde_json::json!(["text"]),
-            "logprobs" => *value == false,
-            "logit_bias" => value.as_object().is_some_and(Map::is_empty),
-            "functions" => value.as_array().is_some_and(Vec::is_empty),
-            "function_call" => value == "none" || value == "auto",
-            "top_logprobs" | "audio" | "web_search_options" => false,
-            _ => true,
-        };
-        if !harmless && !value.is_null() {
-            return Err(ApiError::invalid_field(
-                name,
-                format!("`{name}` is not supported beyond its default, found {value}"),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -235,7 +234,7 @@ impl WireCall {
             kind: "function",
             function: CalledFunction {
                 name: call.name,
-                arguments: Value::Object(call.arguments).to_string(),
+                arguments: call.arguments.as_json().to_owned(),
             },
         }
     }

@@ -46,7 +46,7 @@ fn merged(events: Vec<AnswerPart>) -> Vec<Read> {
             (AnswerPart::Text(piece), Some(Read::Text(text))) => text.push_str(&piece),
             (AnswerPart::Text(piece), _) => read.push(Read::Text(piece)),
             (AnswerPart::Call(made), _) => {
-                let arguments = Value::Object(made.arguments).to_string();
+                let arguments = made.arguments.as_json().to_owned();
                 read.push(Read::Call(made.name, arguments));
             }
         }
@@ -108,7 +108,7 @@ fn listed_calls_come_as_many_at_once() {
         listed(
             r#"[TOOL_CALLS] [{"name": "now", "arguments": {}}, {"name": "add", "arguments": {"a": 1.50}, "id": "abcdefghi"}]"#
         ),
-        [call("now", "{}"), call("add", r#"{"a":1.5}"#)]
+        [call("now", "{}"), call("add", r#"{"a":1.50}"#)]
     );
     assert_eq!(
         listed(r#"Well: [TOOL_CALLS]{"name": "now", "arguments": {}}"#),
@@ -130,10 +130,136 @@ fn bare_calls_are_the_whole_answer() {
     }
     let more = [
         format!("{add} is what I would call."),
-        format!("{add}\n{add}"),
         format!("I call {add}"),
+        format!("{add}; {add}; and so on"),
+        format!("{add};; {add}"),
+        format!("{add}, {add}"),
     ];
     assert_text(CallFormat::Bare, &more.each_ref().map(String::as_str));
+}
+
+const FORMATS: [CallFormat; 3] = [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare];
+
+#[test]
+fn a_call_may_lack_arguments_that_there_are_none_of() {
+    for object in [
+        r#"{"name": "now"}"#,
+        r#"{"name": "now", "arguments": null}"#,
+        r#"{"parameters": null, "name": "now"}"#,
+        r#"{"type": "function", "name": "now", "parameters": {}}"#,
+    ] {
+        for (format, answer) in [
+            (
+                CallFormat::Tagged,
+                format!("<tool_call>\n{object}\n</tool_call>"),
+            ),
+            (CallFormat::Listed, format!("[TOOL_CALLS][{object}]")),
+            (CallFormat::Bare, object.to_owned()),
+        ] {
+            assert_eq!(read(format, &answer), [call("now", "{}")], "{answer}");
+        }
+    }
+}
+
+#[test]
+fn numbers_stay_as_they_were_written() {
+    let written =
+        r#"{"a":123456789012345678901234,"b":[-99999999999999999999,1e400,0.10],"c":"1 2"}"#;
+    let spaced = written.replace(':', " : ").replace(",\"", " ,\n\"");
+    let answer = format!(r#"<tool_call>{{"name": "add", "arguments": {spaced}}}</tool_call>"#);
+    // What is beyond a float is JSON, but nothing reads it.
+    assert_text(CallFormat::Tagged, &[&answer]);
+    let (written, answer) = (
+        written.replace("e400", "e40"),
+        answer.replace("e400", "e40"),
+    );
+    assert_eq!(read(CallFormat::Tagged, &answer), [call("add", &written)]);
+}
+
+#[test]
+fn json_as_the_whole_answer_is_a_call_in_every_format() {
+    let add = r#"{"name": "add", "arguments": {"a": "``` }"}}"#;
+    let (added, now) = (|| call("add", r#"{"a":"``` }"}"#), r#"{"name":"now"}"#);
+    for format in FORMATS {
+        for answer in [
+            add.to_owned(),
+            format!(" \n{add}\n "),
+            format!("[{add}]"),
+            format!("```json\n{add}\n```"),
+            format!("\n```\n{add}```\n"),
+            format!("```tool_call\n{add}"),
+        ] {
+            assert_eq!(read(format, &answer), [added()], "{format:?}: {answer}");
+        }
+        for separator in ["; ", ";", " ;\n", "\n", ";\n\n"] {
+            for answer in [
+                format!("{add}{separator}{now}"),
+                format!("{add}{separator}{now};\n"),
+                format!("```json\n{add}{separator}{now}\n```"),
+            ] {
+                let read = read(format, &answer);
+                assert_eq!(read, [added(), call("now", "{}")], "{format:?}: {answer}");
+            }
+        }
+    }
+    let text_then_call = r#"{"answer": 1} <tool_call>{"name": "now"}</tool_call>"#;
+    assert_eq!(
+        read(CallFormat::Tagged, text_then_call),
+        [text(r#"{"answer": 1}"#), call("now", "{}")]
+    );
+}
+
+#[test]
+fn what_a_model_thinks_or_quotes_is_no_call() {
+    let now = r#"<tool_call>{"name": "now"}</tool_call>"#;
+    let quoted = [
+        format!("<think>\nI could {now}\n</think>\nNo."),
+        format!("<think>{now}"),
+        format!("Well. <think>`</think> <think>{now}</think>"),
+        format!("Write `{now}` for the time."),
+        format!("Write ``a ` {now}`` for the time."),
+        format!("`x` and `{now}"),
+    ];
+    assert_text(CallFormat::Tagged, &quoted.each_ref().map(String::as_str));
+    for before in [
+        "<think>\nhm `\n</think>",
+        "Use `now`:",
+        "Use ``a`b``:",
+        "An odd ` here:\n",
+        "```\ncode\n```\n",
+        "The tags `<think>` and <thin>:",
+        "<think>a</think><think></think>",
+    ] {
+        let answer = format!("{before}{now}");
+        let said = before.trim_end();
+        assert_eq!(
+            read(CallFormat::Tagged, &answer),
+            [text(said), call("now", "{}")]
+        );
+    }
+    for (prompt, expected) in [
+        (
+            "<|im_start|>assistant\n<think>\n",
+            vec![text(&format!("Hm, {now}</think>")), call("now", "{}")],
+        ),
+        (
+            "<|im_start|>assistant\n",
+            vec![
+                text("Hm,"),
+                call("now", "{}"),
+                text("</think>"),
+                call("now", "{}"),
+            ],
+        ),
+    ] {
+        let mut reader = CallReader::new(CallFormat::Tagged, &offered(false), 0);
+        reader.follow(prompt);
+        let mut events = reader.push(&format!("Hm, {now}</think>{now}"));
+        events.extend(reader.finish());
+        assert_eq!(merged(events), expected, "{prompt}");
+    }
+    let listed = r#"`[TOOL_CALLS][{"name": "now"}]` is a call"#;
+    assert_text(CallFormat::Listed, &[listed]);
 }
 
 #[test]
@@ -146,14 +272,23 @@ fn what_is_no_call_of_an_offered_tool_stays_text() {
             "<tool_call>now()</tool_call>\n",
             r#"<tool_call>{"name": "rm", "arguments": {}}</tool_call>"#,
             r#" <tool_call> {"name": "now", "arguments": "{}"} </tool_call> "#,
-            r#"<tool_call>{"name": "now"}</tool_call>"#,
             r#"<tool_call>{"name": "now", "arguments": {}, "parameters": {}}</tool_call>"#,
             r#"<tool_call>{"name": "now", "arguments": {"#,
             r#"<tool_call>{"name": "now", "arguments": {"a": "</tool_call>"#,
             r#"<tool_call>{'name': 'now', 'arguments': {}}</tool_call>"#,
             r#"<tool_call>[]</tool_call>"#,
             r#"<tool_call>{"name": "now", "arguments": {]}}</tool_call>"#,
-            r#"{"name": "now", "arguments": {}}"#,
+            r#"<tool_call>{"name": "now", "arguments": []}</tool_call>"#,
+            r#"{"name": "now", "arguments": {}} is a call"#,
+            r#"It is {"name": "now", "arguments": {}}"#,
+            "```json\n{\"name\": \"now\", \"arguments\": {}}\n``` is a call",
+            "```json\n{\"name\": \"rm\", \"arguments\": {}}\n```",
+            "```rust\nfn main() {}\n```",
+            "``` ",
+            "``",
+            "```json",
+            "[1, 2, 3]",
+            r#"{"answer": 1}"#,
         ],
     );
     assert_text(
@@ -163,7 +298,7 @@ fn what_is_no_call_of_an_offered_tool_stays_text() {
             "[TOOL_CALLS]",
             r#"[TOOL_CALLS][{"name": "now", "arguments": {}}, {"name": "rm", "arguments": {}}]"#,
             r#"[TOOL_CALLS][{"name": "now", "arguments": {}}"#,
-            r#"[{"name": "now", "arguments": {}}]"#,
+            r#"[{"name": "now", "arguments": {}}] is a call"#,
         ],
     );
     assert_text(
@@ -246,7 +381,7 @@ fn identifiers_are_nine_letters_and_digits_and_differ() {
 fn hostile_answers_are_text_in_no_time() {
     const MEGABYTE: usize = 1 << 20;
     let deep = |opening: &str| format!("{opening}{}", "[".repeat(MEGABYTE));
-    for format in [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare] {
+    for format in FORMATS {
         let opening = format.opening();
         let long = |part: &str| part.repeat(MEGABYTE / part.len());
         for answer in [
@@ -257,6 +392,9 @@ fn hostile_answers_are_text_in_no_time() {
             format!("{opening}{{\"{}", "\\\"".repeat(MEGABYTE / 2)),
             long(" "),
             long(" ]\n"),
+            long("`"),
+            long("<think"),
+            format!("```json\n{}", long("[")),
         ] {
             let bytes = answer.as_bytes().chunks(16);
             let pieces = bytes.map(|bytes| std::str::from_utf8(bytes).unwrap());
@@ -275,7 +413,7 @@ proptest! {
     fn pieces_make_no_difference(
         parts in prop::collection::vec(
             prop::sample::select(vec![
-                "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<", "[", "]", "{", "}", "\"", "\\", ",", ";",
+                "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<think>", "</think>", "`", "```", "<", "[", "]", "{", "}", "\"", "\\", ",", ";",
                 " ", "\n", "é", "text", r#"{"name": "now", "arguments": {}}"#, r#"{"name": "add", "parameters": {"a": [1]}}"#,
             ]),
             0..12,
@@ -292,7 +430,7 @@ proptest! {
                 pieces.extend([head, tail]);
             }
         }
-        for format in [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare] {
+        for format in FORMATS {
             let whole = merged(events(format, [answer.as_str()], false));
             let cut = merged(events(format, pieces.iter().copied(), false));
             prop_assert_eq!(&whole, &cut);

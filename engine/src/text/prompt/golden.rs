@@ -1,5 +1,6 @@
 //! Renderings of published templates and a few of our own against those of `transformers`, from
-//! `tests/fixtures/chat_templates.py`.
+//! `tests/fixtures/chat_templates.py`, and of pieces of templates against jinja2, from
+//! `tests/fixtures/template_fragments.py`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::jinja;
 use super::tests::Model;
 use crate::text::conversation::{Conversation, ToolCall, Turn};
 use crate::{Message, Role};
@@ -101,7 +103,7 @@ impl RawCall {
         ToolCall {
             id: self.id.clone(),
             name: self.function.name.clone(),
-            arguments: self.function.arguments.clone(),
+            arguments: self.function.arguments.clone().into(),
         }
     }
 }
@@ -126,8 +128,8 @@ fn differences(golden: &Golden, folder: &Path) -> Vec<String> {
         let model = template.model(&source);
         assert_eq!(golden.conversations.len(), template.renderings.len());
         for (case, expected) in golden.conversations.iter().zip(&template.renderings) {
-            let ours = model.conversation_text(&case.conversation());
-            if ours.as_ref().ok() != expected.as_ref() {
+            let ours = model.text_as_given(&case.conversation());
+            if ours != *expected {
                 let (ours, expected) = (format!("{ours:?}"), format!("{expected:?}"));
                 let case = &case.name;
                 let [ours, expected] = differing_parts(&ours, &expected);
@@ -153,5 +155,75 @@ fn conversations_are_laid_out_as_transformers_does() {
     let golden = std::fs::read(format!("{FIXTURES}/chat_templates.json")).unwrap();
     let golden: Golden = serde_json::from_slice(&golden).unwrap();
     let found = differences(&golden, &Path::new(FIXTURES).join("chat_templates"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[derive(Deserialize)]
+struct Fragments {
+    variables: Map<String, Value>,
+    /// The fragment, what jinja2 makes of it if it does not refuse it, and whether it is refused here.
+    renderings: Vec<(String, Option<String>, bool)>,
+}
+
+impl Fragments {
+    fn read(path: &Path) -> Option<Self> {
+        Some(serde_json::from_slice(&std::fs::read(path).ok()?).unwrap())
+    }
+
+    fn values(&self) -> minijinja::Value {
+        let mut values = self.variables.clone();
+        let given = serde_json::json!({
+            "messages": [{ "role": "user", "content": "hi" }], "tools": null, "documents": null,
+            "add_generation_prompt": true, "bos_token": "<s>", "eos_token": "</s>",
+        });
+        values.extend(given.as_object().unwrap().clone());
+        minijinja::value::Serde(values).into()
+    }
+
+    /// What differs, in words. Where jinja2 refuses a fragment and we do not is of no account unless `strict`.
+    fn differences(&self, strict: bool) -> Vec<String> {
+        let values = self.values();
+        let differing = self
+            .renderings
+            .iter()
+            .filter_map(|(source, expected, refused)| {
+                let template = jinja::Template::compile(source.clone());
+                let ours = template.map_err(|why| why.to_string());
+                let ours = ours.and_then(|template| template.render(values.clone()));
+                let equal = match (&ours, expected) {
+                    (Err(_), _) if *refused => true,
+                    (Ok(ours), Some(expected)) => ours == expected && !refused,
+                    (Ok(_), None) => !strict,
+                    (Err(_), None) => true,
+                    (Err(_), Some(_)) => false,
+                };
+                (!equal).then(|| format!("{source}\n  {ours:?}\n  not {expected:?}"))
+            });
+        differing.collect()
+    }
+}
+
+#[test]
+fn pieces_of_templates_are_read_as_jinja2_does() {
+    let fragments = Fragments::read(&Path::new(FIXTURES).join("template_fragments.json")).unwrap();
+    assert!(fragments.renderings.len() > 900);
+    let found = fragments.differences(true);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_operation_gives_what_jinja2_gives_for_every_kind_of_value() {
+    let written = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../target/template_fragments.json"
+    );
+    let Some(fragments) = Fragments::read(Path::new(written)) else {
+        eprintln!(
+            "skipped: `engine/scripts/template_fragments` writes `target/template_fragments.json`"
+        );
+        return;
+    };
+    assert!(fragments.renderings.len() > 5000);
+    let found = fragments.differences(false);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

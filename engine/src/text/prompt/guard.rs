@@ -52,7 +52,7 @@ fn texts(conversation: &Conversation) -> Vec<&str> {
                 texts.push(content);
                 for call in calls {
                     texts.extend([call.id.as_str(), &call.name]);
-                    texts_of_map(&call.arguments, &mut texts);
+                    texts_of_map(call.arguments.object(), &mut texts);
                 }
             }
             Turn::Returned {
@@ -136,7 +136,7 @@ impl Marker<'_> {
         json!({
             "id": self.text(&call.id),
             "type": "function",
-            "function": { "name": self.text(&call.name), "arguments": self.map(&call.arguments) },
+            "function": { "name": self.text(&call.name), "arguments": self.map(call.arguments.object()) },
         })
     }
 

@@ -1,4 +1,15 @@
-//! Jinja as Hugging Face's templates expect it: Python's methods, its JSON, and a few functions and a tag of their own.
+//! Jinja as Hugging Face's templates expect it: jinja2 as `transformers` sets it up, which is Python through and through.
+//!
+//! The template engine is near to that. Where it differs, its filters, tests, methods, operators and the writing of values
+//! are replaced; what cannot be had is refused. `tests/fixtures/template_fragments.py` says what is what.
+
+mod escapes;
+mod filters;
+mod lazy;
+mod methods;
+mod operators;
+mod predicates;
+mod python;
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -6,11 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use minijinja::machinery::{CodeGenerator, eval, make_string_output, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
-use minijinja::{Environment, Error, ErrorKind, State};
-use minijinja_contrib::pycompat;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 
+pub(super) use self::lazy::Lazy;
+use self::methods::python_method;
 use super::json::to_json;
 use super::scopes::with_scopes;
 
@@ -23,6 +36,8 @@ const STACK_BYTES: usize = 256 << 20;
 /// What is written at once may be long although its parts are few, because a list may hold another one twice, and so on.
 const MAX_WRITTEN_BYTES: usize = 4 << 20;
 
+/// The most items that a function goes through at once: more steps than these a template does not have.
+const MAX_ITEMS: usize = FUEL as usize;
 /// After this long a rendering is given up. [`FUEL`] is used up in a second, but comparing lists that hold lists twice, and
 /// so on, is one step and may take for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,9 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(100);
 const NAME: &str = "chat template";
 
-/// A compiled template.
+/// A template that compiles.
 #[derive(Debug)]
 pub(super) struct Template {
+    source: Arc<str>,
     environment: Arc<Environment<'static>>,
     /// The renderings that were given up, as long as they run. Their threads cannot be ended, so there shall be no others.
     given_up: Mutex<Vec<Weak<Running>>>,
@@ -45,22 +61,16 @@ struct Running;
 
 impl Template {
     pub(super) fn compile(source: String) -> Result<Self, Error> {
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        // Or an error describes every value in reach, however large.
-        environment.set_debug(false);
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
             .lstrip_blocks(true)
             .build()?;
-        environment.set_syntax(syntax.clone());
-        environment.set_unknown_method_callback(python_method);
-        environment.add_filter("tojson", to_json);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
-        environment.add_template_owned(NAME, with_scopes(source, syntax)?)?;
+        let source = escapes::as_python_reads_them(source, syntax.clone())?;
+        let source = with_scopes(source, syntax.clone())?;
+        parse(&source, NAME, syntax.clone())?;
         Ok(Self {
-            environment: Arc::new(environment),
+            source: source.into(),
+            environment: Arc::new(environment(syntax)),
             given_up: Mutex::default(),
             patience: PATIENCE,
         })
@@ -71,7 +81,7 @@ impl Template {
         if self.is_stuck() {
             return Err("an earlier conversation is still being laid out".to_owned());
         }
-        let environment = Arc::clone(&self.environment);
+        let (source, environment) = (Arc::clone(&self.source), Arc::clone(&self.environment));
         let running = Arc::new(Running);
         let given_up = Arc::downgrade(&running);
         let (sender, receiver) = mpsc::sync_channel(1);
@@ -80,7 +90,7 @@ impl Template {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 // Nobody waits for what was given up.
-                drop(sender.send(rendered(&environment, values)));
+                drop(sender.send(rendered(&source, &environment, values)));
                 drop(running);
             })
             .map_err(|why| format!("no thread to render it on: {why}"))?;
@@ -120,14 +130,59 @@ fn receive<T>(receiver: &Receiver<T>, patience: Duration) -> Result<T, RecvTimeo
     }
 }
 
+fn environment(syntax: SyntaxConfig) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    // Or an error describes every value in reach, however large.
+    environment.set_debug(false);
+    environment.set_syntax(syntax);
+    environment.set_unknown_method_callback(python_method);
+    environment.set_formatter(|out, state, value| {
+        let escapes = *state.auto_escape() != AutoEscape::None;
+        match value.as_str() {
+            _ if escapes => Ok(out.write_str(&python::text_of(&filters::escape(value)?)?)?),
+            Some(text) => Ok(out.write_str(text)?),
+            None => Ok(out.write_str(&python::text_of(value)?)?),
+        }
+    });
+    operators::add_operators(&mut environment);
+    filters::add_filters(&mut environment);
+    predicates::add_tests(&mut environment);
+    environment.add_filter("tojson", to_json);
+    environment.add_function("raise_exception", raise_exception);
+    environment.add_function("strftime_now", strftime_now);
+    environment
+}
+
 /// Not the error itself: it may hold the template's values, and they have to be freed on the thread with the large stack.
-fn rendered(environment: &Environment<'static>, values: Value) -> Result<String, String> {
-    let mut text = BoundedWriter::default();
-    let rendered = environment
-        .get_template(NAME)
-        .and_then(|template| template.render_captured_to(values, &mut text).map(drop));
-    rendered.map_err(|error| reason(&error))?;
-    String::from_utf8(text.0).map_err(|why| why.to_string())
+fn rendered(
+    source: &str,
+    environment: &Environment<'static>,
+    values: Value,
+) -> Result<String, String> {
+    let syntax = environment.syntax().clone();
+    let template = parse(source, NAME, syntax).map_err(|error| reason(&error))?;
+    let mut code = CodeGenerator::new(NAME, source);
+    code.compile_stmt(&template);
+    let (instructions, blocks) = code.finish();
+    let instructions = operators::in_pythons_way(&instructions);
+    let mut text = String::new();
+    let mut out = make_string_output(&mut text);
+    let done = eval(
+        environment,
+        &instructions,
+        values,
+        &blocks,
+        &mut out,
+        AutoEscape::None,
+    );
+    done.map(drop).map_err(|error| reason(&error))?;
+    match text.len() > MAX_WRITTEN_BYTES {
+        true => Err(format!(
+            "a template writes at most {MAX_WRITTEN_BYTES} bytes"
+        )),
+        false => Ok(text),
+    }
 }
 
 /// What the template says itself where it raised the error, else what the engine says.
@@ -137,29 +192,20 @@ fn reason(error: &Error) -> String {
     source.or(detail).unwrap_or_else(|| error.to_string())
 }
 
-/// Python's methods; fuel is charged for their results, too late for one that multiplies.
-fn python_method(
-    state: &mut State,
-    value: &Value,
-    method: &str,
-    arguments: &[Value],
-) -> Result<Value, Error> {
-    if let ("replace", Some(text), [old, new, ..]) = (method, value.as_str(), arguments) {
-        bound_replacement(text, old, new)?;
-    }
-    pycompat::unknown_method_callback(state, value, method, arguments)
+fn items_of(value: &Value) -> Result<Vec<Value>, Error> {
+    collected(value.try_iter()?)
 }
 
-fn bound_replacement(text: &str, old: &Value, new: &Value) -> Result<(), Error> {
-    let length = |value: &Value| value.as_str().map_or(0, str::len);
-    let places = text.len() / length(old).max(1) + 1;
-    if places.saturating_mul(length(new)) <= MAX_WRITTEN_BYTES {
-        return Ok(());
+/// Items of a list that may be longer than memory.
+fn collected(items: impl Iterator<Item = Value>) -> Result<Vec<Value>, Error> {
+    let items: Vec<Value> = items.take(MAX_ITEMS + 1).collect();
+    match items.len() > MAX_ITEMS {
+        true => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a list has at most {MAX_ITEMS} items"),
+        )),
+        false => Ok(items),
     }
-    Err(Error::new(
-        ErrorKind::InvalidOperation,
-        format!("`replace` writes at most {MAX_WRITTEN_BYTES} bytes"),
-    ))
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {

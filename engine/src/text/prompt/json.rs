@@ -7,7 +7,7 @@ use minijinja::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::jinja::BoundedWriter;
+use super::jinja::{BoundedWriter, Lazy};
 
 /// The most spaces that `tojson` indents by; more is no layout but an attack.
 const MAX_INDENT: usize = 16;
@@ -22,6 +22,11 @@ pub(super) fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
     let sorted: Option<bool> = options.get("sort_keys")?;
     options.assert_all_used()?;
     let refused = |why: String| Error::new(ErrorKind::InvalidOperation, why);
+    if value.is_undefined() || Lazy::is_one(value) {
+        return Err(refused(
+            "`tojson` takes nothing undefined, lists that are not made yet and views".into(),
+        ));
+    }
     if let Some(indent) = indent.filter(|&indent| indent > MAX_INDENT) {
         return Err(refused(format!(
             "`indent` must be at most {MAX_INDENT}, found {indent}"
@@ -182,7 +187,7 @@ impl Formatter for PythonJson {
 }
 
 /// The shortest digits that give the number back, with an exponent of at least two digits where it is far from 1.
-fn python_float(value: f64) -> String {
+pub(super) fn python_float(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     match exponent.parse::<i32>() {

@@ -72,6 +72,13 @@ impl Model {
         Ok(prompt.without_marks().0.into_owned())
     }
 
+    /// Without what is done where the template refuses that.
+    pub(super) fn text_as_given(&self, conversation: &Conversation) -> Option<String> {
+        let rendered = self.template.render_as_given(conversation, &self.tokenizer);
+        let prompt = rendered.ok()?;
+        Some(prompt.without_marks().0.into_owned())
+    }
+
     pub(super) fn call_format(&self, conversation: &Conversation) -> Result<String, String> {
         let format = self
             .template
@@ -146,7 +153,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
         Some("{{ messages | tojson }}{{ tools | tojson(indent=2) }}{{ note }}{{ tool_calls }}"),
         &["<|e|>"],
     );
-    let map = |json: &str| serde_json::from_str(json).unwrap();
+    let map = |json: &str| serde_json::from_str::<serde_json::Map<_, _>>(json).unwrap();
     let conversation = Conversation {
         turns: vec![
             Turn::Called {
@@ -154,7 +161,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
                 calls: vec![ToolCall {
                     id: "<|e|>".into(),
                     name: "<|e|>".into(),
-                    arguments: map(r#"{"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#),
+                    arguments: map(r#"{"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#).into(),
                 }],
             },
             Turn::Returned {
@@ -176,6 +183,20 @@ fn tools_calls_and_results_never_become_control_tokens() {
     let text = model.conversation_text(&conversation).unwrap();
     assert_eq!(text.matches("<|e|>").count(), 14, "{text}");
     assert!(text.contains(r#""arguments": {"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#));
+}
+
+#[test]
+fn a_callers_variables_do_not_replace_operators() {
+    let source = "{{ 7 % n ~ 'a' in 'b' }}{% for i in 'ab' %}{{ i }}{% endfor %}{{ n }}";
+    let model = Model::with_template(Some(source), &["<eos>"]);
+    let variables = r#"{"%": 1, "~": 1, " in": 1, " for": 1, "[]": 1, ".items": 1, "n": 4}"#;
+    let mut conversation = Conversation::from(vec![Message {
+        role: Role::User,
+        content: "hi".to_owned(),
+    }]);
+    conversation.variables = serde_json::from_str(variables).unwrap();
+    let text = model.conversation_text(&conversation).unwrap();
+    assert_eq!(text, "Falseab4");
 }
 
 #[test]
@@ -345,6 +366,14 @@ fn a_template_can_neither_run_for_ever_nor_eat_memory() {
         "{{ '%1000000000d' | format(1) }}",
         "{{ 'a'.replace('', 'b' * 10000000).replace('', 'c' * 10000000) }}",
         "{{ 1 | tojson(indent=1000000000) }}",
+        "{{ ([1] * 100000000)[1:] | length }}",
+        "{{ ([''] * 100000000) | join }}",
+        "{{ ''.join([''] * 100000000) }}",
+        "{% for i in 'a' * 30000000 %}{% break %}{% endfor %}",
+        "{{ ('a,' * 10000000).split(',') | length }}",
+        "{{ 'a'.center(1000000000) }}{{ 'a' | indent(1000000000) }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
+        "{% set x = 'a' * 1000000 %}{% for i in range(6) %}{{ x }}{% endfor %}",
     ];
     for template in hostile {
         assert!(rendered(template).is_err(), "{template}");

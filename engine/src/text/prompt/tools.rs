@@ -1,11 +1,11 @@
 //! What a chat template makes of tools. Its source says little of that, so a conversation with a call is laid out and
 //! looked at.
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::ChatTemplate;
 use crate::text::calls::CallFormat;
-use crate::text::conversation::{Conversation, ToolCall, Turn};
+use crate::text::conversation::{Arguments, Conversation, ToolCall, Turn};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Message, Role};
 
@@ -105,7 +105,7 @@ fn example() -> Conversation {
     let call = ToolCall {
         id: id.clone(),
         name: CALLED.to_owned(),
-        arguments: Map::new(),
+        arguments: Arguments::default(),
     };
     Conversation {
         turns: vec![
