@@ -48,9 +48,16 @@ impl Node {
             .map(|block| block.slabs())
     }
 
-    fn is_evictable(&self) -> bool {
-        let mut blocks = self.stretch.iter().flatten();
-        self.children.is_empty() && blocks.all(|block| Arc::strong_count(block) == 1)
+    fn has_unused(&self) -> bool {
+        self.unused_slabs().next().is_some()
+    }
+
+    /// Gives up the blocks that no sequence has; whether there are none left.
+    fn give_up_unused(&mut self) -> bool {
+        for block in &mut self.stretch {
+            block.take_if(|block| Arc::strong_count(block) == 1);
+        }
+        self.stretch.iter().all(Option::is_none)
     }
 }
 
@@ -126,20 +133,23 @@ impl PrefixCache {
         memory.available() >= slabs
     }
 
-    /// Gives up the block longest unused that no sequence has; false where there is none.
+    /// Gives up the blocks longest unused of one stretch that no sequence has; false where there are none. Leaves go first,
+    /// whole. What a window has passed goes also from before what a running sequence has.
     fn evict(&mut self) -> bool {
         let nodes = self.nodes.iter().enumerate();
-        let evictable = nodes.filter_map(|(index, node)| {
-            let node = node.as_ref().filter(|node| node.is_evictable())?;
-            Some((node.used, index))
+        let unused = nodes.filter_map(|(index, node)| {
+            let node = node.as_ref().filter(|node| node.has_unused())?;
+            Some((!node.children.is_empty(), node.used, index))
         });
-        let Some((_, index)) = evictable.min() else {
+        let Some((has_children, _, index)) = unused.min() else {
             return false;
         };
-        if let Some(node) = self.nodes[index].take() {
+        let is_empty = self.node_mut(index).give_up_unused();
+        if is_empty && !has_children {
+            let parent = self.node(index).parent;
+            self.nodes[index] = None;
             self.free.push(index);
-            self.children_mut(node.parent)
-                .retain(|child| *child != index);
+            self.children_mut(parent).retain(|child| *child != index);
         }
         true
     }

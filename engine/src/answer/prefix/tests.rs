@@ -134,6 +134,30 @@ fn a_window_is_gone_on_from_only_where_it_is_whole() {
     check(&cache, &prompt, 1, windows[1]);
 }
 
+#[test]
+fn what_a_window_has_passed_makes_room_beside_the_sequence_that_goes_on() {
+    let windows = [None, Some(40)];
+    // Eight blocks of both layers: of 200 positions seven of the first, and two that the window still sees.
+    let memory = memory(&windows, Some(8));
+    let mut kept = PrefixCache::default();
+    let tokens = counted(0, 200);
+    let mut running = memory.new_cache();
+    compute(&mut running, &tokens, 2);
+    kept.keep(&tokens, alike, &mut running, false);
+    assert!(kept.make_room(&memory, 16 - (7 + 2)));
+    assert!(!kept.make_room(&memory, 16 - (7 + 2) + 1));
+    check(&running, &tokens, 0, None);
+    check(&running, &tokens, 1, windows[1]);
+    // A prompt goes on from it only where the window is whole.
+    assert_eq!(
+        kept.restore(&counted(0, 100), alike, &mut memory.new_cache()),
+        0
+    );
+    drop(running);
+    assert!(kept.make_room(&memory, 16));
+    assert_eq!((memory.usage().used, kept.blocks()), (0, 0));
+}
+
 proptest! {
     #[test]
     fn whatever_was_kept_and_evicted_a_prompt_gets_its_own_keys(
