@@ -12,7 +12,7 @@ use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::turn_html;
-use crate::chat::{Draft, SharedChat, Started};
+use crate::chat::{Draft, SharedChat, Started, Visitor};
 use crate::complaint::ComplaintKind;
 use crate::settings::MessageForm;
 
@@ -82,7 +82,8 @@ pub async fn send_message(
         usd_per_hour,
     };
     let chat = chat()?;
-    match chat.send(&form).await {
+    let visitor = use_context::<Visitor>().unwrap_or_default();
+    match chat.send(&form, visitor).await {
         Ok(Started { conversation, turn }) => {
             redirect(&conversation, "#latest");
             let begun = chat.conversation(&conversation);

@@ -224,7 +224,11 @@ pub trait Chat: Send + Sync {
     ///
     /// # Errors
     /// When a field is out of range, an answer is still running or the model takes no question.
-    fn send<'a>(&'a self, form: &'a MessageForm) -> BoxFuture<'a, Result<Started, Complaint>>;
+    fn send<'a>(
+        &'a self,
+        form: &'a MessageForm,
+        visitor: Visitor,
+    ) -> BoxFuture<'a, Result<Started, Complaint>>;
 
     /// Ends a running answer early; what is written stays. Names the conversation.
     fn stop(&self, run: &str) -> Option<String>;
@@ -236,6 +240,10 @@ pub trait Chat: Send + Sync {
     /// Follows a running answer from its start.
     fn follow(&self, run: &str) -> Option<ProgressStream>;
 }
+
+/// Who sends messages, as far as the server tells people apart; it provides this in the Leptos context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Visitor(pub u64);
 
 /// The [`Chat`] that a server provides in the Leptos context.
 pub type SharedChat = Arc<dyn Chat>;

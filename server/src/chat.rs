@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use nibble_app::chat::{
-    Answer, Chat, Conversation, End, Metrics, ModelCard, ProgressStream, Started,
+    Answer, Chat, Conversation, End, Metrics, ModelCard, ProgressStream, Started, Visitor,
 };
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
@@ -44,7 +44,7 @@ impl ChatService {
 
     /// Submits first and takes the turn afterwards, so that nothing has to be undone when the engine refuses. Of two
     /// messages at once the second loses its claim, and dropping its answer cancels it.
-    async fn start(&self, form: &MessageForm) -> Result<Started, Complaint> {
+    async fn start(&self, form: &MessageForm, caller: Caller) -> Result<Started, Complaint> {
         let settings = Settings::from_form(form)?;
         let question = form.question()?;
         let earlier = self.earlier(&form.conversation)?;
@@ -52,7 +52,10 @@ impl ChatService {
             check_room(earlier, &question)?;
         }
         let turn = earlier.as_ref().map_or(0, |earlier| earlier.turns.len());
-        let request = self.request(earlier.as_ref(), &question, &settings);
+        let request = Request {
+            caller,
+            ..self.request(earlier.as_ref(), &question, &settings)
+        };
         let answer = self
             .model
             .submit(request)
@@ -154,8 +157,12 @@ impl Chat for ChatService {
         self.store.answer(&RunId::parse(run)?)
     }
 
-    fn send<'a>(&'a self, form: &'a MessageForm) -> BoxFuture<'a, Result<Started, Complaint>> {
-        Box::pin(self.start(form))
+    fn send<'a>(
+        &'a self,
+        form: &'a MessageForm,
+        visitor: Visitor,
+    ) -> BoxFuture<'a, Result<Started, Complaint>> {
+        Box::pin(self.start(form, Caller(visitor.0)))
     }
 
     fn stop(&self, run: &str) -> Option<String> {

@@ -12,11 +12,12 @@ use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::{
     AxumRouteListing, generate_route_list, handle_response_inner, handle_server_fns_with_context,
 };
-use nibble_app::chat::{Draft, SharedChat};
+use nibble_app::chat::{Draft, SharedChat, Visitor};
 use nibble_app::{App, RefusedMessage};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::assets;
+use crate::caller::caller;
 use crate::events::events;
 use crate::state::AppState;
 use crate::store::is_running;
@@ -64,11 +65,13 @@ impl Pages {
         let accepted = accepted.and_then(|types| types.to_str().ok());
         let by_form = accepted.is_some_and(|types| types.contains("text/html"));
         let refused = RefusedMessage::default();
+        let visitor = Visitor(caller(request.extensions(), request.headers()).0);
         let context = {
             let (pages, refused) = (self.clone(), refused.clone());
             move || {
                 pages.context();
                 provide_context(refused.clone());
+                provide_context(visitor);
             }
         };
         let response = handle_server_fns_with_context(context, request).await;

@@ -1,6 +1,7 @@
 //! Serving a listener until its owner says stop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
@@ -13,12 +14,15 @@ use crate::state::AppState;
 /// What is left to send after the last answer has ended gets this long.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// How often it is asked whether the model still runs.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Answers requests until `shutdown` is ready. Open answers may then go on for [`crate::state::Settings::grace`]; those
 /// that are not complete by then are cut off and marked so. Whoever comes meanwhile is answered, and refused: a closed
 /// port would tell a balancer nothing.
 ///
 /// # Errors
-/// What keeps the listener from accepting.
+/// What keeps the listener from accepting, and that the model has stopped.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
@@ -31,7 +35,7 @@ pub async fn serve(
         }
     });
     let (began, ending) = oneshot::channel();
-    let routes = router(state.clone());
+    let routes = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let model = state.model.clone();
     let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
         shutdown.await;
@@ -58,24 +62,35 @@ pub async fn serve(
         }
         tokio::time::sleep(FLUSH).await;
     };
+    let stopped = async {
+        while state.model.is_alive() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // Whoever waited has been told; whoever starts the program anew should.
+        tokio::time::sleep(FLUSH).await;
+        Err(io::Error::other("the model has stopped"))
+    };
     tokio::select! {
         result = complete => result,
         () = out_of_time => Ok(()),
+        result = stopped => result,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::sync::Arc;
 
     use nibble_engine::metrics::Metrics;
-    use nibble_engine::{AnswerSender, Completion, Event, FinishReason};
+    use nibble_engine::{
+        Answer, AnswerSender, Completion, Error, Event, FinishReason, ModelInfo, Request,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::generator::Generator;
     use crate::state::Settings;
     use crate::test_support::held::Held;
 
@@ -88,14 +103,17 @@ mod tests {
         server: JoinHandle<io::Result<()>>,
     }
 
-    async fn start() -> Running {
-        let generator = Arc::new(Held::default());
-        let settings = Settings {
+    fn settings() -> Settings {
+        Settings {
             usd_per_hour: 1.0,
             allowed_hosts: Vec::new(),
             grace: GRACE,
-        };
-        let state = AppState::new(generator.clone(), settings);
+        }
+    }
+
+    async fn start() -> Running {
+        let generator = Arc::new(Held::default());
+        let state = AppState::new(generator.clone(), settings());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, asked) = oneshot::channel();
@@ -242,6 +260,36 @@ mod tests {
         finish(sender, FinishReason::Stop);
         assert!(rest(open).await.contains("[DONE]"));
         running.server.await.unwrap().unwrap();
+    }
+
+    struct Stopped(ModelInfo);
+
+    impl Generator for Stopped {
+        fn info(&self) -> &ModelInfo {
+            &self.0
+        }
+
+        fn is_alive(&self) -> bool {
+            false
+        }
+
+        fn submit(&self, _: Request) -> Result<Answer, Error> {
+            Err(Error::Stopped)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_has_stopped_ends_the_server_with_an_error() {
+        let stopped = Arc::new(Stopped(Held::default().info().clone()));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let state = AppState::new(stopped, settings());
+        let ended = serve(listener, state, std::future::pending()).await;
+        assert!(
+            ended
+                .unwrap_err()
+                .to_string()
+                .contains("the model has stopped")
+        );
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::MAX_BODY_BYTES;
 use super::request::ChatCompletion;
 use super::response::{Chunk, Reply};
+use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::metered::MeteredAnswer;
 use crate::state::AppState;
@@ -27,11 +28,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) async fn complete(
     State(state): State<AppState>,
+    CalledBy(caller): CalledBy,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let info = state.model.info();
     let body = body.map_err(unread)?;
-    let chat = ChatCompletion::parse(&body, info, state.settings.usd_per_hour)
+    let chat = ChatCompletion::parse(&body, info, state.settings.usd_per_hour, caller)
         .inspect_err(|_| state.model.refused_as_invalid())?;
     let reply = Reply::new(&info.id);
     let answer = state.model.submit(chat.request).await?;

@@ -95,6 +95,7 @@ impl ChatCompletion {
         body: &[u8],
         info: &ModelInfo,
         usd_per_hour: f64,
+        caller: Caller,
     ) -> Result<Self, ApiError> {
         let mut wire = read(body)?;
         refuse_unsupported(&wire.others)?;
@@ -124,7 +125,7 @@ impl ChatCompletion {
             }),
             stop: stops(wire.stop)?,
             usd_per_hour,
-            caller: Caller::default(),
+            caller,
         };
         Ok(Self {
             request,
