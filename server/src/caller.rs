@@ -40,8 +40,8 @@ fn is_near(peer: IpAddr) -> bool {
 }
 
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let values = headers.get_all("x-forwarded-for").iter();
-    let last = values.last()?.to_str().ok()?.rsplit(',').next()?;
+    let mut values = headers.get_all("x-forwarded-for").iter();
+    let last = values.next_back()?.to_str().ok()?.rsplit(',').next()?;
     last.trim().parse().ok()
 }
 

@@ -1,6 +1,6 @@
 //! What the server needs of an engine, so that its routes can be tested without a model.
 
-use nibble_engine::{Answer, Engine, Error, ModelInfo, Request};
+use nibble_engine::{Answer, Engine, Error, Load, ModelInfo, Request};
 
 /// A source of answers.
 pub trait Generator: Send + Sync {
@@ -10,6 +10,11 @@ pub trait Generator: Send + Sync {
     /// Whether answers can be had.
     fn is_alive(&self) -> bool {
         true
+    }
+
+    /// What it is doing.
+    fn load(&self) -> Load {
+        Load::default()
     }
 
     /// Puts a request into the queue.
@@ -26,6 +31,10 @@ impl Generator for Engine {
 
     fn is_alive(&self) -> bool {
         self.is_alive()
+    }
+
+    fn load(&self) -> Load {
+        self.load_now()
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
-use nibble_engine::{Answer, Error, Event, FinishReason, ModelInfo, Request, Stopper};
+use nibble_engine::{Answer, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper};
 use tokio::sync::watch;
 
 use crate::generator::Generator;
@@ -38,6 +38,11 @@ impl Metered {
 
     pub(crate) fn info(&self) -> &ModelInfo {
         self.generator.info()
+    }
+
+    /// What the engine is doing.
+    pub(crate) fn load(&self) -> Load {
+        self.generator.load()
     }
 
     /// Whether answers can be had.

@@ -37,7 +37,10 @@ async fn health(State(state): State<AppState>) -> Result<Json<Value>, ApiError> 
 }
 
 async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
-    let text = state.telemetry.render().map_err(ApiError::internal)?;
+    let text = state
+        .telemetry
+        .render(&state.model.load())
+        .map_err(ApiError::internal)?;
     Ok(([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
 }
 

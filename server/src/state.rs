@@ -36,8 +36,12 @@ impl AppState {
     /// When two figures of `/metrics` have one name.
     #[must_use]
     pub fn new(generator: Arc<dyn Generator>, settings: Settings) -> Self {
-        let telemetry = Telemetry::new(generator.info(), settings.usd_per_hour)
-            .expect("names of figures are fixed and differ");
+        let telemetry = Telemetry::new(
+            generator.info(),
+            generator.load().kv_blocks,
+            settings.usd_per_hour,
+        )
+        .expect("names of figures are fixed and differ");
         let telemetry = Arc::new(telemetry);
         let model = Metered::new(generator, Arc::clone(&telemetry));
         let chat = ChatService::new(model.clone(), settings.usd_per_hour);

@@ -7,13 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
-use nibble_engine::{Completion, ModelInfo};
+use nibble_engine::{Completion, Load, ModelInfo};
 use prometheus::{
     Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
+use self::engine_load::EngineLoad;
 use self::register::Register;
 
+mod engine_load;
 mod register;
 #[cfg(test)]
 mod tests;
@@ -95,6 +97,7 @@ pub(crate) struct Telemetry {
     queue: Histogram,
     prefill: Histogram,
     answers_usd: Counter,
+    engine: EngineLoad,
     machine: Mutex<Machine>,
 }
 
@@ -113,7 +116,11 @@ struct Machine {
 impl Telemetry {
     /// # Errors
     /// When two figures have one name or a name has a wrong form.
-    pub(crate) fn new(model: &ModelInfo, usd_per_hour: f64) -> prometheus::Result<Self> {
+    pub(crate) fn new(
+        model: &ModelInfo,
+        kv_blocks: usize,
+        usd_per_hour: f64,
+    ) -> prometheus::Result<Self> {
         let register = Register(Registry::new());
         register.process()?;
         register.model(model, usd_per_hour)?;
@@ -173,8 +180,9 @@ impl Telemetry {
             )?,
             answers_usd: register.counter(
                 "nibble_answers_cost_usd_total",
-                "Cost of the answers so far: their time at the price of each.",
+                "Cost of the answers so far: their shares of the machine's time at the price of each.",
             )?,
+            engine: EngineLoad::new(&register, model, kv_blocks)?,
             machine: Mutex::new(Machine {
                 started: Instant::now(),
                 usd_per_hour,
@@ -217,7 +225,7 @@ impl Telemetry {
         self.output_tokens.inc_by(metrics.completion_tokens as u64);
         self.request.observe(metrics.total_s);
         self.queue.observe(metrics.queued_s);
-        self.answers_usd.inc_by(metrics.usd_total);
+        self.answers_usd.inc_by(metrics.usd_share);
         let token_s = metrics.time_per_output_token_ms.map(|ms| ms / 1000.0);
         for (histogram, seconds) in [
             (&self.first_token, metrics.time_to_first_token_s),
@@ -235,8 +243,9 @@ impl Telemetry {
         self.requests.with_label_values(&[outcome.label()]).inc();
     }
 
-    /// All of it, in Prometheus' text form.
-    pub(crate) fn render(&self) -> prometheus::Result<String> {
+    /// All of it, in Prometheus' text form, with what the engine is doing.
+    pub(crate) fn render(&self, load: &Load) -> prometheus::Result<String> {
+        self.engine.show(load);
         self.machine
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -15,7 +15,7 @@ pub struct Load {
     pub kv_blocks: usize,
     /// Blocks that hold something.
     pub kv_blocks_used: usize,
-    /// Blocks of ended answers, which make room when they have to.
+    /// Those of them that no answer has: they are kept for prompts to come, and make room when they have to.
     pub kv_blocks_cached: usize,
     /// Tokens of prompts that were looked for among what is kept.
     pub prefix_queries: u64,

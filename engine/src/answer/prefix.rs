@@ -124,9 +124,7 @@ impl PrefixCache {
         if memory.available() >= slabs {
             return true;
         }
-        let nodes = self.nodes.iter().flatten();
-        let unused = nodes.flat_map(Node::unused_slabs).sum::<usize>();
-        if memory.available() + unused < slabs {
+        if memory.available() + self.unused() < slabs {
             return false;
         }
         while memory.available() < slabs && self.evict() {}
@@ -155,8 +153,15 @@ impl PrefixCache {
     }
 
     /// Blocks that are kept.
-    pub(crate) fn blocks(&self) -> usize {
+    #[cfg(test)]
+    fn blocks(&self) -> usize {
         self.nodes.len() - self.free.len()
+    }
+
+    /// Slabs that no sequence has.
+    pub(crate) fn unused(&self) -> usize {
+        let nodes = self.nodes.iter().flatten();
+        nodes.flat_map(Node::unused_slabs).sum()
     }
 
     /// The child that shares most of its first tokens with `rest`, and how many.

@@ -17,7 +17,7 @@ use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::waiting::{Place, WaitingList};
 use crate::compute::kernel::Kernel;
-use crate::compute::kv::{KvMemory, KvUsage};
+use crate::compute::kv::KvMemory;
 use crate::model::forward::{Model, NewTokens};
 use crate::model::rope::Rope;
 use crate::text::tokenizer::Tokenizer;
@@ -25,6 +25,8 @@ use crate::{AnswerSender, Error, Event, FinishReason};
 
 /// A second panic within this time ends the thread.
 const PANICS_APART: Duration = Duration::from_mins(1);
+/// What is going on is counted so often at the most while answers are computed.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// Those who wait are told of their place so often at the most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -128,9 +130,12 @@ impl Scheduler {
         }
         let shared = Shared::new(limits);
         let of_owner = shared.clone();
+        let memory = model.kv_memory(limits.kv_bytes);
+        let blocks = memory.usage().blocks;
+        shared.load.kv_blocks.store(blocks, Ordering::Relaxed);
         let run = move || {
             model.pin_caller();
-            let (rope, memory) = (Arc::clone(model.rope()), model.kv_memory(limits.kv_bytes));
+            let rope = Arc::clone(model.rope());
             Owner::new(model, rope, memory, tokenizer, limits, of_owner).run();
         };
         let owner = thread::Builder::new()
@@ -199,6 +204,7 @@ struct Owner<M> {
     /// The end of the last step, unless nothing ran since.
     last_step: Option<Instant>,
     last_told: Option<Instant>,
+    last_counted: Option<Instant>,
     last_panic: Option<Instant>,
 }
 
@@ -232,6 +238,7 @@ impl<M: StepModel> Owner<M> {
             lengths: Lengths::default(),
             last_step: None,
             last_told: None,
+            last_counted: None,
             last_panic: None,
         }
     }
@@ -367,19 +374,24 @@ impl<M: StepModel> Owner<M> {
     }
 
     /// Says what is going on.
-    fn count(&self) {
+    fn count(&mut self) {
+        let (now, counted) = (self.model.now(), self.last_counted);
+        if !self.answers.is_empty() && counted.is_some_and(|counted| now - counted < COUNT_EVERY) {
+            return;
+        }
+        self.last_counted = Some(now);
         let paused = self
             .answers
             .iter()
             .filter(|answer| answer.is_paused())
             .count();
-        let KvUsage { blocks, used } = self.memory.usage();
+        let used = self.memory.usage().used;
+        let cached = self.prefixes.unused() / self.memory.slabs();
         for (counter, value) in [
             (&self.load.running, self.answers.len() - paused),
             (&self.load.paused, paused),
-            (&self.load.kv_blocks, blocks),
             (&self.load.kv_blocks_used, used),
-            (&self.load.kv_blocks_cached, self.prefixes.blocks()),
+            (&self.load.kv_blocks_cached, cached),
         ] {
             counter.store(value, Ordering::Relaxed);
         }

@@ -108,9 +108,14 @@ impl KvMemory {
         self.0.pool.available()
     }
 
+    /// Slabs of a block of all layers.
+    pub(crate) fn slabs(&self) -> usize {
+        self.0.layers.len()
+    }
+
     /// Blocks of all layers that the budget allows in all; and those that are in use, rounded up.
     pub(crate) fn usage(&self) -> KvUsage {
-        let layers = self.0.layers.len();
+        let layers = self.slabs();
         let (capacity, used) = self.0.pool.usage();
         KvUsage {
             blocks: capacity / layers,

@@ -18,7 +18,7 @@ fn request() -> Request {
 
 fn metered() -> (Arc<Held>, Metered) {
     let held = Arc::new(Held::default());
-    let telemetry = Telemetry::new(held.info(), 1.0).unwrap();
+    let telemetry = Telemetry::new(held.info(), 0, 1.0).unwrap();
     let model = Metered::new(held.clone(), Arc::new(telemetry));
     (held, model)
 }

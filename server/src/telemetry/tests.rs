@@ -1,13 +1,18 @@
 //! The page and the API count alike, and what Prometheus reads has the form that it wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{Request, StatusCode};
 
+use nibble_engine::{Answer, Error};
+
 use super::*;
+use crate::generator::Generator;
 use crate::test_support::browser::{Browser, message};
+use crate::test_support::scripted::Scripted;
 
 impl Telemetry {
     pub(crate) fn count(&self, outcome: Outcome) -> u64 {
@@ -112,4 +117,71 @@ async fn figures_are_for_known_hosts_only() {
         let reply = browser().send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(reply.status.as_u16(), status, "{host}");
     }
+}
+
+struct Busy(ModelInfo);
+
+impl Generator for Busy {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            waiting: 3,
+            running: 2,
+            paused: 1,
+            kv_blocks: 200,
+            kv_blocks_used: 70,
+            kv_blocks_cached: 20,
+            prefix_queries: 900,
+            prefix_hits: 300,
+            preemptions: 4,
+            panics: 0,
+        }
+    }
+
+    fn submit(&self, _: nibble_engine::Request) -> Result<Answer, Error> {
+        Err(Error::Stopped)
+    }
+}
+
+#[tokio::test]
+async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
+    let info = Scripted::new(&[], Duration::ZERO).info().clone();
+    let browser = Browser::new(Arc::new(Busy(info)));
+    let of_model = |name: &str| format!("{name}{{model_name=\"scripted-1b\"}}");
+    for _ in 0..2 {
+        for (name, alias, expected) in [
+            ("nibble_answers_running", "vllm:num_requests_running", 2.0),
+            ("nibble_answers_waiting", "vllm:num_requests_waiting", 3.0),
+            ("nibble_kv_usage_ratio", "vllm:kv_cache_usage_perc", 0.25),
+            ("nibble_kv_usage_ratio", "vllm:gpu_cache_usage_perc", 0.25),
+            (
+                "nibble_prefix_queries_total",
+                "vllm:prefix_cache_queries_total",
+                900.0,
+            ),
+            (
+                "nibble_prefix_hits_total",
+                "vllm:prefix_cache_hits_total",
+                300.0,
+            ),
+            (
+                "nibble_preemptions_total",
+                "vllm:num_preemptions_total",
+                4.0,
+            ),
+        ] {
+            assert_eq!(figure(&browser, name).await, expected, "{name}");
+            assert_eq!(
+                figure(&browser, &of_model(alias)).await,
+                expected,
+                "{alias}"
+            );
+        }
+    }
+    assert_eq!(figure(&browser, "nibble_answers_paused").await, 1.0);
+    let cache = "vllm:cache_config_info{block_size=\"32\",model_name=\"scripted-1b\",num_gpu_blocks=\"200\"}";
+    assert_eq!(figure(&browser, cache).await, 1.0);
 }

@@ -97,6 +97,8 @@ impl Generator for Scripted {
                 total_s: 1.25,
                 usd_per_million_tokens: Some(request.usd_per_hour / 3600.0 / 40.0 * 1e6),
                 usd_total: request.usd_per_hour / 3600.0 * 1.25,
+                machine_s: 1.25,
+                usd_share: request.usd_per_hour / 3600.0 * 1.25,
                 completion_tokens: tokens.len(),
                 kernel: "scalar".into(),
                 threads: 2,

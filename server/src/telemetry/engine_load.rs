@@ -1,0 +1,152 @@
+//! What the engine is doing, under our names and under vLLM's, so that boards and autoscalers made for it work unchanged.
+
+use nibble_engine::{KV_BLOCK, Load, ModelInfo};
+use prometheus::{Counter, Gauge, Opts};
+
+use super::raise;
+use super::register::Register;
+
+/// Reads a figure out of what the engine says.
+type Read = fn(&Load) -> f64;
+
+/// The share of the memory for keys and values that running answers have.
+fn kv_usage(load: &Load) -> f64 {
+    let held = load.kv_blocks_used.saturating_sub(load.kv_blocks_cached);
+    held as f64 / load.kv_blocks.max(1) as f64
+}
+
+/// Figures that go up and down: our name, vLLM's names, what they are.
+const GAUGES: &[(&str, &[&str], &str, Read)] = &[
+    (
+        "nibble_answers_running",
+        &["vllm:num_requests_running"],
+        "Answers that are computed together now.",
+        |load| load.running as f64,
+    ),
+    (
+        "nibble_answers_waiting",
+        &["vllm:num_requests_waiting"],
+        "Requests that wait for their first step.",
+        |load| load.waiting as f64,
+    ),
+    (
+        "nibble_answers_paused",
+        &[],
+        "Answers that wait for memory to go on with.",
+        |load| load.paused as f64,
+    ),
+    (
+        "nibble_kv_usage_ratio",
+        &["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"],
+        "Share of the memory for keys and values that running answers have, 0 to 1.",
+        kv_usage,
+    ),
+    (
+        "nibble_kv_blocks_used",
+        &[],
+        "Blocks of keys and values that hold something.",
+        |load| load.kv_blocks_used as f64,
+    ),
+    (
+        "nibble_kv_blocks_cached",
+        &[],
+        "Those of them that are kept for prompts to come alone.",
+        |load| load.kv_blocks_cached as f64,
+    ),
+    (
+        "nibble_kv_blocks",
+        &[],
+        "Blocks of keys and values that there may be.",
+        |load| load.kv_blocks as f64,
+    ),
+];
+
+/// Figures that only go up.
+const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
+    (
+        "nibble_prefix_queries_total",
+        &[
+            "vllm:prefix_cache_queries_total",
+            "vllm:gpu_prefix_cache_queries_total",
+        ],
+        "Prompt tokens that were looked for among what is kept.",
+        |load| load.prefix_queries as f64,
+    ),
+    (
+        "nibble_prefix_hits_total",
+        &[
+            "vllm:prefix_cache_hits_total",
+            "vllm:gpu_prefix_cache_hits_total",
+        ],
+        "Prompt tokens that were found there.",
+        |load| load.prefix_hits as f64,
+    ),
+    (
+        "nibble_preemptions_total",
+        &["vllm:num_preemptions_total"],
+        "How often an answer was paused for want of memory.",
+        |load| load.preemptions as f64,
+    ),
+    (
+        "nibble_step_panics_total",
+        &[],
+        "Steps of the model that failed.",
+        |load| load.panics as f64,
+    ),
+];
+
+/// The figures, brought up to date for every scrape.
+pub(super) struct EngineLoad {
+    gauges: Vec<(Gauge, Read)>,
+    counters: Vec<(Counter, Read)>,
+}
+
+impl EngineLoad {
+    /// Figures of a model whose memory has so many blocks.
+    pub(super) fn new(
+        register: &Register,
+        model: &ModelInfo,
+        kv_blocks: usize,
+    ) -> prometheus::Result<Self> {
+        let (mut gauges, mut counters) = (Vec::new(), Vec::new());
+        for (name, aliases, help, read) in GAUGES {
+            for options in options(name, aliases, help, model) {
+                gauges.push((register.add(Gauge::with_opts(options)?)?, *read));
+            }
+        }
+        for (name, aliases, help, read) in COUNTERS {
+            for options in options(name, aliases, help, model) {
+                counters.push((register.add(Counter::with_opts(options)?)?, *read));
+            }
+        }
+        let help = "Tokens of a block of keys and values, and blocks that there may be.";
+        let cache = Opts::new("vllm:cache_config_info", help)
+            .const_label("block_size", KV_BLOCK.to_string())
+            .const_label("num_gpu_blocks", kv_blocks.to_string())
+            .const_label("model_name", &model.id);
+        register.add(Gauge::with_opts(cache)?)?.set(1.0);
+        Ok(Self { gauges, counters })
+    }
+
+    pub(super) fn show(&self, load: &Load) {
+        for (gauge, read) in &self.gauges {
+            gauge.set(read(load));
+        }
+        for (counter, read) in &self.counters {
+            raise(counter, read(load));
+        }
+    }
+}
+
+/// Of our name without labels, and of vLLM's with its own.
+fn options<'a>(
+    name: &'a str,
+    aliases: &'a [&'a str],
+    help: &'a str,
+    model: &'a ModelInfo,
+) -> impl Iterator<Item = Opts> + 'a {
+    let aliases = aliases
+        .iter()
+        .map(move |alias| Opts::new(*alias, help).const_label("model_name", &model.id));
+    std::iter::once(Opts::new(name, help)).chain(aliases)
+}
