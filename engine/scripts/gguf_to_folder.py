@@ -55,6 +55,7 @@ def main() -> None:
     tokens, kinds = field("tokenizer.ggml.tokens"), field("tokenizer.ggml.token_type")
     config = {
         "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
         "hidden_size": field("llama.embedding_length"),
         "intermediate_size": field("llama.feed_forward_length"),
         "num_hidden_layers": field("llama.block_count"),
@@ -69,7 +70,8 @@ def main() -> None:
     }
     write("config.json", config)
     special = {id: text for id, text in enumerate(tokens) if kinds[id] in (2, 3)}
-    added = [{"id": id, "content": text, "special": True, "normalized": False} for id, text in special.items()]
+    usual = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    added = [{"id": id, "content": text, **usual} for id, text in special.items()]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     tokenizer = {
         "version": "1.0",
@@ -91,7 +93,7 @@ def main() -> None:
     }
     write("tokenizer.json", tokenizer)
     named = {name: tokens[field(f"tokenizer.ggml.{name}_token_id")] for name in ("bos", "eos")}
-    write("tokenizer_config.json", {f"{name}_token": {"content": text} for name, text in named.items()})
+    write("tokenizer_config.json", {f"{name}_token": text for name, text in named.items()})
     (folder / "chat_template.jinja").write_text(field("tokenizer.chat_template"))
     write("generation_config.json", {"eos_token_id": config["eos_token_id"]})
 

@@ -3,3 +3,4 @@
 pub(crate) mod checkpoint;
 pub(crate) mod config;
 pub(crate) mod json;
+mod lfs;

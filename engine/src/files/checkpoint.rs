@@ -9,6 +9,7 @@ mod k_quants;
 mod mapped;
 mod tensor_type;
 
+use crate::Error;
 use crate::compute::block::BLOCK;
 pub(crate) use gguf::Gguf;
 #[cfg(test)]
@@ -37,9 +38,35 @@ pub(crate) struct Tensor<'a> {
     pub(crate) file: &'a MappedFile,
 }
 
-impl Tensor<'_> {
+impl<'a> Tensor<'a> {
     /// Every number, row after row.
     pub(crate) fn to_f32(&self) -> Vec<f32> {
         self.kind.dequantize(self.bytes)
+    }
+
+    /// Whether a tensor of floats holds the numbers of another, whatever type they have there.
+    pub(crate) fn equals(&self, other: &Self) -> bool {
+        let same_bytes = self.kind == other.kind && self.bytes == other.bytes;
+        same_bytes || self.numbers().eq(other.numbers())
+    }
+
+    /// The numbers of a tensor of floats.
+    fn numbers(&self) -> impl Iterator<Item = f32> + 'a {
+        let kind = self.kind;
+        let numbers = self.bytes.chunks_exact(kind.block_bytes());
+        numbers.map(move |bytes| kind.number(bytes))
+    }
+
+    /// Every number, where all of them are numbers.
+    pub(crate) fn finite(&self) -> Result<Vec<f32>, Error> {
+        let numbers = self.to_f32();
+        match numbers.iter().position(|number| !number.is_finite()) {
+            None => Ok(numbers),
+            Some(place) => {
+                let (name, found) = (self.name, numbers[place]);
+                let why = format!("`{name}` has the weight {found} in place {place}");
+                Err(self.file.error(why))
+            }
+        }
     }
 }

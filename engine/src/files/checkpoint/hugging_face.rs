@@ -9,7 +9,7 @@ mod tests;
 pub(crate) mod written;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::{MappedFile, Tensor, TensorType};
 use crate::Error;
-use crate::files::json;
+use crate::files::{json, lfs};
 
 /// Far above every published file: tokenizers have some ten megabytes.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
@@ -74,29 +74,68 @@ impl HfFolder {
             files: Vec::new(),
             names: HashMap::new(),
         };
-        let index: Option<Index> = folder.json(INDEX)?;
-        match &index {
-            None => folder.add(SINGLE)?,
-            Some(index) => {
-                for name in index.weight_map.values().collect::<BTreeSet<_>>() {
-                    folder.check_name(name)?;
-                    folder.add(name)?;
-                }
-            }
+        // An index beside the one file is of weights that were there before it.
+        if path.join(SINGLE).exists() {
+            folder.add(SINGLE)?;
+        } else if let Some(index) = folder.json::<Index>(INDEX)? {
+            folder.add_all(&index)?;
+        } else {
+            return Err(folder.without_weights());
         }
-        for (tensor, name) in index.iter().flat_map(|index| &index.weight_map) {
-            let found = folder
-                .names
-                .get(tensor)
-                .map(|file| &folder.files[*file].file);
-            if found.is_none_or(|file| file.path() != path.join(name)) {
-                return Err(folder.error(
+        Ok(folder)
+    }
+
+    /// The files of an index, which must not lie.
+    fn add_all(&mut self, index: &Index) -> Result<(), Error> {
+        for name in index.weight_map.values().collect::<BTreeSet<_>>() {
+            self.check_name(name)?;
+            self.add(name)?;
+        }
+        for (tensor, name) in &index.weight_map {
+            let found = self.names.get(tensor).map(|file| &self.files[*file].file);
+            if found.is_none_or(|file| file.path() != self.path.join(name)) {
+                return Err(self.error(
                     INDEX,
                     format!("`{tensor}` must be in `{name}`, which does not have it"),
                 ));
             }
         }
-        Ok(folder)
+        Ok(())
+    }
+
+    /// An error that says what is there instead.
+    fn without_weights(&self) -> Error {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let ends_in = |kinds: &[&str]| {
+            names.iter().find(|name| {
+                let extension = Path::new(name).extension();
+                extension.is_some_and(|found| kinds.iter().any(|kind| found == *kind))
+            })
+        };
+        let instead = if let Some(name) = ends_in(&["gguf"]) {
+            format!(", but `{name}`, which can be named itself")
+        } else if let Some(name) = ends_in(&["safetensors"]) {
+            format!(
+                ", but `{name}`; adapters and files in other layouts are not read: look for the whole model in the \
+                 layout of `transformers`"
+            )
+        } else if let Some(name) = ends_in(&["bin", "pt", "pth", "ckpt"]) {
+            format!(
+                ", but `{name}`, whose format can hold programs and is not read: look for the same model in \
+                 safetensors or GGUF"
+            )
+        } else {
+            String::new()
+        };
+        let reason = format!("it has neither `{SINGLE}` nor `{INDEX}`{instead}");
+        Error::Model {
+            path: self.path.clone(),
+            reason,
+        }
     }
 
     /// A name in an index must not lead out of the folder.
@@ -232,7 +271,10 @@ impl HfFolder {
             Ok(_) if bytes.len() as u64 > MAX_TEXT_BYTES => {
                 Err(self.error(file, format!("it has more than {MAX_TEXT_BYTES} bytes")))
             }
-            Ok(_) => Ok(Some(bytes)),
+            Ok(_) => match lfs::refuse_pointer(&bytes) {
+                Err(why) => Err(self.error(file, why)),
+                Ok(()) => Ok(Some(bytes)),
+            },
         }
     }
 

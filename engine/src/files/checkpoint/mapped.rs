@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::files::lfs;
 use crate::machine::memory::FileMap;
 
 /// A mapped file.
@@ -37,11 +38,15 @@ impl MappedFile {
         };
         let file = File::open(path).map_err(failed("open"))?;
         let map = FileMap::new(&file).map_err(failed("map"))?;
-        Ok(Self {
+        let file = Self {
             path: path.to_owned(),
             opened: Some(file),
             map,
-        })
+        };
+        match lfs::refuse_pointer(&file) {
+            Err(why) => Err(file.error(why)),
+            Ok(()) => Ok(file),
+        }
     }
 
     /// A file that exists in memory only.

@@ -47,6 +47,7 @@ pub(crate) struct RawConfig {
     rope_scaling: Option<rope::RawScaling>,
     /// Where later versions keep `rope_theta` and `rope_scaling`.
     rope_parameters: Option<rope::RawScaling>,
+    original_max_position_embeddings: Option<u64>,
     partial_rotary_factor: Option<f64>,
     tie_word_embeddings: Option<bool>,
     attention_bias: Option<bool>,
@@ -185,12 +186,20 @@ impl RawConfig {
             None | Some("silu") => {}
             Some(other) => return Err(format!("`hidden_act` must be `silu`, found `{other}`")),
         }
-        match self.partial_rotary_factor {
+        let scaling = self.rope_scaling();
+        let rotated = scaling.and_then(|scaling| scaling.partial_rotary_factor);
+        match rotated.or(self.partial_rotary_factor) {
             None | Some(1.0) => Ok(()),
             Some(other) => Err(format!(
                 "`partial_rotary_factor` must be absent or 1, found {other}"
             )),
         }
+    }
+
+    /// The one that the library takes where both are there.
+    fn rope_scaling(&self) -> Option<&rope::RawScaling> {
+        let said = self.rope_scaling.as_ref().filter(|said| !said.is_empty());
+        said.or(self.rope_parameters.as_ref())
     }
 
     fn window(&self, rule: Windows, layers: usize) -> Result<Option<Window>, String> {
@@ -203,18 +212,22 @@ impl RawConfig {
         keys.check(rule, layers)
     }
 
-    /// The rotation, and the longest context that it serves.
+    /// The rotation, and the longest context that it serves. What is said at the top and inside counts as the library
+    /// has it: the base inside, the original context at the top.
     fn rope(&self, head_dim: usize, trained: usize) -> Result<(RopeConfig, usize), String> {
-        let nested = self.rope_parameters.as_ref();
-        let theta = self.rope_theta.or(nested.and_then(|rope| rope.rope_theta));
-        let theta = theta.unwrap_or(10_000.0) as f32;
+        let scaling = self.rope_scaling();
+        let theta = scaling.and_then(|scaling| scaling.rope_theta);
+        let theta = theta.or(self.rope_theta).unwrap_or(10_000.0) as f32;
         if !(theta.is_normal() && theta > 0.0) {
             return Err(format!("`rope_theta` must be positive, found {theta}"));
         }
         let plain = RopeConfig::plain(theta);
-        match self.rope_scaling.as_ref().or(nested) {
+        match scaling {
             None => Ok((plain, trained)),
-            Some(scaling) => scaling.apply(plain, head_dim, trained),
+            Some(scaling) => {
+                let original = self.original_max_position_embeddings;
+                scaling.apply(plain, head_dim, trained, original)
+            }
         }
     }
 }

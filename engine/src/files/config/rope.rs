@@ -3,7 +3,10 @@
 //! `linear`, `llama3` and `yarn` (Peng et al., 2023) come down to a divisor for each frequency; `dynamic` changes the
 //! base with the length of the sequence.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::CONTEXTS;
 
@@ -117,14 +120,18 @@ impl Yarn {
     }
 }
 
+/// What some writers note in `rope_scaling`, and nobody computes with.
+const NOTES: [&str; 1] = ["finetuned"];
+
 /// `rope_scaling` as it stands in a `config.json`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct RawScaling {
     rope_type: Option<String>,
     #[serde(rename = "type")]
     old_rope_type: Option<String>,
     pub(super) rope_theta: Option<f64>,
+    pub(super) partial_rotary_factor: Option<f64>,
     factor: Option<f64>,
     original_max_position_embeddings: Option<u64>,
     low_freq_factor: Option<f64>,
@@ -135,16 +142,26 @@ pub(super) struct RawScaling {
     mscale: Option<f64>,
     mscale_all_dim: Option<f64>,
     truncate: Option<bool>,
+    #[serde(flatten)]
+    other: BTreeMap<String, Value>,
 }
 
 impl RawScaling {
-    /// The stretched rotation, and the longest context that it serves.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The stretched rotation, and the longest context that it serves. An `original` context that is said elsewhere
+    /// counts before the one that is said here.
     pub(super) fn apply(
         &self,
         plain: RopeConfig,
         head_dim: usize,
         trained: usize,
+        original: Option<u64>,
     ) -> Result<(RopeConfig, usize), String> {
+        self.refuse_unknown()?;
+        let original = original.or(self.original_max_position_embeddings);
         let kind = self.rope_type.as_deref().or(self.old_rope_type.as_deref());
         let stretched = |tokens: usize| {
             let factor = self.positive("factor", self.factor)?;
@@ -163,11 +180,12 @@ impl RawScaling {
                 Ok((RopeConfig { dynamic, ..plain }, context))
             }
             Some("llama3") => {
-                let factors = Some(self.llama3(plain.theta, head_dim)?);
+                let factors =
+                    Some(self.llama3(plain.theta, head_dim, context_of(original, trained)?)?);
                 Ok((RopeConfig { factors, ..plain }, trained))
             }
             Some("yarn") => {
-                let original = self.original(trained)?;
+                let original = context_of(original, trained)?;
                 let (factor, context) = stretched(original)?;
                 let yarn = self.yarn(factor, original)?;
                 Ok((yarn.stretch(plain, head_dim)?, context))
@@ -189,25 +207,24 @@ impl RawScaling {
         }
     }
 
-    fn original(&self, default: usize) -> Result<usize, String> {
-        let found = self.original_max_position_embeddings;
-        let Some(found) = found else {
-            return Ok(default);
-        };
-        let fits = usize::try_from(found).ok().filter(|n| CONTEXTS.contains(n));
-        fits.ok_or_else(|| {
-            format!("`original_max_position_embeddings` of `rope_scaling` must be a context, found {found}")
-        })
+    /// A key that is not known may change the maths; `full_attention` and the like are of rotations that differ by layer.
+    fn refuse_unknown(&self) -> Result<(), String> {
+        let mut other = self.other.iter();
+        let unknown =
+            other.find(|(key, value)| !NOTES.contains(&key.as_str()) && **value != Value::Null);
+        match unknown {
+            None => Ok(()),
+            Some((key, value)) => Err(format!(
+                "`{key}` of `rope_scaling` or `rope_parameters` must be absent here, found {value}"
+            )),
+        }
     }
 
     /// Long waves are stretched, short ones are left, those between are a mixture.
-    fn llama3(&self, theta: f32, head_dim: usize) -> Result<Vec<f64>, String> {
+    fn llama3(&self, theta: f32, head_dim: usize, original: usize) -> Result<Vec<f64>, String> {
         let factor = self.positive("factor", self.factor)?;
         let low = self.positive("low_freq_factor", self.low_freq_factor)?;
         let high = self.positive("high_freq_factor", self.high_freq_factor)?;
-        let Some(original) = self.original_max_position_embeddings else {
-            return Err("`original_max_position_embeddings` of `rope_scaling` is missing".into());
-        };
         if low >= high {
             return Err(format!(
                 "`low_freq_factor` of `rope_scaling` must be below `high_freq_factor` = {high}, found {low}"
@@ -245,6 +262,18 @@ impl RawScaling {
         };
         self.positive("attention_factor", Some(given))
     }
+}
+
+/// The context that a model was first trained on.
+fn context_of(original: Option<u64>, default: usize) -> Result<usize, String> {
+    let Some(original) = original else {
+        return Ok(default);
+    };
+    let fits = usize::try_from(original).ok();
+    fits.filter(|tokens| CONTEXTS.contains(tokens))
+        .ok_or_else(|| {
+            format!("`original_max_position_embeddings` must be a context, found {original}")
+        })
 }
 
 /// Radians that a pair turns per position, without stretching.

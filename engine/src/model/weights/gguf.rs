@@ -47,7 +47,7 @@ impl GgufModel {
 
     /// The numbers of a vector; those of q and k in the order of the packed rows.
     fn numbers(&self, tensor: ModelTensor, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let stored = self.stored(tensor, kind, &[len])?.to_f32();
+        let stored = self.stored(tensor, kind, &[len])?.finite()?;
         Ok(self.order(tensor).numbers(&stored))
     }
 

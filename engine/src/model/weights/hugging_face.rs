@@ -9,6 +9,7 @@ use super::{MatrixSource, TensorSource, WeightRequest};
 use crate::Error;
 use crate::architecture::{Architecture, Dialect, LayerTensor, ModelTensor};
 use crate::files::checkpoint::HfFolder;
+use crate::files::config::ModelConfig;
 use crate::files::config::hugging_face::{HfConfig, RawConfig};
 use crate::files::config::quantization::Quantization;
 
@@ -19,6 +20,16 @@ const CONFIG: &str = "config.json";
 pub(crate) struct HfModel {
     pub(crate) folder: HfFolder,
     pub(crate) config: HfConfig,
+    vocabulary: Vocabulary,
+}
+
+/// Where the embedding and the output head are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vocabulary {
+    /// Each has its own tensors.
+    Apart,
+    /// One is both: that of this name.
+    Tied(ModelTensor),
 }
 
 impl HfModel {
@@ -28,7 +39,14 @@ impl HfModel {
         let raw: Option<RawConfig> = folder.json(CONFIG)?;
         let raw = raw.ok_or_else(|| folder.error(CONFIG, "it is missing"))?;
         let config = raw.check().map_err(|why| folder.error(CONFIG, why))?;
-        let model = Self { folder, config };
+        let mut model = Self {
+            folder,
+            config,
+            vocabulary: Vocabulary::Apart,
+        };
+        if model.config.tied {
+            model.vocabulary = model.tied_vocabulary();
+        }
         let unknown = model.folder.names().find(|name| {
             !(model.knows(name) || model.is_quantized_part(name) || model.is_zero_bias(name))
         });
@@ -37,6 +55,41 @@ impl HfModel {
             return Err(model.folder.error(CONFIG, reason));
         }
         Ok(model)
+    }
+
+    /// What is true of a model whose configuration says that the two are one. As with the library, the one that is
+    /// there is both, and two that differ are two.
+    fn tied_vocabulary(&self) -> Vocabulary {
+        let [embedding, head] = [ModelTensor::Embedding, ModelTensor::Head];
+        let names = [embedding, head].map(|tensor| self.stored_name(tensor));
+        match [&names[0], &names[1]].map(|name| self.is_stored(name)) {
+            [false, true] => Vocabulary::Tied(head),
+            [true, true] if !self.same_numbers(&names) => {
+                tracing::warn!(
+                    "`{CONFIG}` says that the output head is the embedding; `{}` is another, and is taken",
+                    names[1]
+                );
+                Vocabulary::Apart
+            }
+            _ => Vocabulary::Tied(embedding),
+        }
+    }
+
+    /// Whether there is anything of a matrix.
+    fn is_stored(&self, matrix: &str) -> bool {
+        self.folder.has(&format!("{matrix}.weight")) || self.quantized(matrix).is_some()
+    }
+
+    /// Whether two matrices of floats hold the same; what is held otherwise is not compared.
+    fn same_numbers(&self, matrices: &[String; 2]) -> bool {
+        let ModelConfig {
+            vocabulary, hidden, ..
+        } = self.config.model;
+        let [a, b] = matrices.each_ref().map(|matrix| {
+            let name = format!("{matrix}.weight");
+            self.folder.tensor(&name, &[vocabulary, hidden]).ok()
+        });
+        matches!((a, b), (Some(a), Some(b)) if a.equals(&b))
     }
 
     /// Whether a tensor is read, or known to say nothing that the configuration does not.
@@ -95,7 +148,7 @@ impl HfModel {
     /// The numbers of a vector; those of q and k in the order of the packed rows.
     fn numbers(&self, tensor: ModelTensor, kind: &str, len: usize) -> Result<Vec<f32>, Error> {
         let name = format!("{}.{kind}", self.stored_name(tensor));
-        let stored = self.folder.tensor(&name, &[len])?.to_f32();
+        let stored = self.folder.tensor(&name, &[len])?.finite()?;
         Ok(self.order(tensor).numbers(&stored))
     }
 
@@ -120,7 +173,11 @@ impl TensorSource for HfModel {
         shape: [usize; 2],
         request: WeightRequest<'a>,
     ) -> Result<MatrixSource<'a>, Error> {
-        let (matrix, order) = (self.stored_name(tensor), self.order(tensor));
+        let (tensor, order) = match (tensor, self.vocabulary) {
+            (ModelTensor::Embedding, Vocabulary::Tied(both)) => (both, self.order(both)),
+            _ => (tensor, self.order(tensor)),
+        };
+        let matrix = self.stored_name(tensor);
         let floats = format!("{matrix}.weight");
         let Some(quantization) = self.quantized(&matrix) else {
             let tensor = self.folder.tensor(&floats, &shape)?;
@@ -154,7 +211,7 @@ impl TensorSource for HfModel {
     }
 
     fn ties_head(&self) -> bool {
-        self.config.tied
+        self.vocabulary != Vocabulary::Apart
     }
 
     fn refuse(&self, tensors: &[ModelTensor], why: &str) -> Error {

@@ -1,5 +1,8 @@
 //! In how many bits embedding and head are held, and when they are one matrix.
 
+use half::bf16;
+use safetensors::tensor::Dtype;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
@@ -8,7 +11,9 @@ use crate::compute::int4::{GroupSize, Int4};
 use crate::compute::kernel;
 use crate::compute::matrix::MatrixPlan;
 use crate::files::checkpoint::Written;
-use crate::files::checkpoint::written::{Layout, config, folder};
+use crate::files::checkpoint::written::{
+    Layout, Tensors, change_tensors, config, folder, write_json,
+};
 
 const EIGHT: Rounding = in_int4(false, false);
 const HEAD: Rounding = in_int4(true, false);
@@ -38,9 +43,22 @@ fn ends(source: &dyn TensorSource, config: &ModelConfig, rounding: Rounding) -> 
 
 /// A model of one small layer.
 fn small(tied: bool) -> (TempDir, HfModel) {
+    let folder = folder(&small_config(tied), Layout::SINGLE_BF16);
+    let model = HfModel::open(folder.path()).unwrap();
+    (folder, model)
+}
+
+fn small_config(tied: bool) -> Value {
     let mut config = config(64);
     config["tie_word_embeddings"] = tied.into();
-    let folder = folder(&config, Layout::SINGLE_BF16);
+    config
+}
+
+/// The same whose weights were changed before it was opened.
+fn small_with(tied: bool, change: impl FnOnce(&mut Tensors)) -> (TempDir, HfModel) {
+    let folder = folder(&small_config(false), Layout::SINGLE_BF16);
+    write_json(folder.path(), "config.json", &small_config(tied));
+    change_tensors(folder.path(), change);
     let model = HfModel::open(folder.path()).unwrap();
     (folder, model)
 }
@@ -50,6 +68,14 @@ fn weights(
     rounding: Rounding,
     importance: Option<&ImportanceMatrix<'_>>,
 ) -> Weights {
+    load(model, rounding, importance).unwrap()
+}
+
+fn load(
+    model: &HfModel,
+    rounding: Rounding,
+    importance: Option<&ImportanceMatrix<'_>>,
+) -> Result<Weights, Error> {
     let kernel = kernel::choose(None).unwrap();
     let scheme = QuantScheme {
         rounding,
@@ -57,8 +83,8 @@ fn weights(
     };
     let pool = &mut Pool::new(1).unwrap();
     let config = &model.config.model;
-    let packing = plan(model, config, scheme, kernel).unwrap();
-    Weights::load(model, config, scheme, packing, pool, None).unwrap()
+    let packing = plan(model, config, scheme, kernel)?;
+    Weights::load(model, config, scheme, packing, pool, None)
 }
 
 #[test]
@@ -69,6 +95,77 @@ fn a_tied_head_is_the_embedding_where_both_have_the_same_bits() {
     assert_eq!(ends(HEAD), ["token_embd Q8", "output Int4"]);
     assert_eq!(ends(EMBEDDING), ["token_embd Int4", "output Q8"]);
     assert_eq!(ends(BOTH), ["token_embd Int4"]);
+}
+
+const NAMES: [&str; 2] = ["model.embed_tokens.weight", "lm_head.weight"];
+
+#[test]
+fn a_head_that_is_not_the_embedding_counts_whatever_the_configuration_says() {
+    let (_folder, apart) = small(false);
+    let apart = weights(&apart, EIGHT, None);
+    let (_folder, model) = small_with(true, |_| {});
+    let found = weights(&model, EIGHT, None);
+    assert_eq!(
+        found.embedding.packed_bytes(),
+        apart.embedding.packed_bytes()
+    );
+    assert_eq!(found.head().packed_bytes(), apart.head().packed_bytes());
+
+    let (_folder, model) = small_with(true, |tensors| {
+        tensors.insert(NAMES[1].into(), tensors[NAMES[0]].clone());
+    });
+    assert_eq!(ends(&model, &model.config.model, EIGHT), ["token_embd Q8"]);
+    let (_folder, model) = small_with(true, |tensors| {
+        let (shape, _, bytes) = tensors[NAMES[0]].clone();
+        let numbers = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| bf16::from_le_bytes(*bytes).to_f32());
+        let bytes = numbers.flat_map(f32::to_le_bytes).collect();
+        tensors.insert(NAMES[1].into(), (shape, Dtype::F32, bytes));
+    });
+    assert_eq!(ends(&model, &model.config.model, EIGHT), ["token_embd Q8"]);
+}
+
+#[test]
+fn the_one_of_two_tied_matrices_that_is_there_is_both() {
+    let (_folder, apart) = small(false);
+    let apart = weights(&apart, EIGHT, None);
+    for (absent, both) in [(NAMES[0], apart.head()), (NAMES[1], &apart.embedding)] {
+        let (_folder, model) = small_with(true, |tensors| drop(tensors.remove(absent)));
+        assert_eq!(ends(&model, &model.config.model, EIGHT), ["token_embd Q8"]);
+        let found = weights(&model, EIGHT, None);
+        assert_eq!(found.embedding.packed_bytes(), both.packed_bytes());
+    }
+}
+
+#[test]
+fn what_is_no_number_is_refused_in_every_tensor() {
+    let names: Vec<String> = small_with(false, |_| {})
+        .1
+        .folder
+        .names()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(names.len(), 12);
+    for name in names {
+        for number in [f32::NAN, f32::INFINITY] {
+            for quantize in [EIGHT.quantize, Quantize::None] {
+                let (_folder, model) = small_with(false, |tensors| {
+                    let bytes = &mut tensors.get_mut(&name).unwrap().2;
+                    bytes[6..8].copy_from_slice(&bf16::from_f32(number).to_le_bytes());
+                });
+                let refused = load(&model, Rounding { quantize, ..EIGHT }, None).map(drop);
+                let refused = refused.unwrap_err().to_string();
+                let found = format!("the weight {number}");
+                assert!(
+                    refused.contains(&name) && refused.contains(&found),
+                    "{refused}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

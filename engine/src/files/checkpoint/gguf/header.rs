@@ -190,19 +190,47 @@ impl Reader<'_> {
 
 /// A type by GGML's number, or the name of one that is not read here.
 fn tensor_type(number: u32) -> Result<TensorType, String> {
-    const NAMES: [&str; 31] = [
-        "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K",
-        "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL",
-        "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16",
-    ];
     let known = TensorType::NUMBERS.iter().find(|(of, _)| *of == number);
-    known
-        .map(|(_, kind)| *kind)
-        .ok_or_else(|| match NAMES.get(number as usize) {
-            Some(name) => (*name).to_owned(),
-            None => format!("type number {number}"),
-        })
+    known.map(|(_, kind)| *kind).ok_or_else(|| {
+        let other = OTHER_TYPES.iter().find(|(of, _)| *of == number);
+        other.map_or_else(
+            || format!("type number {number}"),
+            |(_, name)| (*name).to_owned(),
+        )
+    })
 }
+
+/// GGML's types that are not read, those included that it has given up.
+const OTHER_TYPES: [(u32, &str); 28] = [
+    (4, "Q4_2"),
+    (5, "Q4_3"),
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (23, "IQ4_XS"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (31, "Q4_0_4_4"),
+    (32, "Q4_0_4_8"),
+    (33, "Q4_0_8_8"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (36, "IQ4_NL_4_4"),
+    (37, "IQ4_NL_4_8"),
+    (38, "IQ4_NL_8_8"),
+    (39, "MXFP4"),
+    (40, "NVFP4"),
+    (41, "Q1_0"),
+];
 
 /// Bytes of a tensor with at least one dimension, or what is wrong with its shape.
 fn byte_length(shape: &[usize], kind: TensorType) -> Result<usize, String> {

@@ -80,7 +80,7 @@ fn tensors_are_found_with_the_outermost_dimension_first() {
 #[test]
 fn tensors_that_break_the_format_are_refused_by_name() {
     let one = Written::default();
-    let cases: [(Written, &[&str]); 10] = [
+    let cases: [(Written, &[&str]); 15] = [
         (
             one.clone().zeros("w", &[33], 2, 18),
             &["`w`", "33", "Q4_0", "32"],
@@ -90,6 +90,11 @@ fn tensors_that_break_the_format_are_refused_by_name() {
             &["`w`", "found IQ4_XS"],
         ),
         (one.clone().zeros("w", &[32], 99, 18), &["type number 99"]),
+        (one.clone().zeros("w", &[32], 4, 20), &["`w`", "found Q4_2"]),
+        (one.clone().zeros("w", &[32], 23, 17), &["found IQ4_XS"]),
+        (one.clone().zeros("w", &[32], 34, 17), &["found TQ1_0"]),
+        (one.clone().zeros("w", &[32], 39, 17), &["found MXFP4"]),
+        (one.clone().zeros("w", &[32], 41, 17), &["found Q1_0"]),
         (
             one.clone().zeros("w", &[2, 128], 14, 210),
             &["`w`", "128", "Q6_K", "256"],
@@ -303,4 +308,15 @@ fn a_checkpoint_cut_off_or_altered_anywhere_is_read_or_refused_but_never_panics(
         refused > alterations / 10,
         "{refused} of {alterations} refused"
     );
+}
+
+#[test]
+fn every_type_of_ggml_is_read_or_named() {
+    for number in 0..=41 {
+        let file = Written::default().zeros("w", &[256], number, 4096);
+        if let Err(error) = file.open() {
+            let message = error.to_string();
+            assert!(!message.contains("type number"), "{number}: {message}");
+        }
+    }
 }

@@ -37,6 +37,8 @@ fn tensors_are_found_in_the_file_that_the_index_names() {
 #[test]
 fn an_index_can_neither_lead_out_of_the_folder_nor_lie() {
     let folder = folder(&config(), Layout::SINGLE_BF16);
+    let only = "only.safetensors";
+    fs::rename(folder.path().join(SINGLE), folder.path().join(only)).unwrap();
     let index = |tensor: &str, file: &str| {
         write_json(
             folder.path(),
@@ -51,12 +53,89 @@ fn an_index_can_neither_lead_out_of_the_folder_nor_lie() {
             "{file}"
         );
     }
-    assert!(index("other", SINGLE).contains("`other` must be in `model.safetensors`"));
+    assert!(index("other", only).contains("`other` must be in `only.safetensors`"));
     assert!(index("model.norm.weight", "absent").contains("absent"));
-    fs::copy(folder.path().join(SINGLE), folder.path().join("twice")).unwrap();
-    let both = json!({ "weight_map": { "model.norm.weight": SINGLE, "lm_head.weight": "twice" } });
+    fs::copy(folder.path().join(only), folder.path().join("twice")).unwrap();
+    let both = json!({ "weight_map": { "model.norm.weight": only, "lm_head.weight": "twice" } });
     write_json(folder.path(), INDEX, &both);
     assert!(refusal(folder.path()).contains("another file has the tensor"));
+}
+
+#[test]
+fn an_index_beside_the_one_file_is_stale() {
+    let folder = folder(&config(), Layout::SINGLE_BF16);
+    let index = json!({ "weight_map": {
+        "model.norm.weight": "model-00001-of-00002.safetensors",
+        "lm_head.weight": "model-00002-of-00002.safetensors",
+    } });
+    write_json(folder.path(), INDEX, &index);
+    ModelSource::open(folder.path()).unwrap();
+    fs::write(folder.path().join(INDEX), "no JSON").unwrap();
+    ModelSource::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_pointer_in_place_of_any_file_is_told_from_the_file() {
+    let oid = "ab".repeat(32);
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 7\n");
+    let lone = tempfile::tempdir().unwrap();
+    let gguf = lone.path().join("model.gguf");
+    fs::write(&gguf, &pointer).unwrap();
+    let message = refusal(&gguf);
+    assert!(
+        message.contains("git lfs pull") && message.contains("model.gguf"),
+        "{message}"
+    );
+
+    let texts = [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "generation_config.json",
+    ];
+    for file in [SINGLE, "config.json"].into_iter().chain(texts) {
+        let folder = folder(&config(), Layout::SINGLE_BF16);
+        let path = folder.path().join(file);
+        // Another file, as what is mapped must not change.
+        fs::remove_file(&path).ok();
+        fs::write(path, &pointer).unwrap();
+        let source = ModelSource::open(folder.path());
+        let message = source
+            .and_then(|source| source.tokenizer().map(drop))
+            .unwrap_err();
+        let message = message.to_string();
+        assert!(
+            message.contains("git lfs pull") && message.contains(file),
+            "{message}"
+        );
+    }
+    let sharded = folder(
+        &config(),
+        Layout {
+            dtype: Dtype::BF16,
+            shards: 2,
+        },
+    );
+    fs::write(sharded.path().join(INDEX), &pointer).unwrap();
+    assert!(refusal(sharded.path()).contains("git lfs pull"));
+}
+
+#[test]
+fn weights_that_are_not_read_are_named() {
+    for (file, words) in [
+        ("pytorch_model.bin", "safetensors or GGUF"),
+        ("consolidated.00.pth", "safetensors or GGUF"),
+        ("adapter_model.safetensors", "look for the whole model"),
+        ("consolidated.safetensors", "look for the whole model"),
+        ("small-Q4_0.gguf", "which can be named itself"),
+    ] {
+        let folder = folder(&config(), Layout::SINGLE_BF16);
+        fs::rename(folder.path().join(SINGLE), folder.path().join(file)).unwrap();
+        let message = refusal(folder.path());
+        for words in [words, file, SINGLE, INDEX] {
+            assert!(message.contains(words), "no `{words}` in: {message}");
+        }
+    }
 }
 
 #[test]

@@ -3,12 +3,12 @@
 pub(crate) mod gguf;
 pub(crate) mod quantized;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -77,6 +77,31 @@ pub(crate) fn folder(config: &Value, layout: Layout) -> TempDir {
         );
     }
     folder
+}
+
+/// Tensors by name: shape, type and bytes.
+pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Dtype, Vec<u8>)>;
+
+/// Changes the tensors of a folder that has one file of weights.
+pub(crate) fn change_tensors(folder: &Path, change: impl FnOnce(&mut Tensors)) {
+    let path = folder.join(SINGLE);
+    let file = fs::read(&path).unwrap();
+    let read = SafeTensors::deserialize(&file).unwrap();
+    let tensors = read.iter().map(|(name, view)| {
+        let tensor = (
+            view.shape().to_owned(),
+            view.dtype(),
+            view.data().to_owned(),
+        );
+        (name.to_owned(), tensor)
+    });
+    let mut tensors: Tensors = tensors.collect();
+    change(&mut tensors);
+    let views = tensors.iter().map(|(name, (shape, dtype, bytes))| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        (name.clone(), view.unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &path).unwrap();
 }
 
 pub(crate) fn write_json(folder: &Path, file: &str, value: &Value) {

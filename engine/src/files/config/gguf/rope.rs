@@ -81,18 +81,10 @@ fn stretching(keys: Keys<'_>) -> Result<Option<(Kind, f64)>, Error> {
     Err(keys.gguf.error(why))
 }
 
-/// The factor, under its key or an older one.
+/// The factor, under its key or else under an older one.
 fn factor(keys: Keys<'_>) -> Result<Option<f64>, Error> {
-    let [key, old] = ["rope.scaling.factor", "rope.scale_linear"];
-    match (keys.positive(key)?, keys.positive(old)?) {
-        (Some(factor), Some(other)) if factor != other => {
-            let (key, old) = (keys.name(key), keys.name(old));
-            Err(keys.gguf.error(format!(
-                "`{key}` and `{old}` must be equal, found {factor} and {other}"
-            )))
-        }
-        (factor, old) => Ok(factor.or(old)),
-    }
+    let old = keys.positive("rope.scale_linear")?;
+    Ok(keys.positive("rope.scaling.factor")?.or(old))
 }
 
 fn refuse_not_computed(keys: Keys<'_>, kind: Option<Kind>) -> Result<(), Error> {

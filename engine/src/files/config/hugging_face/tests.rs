@@ -48,6 +48,44 @@ fn what_is_not_said_has_the_librarys_defaults() {
 }
 
 #[test]
+fn of_what_is_said_twice_about_the_rope_the_librarys_choice_counts() {
+    let golden = include_str!("../../../../tests/fixtures/rope_given_twice.json");
+    let cases: Vec<Value> = serde_json::from_str(golden).unwrap();
+    let mut partial = 0;
+    for case in &cases {
+        let (said, taken) = (&case["said"], &case["taken"]);
+        let found = check(said).map(|config| (config.model.rope, config.model.context));
+        if taken["partial_rotary_factor"] == 0.5 {
+            partial += 1;
+            let why = found.unwrap_err();
+            assert!(why.contains("`partial_rotary_factor`"), "{said}: {why}");
+            continue;
+        }
+        let once = check(&json!({ "rope_parameters": taken })).unwrap().model;
+        assert_eq!(found, Ok((once.rope, once.context)), "{said}");
+    }
+    assert!(partial > 20 && cases.len() > 2 * partial);
+}
+
+#[test]
+fn what_is_not_known_about_a_rope_is_refused_by_name() {
+    for key in ["rope_scaling", "rope_parameters"] {
+        let unknown = json!({ key: { "rope_type": "default", "alpha": 2.0, "finetuned": true } });
+        let why = check(&unknown).unwrap_err();
+        assert!(
+            why.contains("`alpha`") && why.contains("found 2.0"),
+            "{why}"
+        );
+        let by_layer = json!({ key: { "full_attention": { "rope_theta": 1e6 } } });
+        let why = check(&by_layer).unwrap_err();
+        assert!(why.contains("`full_attention`"), "{why}");
+        let notes =
+            json!({ key: { "type": "linear", "factor": 2.0, "finetuned": true, "alpha": null } });
+        assert_eq!(check(&notes).unwrap().model.context, 256);
+    }
+}
+
+#[test]
 fn other_maths_is_refused_by_name() {
     let scaling = |kind: &str| json!({ "rope_scaling": { "rope_type": kind, "factor": 2.0 } });
     let cases = [

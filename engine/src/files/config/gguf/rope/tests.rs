@@ -26,7 +26,7 @@ fn scaled(kind: &str, numbers: &[(&str, f32)]) -> Result<RopeConfig, String> {
 fn of_folder(scaling: Value) -> RopeConfig {
     let scaling: RawScaling = serde_json::from_value(scaling).unwrap();
     let plain = RopeConfig::plain(10_000.0);
-    scaling.apply(plain, 16, 128).unwrap().0
+    scaling.apply(plain, 16, 128, None).unwrap().0
 }
 
 #[test]
@@ -35,7 +35,9 @@ fn a_factor_is_that_of_linear_under_both_its_keys() {
     assert_eq!(scaled("linear", &[("factor", 4.0)]), expected);
     let old = |file: Written| file.float("qwen2.rope.scale_linear", 4.0);
     assert_eq!(read(old), expected);
-    let both = |file| old(file).float("qwen2.rope.scaling.factor", 4.0);
+    // llama.cpp looks at the older key where there is no other.
+    let both = |file: Written| file.float("qwen2.rope.scale_linear", 2.0);
+    let both = |file| both(file).float("qwen2.rope.scaling.factor", 4.0);
     assert_eq!(read(both), expected);
     let plain = Ok(RopeConfig::plain(10_000.0));
     assert_eq!(scaled("none", &[("factor", 1.0)]), plain);
@@ -128,12 +130,6 @@ fn what_is_not_computed_is_refused_by_name() {
         let message = scaled(kind, numbers).unwrap_err();
         assert!(message.contains(words), "no `{words}` in: {message}");
     }
-    let factors = |file: Written| file.float("qwen2.rope.scale_linear", 2.0);
-    let message = read(|file| factors(file).float("qwen2.rope.scaling.factor", 4.0)).unwrap_err();
-    assert!(
-        message.contains("must be equal, found 4 and 2"),
-        "{message}"
-    );
 }
 
 #[test]
