@@ -2,5 +2,8 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+mod hex;
 pub(crate) mod json;
 mod lfs;
+
+pub(crate) use hex::hex;

@@ -9,6 +9,8 @@ mod k_quants;
 mod mapped;
 mod tensor_type;
 
+use half::f16;
+
 use crate::Error;
 use crate::compute::block::BLOCK;
 pub(crate) use gguf::Gguf;
@@ -25,6 +27,10 @@ pub(crate) use tensor_type::{IQ4_NL_LEVELS, TensorType, five_bits, nibbles};
 
 /// Numbers that are read together from a quantised row: what becomes one block.
 pub(crate) const PIECE: usize = BLOCK;
+
+fn read_f16(bytes: &[u8]) -> f32 {
+    f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
+}
 
 /// One tensor of a file. Its bytes are exactly the blocks of its shape.
 #[derive(Clone, Debug)]

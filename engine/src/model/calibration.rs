@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::compute::kernel::Kernel;
+use crate::files::hex;
 use crate::machine::threads::Pool;
 use crate::model::forward::Model;
 use crate::model::source::ModelSource;
@@ -39,8 +40,7 @@ pub(crate) fn importance<'a>(
             "`calibrate` guides rounding, and `quantize` none rounds nothing: choose one".into(),
         ));
     }
-    let digest = Sha256::digest(text);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(text));
     let measure = move |threads| measure(text, source, kernel, threads);
     let identity = format!("calibrated by a text of SHA-256 {digest}");
     Ok(Some(ImportanceMatrix::new(identity, Box::new(measure))))

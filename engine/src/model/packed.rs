@@ -33,12 +33,12 @@ use sha2::{Digest, Sha256};
 
 pub use self::cached::{CachedWeights, cached_weights};
 pub(crate) use self::fingerprint::SourceFingerprint;
-use self::fingerprint::hex;
 use self::reading::Reader;
 use self::writing::Writer;
 use crate::Error;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::{PackedMatrices, Packing};
+use crate::files::hex;
 use crate::machine::threads::Pool;
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.

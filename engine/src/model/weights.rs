@@ -15,10 +15,10 @@ mod tests;
 
 pub(crate) use gguf::GgufModel;
 pub(crate) use hugging_face::HfModel;
-pub(crate) use importance::{ImportanceMatrix, LayerSite, MatmulSite, MeanSquares, QuantScheme};
+pub(crate) use importance::{ImportanceMatrix, LayerSite, MatmulSite, MeanSquares};
 pub(crate) use plan::plan;
+pub(crate) use rounding::{QuantScheme, RoundingTarget, WeightRequest};
 pub use rounding::{Quantize, Rounding};
-pub(crate) use rounding::{RoundingTarget, WeightRequest};
 
 use std::sync::Arc;
 

@@ -4,8 +4,7 @@
 //! that piece `p` differs from the others only in the offset and the shift. Scales (and minima) are small integers, one
 //! for 16 or 32 numbers, times an f16 `d` (and `dmin`) for the whole block.
 
-use super::PIECE;
-use super::tensor_type::read_f16;
+use super::{PIECE, read_f16};
 
 /// Numbers of a block.
 pub(super) const BLOCK: usize = 256;

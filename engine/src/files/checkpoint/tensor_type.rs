@@ -6,9 +6,9 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use half::{bf16, f16};
+use half::bf16;
 
-use super::{PIECE, k_quants};
+use super::{PIECE, k_quants, read_f16};
 
 /// How a tensor's numbers are stored, by GGML's names.
 ///
@@ -168,10 +168,6 @@ impl TensorType {
             _ => read_f16(bytes),
         }
     }
-}
-
-pub(super) fn read_f16(bytes: &[u8]) -> f32 {
-    f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
 }
 
 /// The quants of a four-bit block, from 0 to 15.

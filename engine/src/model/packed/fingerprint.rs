@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::positioned::read_at;
 use crate::files::checkpoint::MappedFile;
+use crate::files::hex;
 use crate::machine::threads::{Pool, SliceRows};
 
 /// Bytes that one thread hashes at a time; part of what the hash means.
@@ -101,8 +102,4 @@ fn fingerprint(file: &Metadata) -> String {
 #[cfg(not(unix))]
 fn fingerprint(file: &Metadata) -> String {
     format!("{} bytes, written {:?}", file.len(), file.modified().ok())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

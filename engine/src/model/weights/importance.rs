@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::rounding::Rounding;
 use crate::Error;
 
 /// Where the activations of a step meet weights.
@@ -70,6 +69,11 @@ impl<'a> ImportanceMatrix<'a> {
         }
         Ok(())
     }
+
+    /// What the columns of the matrices at a site count.
+    pub(super) fn columns(&'a self, site: MatmulSite) -> Columns<'a> {
+        Columns { of: self, site }
+    }
 }
 
 /// The importance of the columns of one matrix.
@@ -87,47 +91,5 @@ impl<'a> Columns<'a> {
     pub(crate) fn numbers(self) -> &'a [f32] {
         let measured = self.of.measured.get();
         &measured.expect("importance is found before weights are rounded")[&self.site]
-    }
-}
-
-/// How a model is rounded, and by what measure.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct QuantScheme<'a> {
-    pub(crate) rounding: Rounding,
-    pub(crate) importance: Option<&'a ImportanceMatrix<'a>>,
-}
-
-impl From<Rounding> for QuantScheme<'_> {
-    fn from(rounding: Rounding) -> Self {
-        Self {
-            rounding,
-            importance: None,
-        }
-    }
-}
-
-impl<'a> QuantScheme<'a> {
-    /// A text that no other rounding and measure has. Another one would have every packed file made anew.
-    pub(crate) fn description(self) -> String {
-        let rounding = self.rounding;
-        let head = if rounding.int4_head {
-            "head in int4"
-        } else {
-            "head as stored"
-        };
-        let embedding = if rounding.int4_embedding {
-            "embedding in int4, "
-        } else {
-            ""
-        };
-        let measure = self
-            .importance
-            .map_or("", |importance| &importance.identity);
-        format!("{}, {head}, {embedding}{measure}", rounding.quantize)
-    }
-
-    /// What the columns of the matrices at a site count.
-    pub(super) fn columns(self, site: MatmulSite) -> Option<Columns<'a>> {
-        self.importance.map(|of| Columns { of, site })
     }
 }

@@ -1,6 +1,7 @@
 //! Which matrices a model consists of, and what each is packed as.
 
-use super::importance::{LayerSite, MatmulSite, QuantScheme};
+use super::importance::{LayerSite, MatmulSite};
+use super::rounding::QuantScheme;
 use super::{MatrixSource, TensorSource, WeightRequest, packed_name};
 use crate::Error;
 use crate::architecture::LayerTensor::{

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::importance::Columns;
+use super::importance::{Columns, ImportanceMatrix, MatmulSite};
 use crate::Error;
 use crate::compute::block::{BLOCK, Block};
 use crate::compute::int4::{GroupSize, Int4};
@@ -228,5 +228,47 @@ impl Rounding {
             }
             Quantize::Int4(int4) => WeightRequest::Stored(RoundingTarget::Int4(int4, columns)),
         }
+    }
+}
+
+/// How a model is rounded, and by what measure.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QuantScheme<'a> {
+    pub(crate) rounding: Rounding,
+    pub(crate) importance: Option<&'a ImportanceMatrix<'a>>,
+}
+
+impl From<Rounding> for QuantScheme<'_> {
+    fn from(rounding: Rounding) -> Self {
+        Self {
+            rounding,
+            importance: None,
+        }
+    }
+}
+
+impl<'a> QuantScheme<'a> {
+    /// A text that no other rounding and measure has. Another one would have every packed file made anew.
+    pub(crate) fn description(self) -> String {
+        let rounding = self.rounding;
+        let head = if rounding.int4_head {
+            "head in int4"
+        } else {
+            "head as stored"
+        };
+        let embedding = if rounding.int4_embedding {
+            "embedding in int4, "
+        } else {
+            ""
+        };
+        let measure = self
+            .importance
+            .map_or("", |importance| &importance.identity);
+        format!("{}, {head}, {embedding}{measure}", rounding.quantize)
+    }
+
+    /// What the columns of the matrices at a site count.
+    pub(super) fn columns(self, site: MatmulSite) -> Option<Columns<'a>> {
+        self.importance.map(|importance| importance.columns(site))
     }
 }

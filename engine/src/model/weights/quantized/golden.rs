@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::files::checkpoint::written::quantized::write;
 use crate::files::config::hugging_face::RawConfig;
+use crate::files::hex;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -55,10 +56,7 @@ fn what_a_library_packed_gives_the_floats_that_the_library_makes_of_it() {
                 .iter()
                 .flat_map(|float| float.to_le_bytes())
                 .collect();
-            let found: String = Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let found = hex(&Sha256::digest(bytes));
             let Case {
                 shape,
                 quantization_config: config,
