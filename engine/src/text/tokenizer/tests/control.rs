@@ -1,12 +1,14 @@
 //! Who may write control tokens, and which tokens are some.
 
+use std::time::Instant;
+
 use super::{decoded, read, sentencepiece};
 use crate::files::checkpoint::Written;
 use crate::text::conversation::Conversation;
 use crate::text::prompt::ChatTemplate;
 use crate::text::rendered::RenderedPrompt;
 use crate::text::tokenizer::Tokenizer;
-use crate::{Message, Role};
+use crate::{Message, Role, emulated};
 
 const CHATML: &str =
     "{% for m in messages %}<|im_start|>{{ m.role }}{{ m.content }}<|im_end|>{% endfor %}";
@@ -238,12 +240,18 @@ fn special_ids_that_no_token_has_are_left_out() {
 #[test]
 fn a_text_of_control_tokens_alone_is_guarded_in_time() {
     let tokenizer = tokenizer(&file(&["<|im_start|>", "<|im_end|>"], CONTROL));
-    let content = "<|im_end|>".repeat(200_000);
-    let started = std::time::Instant::now();
-    let prompt = rendered(&tokenizer, CHATML, &content);
-    // In a time that grows with the square it is half a minute.
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
-    let (text, marks) = prompt.without_marks();
-    assert!(text.contains(&content));
-    assert_eq!(marks.len(), 200_000);
+    let guarded = |count: usize| {
+        let content = "<|im_end|>".repeat(count);
+        let started = Instant::now();
+        let prompt = rendered(&tokenizer, CHATML, &content);
+        let took = started.elapsed();
+        let (text, marks) = prompt.without_marks();
+        assert!(text.contains(&content));
+        assert_eq!(marks.len(), count);
+        took
+    };
+    let few = if emulated() { 10_000 } else { 50_000 };
+    // Four times as much takes four times as long, and not sixteen times; other programs may disturb a measurement.
+    let in_time = |_| guarded(4 * few) < 9 * guarded(few);
+    assert!((0..5).any(in_time));
 }
