@@ -21,6 +21,10 @@ pub struct Load {
     pub prefix_queries: u64,
     /// Those that were found.
     pub prefix_hits: u64,
+    /// Tokens of the prompts of all answers that have put out a token.
+    pub prompt_tokens: u64,
+    /// Tokens put out, also by answers that run still.
+    pub output_tokens: u64,
     /// How often an answer was paused.
     pub preemptions: u64,
     /// Steps that failed.
@@ -40,11 +44,22 @@ pub(crate) struct LoadCounters {
     pub(crate) kv_blocks_cached: AtomicUsize,
     pub(crate) prefix_queries: AtomicU64,
     pub(crate) prefix_hits: AtomicU64,
+    pub(crate) prompt_tokens: AtomicU64,
+    pub(crate) output_tokens: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) panics: AtomicU64,
 }
 
 impl LoadCounters {
+    /// Counts a token of an answer with so many tokens in its prompt and, with this one, so many put out.
+    pub(crate) fn token(&self, [prompt, put_out]: [usize; 2]) {
+        if put_out == 1 {
+            self.prompt_tokens
+                .fetch_add(prompt as u64, Ordering::Relaxed);
+        }
+        self.output_tokens.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// All of them, and who waits, which is counted elsewhere.
     pub(crate) fn read(&self, waiting: usize) -> Load {
         let size = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
@@ -58,6 +73,8 @@ impl LoadCounters {
             kv_blocks_cached: size(&self.kv_blocks_cached),
             prefix_queries: count(&self.prefix_queries),
             prefix_hits: count(&self.prefix_hits),
+            prompt_tokens: count(&self.prompt_tokens),
+            output_tokens: count(&self.output_tokens),
             preemptions: count(&self.preemptions),
             panics: count(&self.panics),
         }

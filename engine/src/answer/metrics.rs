@@ -40,6 +40,9 @@ pub struct Metrics {
     pub beside: f64,
     /// Output tokens, the end-of-turn token included.
     pub completion_tokens: usize,
+    /// Each token after the first: token out - the token before it, a pause in between included. Too many for JSON.
+    #[serde(skip)]
+    pub token_gaps_s: Vec<f32>,
     /// The matrix kernel that computed it.
     pub kernel: String,
     /// Threads that computed it.
@@ -55,6 +58,8 @@ pub(crate) struct Clock {
     first_token: Option<Instant>,
     last_token: Option<Instant>,
     tokens: usize,
+    /// Seconds between tokens.
+    gaps: Vec<f32>,
     /// Of all its steps: how long they took, the answer's part of that, and both times the other answers.
     steps: Duration,
     share: Duration,
@@ -71,6 +76,7 @@ impl Clock {
             first_token: None,
             last_token: None,
             tokens: 0,
+            gaps: Vec::new(),
             steps: Duration::ZERO,
             share: Duration::ZERO,
             beside: 0.0,
@@ -102,7 +108,9 @@ impl Clock {
     /// A token came out.
     pub(crate) fn token(&mut self, now: Instant) {
         self.first_token.get_or_insert(now);
-        self.last_token = Some(now);
+        if let Some(before) = self.last_token.replace(now) {
+            self.gaps.push((now - before).as_secs_f32());
+        }
         self.tokens += 1;
     }
 
@@ -137,6 +145,7 @@ impl Clock {
             usd_share: usd_per_second * self.share.as_secs_f64(),
             beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
             completion_tokens: self.tokens,
+            token_gaps_s: self.gaps.clone(),
             kernel: kernel.to_owned(),
             threads,
         }
@@ -167,7 +176,7 @@ mod tests {
         let mut clock = Clock::accept(start);
         clock.begin(at(100));
         clock.prefilled(at(300), 50);
-        for ms in [350, 400, 450, 500, 550] {
+        for ms in [350, 400, 430, 500, 550] {
             clock.token(at(ms));
         }
         let ms = Duration::from_millis;
@@ -178,7 +187,7 @@ mod tests {
         close(Some(metrics.queued_s), 0.1);
         close(metrics.prefill_s, 0.2);
         close(metrics.prefill_tokens_per_second, 250.0);
-        // Four intervals of 50 ms between five tokens.
+        // Four intervals, 50 ms on average, between five tokens.
         close(metrics.decode_tokens_per_second, 20.0);
         close(metrics.time_per_output_token_ms, 50.0);
         close(Some(metrics.total_s), 0.55);
@@ -189,6 +198,7 @@ mod tests {
         close(Some(metrics.usd_share), 0.0002);
         close(Some(metrics.beside), 1.5);
         assert_eq!(metrics.completion_tokens, 5);
+        assert_eq!(metrics.token_gaps_s, [0.05, 0.03, 0.07, 0.05]);
     }
 
     #[test]

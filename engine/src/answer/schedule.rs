@@ -482,9 +482,9 @@ impl<M: StepModel> Owner<M> {
             let logits = logits
                 .next()
                 .expect("logits for each that has no more tokens");
-            if let Some(reason) = answer.take(logits, self.model.now(), &self.tokenizer) {
-                ended.push((index, reason));
-            }
+            let reason = answer.take(logits, self.model.now(), &self.tokenizer);
+            self.load.token(answer.lengths());
+            ended.extend(reason.map(|reason| (index, reason)));
         }
         ended
     }

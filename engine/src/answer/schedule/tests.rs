@@ -261,6 +261,20 @@ fn a_second_turn_finds_the_first_also_after_another_persons() {
 }
 
 #[test]
+fn tokens_are_counted_while_their_answers_run() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let _first = owner.ask(1, &prompt(0, 20), 10);
+    let _second = owner.ask(2, &prompt(5, 30), 10);
+    let mut counted = Vec::new();
+    for _ in 0..3 {
+        assert!(owner.turn());
+        let load = owner.load.read(0);
+        counted.push((load.prompt_tokens, load.output_tokens));
+    }
+    assert_eq!(counted, [(50, 2), (50, 4), (50, 6)]);
+}
+
+#[test]
 fn an_answer_that_is_paused_goes_on_with_the_same_tokens() {
     // Ten blocks for three answers that come to have five each.
     let mut owner = owner(10, LIMITS, Vec::new());
