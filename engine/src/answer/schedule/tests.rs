@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::mpsc;
 
 use futures::StreamExt;
 use futures::executor::block_on;
@@ -272,6 +273,29 @@ fn tokens_are_counted_while_their_answers_run() {
         counted.push((load.prompt_tokens, load.output_tokens));
     }
     assert_eq!(counted, [(50, 2), (50, 4), (50, 6)]);
+}
+
+#[test]
+fn whoever_watches_waits_for_no_lock_of_the_loop() {
+    let owner = owner(100, LIMITS, Vec::new());
+    let _waiting = owner.ask(1, &prompt(0, 20), 10);
+    let scheduler = Arc::new(Scheduler {
+        shared: Shared {
+            waiting: Arc::clone(&owner.waiting),
+            shutdown: Arc::clone(&owner.shutdown),
+            load: Arc::clone(&owner.load),
+        },
+        owner: None,
+    });
+    let (sender, read) = mpsc::channel();
+    let watched = Arc::clone(&scheduler);
+    // The list asks with its lock held, which is the only one that the loop takes.
+    owner.waiting.take(&Served::default(), |_| {
+        thread::spawn(move || sender.send(watched.load()));
+        let load = read.recv_timeout(Duration::from_secs(10));
+        assert_eq!(load.map(|load| load.waiting), Ok(1));
+        false
+    });
 }
 
 #[test]
