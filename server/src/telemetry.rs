@@ -8,29 +8,17 @@ use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
 use nibble_engine::{Completion, Load, ModelInfo};
-use prometheus::{
-    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
-};
+use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use self::answer_figures::AnswerFigures;
 use self::engine_load::EngineLoad;
 use self::register::Register;
 
+mod answer_figures;
 mod engine_load;
 mod register;
 #[cfg(test)]
 mod tests;
-
-/// From a cached prompt of a small model to a long prompt of a large one.
-const FIRST_TOKEN_S: &[f64] = &[
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
-/// Closest around the 100 ms of a fast reader.
-const OUTPUT_TOKEN_S: &[f64] = &[
-    0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0,
-];
-const REQUEST_S: &[f64] = &[
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
-];
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +69,17 @@ impl Outcome {
             Self::Invalid => "invalid",
         }
     }
+
+    /// What vLLM calls it; it does not count what it has refused.
+    fn finished_reason(self) -> Option<&'static str> {
+        match self {
+            Self::Complete => Some("stop"),
+            Self::Length => Some("length"),
+            Self::Stopped | Self::Abandoned | Self::CutOff => Some("abort"),
+            Self::Failed => Some("error"),
+            Self::Ending | Self::Busy | Self::Invalid => None,
+        }
+    }
 }
 
 /// Every figure of this server.
@@ -89,13 +88,11 @@ pub(crate) struct Telemetry {
     pub(crate) waiting: IntGauge,
     registry: Registry,
     requests: IntCounterVec,
+    /// The same under vLLM's name.
+    finished: IntCounterVec,
     prompt_tokens: IntCounterVec,
     output_tokens: IntCounter,
-    first_token: Histogram,
-    output_token: Histogram,
-    request: Histogram,
-    queue: Histogram,
-    prefill: Histogram,
+    answers: AnswerFigures,
     answers_usd: Counter,
     engine: EngineLoad,
     machine: Mutex<Machine>,
@@ -132,6 +129,13 @@ impl Telemetry {
         for outcome in Outcome::ALL {
             requests.with_label_values(&[outcome.label()]);
         }
+        let finished = register.finished_requests(model)?;
+        for reason in Outcome::ALL
+            .into_iter()
+            .filter_map(Outcome::finished_reason)
+        {
+            finished.with_label_values(&[reason]);
+        }
         let prompt_tokens = register.counters(
             "nibble_prompt_tokens_total",
             "Prompt tokens of ended answers, computed or found in the KV cache.",
@@ -151,33 +155,10 @@ impl Telemetry {
             )?,
             waiting: register.gauge("nibble_requests_waiting", "Requests in the queue.")?,
             requests,
+            finished,
             prompt_tokens,
             output_tokens: register.add(output_tokens)?,
-            first_token: register.histogram(
-                "nibble_time_to_first_token_seconds",
-                "From accepting a request to its first token.",
-                FIRST_TOKEN_S,
-            )?,
-            output_token: register.histogram(
-                "nibble_time_per_output_token_seconds",
-                "Mean time of each token after the first, one observation for each answer.",
-                OUTPUT_TOKEN_S,
-            )?,
-            request: register.histogram(
-                "nibble_request_seconds",
-                "From accepting a request to its last token.",
-                REQUEST_S,
-            )?,
-            queue: register.histogram(
-                "nibble_queue_seconds",
-                "From accepting a request to working on it.",
-                FIRST_TOKEN_S,
-            )?,
-            prefill: register.histogram(
-                "nibble_prefill_seconds",
-                "Time spent computing a prompt.",
-                FIRST_TOKEN_S,
-            )?,
+            answers: AnswerFigures::new(&register, model)?,
             answers_usd: register.counter(
                 "nibble_answers_cost_usd_total",
                 "Cost of the answers so far: their shares of the machine's time at the price of each.",
@@ -223,24 +204,16 @@ impl Telemetry {
                 .inc_by(tokens as u64);
         }
         self.output_tokens.inc_by(metrics.completion_tokens as u64);
-        self.request.observe(metrics.total_s);
-        self.queue.observe(metrics.queued_s);
         self.answers_usd.inc_by(metrics.usd_share);
-        let token_s = metrics.time_per_output_token_ms.map(|ms| ms / 1000.0);
-        for (histogram, seconds) in [
-            (&self.first_token, metrics.time_to_first_token_s),
-            (&self.output_token, token_s),
-            (&self.prefill, metrics.prefill_s),
-        ] {
-            if let Some(seconds) = seconds {
-                histogram.observe(seconds);
-            }
-        }
+        self.answers.observe(completion);
     }
 
     /// Counts a request of which nothing but its outcome is known.
     pub(crate) fn ended(&self, outcome: Outcome) {
         self.requests.with_label_values(&[outcome.label()]).inc();
+        if let Some(reason) = outcome.finished_reason() {
+            self.finished.with_label_values(&[reason]).inc();
+        }
     }
 
     /// All of it, in Prometheus' text form, with what the engine is doing.

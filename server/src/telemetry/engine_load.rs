@@ -82,6 +82,18 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
         |load| load.prefix_hits as f64,
     ),
     (
+        "nibble_engine_prompt_tokens_total",
+        &["vllm:prompt_tokens_total"],
+        "Prompt tokens of all answers that have put out a token, also of those that run still.",
+        |load| load.prompt_tokens as f64,
+    ),
+    (
+        "nibble_engine_output_tokens_total",
+        &["vllm:generation_tokens_total"],
+        "Tokens put out, also by answers that run still.",
+        |load| load.output_tokens as f64,
+    ),
+    (
         "nibble_preemptions_total",
         &["vllm:num_preemptions_total"],
         "How often an answer was paused for want of memory.",

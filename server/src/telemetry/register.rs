@@ -37,14 +37,27 @@ impl Register {
         self.add(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
+    /// A histogram that goes by this name, with the model's as a label where the name is vLLM's.
     pub(super) fn histogram(
         &self,
         name: &str,
         help: &str,
-        buckets: &[f64],
+        buckets: Vec<f64>,
+        model: &ModelInfo,
     ) -> prometheus::Result<Histogram> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let mut options = HistogramOpts::new(name, help).buckets(buckets);
+        if name.starts_with("vllm:") {
+            options = options.const_label("model_name", &model.id);
+        }
         self.add(Histogram::with_opts(options)?)
+    }
+
+    /// vLLM's counter of the requests that ended, by why they did.
+    pub(super) fn finished_requests(&self, model: &ModelInfo) -> prometheus::Result<IntCounterVec> {
+        let help = "Requests that ended but were not refused, by why they did.";
+        let options =
+            Opts::new("vllm:request_success_total", help).const_label("model_name", &model.id);
+        self.add(IntCounterVec::new(options, &["finished_reason"])?)
     }
 
     /// Resident memory, CPU time and the like, under the names that every exporter uses.

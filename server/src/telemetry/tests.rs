@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{Request, StatusCode};
 
-use nibble_engine::{Answer, Error};
+use nibble_engine::metrics::Metrics;
+use nibble_engine::{Answer, Error, FinishReason};
 
 use super::*;
 use crate::generator::Generator;
@@ -79,6 +80,74 @@ async fn an_answer_of_the_page_and_one_of_the_api_count_alike() {
     assert!(figure(&browser, "nibble_machine_cost_usd_total").await > 0.0);
 }
 
+/// A figure of the scripted model under vLLM's name.
+fn of_model(name: &str) -> String {
+    format!("{name}{{model_name=\"scripted-1b\"}}")
+}
+
+fn telemetry() -> Telemetry {
+    let scripted = Scripted::new(&[], Duration::ZERO);
+    Telemetry::new(scripted.info(), 0, 1.0).unwrap()
+}
+
+#[test]
+fn what_an_answer_took_is_told_under_vllms_names() {
+    let telemetry = telemetry();
+    let completion = Completion {
+        finish_reason: FinishReason::Length,
+        prompt_tokens: 10,
+        cached_tokens: 4,
+        token_ids: vec![1, 2, 3],
+        metrics: Metrics {
+            time_to_first_token_s: Some(3.0),
+            queued_s: 1.0,
+            prefill_s: Some(1.5),
+            total_s: 3000.0,
+            completion_tokens: 3,
+            token_gaps_s: vec![0.5, 2996.5],
+            ..Metrics::default()
+        },
+    };
+    telemetry.answered(Outcome::Length, &completion);
+    let text = telemetry.render(&Load::default()).unwrap();
+    for (name, sum, count) in [
+        ("vllm:time_to_first_token_seconds", "3", 1),
+        ("vllm:e2e_request_latency_seconds", "3000", 1),
+        ("vllm:request_queue_time_seconds", "1", 1),
+        ("vllm:request_prefill_time_seconds", "2", 1),
+        ("vllm:request_decode_time_seconds", "2997", 1),
+        ("vllm:request_prompt_tokens", "10", 1),
+        ("vllm:request_generation_tokens", "3", 1),
+        ("vllm:inter_token_latency_seconds", "2997", 2),
+    ] {
+        let sum = format!("{} {sum}\n", of_model(&format!("{name}_sum")));
+        let count = format!("{} {count}\n", of_model(&format!("{name}_count")));
+        assert!(text.contains(&sum) && text.contains(&count), "{sum}{text}");
+    }
+    for line in [
+        "nibble_inter_token_seconds_bucket{le=\"0.5\"} 1\n",
+        "nibble_request_seconds_bucket{le=\"7680\"} 1\n",
+        "nibble_request_seconds_bucket{le=\"1920\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+}
+
+#[test]
+fn requests_that_end_count_under_vllms_reasons() {
+    let telemetry = telemetry();
+    for outcome in Outcome::ALL {
+        telemetry.ended(outcome);
+    }
+    let reasons = ["stop", "length", "abort", "error"];
+    let counted = reasons.map(|reason| telemetry.finished.with_label_values(&[reason]).get());
+    assert_eq!(counted, [1, 1, 3, 1]);
+    let text = telemetry.render(&Load::default()).unwrap();
+    let stopped =
+        "vllm:request_success_total{finished_reason=\"stop\",model_name=\"scripted-1b\"} 1\n";
+    assert!(text.contains(stopped), "{text}");
+}
+
 #[tokio::test]
 async fn a_request_that_is_refused_counts_as_invalid() {
     let browser = browser();
@@ -95,7 +164,7 @@ async fn every_figure_says_what_it_is_in_the_text_form_of_prometheus() {
         .body
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .filter(|name| name.starts_with("nibble_"))
+        .filter(|name| name.starts_with("nibble_") || name.starts_with("vllm:"))
         .collect();
     names.sort_unstable();
     insta::assert_snapshot!(names.join("\n"));
@@ -136,6 +205,8 @@ impl Generator for Busy {
             kv_blocks_cached: 20,
             prefix_queries: 900,
             prefix_hits: 300,
+            prompt_tokens: 800,
+            output_tokens: 70,
             preemptions: 4,
             panics: 0,
         }
@@ -150,7 +221,6 @@ impl Generator for Busy {
 async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
     let info = Scripted::new(&[], Duration::ZERO).info().clone();
     let browser = Browser::new(Arc::new(Busy(info)));
-    let of_model = |name: &str| format!("{name}{{model_name=\"scripted-1b\"}}");
     for _ in 0..2 {
         for (name, alias, expected) in [
             ("nibble_answers_running", "vllm:num_requests_running", 2.0),
@@ -166,6 +236,16 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
                 "nibble_prefix_hits_total",
                 "vllm:prefix_cache_hits_total",
                 300.0,
+            ),
+            (
+                "nibble_engine_prompt_tokens_total",
+                "vllm:prompt_tokens_total",
+                800.0,
+            ),
+            (
+                "nibble_engine_output_tokens_total",
+                "vllm:generation_tokens_total",
+                70.0,
             ),
             (
                 "nibble_preemptions_total",
