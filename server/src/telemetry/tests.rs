@@ -15,6 +15,10 @@ use crate::generator::Generator;
 use crate::test_support::browser::{Browser, message};
 use crate::test_support::scripted::Scripted;
 
+// Some of its figures are told on Linux alone.
+#[cfg(target_os = "linux")]
+mod board;
+
 impl Telemetry {
     pub(crate) fn count(&self, outcome: Outcome) -> u64 {
         self.requests.with_label_values(&[outcome.label()]).get()
