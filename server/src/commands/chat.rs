@@ -36,7 +36,7 @@ pub(crate) struct ChatArgs {
 /// What a turn of the conversation came to.
 enum Turn {
     /// The answer and its end.
-    Answered(String, Completion),
+    Answered(String, Box<Completion>),
     /// Nothing that the conversation should keep.
     Failed(Error),
     /// The person left in mid-answer.
@@ -165,7 +165,7 @@ async fn follow(mut answer: Answer) -> io::Result<Turn> {
             }
             Some(Event::Finished(completion)) => {
                 writeln!(stdout)?;
-                return Ok(Turn::Answered(text, completion));
+                return Ok(Turn::Answered(text, Box::new(completion)));
             }
             Some(Event::Failed(error)) => {
                 writeln!(stdout)?;
