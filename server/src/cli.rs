@@ -17,6 +17,7 @@ Examples:
 
 Without a command `serve` is meant. Without --model a small model is fetched once and kept.
 Every option that shows [env: NAME] can also be set by that environment variable.
+Traces go to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names; without it there are none.
 Logs go to stderr; NIBBLE_LOG=debug shows more of them.
 Exit codes: 0 all went well, 1 failure, 2 wrong use, 130 or 143 ended at once by a second SIGINT or SIGTERM.";
 

@@ -24,6 +24,7 @@ mod store;
 mod telemetry;
 #[cfg(test)]
 mod test_support;
+pub mod traces;
 
 pub use router::router;
 pub use serve::serve;

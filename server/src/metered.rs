@@ -8,14 +8,18 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use futures::Stream;
-use nibble_engine::{Answer, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper};
+use nibble_engine::{
+    Answer, Completion, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper,
+};
 use tokio::sync::watch;
 
 use crate::generator::Generator;
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
+use crate::traces::{RequestTrace, Traces};
 
 /// A generator whose answers are counted; cheap to clone.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ pub(crate) struct Metered {
     telemetry: Arc<Telemetry>,
     open: Arc<OpenAnswers>,
     preparation: Arc<Preparation>,
+    traces: Option<Traces>,
 }
 
 impl Metered {
@@ -33,7 +38,18 @@ impl Metered {
             telemetry,
             open: Arc::default(),
             preparation: Arc::default(),
+            traces: None,
         }
+    }
+
+    /// The same, with spans for each request where there are traces.
+    pub(crate) fn traced(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Whether requests have spans.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.traces.is_some()
     }
 
     pub(crate) fn info(&self) -> &ModelInfo {
@@ -55,14 +71,19 @@ impl Metered {
     /// # Errors
     /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
-        let answer = self.taken(request).await.inspect_err(|error| {
-            self.telemetry.ended(match error {
-                Error::Ending => Outcome::Ending,
-                Error::Busy { .. } => Outcome::Busy,
-                Error::Request { .. } => Outcome::Invalid,
-                _ => Outcome::Failed,
-            });
-        })?;
+        let traces = self.traces.as_ref();
+        let trace = traces.map(|traces| traces.begin(&self.info().id));
+        let (accepted, answer) = match self.taken(request).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                let outcome = refusal(&error);
+                self.telemetry.ended(outcome);
+                if let Some(trace) = trace {
+                    trace.end(outcome, None);
+                }
+                return Err(error);
+            }
+        };
         self.telemetry.waiting.inc();
         let ticket = self.open.enter(answer.stopper());
         Ok(MeteredAnswer {
@@ -71,16 +92,22 @@ impl Metered {
             open: Arc::clone(&self.open),
             ticket,
             stage: Stage::Waiting,
+            accepted,
+            trace,
         })
     }
 
-    async fn taken(&self, request: Request) -> Result<Answer, Error> {
+    /// The answer, and when the engine was asked for it.
+    async fn taken(&self, request: Request) -> Result<(SystemTime, Answer), Error> {
         if self.is_ending() {
             return Err(Error::Ending);
         }
         let generator = Arc::clone(&self.generator);
-        let answer = self.preparation.run(move || generator.submit(request));
-        answer.await?
+        let asked = self.preparation.run(move || {
+            let accepted = SystemTime::now();
+            Ok((accepted, generator.submit(request)?))
+        });
+        asked.await?
     }
 
     /// Counts a request that was refused before it came here.
@@ -111,6 +138,16 @@ impl Metered {
         let mut count = self.open.count.subscribe();
         // The sender lives as long as `self`.
         let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// What becomes of a request that is not taken.
+fn refusal(error: &Error) -> Outcome {
+    match error {
+        Error::Ending => Outcome::Ending,
+        Error::Busy { .. } => Outcome::Busy,
+        Error::Request { .. } => Outcome::Invalid,
+        _ => Outcome::Failed,
     }
 }
 
@@ -164,6 +201,8 @@ pub(crate) struct MeteredAnswer {
     open: Arc<OpenAnswers>,
     ticket: Arc<Ticket>,
     stage: Stage,
+    accepted: SystemTime,
+    trace: Option<RequestTrace>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -197,15 +236,23 @@ impl MeteredAnswer {
                     FinishReason::Cancelled if self.is_cut_off() => Outcome::CutOff,
                     FinishReason::Cancelled => Outcome::Stopped,
                 };
-                if self.enter(Stage::Ended) {
-                    self.telemetry.answered(outcome, completion);
-                }
+                self.end(outcome, Some(completion));
             }
-            Some(Event::Failed(_)) | None => {
-                if self.enter(Stage::Ended) {
-                    self.telemetry.ended(Outcome::Failed);
-                }
-            }
+            Some(Event::Failed(_)) | None => self.end(Outcome::Failed, None),
+        }
+    }
+
+    /// Counts it, unless it has ended already.
+    fn end(&mut self, outcome: Outcome, completion: Option<&Completion>) {
+        if !self.enter(Stage::Ended) {
+            return;
+        }
+        match completion {
+            Some(completion) => self.telemetry.answered(outcome, completion),
+            None => self.telemetry.ended(outcome),
+        }
+        if let Some(trace) = self.trace.take() {
+            trace.end(outcome, completion.map(|answer| (self.accepted, answer)));
         }
     }
 
@@ -239,9 +286,7 @@ impl Stream for MeteredAnswer {
 
 impl Drop for MeteredAnswer {
     fn drop(&mut self) {
-        if self.enter(Stage::Ended) {
-            self.telemetry.ended(Outcome::Abandoned);
-        }
+        self.end(Outcome::Abandoned, None);
         self.open.leave(&self.ticket);
     }
 }

@@ -7,6 +7,7 @@ use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::metered::Metered;
 use crate::telemetry::Telemetry;
+use crate::traces::Traces;
 
 /// Settings of a server that routes read; the command line makes them.
 #[derive(Clone, Debug)]
@@ -36,6 +37,19 @@ impl AppState {
     /// When two figures of `/metrics` have one name.
     #[must_use]
     pub fn new(generator: Arc<dyn Generator>, settings: Settings) -> Self {
+        Self::traced(generator, settings, None)
+    }
+
+    /// [`Self::new`] with spans for each request where there are traces.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn traced(
+        generator: Arc<dyn Generator>,
+        settings: Settings,
+        traces: Option<Traces>,
+    ) -> Self {
         let telemetry = Telemetry::new(
             generator.info(),
             generator.load().kv_blocks,
@@ -43,7 +57,7 @@ impl AppState {
         )
         .expect("names of figures are fixed and differ");
         let telemetry = Arc::new(telemetry);
-        let model = Metered::new(generator, Arc::clone(&telemetry));
+        let model = Metered::new(generator, Arc::clone(&telemetry)).traced(traces);
         let chat = ChatService::new(model.clone(), settings.usd_per_hour);
         Self {
             model,

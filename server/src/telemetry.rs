@@ -56,7 +56,7 @@ impl Outcome {
         Self::Invalid,
     ];
 
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Length => "length",

@@ -6,8 +6,9 @@
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ fn nibble(words: &[&str]) -> Command {
         "NIBBLE_GRACE",
         "NIBBLE_LOG",
         "NIBBLE_THREADS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     ] {
         command.env_remove(name);
     }
@@ -175,7 +178,12 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> Self {
         let mut child = nibble(&["serve", "--addr", "127.0.0.1:0"])
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -244,7 +252,7 @@ fn health_exits_with_0_where_a_server_is_well_and_with_1_where_none_is() {
 
 #[test]
 fn health_waits_no_longer_than_its_timeout() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let started = Instant::now();
     let output = run(&["health", "--addr", &address, "--timeout", "0.3"]);
@@ -304,4 +312,72 @@ fn a_signal_ends_the_server_in_peace() {
         let code = ended(&mut server.child, Duration::from_secs(10));
         assert_eq!(code, Some(0), "{name}");
     }
+}
+
+/// A collector of traces: where it listens, and the path and the body that it gets.
+#[cfg(unix)]
+fn collector() -> (String, mpsc::Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, received) = mpsc::channel();
+    thread::spawn(move || {
+        let mut connection = BufReader::new(listener.accept().unwrap().0);
+        let mut lines = connection.by_ref().lines().map(Result::unwrap);
+        let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        let length = head.iter().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            line.strip_prefix("content-length: ")?.parse().ok()
+        });
+        let mut body = vec![0; length.unwrap()];
+        connection.read_exact(&mut body).unwrap();
+        let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        connection.get_mut().write_all(reply).unwrap();
+        sender.send((head[0].clone(), body)).unwrap();
+    });
+    (address, received)
+}
+
+#[cfg(unix)]
+#[test]
+fn traces_go_to_the_collector_that_the_environment_names_at_the_latest_when_the_server_ends() {
+    let (endpoint, received) = collector();
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let mut server = Server::start_with(&environment);
+    let body = r#"{"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}"#;
+    let mut reply = String::new();
+    server
+        .send(&format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             traceparent: 00-11111111111111111111111111111111-2222222222222222-01\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .read_to_string(&mut reply)
+        .unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    signal(&server, "-TERM");
+    let code = ended(&mut server.child, Duration::from_secs(10));
+    assert_eq!(code, Some(0));
+    let (request, body) = received.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(request, "POST /v1/traces HTTP/1.1");
+    let holds = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
+    for name in ["nibble", "chat tiny", "waiting", "prefill", "decode"] {
+        assert!(holds(name.as_bytes()), "no `{name}`");
+    }
+    assert!(holds(&[0x11; 16]) && holds(&[0x22; 8]));
+}
+
+#[test]
+fn a_collector_at_no_address_fails_at_once_in_one_line() {
+    let output = nibble(&["serve", "--addr", "127.0.0.1:0"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "no address")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("cannot send traces"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }

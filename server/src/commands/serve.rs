@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use nibble_engine::LoadOptions;
 use nibble_server::state::{AppState, Settings};
+use nibble_server::traces::Traces;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -57,6 +58,8 @@ pub(crate) struct ServeArgs {
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
+    let traces = Traces::from_environment()
+        .context("cannot send traces as the variables `OTEL_...` of the environment say")?;
     let limits = LoadOptions {
         queue: Some(args.queue),
         kv_bytes: args.kv_memory.map(|megabytes| megabytes as u64 * 1_000_000),
@@ -71,8 +74,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         allowed_hosts: args.allowed_hosts,
         grace: args.grace,
     };
-    let state = AppState::new(Arc::new(engine), settings);
-    Runtime::new()?.block_on(async {
+    let state = AppState::traced(Arc::new(engine), settings, traces.clone());
+    let served = Runtime::new()?.block_on(async {
         let shutdown = signalled(grace)?;
         // A closed stdout must not keep the server from serving.
         let _ = writeln!(io::stdout(), "{name} is ready at {}", url(address));
@@ -83,7 +86,11 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         )
         .await?;
         Ok(())
-    })
+    });
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    served
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -15,6 +15,7 @@ use crate::generator::Generator;
 use crate::router;
 use crate::state::{AppState, Settings};
 use crate::test_support::scripted::Scripted;
+use crate::traces::Traces;
 
 pub(crate) const ORIGIN_HERE: &str = "http://localhost:8080";
 
@@ -42,13 +43,17 @@ impl Reply {
 
 impl Browser {
     pub(crate) fn new(generator: Arc<dyn Generator>) -> Self {
+        Self::traced(generator, None)
+    }
+
+    pub(crate) fn traced(generator: Arc<dyn Generator>, traces: Option<Traces>) -> Self {
         let settings = Settings {
             usd_per_hour: 0.94256,
             allowed_hosts: vec!["chat.example".into()],
             grace: Duration::from_secs(1),
         };
         Self {
-            router: router(AppState::new(generator, settings)),
+            router: router(AppState::traced(generator, settings, traces)),
         }
     }
 
@@ -94,17 +99,20 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, fields: &[(&str, &str)], accept: &str) -> Reply {
-        let body = encoded(fields);
-        let request = Request::post(path)
-            .header(HOST, "localhost:8080")
-            .header(ORIGIN, ORIGIN_HERE)
-            .header(ACCEPT, accept)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(CONTENT_LENGTH, body.len())
-            .body(Body::from(body))
-            .unwrap();
-        self.send(request).await
+        self.send(form(path, fields, accept)).await
     }
+}
+
+/// The post of a form.
+pub(crate) fn form(path: &str, fields: &[(&str, &str)], accept: &str) -> Request<Body> {
+    let body = encoded(fields);
+    let request = Request::post(path)
+        .header(HOST, "localhost:8080")
+        .header(ORIGIN, ORIGIN_HERE)
+        .header(ACCEPT, accept)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(CONTENT_LENGTH, body.len());
+    request.body(Body::from(body)).unwrap()
 }
 
 pub(crate) fn get(path: &str) -> Builder {

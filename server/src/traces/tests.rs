@@ -1,0 +1,256 @@
+//! What a collector gets of an answer, by a stand-in that listens on this machine.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::routing::post;
+use nibble_engine::metrics::Metrics;
+use nibble_engine::{Error, Event};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span as SentSpan;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind as SentKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SentStatus;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use super::*;
+use crate::generator::Generator;
+use crate::test_support::browser::{Browser, form, message};
+use crate::test_support::held::Held;
+use crate::test_support::scripted::Scripted;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+const QUESTION: &str = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
+
+type Received = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
+
+/// A server whose spans go to a collector that remembers them.
+struct Traced {
+    browser: Browser,
+    traces: Traces,
+    received: Received,
+}
+
+async fn receive(State(received): State<Received>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    assert_eq!(headers["content-type"], "application/x-protobuf");
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    received.lock().unwrap().push(request);
+    StatusCode::OK
+}
+
+impl Traced {
+    async fn new(generator: Arc<dyn Generator>) -> Self {
+        let received = Received::default();
+        let routes = Router::new()
+            .route("/v1/traces", post(receive))
+            .with_state(Arc::clone(&received));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let exporter = SpanExporter::builder().with_http();
+        let exporter = exporter.with_endpoint(format!("http://{address}/v1/traces"));
+        let traces = Traces::new(exporter).unwrap();
+        Self {
+            browser: Browser::traced(generator, Some(traces.clone())),
+            traces,
+            received,
+        }
+    }
+
+    async fn scripted() -> Self {
+        let scripted = Scripted::new(&["one ", "two"], Duration::ZERO);
+        Self::new(Arc::new(scripted)).await
+    }
+
+    async fn ask(&self, request: Builder) {
+        let request = request.header(HOST, "localhost");
+        let reply = self.browser.send(request.body(QUESTION.into()).unwrap());
+        assert_eq!(reply.await.status, StatusCode::OK);
+    }
+
+    /// The spans that were sent by the end of the program, by their names.
+    async fn spans(self) -> HashMap<String, SentSpan> {
+        let traces = self.traces;
+        spawn_blocking(move || traces.finish()).await.unwrap();
+        let received = std::mem::take(&mut *self.received.lock().unwrap());
+        let spans = received
+            .into_iter()
+            .flat_map(|request| request.resource_spans)
+            .flat_map(|of_resource| of_resource.scope_spans)
+            .flat_map(|of_scope| of_scope.spans);
+        spans.map(|span| (span.name.clone(), span)).collect()
+    }
+}
+
+fn question() -> Builder {
+    axum::http::Request::post("/v1/chat/completions")
+}
+
+fn parent(sampled: bool) -> HeaderValue {
+    let flags = u8::from(sampled);
+    let parent = format!("00-{TRACE}-{CALLER}-{flags:02x}");
+    HeaderValue::from_str(&parent).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(span: &SentSpan, key: &str) -> Option<String> {
+    let mut attributes = span.attributes.iter();
+    let found = attributes.find(|attribute| attribute.key == key)?;
+    match found.value.clone()?.value? {
+        Value::StringValue(text) => Some(text),
+        Value::IntValue(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn milliseconds(span: &SentSpan, since: &SentSpan) -> [u64; 2] {
+    [span.start_time_unix_nano, span.end_time_unix_nano]
+        .map(|at| (at - since.start_time_unix_nano) / 1_000_000)
+}
+
+#[tokio::test]
+async fn an_answer_has_spans_of_its_parts_under_its_request_under_the_callers() {
+    let traced = Traced::scripted().await;
+    traced
+        .ask(question().header("traceparent", parent(true)))
+        .await;
+    let spans = traced.spans().await;
+    assert_eq!(spans.len(), 4, "{spans:?}");
+    let request = &spans["chat scripted-1b"];
+    assert_eq!(hex(&request.parent_span_id), CALLER);
+    assert_eq!(request.kind(), SentKind::Server);
+    for (key, value) in [
+        ("nibble.outcome", "complete"),
+        ("nibble.finish_reason", "stop"),
+        ("gen_ai.request.model", "scripted-1b"),
+        ("gen_ai.usage.input_tokens", "10"),
+        ("gen_ai.usage.output_tokens", "2"),
+    ] {
+        assert_eq!(text(request, key).as_deref(), Some(value), "{key}");
+    }
+    let waiting = &spans["waiting"];
+    for (name, times) in [
+        ("waiting", [0, 0]),
+        ("prefill", [0, 200]),
+        ("decode", [250, 1250]),
+    ] {
+        let part = &spans[name];
+        assert_eq!(hex(&part.trace_id), TRACE);
+        assert_eq!(part.parent_span_id, request.span_id, "{name}");
+        assert_eq!(milliseconds(part, waiting), times, "{name}");
+    }
+    assert!(request.start_time_unix_nano <= waiting.start_time_unix_nano);
+}
+
+#[tokio::test]
+async fn a_message_of_the_page_belongs_to_its_callers_trace_too() {
+    let traced = Traced::scripted().await;
+    let mut posted = form("/api/send", &message("", "what?"), "text/html");
+    posted.headers_mut().insert("traceparent", parent(true));
+    let reply = traced.browser.send(posted).await;
+    // The page comes when its answer is complete.
+    traced.browser.get(reply.location()).await;
+    let spans = traced.spans().await;
+    let request = &spans["chat scripted-1b"];
+    assert_eq!(hex(&request.trace_id), TRACE);
+    assert_eq!(hex(&request.parent_span_id), CALLER);
+    assert!(spans.contains_key("decode"));
+}
+
+#[tokio::test]
+async fn without_a_caller_that_traces_a_request_begins_a_trace() {
+    let traced = Traced::scripted().await;
+    traced.ask(question()).await;
+    let request = &traced.spans().await["chat scripted-1b"];
+    assert!(request.parent_span_id.is_empty());
+    assert_ne!(request.trace_id, [0; 16]);
+}
+
+#[tokio::test]
+async fn what_the_caller_does_not_sample_is_not_sent() {
+    let traced = Traced::scripted().await;
+    traced
+        .ask(question().header("traceparent", parent(false)))
+        .await;
+    assert!(traced.spans().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_has_a_span_that_says_so() {
+    let held = Arc::new(Held::default());
+    let traced = Traced::new(held.clone()).await;
+    let request = question().header(HOST, "localhost");
+    let asked = traced.browser.send(request.body(QUESTION.into()).unwrap());
+    let failing = async {
+        loop {
+            if let Some((_, sender)) = held.take() {
+                return sender.send(Event::Failed(Error::Broken));
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(asked, failing);
+    let spans = traced.spans().await;
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    let request = &spans["chat scripted-1b"];
+    assert_eq!(text(request, "nibble.outcome").as_deref(), Some("failed"));
+    let status = request.status.as_ref().unwrap();
+    assert_eq!(status.code(), SentStatus::Error);
+}
+
+#[test]
+fn traces_are_off_unless_a_collector_is_named() {
+    let wanted = |variables: &[(&str, &str)]| {
+        is_wanted(|name| {
+            let found = variables.iter().find(|(found, _)| *found == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    };
+    let (all, traces) = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    );
+    assert!(!wanted(&[]));
+    assert!(!wanted(&[(all, "")]));
+    assert!(wanted(&[(all, "http://localhost:4318")]));
+    assert!(wanted(&[(traces, "http://localhost:4318/v1/traces")]));
+    assert!(!wanted(&[(all, "http://x"), ("OTEL_SDK_DISABLED", "true")]));
+    assert!(!wanted(&[
+        (all, "http://x"),
+        ("OTEL_TRACES_EXPORTER", "none")
+    ]));
+}
+
+#[test]
+fn parts_that_an_answer_did_not_come_to_are_absent() {
+    let mut completion = Completion {
+        finish_reason: FinishReason::Cancelled,
+        prompt_tokens: 10,
+        cached_tokens: 0,
+        token_ids: Vec::new(),
+        metrics: Metrics {
+            queued_s: 2.0,
+            total_s: 2.0,
+            ..Metrics::default()
+        },
+    };
+    let seconds = Duration::from_secs;
+    let waiting = ("waiting", [seconds(0), seconds(2)]);
+    assert_eq!(parts(&completion), [waiting]);
+    completion.metrics.prefill_s = Some(3.0);
+    let prefill = ("prefill", [seconds(2), seconds(5)]);
+    assert_eq!(parts(&completion), [waiting, prefill]);
+}
