@@ -1,10 +1,13 @@
 //! Rounding weights to int4: the scale, and minimum, that give a group of weights the smallest squared error.
 //!
-//! A group is some weights of a row that share a scale. Many scales are tried, from one that reaches the group's largest
-//! weight to one that cuts off far below it, both ways round, since there is one more level below zero than above. What
-//! each makes of the weights is also the start of a fit by least squares: the best scale for these levels. Every error is
-//! that of the numbers as they are stored, with scale and minimum in f16, and the plain rule is among the candidates: no
-//! group comes out worse than by rounding to nearest within its range.
+//! A group is some weights of a row that share a scale. Many scales are tried, both ways round, since there is one more
+//! level below zero than above. What each makes of the weights is also the start of a fit by least squares: the best scale
+//! for these levels. Every error is that of the numbers as they are stored, with scale and minimum in f16, and the plain
+//! rule is among the candidates: no group comes out worse than by rounding to nearest within its range.
+//!
+//! Scales that cut off a group's largest weights, moving them by more than the half step that rounding moves any, are
+//! tried only where it is known what the columns count. Without that the squared error falls and perplexity rises, most
+//! where a whole row shares a scale: large weights are few, and stand where activations are large.
 
 use half::f16;
 
@@ -54,10 +57,8 @@ impl Int4 {
         let groups = row.chunks(len).zip(blocks.chunks_mut(len / BLOCK));
         for (index, (weights, blocks)) in groups.enumerate() {
             let columns = index * len..index * len + weights.len();
-            let group = Weights {
-                numbers: weights.as_chunks().0,
-                importance: importance.map(|importance| importance[columns].as_chunks().0),
-            };
+            let importance = importance.map(|importance| importance[columns].as_chunks().0);
+            let group = Weights::new(weights.as_chunks().0, importance);
             let levels = if self.min {
                 group.with_min()
             } else {
@@ -103,6 +104,14 @@ impl Levels {
         }
     }
 
+    /// Whether no number of a range is moved by more than half a step.
+    fn reach(self, [low, high]: [f32; 2]) -> bool {
+        let (scale, min) = (self.scale.to_f32(), self.min.to_f32());
+        let steps = [low, high].map(|number| (number - min) / scale);
+        let levels = -0.5..=15.5;
+        steps.iter().all(|steps| levels.contains(steps))
+    }
+
     /// All weights are the minimum where the scale is too small for an f16.
     fn inverse(self) -> f32 {
         if self.scale == f16::ZERO {
@@ -127,6 +136,8 @@ fn level(steps: f32) -> f32 {
 struct Weights<'a> {
     numbers: &'a [[f32; LANES]],
     importance: Option<&'a [[f32; LANES]]>,
+    /// The lowest and the highest weight.
+    range: [f32; 2],
 }
 
 /// The best levels so far, and their error.
@@ -139,10 +150,20 @@ struct Best {
 /// How often the best levels are fitted again.
 const FITS: usize = 3;
 
-impl Weights<'_> {
+impl<'a> Weights<'a> {
+    fn new(numbers: &'a [[f32; LANES]], importance: Option<&'a [[f32; LANES]]>) -> Self {
+        let none = [f32::INFINITY, f32::NEG_INFINITY];
+        let weights = numbers.as_flattened().iter();
+        Self {
+            numbers,
+            importance,
+            range: weights.fold(none, |[low, high], w| [low.min(*w), high.max(*w)]),
+        }
+    }
+
     /// The best levels around zero.
     fn symmetric(self) -> Levels {
-        let (low, high) = self.range();
+        let [low, high] = self.range;
         let extreme = if high > -low { high } else { low };
         // The plain rule: the largest weight gets the lowest level, of which there is one more.
         let mut best = self.judged(Levels::symmetric(extreme / -8.0));
@@ -165,7 +186,7 @@ impl Weights<'_> {
 
     /// The best levels with a minimum.
     fn with_min(self) -> Levels {
-        let (low, high) = self.range();
+        let [low, high] = self.range;
         // The plain rule: the levels span the range.
         let mut best = self.judged(Levels::new((high - low) / 15.0, low));
         // In wide groups few weights lie far out, and levels that span them all are a bad start.
@@ -198,18 +219,13 @@ impl Weights<'_> {
     }
 
     fn offer(self, best: &mut Best, levels: Levels) {
+        if self.importance.is_none() && !levels.reach(self.range) {
+            return;
+        }
         let offered = self.judged(levels);
         if offered.error < best.error {
             *best = offered;
         }
-    }
-
-    /// The lowest and the highest weight.
-    fn range(self) -> (f32, f32) {
-        let weights = self.numbers.as_flattened().iter();
-        weights.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), w| {
-            (low.min(*w), high.max(*w))
-        })
     }
 
     /// The squared error that levels make; no number where the scale is too large for an f16.

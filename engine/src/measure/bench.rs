@@ -205,6 +205,8 @@ fn sampled(samplings: &[Sampling], repetitions: &[Vec<f64>]) -> Vec<SampledDecod
 
 /// Steps of each number of sequences, in turn with steps of one.
 fn batch_steps(model: &mut Model, options: &Options, prefill_speed: f64) -> Vec<BatchStep> {
+    let (layers, head) = (model.weights().layer_parameters(), model.weights().head());
+    let with_head = 1.0 + (head.rows() * head.cols()) as f64 / layers as f64;
     let mut seconds = |sequences| {
         let decode = Decode {
             sequences,
@@ -215,7 +217,7 @@ fn batch_steps(model: &mut Model, options: &Options, prefill_speed: f64) -> Vec<
         sequences as f64 / decode.speeds(model, &mut |_| {})[0]
     };
     let rows = options.sequences.iter().filter_map(|sequences| {
-        let rows_at_best = *sequences as f64 / prefill_speed;
+        let rows_at_best = *sequences as f64 * with_head / prefill_speed;
         let (mut steps, mut floors) = (Vec::new(), Vec::new());
         for _ in 0..options.repetitions {
             let one = seconds(1);

@@ -203,7 +203,8 @@ fn steps(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\nThe floor is the longer of a step of one sequence and of as many tokens at the speed of the prefill.\n"
+        "\nThe floor is the longer of a step of one sequence and of as many tokens at the speed of the prefill, each with the \
+         output head.\n"
     )
 }
 

@@ -99,11 +99,6 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
-
-    #[inline(always)]
     fn nibbles(self, packed: __m256i) -> [__m256i; 2] {
         let mask = self.splat_ints(0x0f0f_0f0f);
         let high = unsafe { _mm256_srli_epi16::<4>(packed) };

@@ -197,7 +197,7 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
         for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
             for blocks_in_row in [1, 2, 5] {
                 let blocks = random.blocks(format, rows, blocks_in_row);
-                for m in [1, 2, 3, 4, 5, 8, 13] {
+                for m in [1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 18] {
                     let x = random.floats(m * blocks_in_row * BLOCK);
                     let expected = product(scalar(), &pack(scalar(), format, rows, &blocks), &x, 1);
                     for kernel in supported() {

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::Spread;
+use crate::compute::kernel::prefetch;
 use crate::machine::threads::Pool;
 use crate::model::forward::Model;
 
@@ -45,8 +46,30 @@ pub(super) fn beside(
     }
 }
 
-/// Bytes a second at which the threads read what a decode step reads of the weights, and do nothing else.
+/// Bytes a second at which the threads read what a decode step reads of the weights, and do nothing else: the better of
+/// what the CPU fetches by itself, and of asking it for bytes ahead as products do.
 pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
+    /// Bytes ahead that are asked for, and bytes that are read until the next are.
+    const AHEAD: usize = 2304;
+    const LINES: usize = 256;
+    let plain = read(model, xor);
+    let asked = read(model, |piece| {
+        piece.chunks(LINES).fold(0, |sum, lines| {
+            for line in lines.chunks(64) {
+                prefetch(line, AHEAD);
+            }
+            sum ^ xor(lines)
+        })
+    });
+    plain.max(asked)
+}
+
+fn xor(bytes: &[u8]) -> u64 {
+    let words = bytes.as_chunks().0.iter();
+    words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word))
+}
+
+fn read(model: &mut Model, read: impl Fn(&[u8]) -> u64 + Sync) -> f64 {
     /// Bytes that a thread takes at a time.
     const PIECE: usize = 1 << 20;
     let (threads, weights) = model.pool_and_weights();
@@ -56,9 +79,8 @@ pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
         .collect();
     let started = Instant::now();
     threads.for_each(pieces.len(), 1, |range| {
-        for bytes in &pieces[range] {
-            let words = bytes.as_chunks().0.iter();
-            std::hint::black_box(words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word)));
+        for piece in &pieces[range] {
+            std::hint::black_box(read(piece));
         }
     });
     let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();

@@ -68,7 +68,8 @@ pub struct BatchStep {
     /// The median.
     pub step_seconds: f64,
     /// The longer of a step of one sequence, which reads the weights once, and of so many tokens at the speed of the
-    /// prefill, which multiplies as fast as products do.
+    /// prefill, which multiplies as fast as products do; but a prefill has the output head for its last token alone, and a
+    /// step for every row.
     pub floor_seconds: f64,
     /// Step / floor measured in turn: the median.
     pub times_floor: f64,

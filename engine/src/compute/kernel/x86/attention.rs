@@ -5,6 +5,7 @@
 
 use half::f16;
 
+use super::ahead;
 use super::isa::Isa;
 use crate::compute::kernel::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
 use crate::compute::kernel::vector;
@@ -98,7 +99,7 @@ impl Queries<'_> {
             let mut sums = [[isa.splat(0.0); P]; N];
             let keys = keys.as_chunks::<{ 2 * KEY_BLOCK }>().0;
             for (d, (keys, queries)) in keys.iter().zip(self.queries).enumerate() {
-                prefetch::<I, N>(isa, self.next, d * 2 * KEY_BLOCK);
+                prefetch::<N>(self.next, d * 2 * KEY_BLOCK);
                 let queries = &queries[first..first + N];
                 let mut loaded = [isa.splat(0.0); P];
                 for p in 0..P {
@@ -204,7 +205,7 @@ impl Values<'_> {
         )]
         for position in 0..KEY_BLOCK {
             let at = 2 * (position * self.head_dim + start);
-            prefetch::<I, N>(isa, self.next, at);
+            prefetch::<N>(self.next, at);
             let values = &self.values[at..][..2 * P * I::ROWS];
             let mut loaded = [isa.splat(0.0); P];
             for p in 0..P {
@@ -228,9 +229,9 @@ impl Values<'_> {
 
 /// Asks for a cache line of the next block, where so few rows are computed that the next block is soon waited for.
 #[inline(always)]
-fn prefetch<I: Isa, const N: usize>(isa: I, next: &[u8], at: usize) {
+fn prefetch<const N: usize>(next: &[u8], at: usize) {
     if N < 8 {
-        isa.prefetch(next.as_ptr().wrapping_add(at));
+        ahead::prefetch(next.as_ptr().wrapping_add(at));
     }
 }
 

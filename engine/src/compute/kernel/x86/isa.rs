@@ -20,7 +20,6 @@ pub(in crate::compute::kernel) trait Isa: Copy {
     /// Widens a register of f16.
     fn load_halves(self, bytes: &[u8]) -> Self::Floats;
     fn store(self, floats: &mut [f32], register: Self::Floats);
-    fn prefetch(self, at: *const u8);
     /// The low and the high nibbles of every byte.
     fn nibbles(self, packed: Self::Ints) -> [Self::Ints; 2];
     fn splat_ints(self, value: i32) -> Self::Ints;

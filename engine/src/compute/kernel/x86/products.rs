@@ -15,6 +15,7 @@
 //! Integers become floats without a conversion, by [`MAGIC`]; a symmetric format takes 8 times the sum of the
 //! activations off by starting below.
 
+use super::ahead;
 use super::isa::{DEPTH, Isa};
 use crate::compute::block::BLOCK;
 use crate::compute::kernel::format::Format;
@@ -23,10 +24,6 @@ use crate::compute::kernel::tile::Tiles;
 
 /// Registers of quants that a block takes: nibbles are unpacked from half as many.
 const REGISTERS: usize = BLOCK / DEPTH;
-
-/// Bytes ahead of the current tile block that decode asks for. The CPU's own prefetching goes further; three times this
-/// costs weights of eight bits a tenth of their speed, and those of four nothing.
-const DECODE_PREFETCH: usize = 128;
 
 /// The formats, as the loops are compiled for them.
 const WITH_MIN: u8 = 0;
@@ -147,11 +144,11 @@ const fn tile_block_bytes<I: Isa, const FORMAT: u8>() -> usize {
 /// Asks for as many cache lines as a tile block has, so many bytes behind the start of this one, up to the end of
 /// `tiles`: what follows is another thread's.
 #[inline(always)]
-fn prefetch<I: Isa>(isa: I, tile_block: &[u8], ahead: usize, tiles: &Tiles<'_>) {
+fn prefetch(tile_block: &[u8], ahead: usize, tiles: &Tiles<'_>) {
     let last = tiles.bytes.as_ptr_range().end.wrapping_sub(1);
     for line in (0..tile_block.len()).step_by(64) {
         let at = tile_block.as_ptr().wrapping_add(ahead + line);
-        isa.prefetch(at.min(last));
+        ahead::prefetch(at.min(last));
     }
 }
 
@@ -228,13 +225,14 @@ fn add<I: Isa, const FORMAT: u8>(
 /// Decode: one row of activations, sums in registers, weights straight from memory.
 #[inline(always)]
 fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let ahead = ahead::of_one_row();
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(I::ROWS)) {
         let blocks = tile.bytes().chunks_exact(tile_block_bytes::<I, FORMAT>());
         let mut total = isa.splat(0.0);
         for (((tile_block, quants), scale), sum) in
             blocks.zip(x.quants()).zip(x.scales()).zip(x.sums())
         {
-            prefetch(isa, tile_block, DECODE_PREFETCH, tiles);
+            prefetch(tile_block, ahead, tiles);
             let weights = unpack::<I, FORMAT>(isa, tile_block);
             let start = start::<I, FORMAT>(isa, *sum, MAGIC - 8.0 * sum);
             let mut dot = begin::<I, FORMAT>(isa, start);
@@ -279,14 +277,15 @@ impl<'a> Rows<'a> {
 /// Prefill: two tiles at a time, each block of weights is unpacked once and multiplied with all rows of activations.
 #[inline(always)]
 fn all_rows<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let ahead = ahead::blocks(x.rows());
     out.fill(0.0);
     let mut pairs = out.chunks_exact_mut(TILES_AT_ONCE * x.rows() * I::ROWS);
     let mut tile = 0;
     for out in pairs.by_ref() {
         for block in 0..tiles.blocks {
             let weights = [
-                weights::<I, FORMAT>(isa, tiles, tile, block),
-                weights::<I, FORMAT>(isa, tiles, tile + 1, block),
+                weights::<I, FORMAT>(isa, tiles, tile, block, ahead),
+                weights::<I, FORMAT>(isa, tiles, tile + 1, block, ahead),
             ];
             block_rows::<I, FORMAT, TILES_AT_ONCE>(isa, &weights, Rows::of(x, block), out);
         }
@@ -295,24 +294,24 @@ fn all_rows<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, 
     let last = pairs.into_remainder();
     if !last.is_empty() {
         for block in 0..tiles.blocks {
-            let weights = [weights::<I, FORMAT>(isa, tiles, tile, block)];
+            let weights = [weights::<I, FORMAT>(isa, tiles, tile, block, ahead)];
             block_rows::<I, FORMAT, 1>(isa, &weights, Rows::of(x, block), last);
         }
     }
 }
 
-/// One block of a tile of many.
+/// One block of a tile of many, and so many blocks ahead of it another asked for.
 #[inline(always)]
 fn weights<I: Isa, const FORMAT: u8>(
     isa: I,
     tiles: &Tiles<'_>,
     tile: usize,
     block: usize,
+    ahead: usize,
 ) -> Weights<I> {
     let tile_block_bytes = tile_block_bytes::<I, FORMAT>();
     let tile_block = &tiles.tile(tile).bytes()[block * tile_block_bytes..][..tile_block_bytes];
-    // All rows pass before the next tile block is wanted: time to have all of it.
-    prefetch(isa, tile_block, tile_block_bytes, tiles);
+    prefetch(tile_block, ahead * tile_block_bytes, tiles);
     unpack::<I, FORMAT>(isa, tile_block)
 }
 

@@ -1,0 +1,35 @@
+//! How far ahead the products ask for weights, beyond what the CPU asks for by itself.
+
+use std::arch::x86_64::{__cpuid, _MM_HINT_T0, _mm_prefetch};
+use std::sync::LazyLock;
+
+/// Bytes ahead of the current tile block that a decode of one row asks for. On an Intel Xeon of the fifth generation a step
+/// of a 1b shape takes 0.78 of its time at 128. On AMD's Zen 4, whose own prefetching goes further, three times 128
+/// costs weights of eight bits a tenth of their speed.
+static ONE_ROW: LazyLock<usize> = LazyLock::new(|| if is_intel() { 2304 } else { 128 });
+
+/// Bytes ahead of the current tile block that are asked for when it is multiplied with one row.
+#[inline(always)]
+pub(super) fn of_one_row() -> usize {
+    *ONE_ROW
+}
+
+/// Tile blocks ahead of the current ones that are asked for when these are multiplied with so many rows. The fewer rows
+/// there are, the sooner the next is wanted: a step of two takes 0.84 of its time with one ahead.
+#[inline(always)]
+pub(super) fn blocks(rows: usize) -> usize {
+    (64 / rows).clamp(1, 8)
+}
+
+/// Asks for a cache line.
+#[inline(always)]
+pub(in crate::compute::kernel) fn prefetch(at: *const u8) {
+    // SAFETY: a hint, which may name any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+}
+
+fn is_intel() -> bool {
+    let vendor = __cpuid(0);
+    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+    name.as_flattened() == b"GenuineIntel"
+}
