@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,7 @@ pub async fn send_message(
                 form.conversation.clear();
             }
             set_status(complaint.kind.status());
+            set_retry_after(complaint.kind);
             let reply = Reply::Refused {
                 conversation: form.conversation.clone(),
                 field,
@@ -167,6 +169,13 @@ pub(crate) fn set_status(status: u16) {
         StatusCode::from_u16(status),
     ) {
         options.set_status(status);
+    }
+}
+
+fn set_retry_after(kind: ComplaintKind) {
+    if let (Some(options), Some(seconds)) = (use_context::<ResponseOptions>(), kind.retry_after_s())
+    {
+        options.insert_header(RETRY_AFTER, seconds.into());
     }
 }
 

@@ -18,6 +18,11 @@ pub enum ComplaintKind {
     Running,
     /// The conversation is no longer held.
     Gone,
+    /// Too many wait for the model.
+    Busy {
+        /// Seconds after which there may be a place.
+        retry_after_s: u64,
+    },
     /// The model cannot take a question now.
     Unavailable,
 }
@@ -30,7 +35,17 @@ impl ComplaintKind {
             Self::Field(_) => 422,
             Self::Running => 409,
             Self::Gone => 404,
+            Self::Busy { .. } => 429,
             Self::Unavailable => 503,
+        }
+    }
+
+    /// After how many seconds the message may be sent again, where the response is to say so.
+    #[must_use]
+    pub fn retry_after_s(self) -> Option<u64> {
+        match self {
+            Self::Busy { retry_after_s } => Some(retry_after_s),
+            _ => None,
         }
     }
 }

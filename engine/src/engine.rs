@@ -82,7 +82,7 @@ impl Engine {
         let clock = Clock::accept(Instant::now());
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
-        let place = self.scheduler.reserve()?;
+        let place = self.scheduler.reserve(request.caller)?;
         let mut calls = self.call_reader(&request.prompt)?;
         let prompt = self.prompt_tokens(&request.prompt, calls.as_mut())?;
         let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
@@ -193,12 +193,14 @@ mod tests {
     #[test]
     fn a_place_in_the_queue_comes_before_the_prompt_is_looked_at() {
         let engine = engine(1).unwrap();
-        let place = engine.scheduler.reserve().unwrap();
+        let place = engine.scheduler.reserve(Caller::default()).unwrap();
         // What only tokenising would show.
         let too_long = || engine.submit(request(&"the dog ".repeat(200))).unwrap_err();
         let full = Error::Busy {
             waiting: 1,
             limit: 1,
+            one_caller: false,
+            wait: None,
         };
         assert_eq!(too_long().to_string(), full.to_string());
         drop(place);

@@ -34,16 +34,29 @@ pub enum Error {
         /// The field, its range and the value.
         reason: String,
     },
-    /// The queue is full: try again later.
-    #[error("the queue is full: {waiting} of {limit} requests are waiting")]
+    /// The queue is full, or holds as many of one caller as it may: try again later.
+    #[error(
+        "the queue is full{}: {waiting} of {limit} requests are waiting",
+        if *.one_caller { " for this caller" } else { "" }
+    )]
     Busy {
         /// Requests waiting now.
         waiting: usize,
         /// The most that may wait.
         limit: usize,
+        /// Whether both are of the one who asks, while others still find a place.
+        one_caller: bool,
+        /// When there may be a place, where that can be said.
+        wait: Option<Duration>,
     },
-    /// A request waited, or an answer took, longer than allowed.
-    #[error("this took longer than the {} s that are allowed", .limit.as_secs_f64())]
+    /// A request waited longer for its turn than allowed.
+    #[error("the request waited longer than the {} s of `--max-wait`", .limit.as_secs_f64())]
+    WaitedTooLong {
+        /// The limit.
+        limit: Duration,
+    },
+    /// An answer took longer than allowed, from its request on.
+    #[error("the answer took longer than the {} s of `--max-time`", .limit.as_secs_f64())]
     TooLate {
         /// The limit.
         limit: Duration,

@@ -1,5 +1,6 @@
 //! Brings the page, the conversations and the engine together.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -13,6 +14,7 @@ use nibble_engine::{
     Caller, Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
 };
 
+use crate::error::retry_after_s;
 use crate::metered::{Metered, MeteredAnswer};
 use crate::runs::{Run, RunId, Runs};
 use crate::store::{NotBegun, Store, is_running, text_bytes};
@@ -23,6 +25,10 @@ const CONVERSATION_BYTES: usize = 256 * 1024;
 const CONVERSATION_TURNS: usize = 1000;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
+
+/// What a person reads who comes back too late.
+const LEFT: &str =
+    "its page was closed while it waited for its turn, so others took its place; ask again";
 
 /// The conversations of the page and the answers that are being written in them.
 pub(crate) struct ChatService {
@@ -224,8 +230,17 @@ fn messages(earlier: Option<&Conversation>, question: &str, system_prompt: &str)
     messages
 }
 
+/// Writes an answer down. One that waits for its turn gives its place up when those who read it have left.
 async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
-    while let Some(event) = answer.next().await {
+    let mut left = pin!(run.left_waiting());
+    loop {
+        let event = tokio::select! {
+            event = answer.next() => event,
+            () = &mut left => return End::Failed(LEFT.to_owned()),
+        };
+        let Some(event) = event else {
+            return End::Failed(reason(&Error::Stopped));
+        };
         match event {
             Event::Queued { before, seconds } => run.queued(before, seconds),
             Event::Prefill { done, total } => run.prefill(done, total),
@@ -236,7 +251,6 @@ async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
             Event::Failed(error) => return End::Failed(reason(&error)),
         }
     }
-    End::Failed(reason(&Error::Stopped))
 }
 
 fn ended(completion: Completion, cut_off: bool) -> End {
@@ -274,9 +288,14 @@ fn refusal(error: &Error) -> Complaint {
                 other => other,
             }),
         },
-        Error::Busy { .. } | Error::Ending => {
-            unavailable(format!("{reason}; try again in a moment"))
+        Error::Busy { wait, .. } => {
+            let retry_after_s = retry_after_s(*wait);
+            Complaint {
+                reason: format!("{reason}; try again in about {retry_after_s} s"),
+                kind: ComplaintKind::Busy { retry_after_s },
+            }
         }
+        Error::Ending => unavailable(format!("{reason}; try again in a moment")),
         _ => unavailable(reason),
     }
 }
@@ -284,7 +303,11 @@ fn refusal(error: &Error) -> Complaint {
 /// What a person may read: errors of the machine stay in the log.
 fn reason(error: &Error) -> String {
     match error {
-        Error::Request { .. } | Error::Busy { .. } | Error::Stopped => error.to_string(),
+        Error::Request { .. }
+        | Error::Busy { .. }
+        | Error::WaitedTooLong { .. }
+        | Error::TooLate { .. }
+        | Error::Stopped => error.to_string(),
         Error::Ending => "the server is ending".to_owned(),
         _ => {
             tracing::error!(%error, "an answer failed");

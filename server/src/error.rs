@@ -5,24 +5,27 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Error;
 use serde::Serialize;
 
-/// A full queue empties by about an answer in this time, on the machines this program is for, and a supervisor has
-/// started another server.
-const RETRY_AFTER_S: &str = "5";
+/// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
+/// ended its first answer, from which on the engine can say.
+const COME_BACK: Duration = Duration::from_secs(5);
 
 /// A refusal or failure, as the client will see it.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    /// When there may be a place, where that is known.
+    wait: Option<Duration>,
     cause: Option<Cause>,
 }
 
@@ -56,6 +59,7 @@ impl ApiError {
                 param: None,
                 code: None,
             },
+            wait: None,
             cause: None,
         }
     }
@@ -117,6 +121,13 @@ impl ApiError {
         .because(cause)
     }
 
+    /// A limit in time was passed, which the message names.
+    fn too_late(status: StatusCode, code: &'static str, error: &Error) -> Self {
+        let mut late = Self::new(status, "server_error", error.to_string());
+        late.body.code = Some(code);
+        late
+    }
+
     fn about(mut self, param: impl Into<String>) -> Self {
         self.body.param = Some(param.into());
         self
@@ -151,14 +162,21 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Request { field, reason } => Self::invalid_field(field, reason),
-            Error::Busy { .. } => {
+            Error::Busy { wait, .. } => {
                 let mut busy = Self::new(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limit_error",
                     error.to_string(),
                 );
                 busy.body.code = Some("queue_full");
+                busy.wait = wait;
                 busy
+            }
+            Error::WaitedTooLong { .. } => {
+                Self::too_late(StatusCode::SERVICE_UNAVAILABLE, "max_wait_passed", &error)
+            }
+            Error::TooLate { .. } => {
+                Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error)
             }
             Error::Ending => {
                 Self::unavailable("the server is ending; ask again when it runs again")
@@ -192,13 +210,18 @@ impl IntoResponse for ApiError {
         if passes.contains(&self.status) {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+                .insert(header::RETRY_AFTER, retry_after_s(self.wait).into());
         }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }
         response
     }
+}
+
+/// Whole seconds, at least one, after which to ask again where there may be a place after `wait`.
+pub(crate) fn retry_after_s(wait: Option<Duration>) -> u64 {
+    wait.unwrap_or(COME_BACK).as_secs_f64().ceil().max(1.0) as u64
 }
 
 /// Writes the cause of an error response to the log.

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -90,9 +90,13 @@ impl Pages {
         *request.uri_mut() = path
             .parse()
             .expect("names of conversations that are held are plain");
-        let status = draft.complaint.kind.status();
+        let kind = draft.complaint.kind;
         let mut response = self.render(request, Some(draft)).await;
-        *response.status_mut() = StatusCode::from_u16(status).expect("a complaint's status is one");
+        *response.status_mut() =
+            StatusCode::from_u16(kind.status()).expect("a complaint's status is one");
+        if let Some(seconds) = kind.retry_after_s() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response
     }
 

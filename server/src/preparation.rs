@@ -41,6 +41,8 @@ impl Preparation {
         let waiting = self.waiting.try_acquire().map_err(|_| Error::Busy {
             waiting: WAITING,
             limit: WAITING,
+            one_caller: false,
+            wait: None,
         })?;
         let place = Arc::clone(&self.at_once).acquire_owned().await;
         drop(waiting);
@@ -99,7 +101,7 @@ mod tests {
             refused
         };
         let (taken, refused) = tokio::join!(taken, refused);
-        assert!(matches!(refused, Err(Error::Busy { waiting, limit }) if waiting == limit));
+        assert!(matches!(refused, Err(Error::Busy { waiting, limit, .. }) if waiting == limit));
         assert!(taken.iter().all(Result::is_ok));
     }
 }

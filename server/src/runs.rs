@@ -4,13 +4,19 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::{self, Display};
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::stream;
 use nibble_app::chat::{Phase, Progress, ProgressStream};
 use nibble_engine::Stopper;
 use tokio::sync::watch;
+
+/// How often it is looked whether somebody reads an answer that waits for its turn.
+const LOOK: Duration = Duration::from_secs(1);
+/// A page that is loaded anew, or has lost its connection, is back after so many looks.
+const LOOKS: usize = 10;
 
 /// The name of a run: the conversation's and the number of the turn.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +121,21 @@ impl Run {
     /// All text so far.
     pub(crate) fn text(&self) -> String {
         self.state.borrow().text.clone()
+    }
+
+    /// Ready when the answer still waits for its turn and nobody has read it for a while.
+    pub(crate) async fn left_waiting(&self) {
+        let mut alone = 0;
+        while alone < LOOKS {
+            tokio::time::sleep(LOOK).await;
+            if !matches!(self.state.borrow().phase, Phase::Queued { .. }) {
+                pending::<()>().await;
+            }
+            alone = match self.state.receiver_count() {
+                0 => alone + 1,
+                _ => 0,
+            };
+        }
     }
 
     /// Releases the readers. What the answer became must be in the store by now, where they look next.

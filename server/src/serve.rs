@@ -262,6 +262,52 @@ mod tests {
         running.server.await.unwrap().unwrap();
     }
 
+    impl Running {
+        /// Sends a message as the page does; the name of its run.
+        async fn send_message(&self) -> String {
+            let fields = "message=Hi&temperature=0&max_tokens=10&system_prompt=&usd_per_hour=1";
+            let request = format!(
+                "POST /api/send HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n\
+                 accept: application/json\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+                 connection: close\r\ncontent-length: {}\r\n\r\n{fields}",
+                fields.len()
+            );
+            let text = self.answer(&request).await;
+            let run = text.split("\"run\":\"").nth(1).expect(&text);
+            run.split('"').next().unwrap().to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_waits_gives_its_place_up_when_its_page_was_closed_for_a_while() {
+        let running = start().await;
+        let run = running.send_message().await;
+        let (_, sender) = running.generator.take().unwrap();
+        let mut page = TcpStream::connect(running.address).await.unwrap();
+        let events = format!("GET /runs/{run}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        page.write_all(events.as_bytes()).await.unwrap();
+        page.read_exact(&mut [0; 12]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!sender.is_abandoned());
+        drop(page);
+        let closed = tokio::time::Instant::now();
+        while !sender.is_abandoned() {
+            assert!(closed.elapsed() < Duration::from_secs(30));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(closed.elapsed() > Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_written_goes_on_when_its_page_is_closed() {
+        let running = start().await;
+        running.send_message().await;
+        let (_, sender) = running.generator.take().unwrap();
+        sender.send(Event::Prefill { done: 1, total: 2 });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!sender.is_abandoned());
+    }
+
     struct Stopped(ModelInfo);
 
     impl Generator for Stopped {

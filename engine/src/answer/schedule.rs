@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::generation::{Generation, PendingAnswer, StepTime};
 use crate::answer::load::{Load, LoadCounters};
-use crate::answer::policy::{self, Rates, Served};
+use crate::answer::policy::{self, Caller, Rates, Served};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::waiting::{Place, WaitingList};
 use crate::compute::kernel::Kernel;
@@ -90,6 +90,15 @@ pub(crate) struct Limits {
     pub(crate) total: Option<Duration>,
 }
 
+impl Limits {
+    /// The limit that a request has passed which has waited so long.
+    fn passed_waiting(self, waited: Duration) -> Option<Error> {
+        let passed = |limit: Option<Duration>| limit.filter(|limit| waited > *limit);
+        let waiting = passed(self.wait).map(|limit| Error::WaitedTooLong { limit });
+        waiting.or_else(|| passed(self.total).map(|limit| Error::TooLate { limit }))
+    }
+}
+
 /// The waiting list and the owner thread. Dropping it ends the thread within a step.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
@@ -151,15 +160,15 @@ impl Scheduler {
         owner.is_some_and(|owner| !owner.is_finished())
     }
 
-    /// Takes a place on the waiting list.
+    /// Takes a place on the waiting list for a caller.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is none, [`Error::Stopped`] when the owner thread has died.
-    pub(crate) fn reserve(&self) -> Result<Place, Error> {
+    /// [`Error::Busy`] when there is none for it, [`Error::Stopped`] when the owner thread has died.
+    pub(crate) fn reserve(&self, caller: Caller) -> Result<Place, Error> {
         if !self.is_alive() {
             return Err(Error::Stopped);
         }
-        self.shared.waiting.reserve()
+        self.shared.waiting.reserve(caller)
     }
 
     /// What is going on.
@@ -276,17 +285,20 @@ impl<M: StepModel> Owner<M> {
 
     /// Ends what nobody wants any more and what took too long.
     fn drop_ended(&mut self) {
-        let (now, Limits { wait, total, .. }) = (self.model.now(), self.limits);
+        let now = self.model.now();
         if self.waiting.waiting() > 0 {
-            for pending in self.waiting.take_ended(now, wait) {
-                match wait {
-                    Some(limit) if !pending.is_cancelled() => {
-                        pending.answer.send(Event::Failed(Error::TooLate { limit }));
+            let Limits { wait, total, .. } = self.limits;
+            let longest = wait.into_iter().chain(total).min();
+            for pending in self.waiting.take_ended(now, longest) {
+                match self.limits.passed_waiting(pending.waited(now)) {
+                    Some(error) if !pending.is_cancelled() => {
+                        pending.answer.send(Event::Failed(error));
                     }
                     _ => pending.cancel(now, self.model.machine()),
                 }
             }
         }
+        let total = self.limits.total;
         let late = |generation: &Generation| total.filter(|total| generation.age(now) > *total);
         let has_ended =
             |generation: &Generation| generation.is_cancelled() || late(generation).is_some();

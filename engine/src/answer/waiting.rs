@@ -1,16 +1,17 @@
 //! Who waits for the model: in the order of arrival, bounded, and without those who have left.
 //!
 //! A place is taken before a prompt is rendered and tokenised, so that what is refused costs nothing. The prompts of a list
-//! of places take no more memory than so many contexts of tokens.
+//! of places take no more memory than so many contexts of tokens. No caller may have all places, as [`policy::may_wait`]
+//! says.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::answer::generation::PendingAnswer;
-use crate::answer::policy::{self, Served};
+use crate::answer::policy::{self, Caller, Served};
 
 /// The list, between those who submit and the thread that owns the model.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub(crate) struct WaitingList {
 #[derive(Debug, Default)]
 struct State {
     pending: VecDeque<PendingAnswer>,
-    /// Places taken for what is not tokenised yet.
-    reserved: usize,
+    /// Whose places are taken for what is not tokenised yet.
+    reserved: Vec<Caller>,
+    /// After how long the next one is taken, where that is known.
+    seconds_each: Option<f64>,
     closed: bool,
 }
 
@@ -34,12 +37,16 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Place {
     list: Arc<WaitingList>,
+    caller: Caller,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.list.lock();
-        state.reserved -= 1;
+        let taken = state.reserved.iter().position(|of| *of == self.caller);
+        state
+            .reserved
+            .swap_remove(taken.expect("a place is on its list"));
         self.list.count(&state);
     }
 }
@@ -73,31 +80,25 @@ impl WaitingList {
         })
     }
 
-    /// Takes a place.
+    /// Takes a place for a caller. Those who left make room for it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is none, [`Error::Ending`] when the list is closed.
-    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, Error> {
+    /// [`Error::Busy`] when there is none, or the caller has too many; [`Error::Ending`] when the list is closed.
+    pub(crate) fn reserve(self: &Arc<Self>, caller: Caller) -> Result<Place, Error> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::Ending);
         }
-        if state.waiting() >= self.limit {
+        if state.check_room(caller, self.limit).is_err() {
             state
                 .pending
                 .retain(|pending| !pending.answer.is_abandoned());
+            state.check_room(caller, self.limit)?;
         }
-        let waiting = state.waiting();
-        if waiting >= self.limit {
-            return Err(Error::Busy {
-                waiting,
-                limit: self.limit,
-            });
-        }
-        state.reserved += 1;
+        state.reserved.push(caller);
         self.count(&state);
         let list = Arc::clone(self);
-        Ok(Place { list })
+        Ok(Place { list, caller })
     }
 
     /// Waits until somebody is there; false when the list is closed.
@@ -144,6 +145,7 @@ impl WaitingList {
     /// Tells those who wait how many are before them, and how long that may take where an answer takes `seconds_each`.
     pub(crate) fn tell(&self, served: &Served, seconds_each: Option<f64>) {
         let mut state = self.lock();
+        state.seconds_each = seconds_each;
         let callers = state.pending.iter().map(|pending| pending.caller);
         for (before, index) in policy::order(callers, served).into_iter().enumerate() {
             let seconds = seconds_each.map(|each| each * (before + 1) as f64);
@@ -178,6 +180,37 @@ impl WaitingList {
 
 impl State {
     fn waiting(&self) -> usize {
-        self.pending.len() + self.reserved
+        self.pending.len() + self.reserved.len()
+    }
+
+    /// Whose places they are.
+    fn callers(&self) -> impl Iterator<Item = Caller> {
+        let pending = self.pending.iter().map(|pending| pending.caller);
+        pending.chain(self.reserved.iter().copied())
+    }
+
+    fn check_room(&self, caller: Caller, limit: usize) -> Result<(), Error> {
+        let (own, waiting) = (
+            self.callers().filter(|of| *of == caller).count(),
+            self.waiting(),
+        );
+        let free = limit.saturating_sub(waiting);
+        if policy::may_wait(own, free) {
+            return Ok(());
+        }
+        let one_caller = free > 0;
+        // Callers are taken in turn: one of this caller's goes when each of the others has had its own.
+        let turns = if one_caller {
+            self.callers().collect::<HashSet<_>>().len()
+        } else {
+            1
+        };
+        let wait = self.seconds_each.map(|each| each * turns as f64);
+        Err(Error::Busy {
+            waiting: if one_caller { own } else { waiting },
+            limit: if one_caller { own } else { limit },
+            one_caller,
+            wait: wait.and_then(|wait| Duration::try_from_secs_f64(wait).ok()),
+        })
     }
 }

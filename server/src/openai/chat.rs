@@ -23,8 +23,9 @@ use crate::error::ApiError;
 use crate::metered::MeteredAnswer;
 use crate::state::AppState;
 
-/// A long prefill sends nothing else, and proxies close silent connections after 30 s or more.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Nothing else is sent while a request waits or its prompt is computed, and proxies close connections that were silent for
+/// 30 s, some for 10.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub(super) async fn complete(
     State(state): State<AppState>,
@@ -82,7 +83,7 @@ fn streamed(reply: Reply, answer: MeteredAnswer, include_usage: bool) -> Respons
     let events = answer.map(Some).chain(stream::iter([None]));
     let rest = events.flat_map(move |event| stream::iter(wire.events(event)));
     let all = stream::iter([role]).chain(rest).map(Ok::<_, Infallible>);
-    let stream = Sse::new(all).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    let stream = Sse::new(all).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping"));
     // nginx would otherwise hold the tokens back to fill its buffers.
     ([("x-accel-buffering", "no")], stream).into_response()
 }

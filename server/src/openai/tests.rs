@@ -8,7 +8,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
 use futures::StreamExt;
 use insta::{assert_snapshot, with_settings};
-use nibble_engine::{Answer, Error, Event, ModelInfo, Prompt};
+use nibble_engine::{Answer, AnswerSender, Error, Event, ModelInfo, Prompt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -19,12 +19,12 @@ use crate::test_support::held::Held;
 use crate::test_support::scripted::Scripted;
 
 /// Refuses every request.
-struct Refusing(ModelInfo, fn() -> Error);
+struct Refusing(ModelInfo, Box<dyn Fn() -> Error + Send + Sync>);
 
 impl Refusing {
-    fn with(error: fn() -> Error) -> Arc<Self> {
+    fn with(error: impl Fn() -> Error + Send + Sync + 'static) -> Arc<Self> {
         let info = Scripted::new(&[], Duration::ZERO).info().clone();
-        Arc::new(Self(info, error))
+        Arc::new(Self(info, Box::new(error)))
     }
 }
 
@@ -77,16 +77,21 @@ fn question(fields: Value) -> Value {
     body
 }
 
+/// The request that comes next.
+async fn taken(generator: &Held) -> (nibble_engine::Request, AnswerSender) {
+    loop {
+        if let Some(taken) = generator.take() {
+            return taken;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What the engine was asked for `body`.
 async fn asked(body: Value) -> nibble_engine::Request {
     let generator = Arc::new(Held::default());
     let response = tokio::spawn(send(generator.clone(), ask(body)));
-    let request = loop {
-        if let Some((request, _)) = generator.take() {
-            break request;
-        }
-        tokio::task::yield_now().await;
-    };
+    let (request, _) = taken(&generator).await;
     // The sender went with the request, so the answer ends at once.
     assert_eq!(
         response.await.unwrap().status(),
@@ -384,14 +389,67 @@ async fn another_model_is_not_found() {
 
 #[tokio::test]
 async fn a_full_queue_asks_to_come_back_later() {
-    let full = Refusing::with(|| Error::Busy {
+    let full = |wait| Error::Busy {
         waiting: 64,
         limit: 64,
-    });
-    let response = send(full, ask(question(json!({})))).await;
+        one_caller: false,
+        wait,
+    };
+    let response = send(Refusing::with(move || full(None)), ask(question(json!({})))).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     assert_snapshot!(pretty(response).await);
+    for (wait_ms, expected) in [(0, "1"), (900, "1"), (12_001, "13")] {
+        let wait = Duration::from_millis(wait_ms);
+        let full = Refusing::with(move || full(Some(wait)));
+        let response = send(full, ask(question(json!({})))).await;
+        assert_eq!(response.headers()[header::RETRY_AFTER], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_in_time_is_named_whole_and_streamed() {
+    let limit = Duration::from_millis(2500);
+    let waited = || Error::WaitedTooLong { limit };
+    let late = || Error::TooLate { limit };
+    let cases: [(&dyn Fn() -> Error, _, _, _); 2] = [
+        (&waited, 503, "max_wait_passed", "2.5 s of `--max-wait`"),
+        (&late, 504, "max_time_passed", "2.5 s of `--max-time`"),
+    ];
+    for (error, status, code, words) in cases {
+        for stream in [false, true] {
+            let generator = Arc::new(Held::default());
+            let request = ask(question(json!({ "stream": stream })));
+            let response = tokio::spawn(send(generator.clone(), request));
+            let sender = taken(&generator).await.1;
+            sender.send(Event::Failed(error()));
+            drop(sender);
+            let response = response.await.unwrap();
+            let expected = if stream { 200 } else { status };
+            assert_eq!(response.status().as_u16(), expected);
+            let text = text(response).await;
+            assert!(text.contains(code) && text.contains(words), "{text}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_begins_at_once_and_is_kept_alive() {
+    let generator = Arc::new(Held::default());
+    let response = send(generator.clone(), ask(question(json!({ "stream": true })))).await;
+    let (_, sender) = generator.take().unwrap();
+    let start = tokio::time::Instant::now();
+    let mut stream = response.into_body().into_data_stream();
+    stream.next().await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    for before in (0..5).rev() {
+        let seconds = None;
+        sender.send(Event::Queued { before, seconds });
+        let last = tokio::time::Instant::now();
+        let ping = stream.next().await.unwrap().unwrap();
+        assert_eq!(ping, ": ping\n\n");
+        assert!(last.elapsed() < Duration::from_secs(10));
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use nibble_engine::{Answer, Error, Event, Message, ModelInfo, Prompt, Request, Role};
 
 use super::*;
@@ -433,18 +434,20 @@ async fn a_full_queue_keeps_the_message_and_says_so() {
         Err(Error::Busy {
             waiting: 64,
             limit: 64,
+            one_caller: false,
+            wait: Some(Duration::from_secs(17)),
         })
     }));
     let page = browser.post_form("/api/send", &message("", "later")).await;
-    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(page.headers[RETRY_AFTER], "17");
     let page = page.body;
-    assert!(
-        page.contains("The queue is full: 64 of 64 requests are waiting"),
-        "{page}"
-    );
+    let reason = "The queue is full: 64 of 64 requests are waiting; try again in about 17 s.";
+    assert!(page.contains(reason), "{page}");
     assert!(page.contains(">later</textarea>"), "{page}");
     let json = browser.post_json("/api/send", &message("", "later")).await;
-    assert_eq!(json.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(json.headers[RETRY_AFTER], "17");
 }
 
 #[tokio::test]

@@ -54,6 +54,24 @@ fn callers_who_wait_take_turns() {
 }
 
 #[test]
+fn a_caller_who_takes_all_places_it_may_leaves_some_for_the_next() {
+    let mut free = 64;
+    for expected in [52, 10] {
+        let mut own = 0;
+        while may_wait(own, free) {
+            own += 1;
+            free -= 1;
+        }
+        assert_eq!(own, expected);
+        assert!(free > 0);
+    }
+    // A short list is not worth dividing.
+    assert!(
+        may_wait(0, 1) && may_wait(1, 1) && may_wait(3, 1) && !may_wait(4, 1) && !may_wait(0, 0)
+    );
+}
+
+#[test]
 fn nobody_saves_up_turns() {
     let mut served = Served::default();
     served.enter(Caller(1));

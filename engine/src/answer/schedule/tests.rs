@@ -164,7 +164,8 @@ impl Owner<Simulated> {
             answer: answer_sender,
             told_before: None,
         };
-        self.waiting.reserve().unwrap().fill(pending).unwrap();
+        let place = self.waiting.reserve(Caller(caller)).unwrap();
+        place.fill(pending).unwrap();
         answer
     }
 
@@ -323,7 +324,7 @@ fn readers_that_leave_free_their_place_and_their_blocks_at_once() {
         owner.ask(1, &prompt(1, 9), 9),
     ];
     assert!(matches!(
-        owner.waiting.reserve().map(drop),
+        owner.waiting.reserve(Caller(1)).map(drop),
         Err(Error::Busy {
             waiting: 2,
             limit: 2,
@@ -348,7 +349,10 @@ fn those_who_wait_while_the_engine_ends_are_told_so() {
         events(waiting)[..],
         [Event::Failed(Error::Ending)]
     ));
-    assert!(matches!(owner.waiting.reserve(), Err(Error::Ending)));
+    assert!(matches!(
+        owner.waiting.reserve(Caller(1)),
+        Err(Error::Ending)
+    ));
 }
 
 #[test]
@@ -422,8 +426,53 @@ fn what_takes_too_long_ends_with_the_limit() {
     owner.finish_all();
     let ended = events(waited).pop();
     assert!(
-        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 300)
+        matches!(ended, Some(Event::Failed(Error::WaitedTooLong { limit })) if limit.as_millis() == 300)
     );
+}
+
+#[test]
+fn the_limit_of_the_whole_time_ends_those_too_who_wait() {
+    let limits = Limits {
+        total: Some(Duration::from_millis(500)),
+        ..LIMITS
+    };
+    let mut owner = owner(100, limits, Vec::new());
+    let waits = owner.ask(1, &prompt(0, 10), 10);
+    let later = owner.model.now() + Duration::from_millis(501);
+    owner.model.now.set(later);
+    assert!(owner.turn());
+    assert_eq!(owner.model.steps, 0);
+    assert!(matches!(
+        events(waits).pop(),
+        Some(Event::Failed(Error::TooLate { .. }))
+    ));
+}
+
+#[test]
+fn one_caller_leaves_places_for_others_and_learns_when_to_come_back() {
+    let mut owner = owner(12, Limits { queue: 8, ..LIMITS }, Vec::new());
+    // So that it is known how long an answer takes, and nobody else has room beside the one that runs.
+    let _done = owner.ask(1, &prompt(0, 10), 10);
+    owner.finish_all();
+    let _runs = owner.ask(1, &prompt(0, 350), 20);
+    assert!(owner.turn());
+    let waiting = [(); 7].map(|()| owner.ask(1, &prompt(5, 250), 9));
+    let refused = |owner: &Owner<Simulated>, caller| match owner.waiting.reserve(Caller(caller)) {
+        Err(Error::Busy {
+            one_caller, wait, ..
+        }) => (one_caller, wait),
+        other => panic!("{other:?}"),
+    };
+    owner.model.now.set(owner.model.now() + TELL_EVERY);
+    assert!(owner.turn());
+    let (one_caller, wait) = refused(&owner, 1);
+    assert!(one_caller && wait.is_some_and(|wait| !wait.is_zero()));
+    let _other = owner.ask(2, &prompt(5, 250), 9);
+    // Now it is full for everybody.
+    let (full, next) = (refused(&owner, 2), refused(&owner, 1));
+    assert!(!full.0 && !next.0 && full.1 == wait);
+    drop(waiting);
+    owner.ask(1, &prompt(5, 250), 9);
 }
 
 #[test]
