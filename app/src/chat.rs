@@ -105,6 +105,12 @@ pub struct Metrics {
     pub usd_per_million_tokens: Option<f64>,
     /// Dollars for this answer.
     pub usd_total: f64,
+    /// Dollars for the machine's time that was spent on this answer, and not on others beside it.
+    pub usd_share: f64,
+    /// About how many dollars it would have been without others.
+    pub usd_alone: Option<f64>,
+    /// How many others were computed beside it, as a mean over its time.
+    pub beside: f64,
     /// Tokens of the prompt, cached ones included.
     pub prompt_tokens: usize,
     /// Tokens of the prompt that needed no computing.

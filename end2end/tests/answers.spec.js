@@ -48,6 +48,17 @@ test("the next question is asked with the conversation before it", async ({
   expect(after).toBeGreaterThan(before + 30);
 });
 
+test("an answer in company shows its share of the cost and what was cached", async ({
+  chat,
+}) => {
+  await chat.askInCompany();
+  expect(await chat.figure("Prompt tokens")).toMatch(/, \d+ of them cached$/);
+  expect(await chat.figure("Computed beside")).toMatch(/ on average$/);
+  const share = await chat.figure("Share of the cost");
+  expect(share).toMatch(/^\$0\.\d+, alone about \$0\.\d+$/);
+  expect(number(share)).toBeLessThan(number(await chat.figure("Total cost")));
+});
+
 test("Stop ends the answer and keeps its text", async ({ chat }) => {
   await chat.open(1000);
   await chat.ask(LONG);

@@ -84,6 +84,21 @@ export class ChatPage {
     return lengths.size;
   }
 
+  /** Asks a second question, and somebody else one at the same time. */
+  async askInCompany() {
+    const other = new ChatPage(await this.page.context().newPage());
+    await this.open(250);
+    await this.ask("Why is the sky blue?");
+    await expect(this.metrics).toBeVisible();
+    await other.open(250);
+    await this.ask(LONG);
+    await other.ask(LONG);
+    await expect(this.answers).toHaveCount(2);
+    for (const chat of [this, other]) {
+      await expect(chat.metrics).toBeVisible();
+    }
+  }
+
   /** What the page shows for `term`. @param {string} term */
   async figure(term) {
     const entry = this.metrics.locator("dl > div").filter({

@@ -25,6 +25,14 @@ test("without JavaScript Enter in a setting sends and Reset chat keeps settings"
   await expect(chat.usdPerHour).toHaveValue("2.5");
 });
 
+test("without JavaScript an answer in company shows its share of the cost", async ({
+  chat,
+}) => {
+  await chat.askInCompany();
+  expect(await chat.figure("Computed beside")).toMatch(/ on average$/);
+  expect(await chat.figure("Share of the cost")).toMatch(/, alone about \$/);
+});
+
 test("without JavaScript Stop and the next question work", async ({ chat }) => {
   await chat.open(1000);
   await chat.ask(LONG);

@@ -33,6 +33,8 @@ pub(crate) fn Metrics(metrics: Metrics) -> impl IntoView {
                 {entry("Prefill speed", metrics.prefill_tokens_per_second.map(tokens_per_second))}
                 {entry("Prompt tokens", Some(prompt_tokens(&metrics)))}
                 {entry("Output tokens", Some(grouped(metrics.output_tokens)))}
+                {entry("Computed beside", others(metrics.beside))}
+                {entry("Share of the cost", Some(share(&metrics)))}
             </dl>
         </div>
     }
@@ -86,6 +88,24 @@ fn prompt_tokens(metrics: &Metrics) -> String {
     }
 }
 
+/// Nothing where hardly anything was computed beside it.
+fn others(beside: f64) -> Option<String> {
+    match format!("{beside:.1}").as_str() {
+        "0.0" => None,
+        "1.0" => Some("1 other on average".to_owned()),
+        others => Some(format!("{others} others on average")),
+    }
+}
+
+fn share(metrics: &Metrics) -> String {
+    let share = usd(metrics.usd_share);
+    match (others(metrics.beside), metrics.usd_alone) {
+        (Some(_), Some(alone)) => format!("{share}, alone about {}", usd(alone)),
+        (Some(_), None) => share,
+        (None, _) => format!("{share}, alone"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +140,26 @@ mod tests {
     fn the_bar_is_met_or_missed_in_words() {
         assert_eq!(against_bar(100.0), "100.0 ms, ✓ meets the 100 ms bar");
         assert_eq!(against_bar(100.1), "100.1 ms, ✗ misses the 100 ms bar");
+    }
+
+    #[test]
+    fn an_answer_in_company_shows_its_share_and_what_it_would_have_cost_alone() {
+        let mut metrics = Metrics {
+            usd_share: 0.000_02,
+            usd_alone: Some(0.000_05),
+            beside: 0.04,
+            ..Metrics::default()
+        };
+        assert_eq!(others(metrics.beside), None);
+        assert_eq!(share(&metrics), "$0.0000200, alone");
+        metrics.beside = 2.34;
+        assert_eq!(
+            others(metrics.beside).as_deref(),
+            Some("2.3 others on average")
+        );
+        assert_eq!(share(&metrics), "$0.0000200, alone about $0.0000500");
+        metrics.usd_alone = None;
+        assert_eq!(share(&metrics), "$0.0000200");
     }
 
     #[test]

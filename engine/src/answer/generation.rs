@@ -191,6 +191,11 @@ impl Generation {
         [self.prompt, self.tokens.len() - self.prompt]
     }
 
+    /// By itself it would have taken about so many seconds.
+    pub(crate) fn alone(&mut self, seconds: Option<f64>) {
+        self.clock.alone(seconds);
+    }
+
     /// Who knows whether the answer is still wanted.
     pub(crate) fn reader(&self) -> AnswerSender {
         self.answer.clone()

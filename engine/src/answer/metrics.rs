@@ -36,6 +36,10 @@ pub struct Metrics {
     pub machine_s: f64,
     /// Price per hour / 3600 * the machine's time.
     pub usd_share: f64,
+    /// About what it would have cost without others beside it, at the speeds of the steps that there were; absent before a
+    /// single answer was computed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_alone: Option<f64>,
     /// How many other answers were computed beside it, as a mean over its time.
     pub beside: f64,
     /// Output tokens, the end-of-turn token included.
@@ -64,6 +68,8 @@ pub(crate) struct Clock {
     steps: Duration,
     share: Duration,
     beside: f64,
+    /// Seconds of the machine that it would have taken by itself.
+    alone_s: Option<f64>,
 }
 
 impl Clock {
@@ -80,6 +86,7 @@ impl Clock {
             steps: Duration::ZERO,
             share: Duration::ZERO,
             beside: 0.0,
+            alone_s: None,
         }
     }
 
@@ -98,6 +105,11 @@ impl Clock {
         self.steps += took;
         self.share += share;
         self.beside += took.as_secs_f64() * answers.saturating_sub(1) as f64;
+    }
+
+    /// By itself it would have taken the machine about so many seconds.
+    pub(crate) fn alone(&mut self, seconds: Option<f64>) {
+        self.alone_s = seconds;
     }
 
     /// How long ago the request was accepted.
@@ -143,6 +155,7 @@ impl Clock {
             usd_total: usd_per_second * total_s,
             machine_s: self.share.as_secs_f64(),
             usd_share: usd_per_second * self.share.as_secs_f64(),
+            usd_alone: self.alone_s.map(|seconds| usd_per_second * seconds),
             beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
             completion_tokens: self.tokens,
             token_gaps_s: self.gaps.clone(),
@@ -182,6 +195,7 @@ mod tests {
         let ms = Duration::from_millis;
         clock.step(ms(300), ms(100), 3);
         clock.step(ms(100), ms(100), 1);
+        clock.alone(Some(0.25));
         let metrics = clock.metrics(at(900), 3.6, "scalar", 2);
         close(metrics.time_to_first_token_s, 0.35);
         close(Some(metrics.queued_s), 0.1);
@@ -196,6 +210,7 @@ mod tests {
         close(Some(metrics.usd_total), 0.00055);
         close(Some(metrics.machine_s), 0.2);
         close(Some(metrics.usd_share), 0.0002);
+        close(metrics.usd_alone, 0.00025);
         close(Some(metrics.beside), 1.5);
         assert_eq!(metrics.completion_tokens, 5);
         assert_eq!(metrics.token_gaps_s, [0.05, 0.03, 0.07, 0.05]);

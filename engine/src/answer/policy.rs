@@ -113,18 +113,22 @@ pub(crate) struct Rates {
     row: Option<f64>,
     /// Of a step with few, the time of all.
     few: Option<f64>,
+    /// Of a step with one.
+    one: Option<f64>,
 }
 
 impl Rates {
     /// A step of so many rows took so long.
     pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
         let took = took.as_secs_f64();
-        let (figure, value) = if rows >= LEAST_PREFILL_ROWS {
-            (&mut self.row, took / rows as f64)
+        if rows == 1 {
+            follow(&mut self.one, took);
+        }
+        if rows >= LEAST_PREFILL_ROWS {
+            follow(&mut self.row, took / rows as f64);
         } else {
-            (&mut self.few, took)
-        };
-        *figure = Some(figure.map_or(value, |figure| figure + (value - figure) / 8.0));
+            follow(&mut self.few, took);
+        }
     }
 
     /// Rows for prompts in a step in which so many answers decode.
@@ -153,6 +157,16 @@ impl Rates {
     pub(crate) fn seconds(&self, prompt: usize, output: usize) -> Option<f64> {
         Some(self.row? * prompt as f64 + self.few? * output as f64)
     }
+
+    /// As [`Self::seconds`], with no other answer in any step; none before there were such steps.
+    pub(crate) fn seconds_alone(&self, prompt: usize, output: usize) -> Option<f64> {
+        Some(self.row? * prompt as f64 + self.one? * output as f64)
+    }
+}
+
+/// Moves a mean that forgets towards a new value.
+fn follow(mean: &mut Option<f64>, value: f64) {
+    *mean = Some(mean.map_or(value, |mean| mean + (value - mean) / 8.0));
 }
 
 #[cfg(test)]

@@ -517,8 +517,13 @@ impl<M: StepModel> Owner<M> {
         before.is_none_or(|before| now - before > PANICS_APART)
     }
 
-    fn finish(&mut self, generation: Generation, reason: FinishReason) {
-        self.lengths.observe(generation.lengths());
+    fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
+        let [prompt, output] = generation.lengths();
+        self.lengths.observe([prompt, output]);
+        let computed = prompt - generation.cached_tokens();
+        // The last step of a prompt gives the first token.
+        let steps = output.saturating_sub(1);
+        generation.alone(self.rates.seconds_alone(computed, steps));
         let (now, machine) = (self.model.now(), self.model.machine());
         generation.finish(reason, now, machine, &mut self.prefixes, &self.rope);
         let Self {

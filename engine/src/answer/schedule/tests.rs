@@ -239,6 +239,23 @@ fn the_shares_of_answers_add_up_to_the_time_of_the_machine() {
 }
 
 #[test]
+fn an_answer_in_company_knows_what_it_would_have_cost_alone() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let alone = owner.ask(1, &prompt(0, 50), 20);
+    owner.finish_all();
+    let alone = completion(alone).metrics;
+    // A model of steps that take the same time for each row, but for a part that all rows share.
+    let together = [1, 2, 3].map(|first| owner.ask(1, &prompt(first, 50), 20));
+    owner.finish_all();
+    for answer in together {
+        let metrics = completion(answer).metrics;
+        let expected = metrics.usd_alone.unwrap();
+        assert!((expected / alone.usd_share - 1.0).abs() < 0.1, "{expected}");
+        assert!(metrics.usd_share < expected);
+    }
+}
+
+#[test]
 fn a_second_turn_finds_the_first_also_after_another_persons() {
     let mut owner = owner(100, LIMITS, Vec::new());
     let first = prompt(1, 200);
