@@ -199,7 +199,6 @@ mod tests {
         let full = Error::Busy {
             waiting: 1,
             limit: 1,
-            one_caller: false,
             wait: None,
         };
         assert_eq!(too_long().to_string(), full.to_string());

@@ -34,18 +34,13 @@ pub enum Error {
         /// The field, its range and the value.
         reason: String,
     },
-    /// The queue is full, or holds as many of one caller as it may: try again later.
-    #[error(
-        "the queue is full{}: {waiting} of {limit} requests are waiting",
-        if *.one_caller { " for this caller" } else { "" }
-    )]
+    /// The queue is full: try again later.
+    #[error("the queue is full: {waiting} of {limit} requests are waiting")]
     Busy {
         /// Requests waiting now.
         waiting: usize,
         /// The most that may wait.
         limit: usize,
-        /// Whether both are of the one who asks, while others still find a place.
-        one_caller: bool,
         /// When there may be a place, where that can be said.
         wait: Option<Duration>,
     },

@@ -41,7 +41,6 @@ impl Preparation {
         let waiting = self.waiting.try_acquire().map_err(|_| Error::Busy {
             waiting: WAITING,
             limit: WAITING,
-            one_caller: false,
             wait: None,
         })?;
         let place = Arc::clone(&self.at_once).acquire_owned().await;

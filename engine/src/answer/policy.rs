@@ -16,8 +16,8 @@ pub struct Caller(pub u64);
 
 /// Prompts go on by so many rows however slow the machine is.
 const LEAST_PREFILL_ROWS: usize = 16;
-/// Places on the waiting list that a caller may have for each that is free.
-const PLACES_PER_FREE: usize = 4;
+/// Of so many places on the waiting list there is one more for a caller who has none.
+const PLACES_PER_SPARE: usize = 4;
 /// What a step with answers that decode may take: their readers see a pause of that length.
 pub(crate) const STEP: Duration = Duration::from_millis(400);
 
@@ -71,10 +71,13 @@ pub(crate) fn order(waiting: impl Iterator<Item = Caller>, served: &Served) -> V
     turns.into_iter().map(|(.., index)| index).collect()
 }
 
-/// Whether a caller with so many places on the waiting list may have another one where so many are free. A list of five or
-/// more is never full of one caller: it has four fifths at the most, and whoever comes then still finds a place.
-pub(crate) fn may_wait(own: usize, free: usize) -> bool {
-    own < free * PLACES_PER_FREE
+/// The most places that may be taken on a list of `limit` for a caller to get one who has `own`. Those who have none find some
+/// when others, or a single one, have taken all.
+pub(crate) fn places(own: usize, limit: usize) -> usize {
+    match own {
+        0 => limit + limit / PLACES_PER_SPARE,
+        _ => limit,
+    }
 }
 
 /// What callers have had of the model, in tokens computed. A caller who comes, or comes back, starts where the least served

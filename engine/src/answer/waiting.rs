@@ -1,10 +1,10 @@
 //! Who waits for the model: in the order of arrival, bounded, and without those who have left.
 //!
 //! A place is taken before a prompt is rendered and tokenised, so that what is refused costs nothing. The prompts of a list
-//! of places take no more memory than so many contexts of tokens. No caller may have all places, as [`policy::may_wait`]
-//! says.
+//! of places take no more memory than so many contexts of tokens. When all are taken there are a few more for callers who have
+//! none, as [`policy::places`] says.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ impl WaitingList {
     /// Takes a place for a caller. Those who left make room for it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is none, or the caller has too many; [`Error::Ending`] when the list is closed.
+    /// [`Error::Busy`] when there is none, [`Error::Ending`] when the list is closed.
     pub(crate) fn reserve(self: &Arc<Self>, caller: Caller) -> Result<Place, Error> {
         let mut state = self.lock();
         if state.closed {
@@ -190,26 +190,16 @@ impl State {
     }
 
     fn check_room(&self, caller: Caller, limit: usize) -> Result<(), Error> {
-        let (own, waiting) = (
-            self.callers().filter(|of| *of == caller).count(),
-            self.waiting(),
-        );
-        let free = limit.saturating_sub(waiting);
-        if policy::may_wait(own, free) {
+        let own = self.callers().filter(|of| *of == caller).count();
+        let (waiting, limit) = (self.waiting(), policy::places(own, limit));
+        if waiting < limit {
             return Ok(());
         }
-        let one_caller = free > 0;
-        // Callers are taken in turn: one of this caller's goes when each of the others has had its own.
-        let turns = if one_caller {
-            self.callers().collect::<HashSet<_>>().len()
-        } else {
-            1
-        };
-        let wait = self.seconds_each.map(|each| each * turns as f64);
+        let before = waiting + 1 - limit;
+        let wait = self.seconds_each.map(|each| each * before as f64);
         Err(Error::Busy {
-            waiting: if one_caller { own } else { waiting },
-            limit: if one_caller { own } else { limit },
-            one_caller,
+            waiting: limit,
+            limit,
             wait: wait.and_then(|wait| Duration::try_from_secs_f64(wait).ok()),
         })
     }

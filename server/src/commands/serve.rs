@@ -33,7 +33,7 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) allowed_hosts: Vec<String>,
-    /// Requests that may wait for their turn before others are sent away
+    /// Requests that may wait for their turn before others are sent away; a quarter more of callers who have none waiting
     #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
     queue: usize,
     /// Megabytes for the keys and values of all chats, of those too that are kept for their next turn; without it half of

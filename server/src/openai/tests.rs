@@ -392,7 +392,6 @@ async fn a_full_queue_asks_to_come_back_later() {
     let full = |wait| Error::Busy {
         waiting: 64,
         limit: 64,
-        one_caller: false,
         wait,
     };
     let response = send(Refusing::with(move || full(None)), ask(question(json!({})))).await;

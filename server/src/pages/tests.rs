@@ -434,7 +434,6 @@ async fn a_full_queue_keeps_the_message_and_says_so() {
         Err(Error::Busy {
             waiting: 64,
             limit: 64,
-            one_caller: false,
             wait: Some(Duration::from_secs(17)),
         })
     }));

@@ -54,21 +54,10 @@ fn callers_who_wait_take_turns() {
 }
 
 #[test]
-fn a_caller_who_takes_all_places_it_may_leaves_some_for_the_next() {
-    let mut free = 64;
-    for expected in [52, 10] {
-        let mut own = 0;
-        while may_wait(own, free) {
-            own += 1;
-            free -= 1;
-        }
-        assert_eq!(own, expected);
-        assert!(free > 0);
-    }
-    // A short list is not worth dividing.
-    assert!(
-        may_wait(0, 1) && may_wait(1, 1) && may_wait(3, 1) && !may_wait(4, 1) && !may_wait(0, 0)
-    );
+fn who_has_no_place_finds_one_when_others_have_taken_all() {
+    assert_eq!((places(0, 64), places(1, 64), places(63, 64)), (80, 64, 64));
+    // A short list has none to spare.
+    assert_eq!((places(0, 3), places(1, 3)), (3, 3));
 }
 
 #[test]
