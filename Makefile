@@ -56,6 +56,12 @@ bench:
 	engine/scripts/bench-answers
 	engine/scripts/bench-peer --out engine/benches/RESULTS.md
 
+# On a quiet machine: what many clients see of the default model over HTTP. `engine/scripts/load --peer --rounds 3` with
+# `--out engine/benches/RESULTS.md`, and again with `--model 1b`, compares with llama.cpp's server and keeps the tables.
+load:
+	cargo build --release --locked
+	engine/scripts/load
+
 # One product of every kernel by itself, and one drawn token.
 bench-kernels:
 	cargo bench -p nibble-engine --locked

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Writes a GGUF of the shape of a Llama model with random int4 weights and no vocabulary, to time engines on one file.
+"""Writes a GGUF of the shape of a Llama model with random int4 weights, to time engines on one file. It has no vocabulary, or
+with --vocabulary that of another file and its chat template, so that servers can chat with it.
 
     pip install gguf numpy
-    engine/scripts/random_gguf.py llama-3.2-1b q4_0 OUT.gguf
+    engine/scripts/random_gguf.py llama-3.2-1b q4_0 OUT.gguf [--vocabulary FILE.gguf]
 """
 
 import argparse
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
 
 # Layers, hidden, ffn, heads, KV heads, head size, RoPE theta, whether the output head is the embedding.
 SHAPES = {
@@ -29,11 +30,32 @@ def blocks(random, rows, cols, kind):
     return data.reshape(rows, -1)
 
 
+def add_vocabulary(writer, file):
+    """The tokenizer of another file, filled up with tokens that no text has."""
+    fill = {
+        "tokenizer.ggml.tokens": lambda index: f"<|unused_{index}|>",
+        "tokenizer.ggml.scores": lambda index: 0.0,
+        # Never a text's own, as the specification numbers types.
+        "tokenizer.ggml.token_type": lambda index: 5,
+    }
+    for name, field in GGUFReader(file).fields.items():
+        if not name.startswith("tokenizer."):
+            continue
+        value = field.contents()
+        if name in fill:
+            value += [fill[name](index) for index in range(len(value), VOCABULARY)]
+        if field.types[0] == GGUFValueType.ARRAY:
+            writer.add_array(name, value)
+        else:
+            writer.add_key_value(name, value, field.types[0])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("kind", choices=["q4_0", "q4_1"])
     parser.add_argument("out")
+    parser.add_argument("--vocabulary")
     args = parser.parse_args()
     layers, hidden, ffn, heads, kv_heads, head_dim, theta, tied = SHAPES[args.shape]
     random = np.random.default_rng(0)
@@ -50,7 +72,10 @@ def main():
     writer.add_rope_freq_base(theta)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(VOCABULARY)
-    writer.add_tokenizer_model("no_vocab")
+    if args.vocabulary:
+        add_vocabulary(writer, args.vocabulary)
+    else:
+        writer.add_tokenizer_model("no_vocab")
 
     matrices = {"token_embd": (VOCABULARY, hidden)}
     if not tied:
