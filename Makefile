@@ -1,7 +1,7 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan fuzz miri e2e aarch64 compose-test dist bench bench-kernels perplexity arm-count fmt \
-	screenshot
+.PHONY: run test lint unit asan fuzz miri e2e soak aarch64 compose-test dist bench bench-kernels load perplexity arm-count \
+	fmt screenshot
 
 run:
 	cargo run --release
@@ -9,7 +9,7 @@ run:
 # The program of the image, where there is one, is the one that the browser tests: it was built a moment ago.
 test: lint unit asan fuzz aarch64
 	deploy/test/run site
-	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e
+	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e soak
 
 lint:
 	cargo fmt --all --check
@@ -33,6 +33,12 @@ e2e:
 	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
 	end2end/openai_client/check
 	cd end2end && npx tsc -p jsconfig.json && npx playwright test
+
+# The page and the API under many clients who come and go, in no more memory than the program says that it needs; with
+# the same program as the browser tests. For ten minutes: `engine/scripts/soak --seconds 600`.
+soak:
+	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
+	engine/scripts/soak --seconds 60 --memory just
 
 # The engine's tests and a few tokens by the program, built for Arm and run on emulated CPUs.
 aarch64:
