@@ -243,14 +243,21 @@ mod tests {
         std::mem::replace(&mut running.shutdown, shutdown)
             .send(())
             .unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let health = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        // It is heard of by another task.
+        let ending = async {
+            while !running.answer(health).await.starts_with("HTTP/1.1 503") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(30), ending).await;
+        heard.expect("readiness that fails");
         let body = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
         let chat = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let health = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         for request in [chat.as_str(), health] {
             let text = running.answer(request).await;
             assert!(text.starts_with("HTTP/1.1 503"), "{text}");
