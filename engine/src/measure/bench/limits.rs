@@ -49,16 +49,19 @@ pub(super) fn beside(
 /// Bytes a second at which the threads read what a decode step reads of the weights, and do nothing else: the better of
 /// what the CPU fetches by itself, and of asking it for bytes ahead as products do.
 pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
-    /// Bytes ahead that are asked for, and bytes that are read until the next are.
+    /// Bytes ahead that are asked for, which is far enough for every CPU that was measured.
     const AHEAD: usize = 2304;
-    const LINES: usize = 256;
-    let plain = read(model, xor);
-    let asked = read(model, |piece| {
-        piece.chunks(LINES).fold(0, |sum, lines| {
-            for line in lines.chunks(64) {
+    /// Bytes that are read until others are asked for.
+    const AT_ONCE: usize = 256;
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+    let plain = bytes_per_second(model, xor);
+    let asked = bytes_per_second(model, |piece| {
+        piece.chunks(AT_ONCE).fold(0, |sum, bytes| {
+            for line in bytes.chunks(LINE) {
                 prefetch(line, AHEAD);
             }
-            sum ^ xor(lines)
+            sum ^ xor(bytes)
         })
     });
     plain.max(asked)
@@ -69,7 +72,7 @@ fn xor(bytes: &[u8]) -> u64 {
     words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word))
 }
 
-fn read(model: &mut Model, read: impl Fn(&[u8]) -> u64 + Sync) -> f64 {
+fn bytes_per_second(model: &mut Model, read: impl Fn(&[u8]) -> u64 + Sync) -> f64 {
     /// Bytes that a thread takes at a time.
     const PIECE: usize = 1 << 20;
     let (threads, weights) = model.pool_and_weights();
