@@ -102,7 +102,7 @@ fn share(metrics: &Metrics) -> String {
     match (others(metrics.beside), metrics.usd_alone) {
         (Some(_), Some(alone)) => format!("{share}, alone about {}", usd(alone)),
         (Some(_), None) => share,
-        (None, _) => format!("{share}, alone"),
+        (None, _) => format!("{share}, nothing beside it"),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
             ..Metrics::default()
         };
         assert_eq!(others(metrics.beside), None);
-        assert_eq!(share(&metrics), "$0.0000200, alone");
+        assert_eq!(share(&metrics), "$0.0000200, nothing beside it");
         metrics.beside = 2.34;
         assert_eq!(
             others(metrics.beside).as_deref(),
