@@ -4,19 +4,24 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::mpsc;
+use std::thread;
 
 use futures::StreamExt;
 use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::*;
+use crate::answer::generation::PendingAnswer;
 use crate::answer::metrics::Clock;
 use crate::answer::policy::Caller;
+use crate::answer::schedule::Scheduler;
 use crate::compute::kernel;
+use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvShape, Precision};
+use crate::model::forward::NewTokens;
 use crate::model::source::ModelSource;
-use crate::{Answer, Completion, Sampling};
+use crate::{Answer, Completion, Event, Sampling};
 
 const VOCABULARY: usize = 64;
 
@@ -478,7 +483,10 @@ fn one_caller_keeps_nobody_else_out_and_learns_when_to_come_back() {
         Err(Error::Busy { wait, .. }) => wait.unwrap(),
         other => panic!("{other:?}"),
     };
-    owner.model.now.set(owner.model.now() + TELL_EVERY);
+    owner
+        .model
+        .now
+        .set(owner.model.now() + reporting::TELL_EVERY);
     assert!(owner.turn());
     let wait = refused(&owner, 1);
     assert!(!wait.is_zero());

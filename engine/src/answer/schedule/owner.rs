@@ -1,0 +1,246 @@
+//! The loop of the thread that owns the model: step after step, each for all answers that run.
+//!
+//! A step has the next token of every answer that decodes, and parts of prompts beside them, as [`policy`] says. Answers
+//! come in from the [`WaitingList`] as long as there are blocks for their prompts; where blocks run out, first what is kept
+//! of ended answers goes, then the youngest answer pauses, whose reader sees no more than that. A step that panics ends
+//! its answers and no others.
+
+mod admission;
+mod reporting;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::lengths::Lengths;
+use super::step_model::StepModel;
+use super::{Limits, Shared, fail_all};
+use crate::answer::generation::{Generation, StepTime};
+use crate::answer::load::LoadCounters;
+use crate::answer::policy::{self, Rates, Served};
+use crate::answer::prefix::PrefixCache;
+use crate::answer::waiting::WaitingList;
+use crate::compute::kv::KvMemory;
+use crate::model::rope::Rope;
+use crate::text::tokenizer::Tokenizer;
+use crate::{AnswerSender, Error, FinishReason};
+
+/// A second panic within this time ends the thread.
+const PANICS_APART: Duration = Duration::from_mins(1);
+
+/// What the owner thread owns.
+pub(super) struct Owner<M> {
+    model: M,
+    rope: Arc<Rope>,
+    tokenizer: Arc<Tokenizer>,
+    limits: Limits,
+    waiting: Arc<WaitingList>,
+    shutdown: Arc<AtomicBool>,
+    load: Arc<LoadCounters>,
+    memory: KvMemory,
+    prefixes: PrefixCache,
+    /// In the order of their arrival, those that are paused among them.
+    answers: Vec<Generation>,
+    served: Served,
+    rates: Rates,
+    lengths: Lengths,
+    /// The end of the last step, unless nothing ran since.
+    last_step: Option<Instant>,
+    last_told: Option<Instant>,
+    last_counted: Option<Instant>,
+    last_panic: Option<Instant>,
+}
+
+impl<M: StepModel> Owner<M> {
+    pub(super) fn new(
+        model: M,
+        rope: Arc<Rope>,
+        memory: KvMemory,
+        tokenizer: Arc<Tokenizer>,
+        limits: Limits,
+        shared: Shared,
+    ) -> Self {
+        let Shared {
+            waiting,
+            shutdown,
+            load,
+        } = shared;
+        Self {
+            model,
+            rope,
+            tokenizer,
+            limits,
+            waiting,
+            shutdown,
+            load,
+            memory,
+            prefixes: PrefixCache::default(),
+            answers: Vec::new(),
+            served: Served::default(),
+            rates: Rates::default(),
+            lengths: Lengths::default(),
+            last_step: None,
+            last_told: None,
+            last_counted: None,
+            last_panic: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while self.wait_for_work() && self.turn() {}
+        fail_all(self.waiting.close());
+        for generation in std::mem::take(&mut self.answers) {
+            self.finish(generation, FinishReason::Cancelled);
+        }
+    }
+
+    /// Ends and begins answers, and computes a step; false when the thread had better end.
+    fn turn(&mut self) -> bool {
+        self.drop_ended();
+        self.resume();
+        self.admit();
+        self.tell_waiting();
+        self.count();
+        self.answers.is_empty() || self.step()
+    }
+
+    /// False when it is time to end.
+    fn wait_for_work(&mut self) -> bool {
+        if self.answers.is_empty() {
+            self.last_step = None;
+            self.served.retain(|_| false);
+            self.count();
+            if !self.waiting.wait() {
+                return false;
+            }
+        }
+        !self.shutdown.load(Ordering::Relaxed)
+    }
+
+    /// One step; false when the thread had better end.
+    fn step(&mut self) -> bool {
+        let began = self.last_step.unwrap_or_else(|| self.model.now());
+        let tokens = self.planned();
+        let step = catch_unwind(AssertUnwindSafe(|| self.compute(&tokens, began)));
+        self.last_step = Some(self.model.now());
+        let Ok(ended) = step else {
+            return self.recover(&tokens);
+        };
+        // From the end, so that indices stay what they were.
+        for (index, reason) in ended.into_iter().rev() {
+            let generation = self.answers.remove(index);
+            self.finish(generation, reason);
+        }
+        true
+    }
+
+    /// How many tokens each answer has in the next step; there is room for all of them.
+    fn planned(&mut self) -> Vec<usize> {
+        loop {
+            let views: Vec<_> = self.answers.iter().map(Generation::view).collect();
+            let decoding = views.iter().filter(|view| view.decoding).count();
+            let rows = self.rates.prefill_rows(decoding);
+            let tokens = policy::plan(&views, &self.served, rows);
+            let planned = self.answers.iter().zip(&tokens);
+            let missing = planned
+                .map(|(answer, tokens)| answer.missing(*tokens))
+                .sum();
+            if self.prefixes.make_room(&self.memory, missing) {
+                return tokens;
+            }
+            let mut running = self.answers.iter_mut().filter(|answer| !answer.is_paused());
+            let youngest = running.next_back().expect("what is planned runs");
+            if running.next().is_none() {
+                // One sequence has room, but not for a copy of the block that it shares.
+                youngest.drop_partial_block();
+                continue;
+            }
+            youngest.pause(&self.memory);
+            self.load.preemptions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Computes so many tokens of each answer; which have ended with that, and why.
+    fn compute(&mut self, tokens: &[usize], began: Instant) -> Vec<(usize, FinishReason)> {
+        let (mut batch, mut readers) = (Vec::new(), Vec::new());
+        for (answer, tokens) in self.answers.iter_mut().zip(tokens) {
+            if *tokens > 0 {
+                readers.push(answer.reader());
+                batch.push(answer.next_tokens(*tokens));
+            }
+        }
+        let (answers, shutdown) = (readers.len(), &self.shutdown);
+        let cancelled =
+            || shutdown.load(Ordering::Relaxed) || readers.iter().all(AnswerSender::is_cancelled);
+        if self.model.forward(&mut batch, &cancelled).is_none() {
+            return Vec::new();
+        }
+        let end = self.model.now();
+        let time = StepTime {
+            end,
+            took: end - began,
+            tokens: tokens.iter().sum(),
+            answers,
+        };
+        self.rates.observe(time.tokens, time.took);
+        self.take_logits(tokens, time)
+    }
+
+    /// Gives each answer of a step what it computed for it.
+    fn take_logits(&mut self, tokens: &[usize], time: StepTime) -> Vec<(usize, FinishReason)> {
+        let (vocabulary, mut ended) = (self.model.vocabulary(), Vec::new());
+        let mut logits = self.model.logits().chunks_exact(vocabulary);
+        for (index, (answer, tokens)) in self.answers.iter_mut().zip(tokens).enumerate() {
+            if *tokens == 0 {
+                continue;
+            }
+            self.served.add(answer.caller(), *tokens);
+            answer.computed(*tokens, time, &mut self.prefixes, &self.rope);
+            if !answer.pending().is_empty() {
+                continue;
+            }
+            let logits = logits
+                .next()
+                .expect("logits for each that has no more tokens");
+            let reason = answer.take(logits, self.model.now(), &self.tokenizer);
+            self.load.token(answer.lengths());
+            ended.extend(reason.map(|reason| (index, reason)));
+        }
+        ended
+    }
+
+    /// Ends the answers of a step that panicked; false when that happens too often.
+    fn recover(&mut self, tokens: &[usize]) -> bool {
+        self.load.panics.fetch_add(1, Ordering::Relaxed);
+        let answers = std::mem::take(&mut self.answers);
+        for (generation, tokens) in answers.into_iter().zip(tokens) {
+            if *tokens > 0 {
+                generation.fail(Error::Broken);
+            } else {
+                self.answers.push(generation);
+            }
+        }
+        let now = self.model.now();
+        let before = self.last_panic.replace(now);
+        before.is_none_or(|before| now - before > PANICS_APART)
+    }
+
+    fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
+        let [prompt, output] = generation.lengths();
+        self.lengths.observe([prompt, output]);
+        let computed = prompt - generation.cached_tokens();
+        // The last step of a prompt gives the first token.
+        let steps = output.saturating_sub(1);
+        generation.alone(self.rates.seconds_alone(computed, steps));
+        let (now, machine) = (self.model.now(), self.model.machine());
+        generation.finish(reason, now, machine, &mut self.prefixes, &self.rope);
+        let Self {
+            answers, served, ..
+        } = self;
+        served.retain(|caller| answers.iter().any(|answer| answer.caller() == caller));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Who comes in, goes on or leaves between two steps.
+
+use std::sync::atomic::Ordering;
+
+use super::Owner;
+use crate::answer::generation::{Generation, PendingAnswer};
+use crate::answer::schedule::Limits;
+use crate::answer::schedule::step_model::StepModel;
+use crate::{Error, Event, FinishReason};
+
+impl<M: StepModel> Owner<M> {
+    /// Ends what nobody wants any more and what took too long.
+    pub(super) fn drop_ended(&mut self) {
+        let now = self.model.now();
+        if self.waiting.waiting() > 0 {
+            let Limits { wait, total, .. } = self.limits;
+            let longest = wait.into_iter().chain(total).min();
+            for pending in self.waiting.take_ended(now, longest) {
+                match self.limits.passed_waiting(pending.waited(now)) {
+                    Some(error) if !pending.is_cancelled() => {
+                        pending.answer.send(Event::Failed(error));
+                    }
+                    _ => pending.cancel(now, self.model.machine()),
+                }
+            }
+        }
+        let total = self.limits.total;
+        let late = |generation: &Generation| total.filter(|total| generation.age(now) > *total);
+        let has_ended =
+            |generation: &Generation| generation.is_cancelled() || late(generation).is_some();
+        if !self.answers.iter().any(has_ended) {
+            return;
+        }
+        for generation in std::mem::take(&mut self.answers) {
+            match late(&generation) {
+                _ if generation.is_cancelled() => self.finish(generation, FinishReason::Cancelled),
+                Some(limit) => generation.fail(Error::TooLate { limit }),
+                None => self.answers.push(generation),
+            }
+        }
+    }
+
+    /// Lets the oldest answers that are paused go on, as far as there are blocks for all that they have to compute again.
+    pub(super) fn resume(&mut self) {
+        let (memory, prefixes) = (&self.memory, &mut self.prefixes);
+        for index in 0..self.answers.len() {
+            let alone = self.answers.iter().all(Generation::is_paused);
+            let paused = &mut self.answers[index];
+            if !paused.is_paused() {
+                continue;
+            }
+            paused.resume(memory, prefixes, &self.rope);
+            let missing = paused.missing(paused.pending().len());
+            if !prefixes.make_room(memory, missing) && !alone {
+                paused.pause(memory);
+                return;
+            }
+        }
+    }
+
+    /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens.
+    pub(super) fn admit(&mut self) {
+        while self.answers.len() < self.rates.running()
+            && !self.answers.iter().any(Generation::is_paused)
+        {
+            // Those that run have not come to all blocks of their prompts yet.
+            let promised = self
+                .answers
+                .iter()
+                .map(|answer| answer.missing(answer.pending().len()));
+            let promised: usize = promised.sum();
+            let (memory, prefixes) = (&self.memory, &mut self.prefixes);
+            let (alone, rope) = (self.answers.is_empty(), &self.rope);
+            let fits = |pending: &PendingAnswer| {
+                // What is kept of it shall not make room for the rest.
+                let mut cache = memory.new_cache();
+                let len = pending.prompt.len();
+                prefixes.restore(&pending.prompt, |at| rope.length(len, at), &mut cache);
+                prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
+            };
+            let Some(pending) = self.waiting.take(&self.served, fits) else {
+                return;
+            };
+            self.begin(pending);
+        }
+    }
+
+    fn begin(&mut self, pending: PendingAnswer) {
+        self.served.enter(pending.caller);
+        let prompt = pending.prompt.len() as u64;
+        let kv = (&self.memory, &mut self.prefixes);
+        let ((kernel, _), now) = (self.model.machine(), self.model.now());
+        let generation = Generation::begin(pending, now, &self.tokenizer, kernel, &self.rope, kv);
+        let found = generation.cached_tokens() as u64;
+        self.load
+            .prefix_queries
+            .fetch_add(prompt, Ordering::Relaxed);
+        self.load.prefix_hits.fetch_add(found, Ordering::Relaxed);
+        self.answers.push(generation);
+    }
+}
