@@ -146,8 +146,12 @@ impl Kernel {
             "shape of the product"
         );
         assert!(
-            tiles.format != Format::Int4Channel || x.grouping() == Grouping::Row,
+            tiles.format != Format::Int4Channel || x.grouping().is_by_row(),
             "a scale per row of weights needs one per row of activations"
+        );
+        assert!(
+            tiles.format == Format::Int4Channel || x.grouping() != Grouping::RowFromZeroPoint,
+            "zero points need the sums of rows of weights"
         );
         let product = match tiles.format {
             Format::Int4 | Format::Int4Symmetric => self.0.int4,

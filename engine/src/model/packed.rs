@@ -42,7 +42,7 @@ use crate::files::hex;
 use crate::machine::threads::Pool;
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
-const LAYOUT_VERSION: &str = "6";
+const LAYOUT_VERSION: &str = "7";
 /// Models whose packed weights take fewer bytes are packed in no time, and not worth a second copy on the disk.
 const WORTH_KEEPING: usize = 64 << 20;
 

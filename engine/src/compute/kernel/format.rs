@@ -57,12 +57,12 @@ impl Format {
 
     /// Bytes of a tile whose rows have so many blocks.
     pub(crate) fn tile_bytes(self, layout: TileLayout, blocks: usize) -> usize {
-        let channel_scales = if self == Self::Int4Channel {
-            2 * layout.rows
+        let of_rows = if self == Self::Int4Channel {
+            (2 + 4) * layout.rows
         } else {
             0
         };
-        self.tile_block_bytes(layout) * blocks + channel_scales
+        self.tile_block_bytes(layout) * blocks + of_rows
     }
 
     /// Bytes of a matrix, `[rows, cols]`.

@@ -127,16 +127,23 @@ pub(super) fn sum_operand<const FORMAT: u8>(sum: f32) -> f32 {
 pub(super) fn finish_channels(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * ROWS)) {
         let scales: [f32; ROWS] = std::array::from_fn(|row| tile.channel_scale(row));
+        let sums: [f32; ROWS] = std::array::from_fn(|row| tile.channel_sum(row));
+        let factors = || {
+            scales
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .zip(sums.as_chunks::<4>().0)
+        };
         for (row, out) in out.chunks_exact_mut(ROWS).enumerate() {
             let offset = vdupq_n_s32(8 * x.row_sum(row));
+            let zero_point = vdupq_n_f32(x.zero_point(row));
             let x_scale = vdupq_n_f32(x.block(0, row).scale);
-            let scales = scales.as_chunks::<4>().0;
-            for (out, scales) in out.as_chunks_mut::<4>().0.iter_mut().zip(scales) {
+            for (out, (scales, sums)) in out.as_chunks_mut::<4>().0.iter_mut().zip(factors()) {
                 let dot = vsubq_s32(vreinterpretq_s32_f32(load(out)), offset);
-                store(
-                    out,
-                    vmulq_f32(x_scale, vmulq_f32(load(scales), vcvtq_f32_s32(dot))),
-                );
+                let share = vmulq_f32(load(scales), vcvtq_f32_s32(dot));
+                let share = vfmsq_f32(share, zero_point, load(sums));
+                store(out, vmulq_f32(x_scale, share));
             }
         }
     }

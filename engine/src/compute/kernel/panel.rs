@@ -18,8 +18,17 @@ pub(crate) enum Grouping {
     Block,
     /// A row: every block of it has the same scale.
     Row,
+    /// A row, whose quants count from its zero point: the scale is that of its range, however lopsided that is.
+    RowFromZeroPoint,
     /// They are not rounded and have none.
     Unrounded,
+}
+
+impl Grouping {
+    /// Whether all blocks of a row have one scale.
+    pub(crate) fn is_by_row(self) -> bool {
+        matches!(self, Self::Row | Self::RowFromZeroPoint)
+    }
 }
 
 /// How a kernel wants several rows of a [`Panel`].
@@ -45,11 +54,12 @@ pub(crate) struct Panel<'a> {
     pub(super) sums: &'a [f32],
     pub(super) starts: &'a [f32],
     pub(super) row_sums: &'a [i32],
+    pub(super) zero_points: &'a [f32],
     /// Empty where the kernel does not want them.
     pub(super) quads: &'a [RowQuad],
 }
 
-/// One block of one row of a [`Panel`]: `x = scale * quants`, and `sum` is the sum of the 32 quants.
+/// One block of one row of a [`Panel`]: `x = scale * (quants - zero point)`, and `sum` is the sum of the 32 quants.
 pub(crate) struct ActivationBlock<'a> {
     pub(crate) quants: &'a [i8; BLOCK],
     pub(crate) scale: f32,
@@ -86,6 +96,11 @@ impl<'a> Panel<'a> {
     /// The sum of all quants of a row; only known where the row has one scale.
     pub(crate) fn row_sum(&self, row: usize) -> i32 {
         self.row_sums[row]
+    }
+
+    /// The quant that stands for 0 in a row; 0 unless the rows were quantised from one.
+    pub(crate) fn zero_point(&self, row: usize) -> f32 {
+        self.zero_points[row]
     }
 
     /// All quants, `[blocks, rows]`.

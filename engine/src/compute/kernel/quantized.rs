@@ -18,7 +18,9 @@ pub(crate) struct QuantizedRows {
     scales: Vec<f32>,
     sums: Vec<f32>,
     starts: Vec<f32>,
+    /// Of each row, as is the next.
     row_sums: Vec<i32>,
+    zero_points: Vec<f32>,
     /// Where the kernel wants them, `[rows / 4, blocks]`.
     quads: Vec<RowQuad>,
 }
@@ -52,6 +54,9 @@ impl QuantizedRows {
             self.starts.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
+        // Only rows that have zero points write them.
+        self.zero_points.clear();
+        self.zero_points.resize(rows, 0.0);
     }
 
     /// All rows, to be written.
@@ -64,6 +69,7 @@ impl QuantizedRows {
             sums: DisjointSlices::new(&mut self.sums),
             starts: DisjointSlices::new(&mut self.starts),
             row_sums: DisjointSlices::new(&mut self.row_sums),
+            zero_points: DisjointSlices::new(&mut self.zero_points),
         })
     }
 
@@ -110,7 +116,8 @@ impl QuantizedRows {
             scales: &self.scales[range.clone()],
             sums: &self.sums[range.clone()],
             starts: &self.starts[range],
-            row_sums: &self.row_sums[rows],
+            row_sums: &self.row_sums[rows.clone()],
+            zero_points: &self.zero_points[rows],
             quads: self.quads.get(quads).unwrap_or_default(),
         }
     }
@@ -144,6 +151,7 @@ struct Slices<'a> {
     sums: DisjointSlices<'a, f32>,
     starts: DisjointSlices<'a, f32>,
     row_sums: DisjointSlices<'a, i32>,
+    zero_points: DisjointSlices<'a, f32>,
 }
 
 impl<'a> PanelRowsMut<'a> {
@@ -243,9 +251,21 @@ impl RowsMut<'_> {
     /// # Panics
     /// When these are not whole rows.
     pub(crate) fn row_sums(&mut self) -> &mut [i32] {
+        self.of_rows(self.all.row_sums)
+    }
+
+    /// Where the zero point of each of these rows goes, which is 0 until it is written.
+    ///
+    /// # Panics
+    /// When these are not whole rows.
+    pub(crate) fn zero_points(&mut self) -> &mut [f32] {
+        self.of_rows(self.all.zero_points)
+    }
+
+    fn of_rows<'a, T>(&'a mut self, all: DisjointSlices<'a, T>) -> &'a mut [T] {
         assert_eq!(self.blocks.len(), self.all.blocks, "whole rows");
         // SAFETY: nobody else has any block of these rows.
-        unsafe { self.all.row_sums.slice(self.rows.clone()) }
+        unsafe { all.slice(self.rows.clone()) }
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```text
 //! symmetric:     sum = fma(x.scale, scale * (dot - 8 * x.sum), sum)
 //! with minimum:  sum = fma(x.scale, fma(scale, dot, min * x.sum), sum)
-//! channelwise:   sum = x.scale * (scale * (sum over all blocks of dot - 8 * x.sum))
+//! channelwise:   sum = x.scale * fma(-x.zero_point, sum of weights, scale * (sum over all blocks of dot - 8 * x.sum))
 //! ```
 //!
 //! Integers are exact in f32 here. The other kernels round in this order too, block after block, so their products
@@ -77,8 +77,8 @@ fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
                 let block = x.block(b, m);
                 dot(weights.quants(), block.quants) - 8 * block.sum as i32
             });
-            let dot: i32 = dots.sum();
-            *sum = x.block(0, m).scale * (row.channel_scale(0) * dot as f32);
+            let share = row.channel_scale(0) * dots.sum::<i32>() as f32;
+            *sum = x.block(0, m).scale * (-x.zero_point(m)).mul_add(row.channel_sum(0), share);
         }
     }
 }

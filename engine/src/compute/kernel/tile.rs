@@ -9,8 +9,9 @@ use crate::compute::block::BLOCK;
 /// Whole tiles of one matrix.
 ///
 /// A tile is `layout.rows` rows; a [`TileBlock`] is one block of each of them: all quants, then all scales, then (in
-/// the format with a minimum) all minima, the latter two as f16. In the channelwise format it is quants alone, and the
-/// rows' scales follow the tile's last.
+/// the format with a minimum) all minima, the latter two as f16. In the channelwise format it is quants alone, and
+/// behind the tile's last stand the scales of its rows, then as f32 the sums of their weights, with which the zero point
+/// of activations is taken off.
 pub(crate) struct Tiles<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) layout: TileLayout,
@@ -39,11 +40,12 @@ impl<'a> Tiles<'a> {
     pub(crate) fn tile(&self, index: usize) -> Tile<'a> {
         let (layout, format) = (self.layout, self.format);
         let bytes = &self.bytes[index * self.tile_bytes()..][..self.tile_bytes()];
-        let (blocks, channel_scales) =
-            bytes.split_at(format.tile_block_bytes(layout) * self.blocks);
+        let (blocks, of_rows) = bytes.split_at(format.tile_block_bytes(layout) * self.blocks);
+        let (channel_scales, channel_sums) = of_rows.split_at(of_rows.len() / 3);
         Tile {
             blocks,
             channel_scales,
+            channel_sums,
             layout,
             format,
         }
@@ -55,6 +57,7 @@ pub(crate) struct Tile<'a> {
     blocks: &'a [u8],
     /// Empty but in the channelwise format.
     channel_scales: &'a [u8],
+    channel_sums: &'a [u8],
     layout: TileLayout,
     format: Format,
 }
@@ -82,6 +85,18 @@ impl<'a> Tile<'a> {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn channel_scales(&self) -> &'a [u8] {
         self.channel_scales
+    }
+
+    /// The sums of the weights of each row of a channelwise tile, as f32.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn channel_sums(&self) -> &'a [u8] {
+        self.channel_sums
+    }
+
+    /// The sum of the weights of one row of a channelwise tile.
+    pub(super) fn channel_sum(&self, row: usize) -> f32 {
+        let sums = self.channel_sums.as_chunks().0;
+        f32::from_le_bytes(sums[row])
     }
 
     /// The scale of one row of a channelwise tile.

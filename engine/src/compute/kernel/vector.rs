@@ -47,14 +47,74 @@ fn highest(x: &[f32]) -> f32 {
     f32::from_bits(x.iter().map(|v| v.abs().to_bits()).fold(0, u32::max))
 }
 
+/// The lowest and the highest value, with 0 among them; one is not a number where a value is none. With the other bits
+/// of negative floats turned over all floats stand in the order of their bits, see [`highest`].
+#[inline(always)]
+fn range(x: &[f32]) -> [f32; 2] {
+    let turned = |bits: i32| bits ^ ((bits >> 31) & i32::MAX);
+    let (mut low, mut high) = (0, 0);
+    for v in x {
+        let bits = turned(v.to_bits().cast_signed());
+        (low, high) = (low.min(bits), high.max(bits));
+    }
+    [low, high].map(|bits| f32::from_bits(turned(bits).cast_unsigned()))
+}
+
+/// What the values of a row or block are multiplied with to be quants, and what is added to them.
+#[derive(Clone, Copy)]
+struct Scaling {
+    scale: f32,
+    inverse: f32,
+    zero_point: f32,
+}
+
+impl Scaling {
+    const NONE: Self = Self {
+        scale: 0.0,
+        inverse: 0.0,
+        zero_point: 0.0,
+    };
+
+    /// From -127 to 127, as high as the highest absolute value.
+    #[inline(always)]
+    fn symmetric(x: &[f32]) -> Self {
+        Self::of_step(highest(x) / 127.0)
+    }
+
+    /// The lowest value lies at -127 or above -128: with a step less than bytes have, and the zero point rounded down,
+    /// both ends may round either way and nothing is cut off.
+    #[inline(always)]
+    fn from_zero_point(x: &[f32]) -> Self {
+        let [low, high] = range(x);
+        let scaling = Self::of_step((high - low) / 254.0);
+        Self {
+            zero_point: (-127.0 - low * scaling.inverse).floor(),
+            ..scaling
+        }
+    }
+
+    #[inline(always)]
+    fn of_step(scale: f32) -> Self {
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        Self {
+            scale,
+            inverse,
+            zero_point: 0.0,
+        }
+    }
+}
+
 /// Quantises some rows of activations to blocks of int8.
 #[inline(always)]
 pub(super) fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>) {
-    let mut row_highs = [0.0; panel::ROWS];
+    let mut of_rows = [Scaling::NONE; panel::ROWS];
     let mut row_sums = [0; panel::ROWS];
-    if grouping == Grouping::Row {
-        for (high, row) in row_highs.iter_mut().zip(rows) {
-            *high = highest(row);
+    if grouping.is_by_row() {
+        for (scaling, row) in of_rows.iter_mut().zip(rows) {
+            *scaling = match grouping {
+                Grouping::RowFromZeroPoint => Scaling::from_zero_point(row),
+                _ => Scaling::symmetric(row),
+            };
         }
     }
     let blocks = rows.first().map_or(0, |row| row.len() / BLOCK);
@@ -62,16 +122,17 @@ pub(super) fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>
         let out = to.block(index);
         for (r, row) in rows.iter().enumerate() {
             let block = &row.as_chunks::<BLOCK>().0[index];
-            let high = match grouping {
-                Grouping::Row => row_highs[r],
-                Grouping::Block | Grouping::Unrounded => highest(block),
+            let scaling = if grouping.is_by_row() {
+                of_rows[r]
+            } else {
+                Scaling::symmetric(block)
             };
-            let scale = high / 127.0;
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            let Scaling { scale, inverse, .. } = scaling;
+            // Adding this rounds to the nearest integer, ties to even, and leaves it in the low bits.
+            let magic = MAGIC + scaling.zero_point;
             let mut sum = 0;
             for (q, v) in out.quants[r].iter_mut().zip(block) {
-                // Adding this rounds to the nearest integer, ties to even, and leaves it in the low bits.
-                *q = (v * inverse + MAGIC).to_bits() as i8;
+                *q = (v * inverse + magic).to_bits() as i8;
                 sum += i32::from(*q);
             }
             out.scales[r] = scale;
@@ -80,8 +141,11 @@ pub(super) fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>
             row_sums[r] += sum;
         }
     }
-    if grouping == Grouping::Row {
+    if grouping.is_by_row() {
         to.row_sums().copy_from_slice(&row_sums[..rows.len()]);
+        for (to, scaling) in to.zero_points().iter_mut().zip(&of_rows) {
+            *to = scaling.zero_point;
+        }
     }
 }
 

@@ -17,10 +17,13 @@ use crate::machine::threads::{DisjointItems, Pool};
 /// # Panics
 /// When the matrices do not share their order of columns.
 pub(crate) fn layout_for<'a>(matrices: &[&'a PackedMatrix]) -> ActivationLayout<'a> {
-    let any = |is: fn(Format) -> bool| matrices.iter().any(|matrix| is(matrix.format()));
-    let grouping = if any(Format::is_float) {
+    let mut formats = matrices.iter().map(|matrix| matrix.format());
+    let channelwise = |format| format == Format::Int4Channel;
+    let grouping = if formats.clone().any(Format::is_float) {
         Grouping::Unrounded
-    } else if any(|format| format == Format::Int4Channel) {
+    } else if formats.clone().all(channelwise) {
+        Grouping::RowFromZeroPoint
+    } else if formats.any(channelwise) {
         Grouping::Row
     } else {
         Grouping::Block

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use half::bf16;
+use half::{bf16, f16};
 
 use super::packed::{MatrixRegion, PackedMatrix};
 use crate::Error;
@@ -247,23 +247,34 @@ fn pack_tile(
 fn pack_row(blocks: &[Block], format: Format, layout: TileLayout, row: usize, tile: &mut [u8]) {
     let quant_bytes = format.quant_bytes() * layout.rows;
     let tile_block_bytes = format.tile_block_bytes(layout);
-    let (tile_blocks, channel_scales) = tile.split_at_mut(tile_block_bytes * blocks.len());
+    let (tile_blocks, of_rows) = tile.split_at_mut(tile_block_bytes * blocks.len());
+    if format == Format::Int4Channel {
+        pack_channel(blocks, layout, row, of_rows);
+    }
     for (block, tile_block) in blocks
         .iter()
         .zip(tile_blocks.chunks_exact_mut(tile_block_bytes))
     {
         let (quants, halves) = tile_block.split_at_mut(quant_bytes);
         pack_quants(&block.quants, format, layout, row, quants);
-        let scale = block.scale.to_le_bytes();
-        if format == Format::Int4Channel {
-            channel_scales[2 * row..][..2].copy_from_slice(&scale);
-        } else {
-            halves[2 * row..][..2].copy_from_slice(&scale);
+        if format != Format::Int4Channel {
+            halves[2 * row..][..2].copy_from_slice(&block.scale.to_le_bytes());
         }
         if format == Format::Int4 {
             halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
         }
     }
+}
+
+/// Puts what a row of a channelwise tile has but once in its places: its scale, and the sum of its weights.
+fn pack_channel(blocks: &[Block], layout: TileLayout, row: usize, of_rows: &mut [u8]) {
+    let (scales, sums) = of_rows.split_at_mut(2 * layout.rows);
+    let scale = blocks.first().map_or(f16::ZERO, |block| block.scale);
+    scales[2 * row..][..2].copy_from_slice(&scale.to_le_bytes());
+    let quants = blocks.iter().flat_map(|block| block.quants);
+    let sum: i32 = quants.map(|q| i32::from(q & 15) - 8).sum();
+    let sum = scale.to_f32() * sum as f32;
+    sums[4 * row..][..4].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// Puts the quants of one row of a tile in their places.

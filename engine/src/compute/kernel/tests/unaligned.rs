@@ -39,7 +39,7 @@ fn steps_around_the_products_take_floats_from_anywhere() {
 fn activations_are_quantised_from_anywhere() {
     let pool = &mut Pool::new(1).unwrap();
     for kernel in supported() {
-        for grouping in [Grouping::Block, Grouping::Row] {
+        for grouping in [Grouping::Block, Grouping::Row, Grouping::RowFromZeroPoint] {
             let mut quantised = |offset: usize| {
                 let mut x = vec![f32::NAN; offset];
                 x.extend(Random::new(12).floats(3 * BLOCK));

@@ -57,10 +57,12 @@ pub(in crate::compute::kernel) fn channel<I: Isa>(
     product::<I, CHANNEL>(isa, tiles, x, out);
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows() * I::ROWS)) {
         let scales = isa.load_halves(tile.channel_scales());
+        let sums = isa.as_floats(isa.load(tile.channel_sums()));
         for (row, out) in out.chunks_exact_mut(I::ROWS).enumerate() {
             let offset = isa.splat_ints(-8 * x.row_sum(row));
             let dot = isa.add_ints(isa.as_ints(isa.load_floats(out)), offset);
             let share = isa.mul(scales, isa.to_floats(dot));
+            let share = isa.mul_add(isa.splat(-x.zero_point(row)), sums, share);
             isa.store(out, isa.mul(isa.splat(x.block(0, row).scale), share));
         }
     }
