@@ -115,8 +115,10 @@ class StreamedAnswer:
     def __init__(self, reply):
         self.status, self.began = reply.status, reply.began
         self.times, self.text, self.failure, usage = [], "", None, None
-        self.done = False
+        # Of the last event, which comes also where the tokens are no text that a server would send.
+        self.done, self.ended = False, None
         for when, event in reply.events():
+            self.ended = when
             data = event.removeprefix("data: ")
             if event.startswith(":"):
                 continue
