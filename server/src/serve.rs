@@ -1,15 +1,24 @@
 //! Serving a listener until its owner says stop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::router;
 use crate::state::AppState;
+
+mod connection;
+mod door;
+mod line;
+mod places;
+mod pulse;
+#[cfg(test)]
+mod tests;
+
+use door::Door;
+pub(crate) use pulse::{BODY_IN_ALL, BODY_PAUSE};
 
 /// What is left to send after the last answer has ended gets this long.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -22,45 +31,27 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// port would tell a balancer nothing.
 ///
 /// # Errors
-/// What keeps the listener from accepting, and that the model has stopped.
+/// That the model has stopped.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // Tokens are small packets that must not wait for each other.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot turn off Nagle's algorithm");
-        }
-    });
-    let (began, ending) = oneshot::channel();
-    let routes = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let model = state.model.clone();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
+    let door = Door::new(router(state.clone()), state.settings.connections);
+    let ended = async {
         shutdown.await;
+        let (model, grace) = (&state.model, state.settings.grace);
         model.refuse_from_now_on();
-        let _ = began.send(());
-        model.all_ended().await;
-    });
-    let complete = async {
-        server.await?;
-        // The page's answers go on without a connection.
-        state.model.all_ended().await;
-        Ok(())
-    };
-    let out_of_time = async {
-        let _ = ending.await;
-        let grace = state.settings.grace;
-        if tokio::time::timeout(grace, state.model.all_ended())
-            .await
-            .is_err()
-        {
+        if timeout(grace, model.all_ended()).await.is_err() {
             tracing::warn!("open answers are cut off after {} s", grace.as_secs_f64());
-            state.model.cut_off();
-            let _ = tokio::time::timeout(FLUSH, state.model.all_ended()).await;
+            model.cut_off();
         }
-        tokio::time::sleep(FLUSH).await;
+        let _ = timeout(FLUSH, async {
+            // The page's answers go on without a connection.
+            model.all_ended().await;
+            door.close().await;
+        })
+        .await;
     };
     let stopped = async {
         while state.model.is_alive() {
@@ -71,11 +62,8 @@ pub async fn serve(
         Err(io::Error::other("the model has stopped"))
     };
     tokio::select! {
-        result = complete => result,
-        () = out_of_time => Ok(()),
+        () = door.open(listener) => Ok(()),
+        () = ended => Ok(()),
         result = stopped => result,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nibble_engine::metrics::Metrics;
@@ -6,12 +7,15 @@ use nibble_engine::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::generator::Generator;
 use crate::state::Settings;
 use crate::test_support::held::Held;
+
+mod limits;
 
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -22,29 +26,40 @@ struct Running {
     server: JoinHandle<io::Result<()>>,
 }
 
+/// Connections at a time; three quarters of them may be ours.
+const CONNECTIONS: usize = 16;
+
 fn settings() -> Settings {
     Settings {
         usd_per_hour: 1.0,
         allowed_hosts: Vec::new(),
         grace: GRACE,
+        connections: CONNECTIONS,
     }
 }
 
 async fn start() -> Running {
     let generator = Arc::new(Held::default());
-    let state = AppState::new(generator.clone(), settings());
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (shutdown, asked) = oneshot::channel();
-    let server = tokio::spawn(serve(listener, state, async {
-        let _ = asked.await;
-    }));
+    let (address, shutdown, server) = start_with(generator.clone()).await;
     Running {
         generator,
         address,
         shutdown,
         server,
     }
+}
+
+async fn start_with(
+    generator: Arc<dyn Generator>,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    let state = AppState::new(generator, settings());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (shutdown, asked) = oneshot::channel();
+    let server = tokio::spawn(serve(listener, state, async {
+        let _ = asked.await;
+    }));
+    (address, shutdown, server)
 }
 
 impl Running {
