@@ -194,6 +194,10 @@ impl From<Error> for ApiError {
             Error::TooLate { .. } => {
                 Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error)
             }
+            Error::NoThread(_) => {
+                Self::unavailable("the server can start no thread for this; ask again in a moment")
+                    .because(error)
+            }
             Error::Ending => {
                 Self::unavailable("the server is ending; ask again when it runs again")
             }
