@@ -15,6 +15,7 @@ use crate::generator::Generator;
 use crate::state::Settings;
 use crate::test_support::held::Held;
 
+mod framing;
 mod limits;
 
 const GRACE: Duration = Duration::from_secs(20);
