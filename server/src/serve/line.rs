@@ -1,6 +1,6 @@
 //! A client's socket within limits of time.
 //!
-//! Reading ends at the deadline of the [`Pulse`], writing when the client takes nothing for [`STALL`]. A client that closes
+//! Reading ends at the deadline of the [`Pulse`], writing when the client takes nothing for a minute. A client that closes
 //! its half of the connection may have left or may wait for its answer, which look the same until something is sent: see
 //! [`Probe`]. hyper is told to take half a connection for a whole one, and asks to flush whenever it looks at the connection,
 //! so that is when this looks as well.
@@ -17,8 +17,6 @@ use tokio::time::{Instant, Interval, Sleep, interval_at, sleep_until};
 
 use super::pulse::{Probe, Pulse};
 
-/// How long a client may take nothing of what it is sent.
-const STALL: Duration = Duration::from_secs(60);
 /// What a client still sends that was refused is read for so long, or its system would throw the refusal away.
 const LINGER: Duration = Duration::from_secs(2);
 /// How often it is looked whether a client that has closed its half has answered a probe with a reset,
@@ -33,7 +31,6 @@ pub(super) struct Line {
     pulse: Arc<Pulse>,
     /// For what is read.
     alarm: Alarm,
-    stalled: Option<Instant>,
     /// For what is written.
     stall_alarm: Alarm,
     half_closed: Option<HalfClosed>,
@@ -51,7 +48,6 @@ impl Line {
             stream,
             pulse,
             alarm: Alarm::default(),
-            stalled: None,
             stall_alarm: Alarm::default(),
             half_closed: None,
             lingers_until: None,
@@ -65,12 +61,11 @@ impl Line {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            self.stalled = None;
             self.pulse.wrote();
             return written;
         }
-        let since = *self.stalled.get_or_insert_with(Instant::now);
-        self.stall_alarm.poll(context, Some(since + STALL))
+        let deadline = self.pulse.stalls();
+        self.stall_alarm.poll(context, Some(deadline))
     }
 
     /// An error when the client has left while its answer is made.

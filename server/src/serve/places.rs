@@ -1,7 +1,8 @@
 //! Who may hold a connection. Each takes a file descriptor and memory, so there are only so many, and no peer has all of them.
 //!
 //! When there is no place, the connection goes that has owed a request for longest: a client that is well sends its request
-//! at once, and one whose connection idles opens another. An answer that is made or sent never goes.
+//! at once, and one whose connection idles opens another. An answer that is made or sent never goes, unless its reader takes
+//! nothing of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -216,7 +217,7 @@ mod tests {
         assert!(newcomer.await.unwrap().is_some());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn those_who_wait_for_answers_stay_and_this_machine_is_let_in_beside_them() {
         let places = Places::new(4);
         let held: Vec<_> = [PEER, PEER, PEER, OTHER]
@@ -228,8 +229,14 @@ mod tests {
         assert!(places.enter(THIRD).await.is_none());
         let near: Vec<_> = (0..3).map(|_| taken(&places, HERE)).collect();
         assert!(near.iter().all(Option::is_some));
-        drop(held);
         drop(near);
         places.all_left().await;
     }
 }
+        // Whoever takes nothing of its answer makes room after a while.
+        held[3].pulse.stalls();
+        assert!(taken(&places, THIRD).is_none());
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert!(matches!(places.try_enter(THIRD), Entry::Soon));
+        assert!(is_evicted(&held[3]).await);
+        drop(held);

@@ -19,6 +19,11 @@ pub(crate) const BODY_PAUSE: Duration = Duration::from_secs(15);
 /// For a whole body: 2 MiB come in half of this at 256 kbit/s.
 pub(crate) const BODY_IN_ALL: Duration = Duration::from_secs(120);
 
+/// How long a client may take nothing of what it is sent,
+pub(super) const STALL: Duration = Duration::from_secs(60);
+/// and after how long it makes room where there is none.
+const STALL_IN_A_CROWD: Duration = Duration::from_secs(5);
+
 /// How it can be told whether a client that has said all it has to say is still there: one that has left answers what it
 /// is sent with a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,8 @@ struct State {
     heard: Instant,
     /// The client speaks a version that knows interim responses.
     knows_interim: bool,
+    /// When the client last took something, while there is more.
+    stalled: Option<Instant>,
     unread_body: bool,
     comment_wanted: bool,
 }
@@ -69,6 +76,7 @@ impl Default for Pulse {
                 since: now,
                 heard: now,
                 knows_interim: false,
+                stalled: None,
                 unread_body: false,
                 comment_wanted: false,
             }),
@@ -116,9 +124,16 @@ impl Pulse {
     /// Something of the response was sent.
     pub(super) fn wrote(&self) {
         let mut state = self.lock();
+        state.stalled = None;
         if state.phase == Phase::Answering(Probe::Interim) {
             state.phase = Phase::Answering(Probe::None);
         }
+    }
+
+    /// The client takes nothing now; by when it has to.
+    pub(super) fn stalls(&self) -> Instant {
+        let mut state = self.lock();
+        *state.stalled.get_or_insert_with(Instant::now) + STALL
     }
 
     /// The response is a stream of events.
@@ -153,12 +168,15 @@ impl Pulse {
         }
     }
 
-    /// Since when its client owes something: such a connection may be closed for the sake of another.
+    /// Since when its client owes something, be it to take what it asked for: such a connection may be closed for the sake
+    /// of another.
     pub(super) fn owes_since(&self) -> Option<Instant> {
         let state = self.lock();
         match state.phase {
             Phase::Idle | Phase::Head | Phase::Body => Some(state.since),
-            Phase::Answering(_) | Phase::Sending => None,
+            Phase::Answering(_) | Phase::Sending => state
+                .stalled
+                .filter(|stalled| stalled.elapsed() >= STALL_IN_A_CROWD),
         }
     }
 
