@@ -63,6 +63,7 @@ pub async fn serve(
     };
     tokio::select! {
         () = door.open(listener) => Ok(()),
+        () = door.tidy() => Ok(()),
         () = ended => Ok(()),
         result = stopped => result,
     }

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
+use nibble_engine::heap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -19,6 +21,8 @@ use crate::error::ApiError;
 const REFUSALS: usize = 32;
 /// How long it may take to tell one.
 const REFUSAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether a crowd has left.
+const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) struct Door {
     router: Router,
@@ -63,6 +67,19 @@ impl Door {
                 let _ = timeout(REFUSAL, turn_away(stream)).await;
                 drop(permit);
             });
+        }
+    }
+
+    /// Gives the memory of crowds back that have left, for as long as it is asked to.
+    pub(super) async fn tidy(&self) {
+        loop {
+            tokio::time::sleep(TIDY).await;
+            if self.places.a_crowd_has_left() {
+                let thread = thread::Builder::new().name("tidy".into());
+                if let Err(error) = thread.spawn(heap::give_back) {
+                    tracing::debug!(%error, "memory is not given back");
+                }
+            }
         }
     }
 

@@ -17,6 +17,8 @@ use crate::caller;
 const QUARTERS_OF_ONE: usize = 3;
 /// Places for this machine alone, whose supervisor asks whether the server is well.
 const NEAR: usize = 16;
+/// When so many have left, what they had of memory is worth giving back: some 20 KB each.
+const CROWD: usize = 100;
 
 /// The places, and who has them.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Places {
 struct Held {
     by_id: HashMap<u64, Holder>,
     next: u64,
+    /// At a time, since the last crowd has left.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,7 @@ impl Places {
                 leaves: false,
             };
             held.by_id.insert(id, holder);
+            held.most = held.most.max(held.by_id.len());
             self.count.send_replace(held.by_id.len());
             let places = Arc::clone(self);
             return Entry::Taken(Place { places, id, pulse });
@@ -95,6 +100,17 @@ impl Places {
 
     fn of_one(&self) -> usize {
         (self.limit * QUARTERS_OF_ONE / 4).max(1)
+    }
+
+    /// Whether a crowd has left since it was last asked.
+    pub(super) fn a_crowd_has_left(&self) -> bool {
+        let mut held = self.lock();
+        let now = held.by_id.len();
+        let has_left = held.most - now >= CROWD;
+        if has_left {
+            held.most = now;
+        }
+        has_left
     }
 
     /// Ready when nobody is there.
@@ -230,9 +246,6 @@ mod tests {
         let near: Vec<_> = (0..3).map(|_| taken(&places, HERE)).collect();
         assert!(near.iter().all(Option::is_some));
         drop(near);
-        places.all_left().await;
-    }
-}
         // Whoever takes nothing of its answer makes room after a while.
         held[3].pulse.stalls();
         assert!(taken(&places, THIRD).is_none());
@@ -240,3 +253,18 @@ mod tests {
         assert!(matches!(places.try_enter(THIRD), Entry::Soon));
         assert!(is_evicted(&held[3]).await);
         drop(held);
+        places.all_left().await;
+    }
+
+    #[tokio::test]
+    async fn a_crowd_leaves_once() {
+        let places = Places::new(4 * CROWD);
+        let mut held: Vec<_> = (0..CROWD + 1).map(|_| taken(&places, PEER)).collect();
+        held.truncate(2);
+        assert!(!places.a_crowd_has_left());
+        held.truncate(1);
+        assert!(places.a_crowd_has_left());
+        held.clear();
+        assert!(!places.a_crowd_has_left());
+    }
+}
