@@ -88,6 +88,7 @@ def download(check, _):
     """A hub that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as hub, tempfile.TemporaryDirectory() as home:
         where = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}", "NIBBLE_HOME": home}
+        where |= {"HF_HUB_OFFLINE": "", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         with servers.nibble("--model", "owner/name", grace=GRACE_S, environment=where) as server:
             hub.settimeout(20)
             connection, _ = hub.accept()

@@ -10,8 +10,8 @@ use crate::openai::MAX_BODY_BYTES;
 
 /// Browsers send some 20, and proxies add some 10.
 const MOST_HEADERS: usize = 100;
-/// Of names and values: more than cookies of one site fill.
-const HEADER_BYTES: usize = 32 * 1024;
+/// Of names and values. Other servers of a developer's machine, whose cookies come here too, take no more.
+const HEADER_BYTES: usize = 16 * 1024;
 
 /// # Errors
 /// The status, and what is wrong.

@@ -27,7 +27,7 @@ use super::pulse::Pulse;
 
 /// Of a head, and of what is read ahead of a body. Heads over [`crate::security`]'s limits are refused in words; one that
 /// is longer than this has a status alone.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 32 * 1024;
 /// As [`BUFFER_BYTES`], for the number of headers.
 const MOST_HEADERS: usize = 256;
 

@@ -88,7 +88,7 @@ async fn a_head_over_the_limits_is_refused_in_words_and_one_far_over_them_by_its
             10,
             "the request has 101 headers, and may have at most 100",
         ),
-        (4, 9000, "bytes, and may have at most 32768"),
+        (3, 6000, "bytes, and may have at most 16384"),
         (300, 10, ""),
         (1, 200_000, ""),
     ] {
@@ -97,8 +97,16 @@ async fn a_head_over_the_limits_is_refused_in_words_and_one_far_over_them_by_its
         assert!(text.contains(said), "{text}");
         assert_eq!(text.contains("\"error\""), !said.is_empty(), "{text}");
     }
-    let text = reply(running.address, &filled(90, 300)).await;
+    let text = reply(running.address, &filled(90, 100)).await;
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}
+
+fn chat() -> String {
+    let ask = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{ask}",
+        ask.len()
+    )
 }
 
 /// A generator that has bugs, once a server has begun with it.
@@ -126,14 +134,9 @@ impl Generator for Buggy {
 #[tokio::test]
 async fn a_panic_ends_its_request_and_no_other() {
     let (address, _shutdown, _server) = start_with(Arc::new(Buggy::default())).await;
-    let ask = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
-    let chat = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{ask}",
-        ask.len()
-    );
     let local = "host: localhost";
     for (status, request) in [
-        (500, chat),
+        (500, chat()),
         (500, head(&["GET /metrics HTTP/1.1", local])),
         (200, head(&["GET /health HTTP/1.1", local])),
     ] {
@@ -141,4 +144,27 @@ async fn a_panic_ends_its_request_and_no_other() {
         let expected = format!("HTTP/1.1 {status}");
         assert!(text.starts_with(&expected), "{request}: {text}");
     }
+}
+
+/// A generator on a machine that has no thread left.
+struct Starved(Held);
+
+impl Generator for Starved {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+
+    fn submit(&self, _: Request) -> Result<Answer, Error> {
+        Err(Error::NoThread(io::ErrorKind::WouldBlock.into()))
+    }
+}
+
+#[tokio::test]
+async fn a_lack_of_threads_is_not_the_clients_fault() {
+    let starved = Arc::new(Starved(Held::default()));
+    let (address, _shutdown, _server) = start_with(starved).await;
+    let text = reply(address, &chat()).await;
+    assert!(text.starts_with("HTTP/1.1 503"), "{text}");
+    assert!(text.contains("retry-after: 5"), "{text}");
+    assert!(text.contains("no thread"), "{text}");
 }
