@@ -49,7 +49,8 @@ FRAMING = [
     (431, ["GET / HTTP/1.1", LOCAL, *["X: y"] * 1000]),
     (431, ["GET / HTTP/1.1", LOCAL, "X: " + "y" * 40_000]),
     (431, ["GET / HTTP/1.1", LOCAL, "X: " + "y" * 400_000]),
-    (414, ["GET /" + "y" * 66_000 + " HTTP/1.1", LOCAL]),
+    (414, ["GET /" + "y" * 10_000 + " HTTP/1.1", LOCAL]),
+    (431, ["GET /" + "y" * 66_000 + " HTTP/1.1", LOCAL]),
 ]
 
 
@@ -188,7 +189,8 @@ def no_threads(check, _):
         unlimited = resource.prlimit(pid, resource.RLIMIT_AS)
         size = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.prlimit(pid, resource.RLIMIT_AS, (size + (1 << 20), unlimited[1]))
-        asking = [connected(server, chat(1)) for _ in range(4)]
+        # Long enough for the preparation of one to meet that of the next.
+        asking = [connected(server, chat(1, "word " * 2000)) for _ in range(8)]
         texts = [rest(connection) for connection in asking]
         resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
         said = Counter(status(text) for text in texts)

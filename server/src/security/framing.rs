@@ -4,7 +4,8 @@
 
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
-use axum::http::{Method, StatusCode};
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, StatusCode, Uri};
 
 use crate::openai::MAX_BODY_BYTES;
 
@@ -13,10 +14,14 @@ const MOST_HEADERS: usize = 100;
 /// Of names and values. Other servers of a developer's machine, whose cookies come here too, take no more.
 const HEADER_BYTES: usize = 16 * 1024;
 
+/// Of a path with its query: no page and no route has a long one.
+const ADDRESS_BYTES: usize = 8 * 1024;
+
 /// # Errors
 /// The status, and what is wrong.
 pub(super) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
     let headers = request.headers();
+    check_address(request.uri())?;
     check_size(headers)?;
     if headers.get_all(header::HOST).iter().count() > 1 {
         return bad("`Host` is given more than once".to_owned());
@@ -38,6 +43,16 @@ pub(super) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
 
 fn bad(reason: String) -> Result<(), (StatusCode, String)> {
     Err((StatusCode::BAD_REQUEST, reason))
+}
+
+fn check_address(address: &Uri) -> Result<(), (StatusCode, String)> {
+    let path = address.path_and_query().map_or("", PathAndQuery::as_str);
+    let bytes = path.len();
+    if bytes <= ADDRESS_BYTES {
+        return Ok(());
+    }
+    let reason = format!("the address has {bytes} bytes, and may have at most {ADDRESS_BYTES}");
+    Err((StatusCode::URI_TOO_LONG, reason))
 }
 
 fn check_size(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {

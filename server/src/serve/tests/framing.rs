@@ -97,6 +97,14 @@ async fn a_head_over_the_limits_is_refused_in_words_and_one_far_over_them_by_its
         assert!(text.contains(said), "{text}");
         assert_eq!(text.contains("\"error\""), !said.is_empty(), "{text}");
     }
+    let address = "x".repeat(9000);
+    let long = head(&[&format!("GET /{address} HTTP/1.1"), "host: localhost"]);
+    let text = reply(running.address, &long).await;
+    assert!(text.starts_with("HTTP/1.1 414"), "{text}");
+    assert!(
+        text.contains("9001 bytes, and may have at most 8192"),
+        "{text}"
+    );
     let text = reply(running.address, &filled(90, 100)).await;
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
 }
