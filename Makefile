@@ -1,6 +1,6 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan fuzz miri e2e soak aarch64 compose-test dist bench bench-kernels load perplexity arm-count \
+.PHONY: run test lint unit asan fuzz miri e2e soak abuse aarch64 compose-test dist bench bench-kernels load perplexity arm-count \
 	fmt screenshot
 
 run:
@@ -9,7 +9,7 @@ run:
 # The program of the image, where there is one, is the one that the browser tests: it was built a moment ago.
 test: lint unit asan fuzz aarch64
 	deploy/test/run site
-	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e soak
+	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e soak abuse
 
 lint:
 	cargo fmt --all --check
@@ -39,6 +39,11 @@ e2e:
 soak:
 	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
 	engine/scripts/soak --seconds 60 --memory just
+
+# Hostile clients, requests and files, each kind a script of deploy/test/abuse; `deploy/test/abuse/run --long` does more.
+abuse:
+	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
+	deploy/test/abuse/run
 
 # The engine's tests and a few tokens by the program, built for Arm and run on emulated CPUs.
 aarch64:

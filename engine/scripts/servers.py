@@ -81,12 +81,18 @@ def at(url):
     return Server(url, (parts.hostname, parts.port or 80)).wait_until_well()
 
 
-def nibble(*options, in_group=None):
-    """Our server; `in_group` moves the process that it is given into a control group."""
+def nibble(*options, in_group=None, grace=1, before=(), environment=None):
+    """Our server; `in_group` is what its process does first, such as to enter a control group, `before` stands before its
+    command, and `environment` is added to ours."""
     port, log = free_port(), tempfile.TemporaryFile("w+")
-    command = [PROGRAM_OF_NIBBLE, "serve", "--addr", f"127.0.0.1:{port}", "--grace", "1", *options]
+    command = [*before, PROGRAM_OF_NIBBLE, "serve", "--addr", f"127.0.0.1:{port}", "--grace", grace, *options]
     process = subprocess.Popen(
-        [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=in_group
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        preexec_fn=in_group,
+        env={**os.environ, **(environment or {})},
     )
     return Server("nibble", ("127.0.0.1", port), process, log)
 

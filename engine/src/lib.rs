@@ -36,7 +36,7 @@ pub use engine::Engine;
 pub use error::Error;
 pub use files::config::check_config;
 pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
-pub use machine::cgroup;
+pub use machine::{cgroup, heap};
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
 pub use model::capacity::available_memory;

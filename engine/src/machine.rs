@@ -1,5 +1,6 @@
 //! What the machine gives: threads, memory, and the limits of a container.
 
 pub mod cgroup;
+pub mod heap;
 pub(crate) mod memory;
 pub(crate) mod threads;

@@ -46,7 +46,7 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
 }
 
 /// A number for each address; of IPv6 for each network of 64 bits, which one customer has.
-fn number(address: IpAddr) -> u64 {
+pub(crate) fn number(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()),
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,

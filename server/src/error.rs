@@ -4,6 +4,7 @@
 //! never sent.
 
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Error;
 use serde::Serialize;
+use serde_json::json;
+
+use crate::serve::{BODY_IN_ALL, BODY_PAUSE};
 
 /// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
 /// ended its first answer, from which on the engine can say.
@@ -138,6 +142,18 @@ impl ApiError {
         self
     }
 
+    /// The whole response to a client whose request is not read.
+    pub(crate) fn as_message(&self) -> String {
+        let body = json!(Envelope { error: &self.body }).to_string();
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            self.status,
+            body.len(),
+            retry_after_s(self.wait)
+        )
+    }
+
     /// For a stream, whose status was sent long ago: the same body as an event's data, and the cause to the log,
     /// since no response passes [`log_cause`] any more.
     pub(crate) fn in_mid_stream(&self) -> Envelope<'_> {
@@ -178,6 +194,10 @@ impl From<Error> for ApiError {
             Error::TooLate { .. } => {
                 Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error)
             }
+            Error::NoThread(_) => {
+                Self::unavailable("the server can start no thread for this; ask again in a moment")
+                    .because(error)
+            }
             Error::Ending => {
                 Self::unavailable("the server is ending; ask again when it runs again")
             }
@@ -191,12 +211,23 @@ impl From<Error> for ApiError {
 
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
-        Self::new(
-            rejection.status(),
-            "invalid_request_error",
-            rejection.body_text().to_lowercase(),
-        )
+        if came_too_slowly(&rejection) {
+            let (pause, all) = (BODY_PAUSE.as_secs(), BODY_IN_ALL.as_secs());
+            let slow = format!(
+                "the body came too slowly: it may pause for {pause} s, and take {all} s in all"
+            );
+            return Self::refused(StatusCode::REQUEST_TIMEOUT, slow);
+        }
+        Self::refused(rejection.status(), rejection.body_text().to_lowercase())
     }
+}
+
+/// Whether reading it ended at a deadline of the connection.
+fn came_too_slowly(rejection: &(dyn StdError + 'static)) -> bool {
+    let causes = std::iter::successors(Some(rejection), |&error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 impl IntoResponse for ApiError {

@@ -3,10 +3,8 @@
 //! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
 //! complete in time.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
@@ -14,12 +12,17 @@ use futures::Stream;
 use nibble_engine::{
     Answer, Completion, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper,
 };
-use tokio::sync::watch;
 
 use crate::generator::Generator;
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
 use crate::traces::{RequestTrace, Traces};
+
+mod open;
+#[cfg(test)]
+mod tests;
+
+use open::{OpenAnswers, Ticket};
 
 /// A generator whose answers are counted; cheap to clone.
 #[derive(Clone)]
@@ -73,6 +76,7 @@ impl Metered {
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
         let traces = self.traces.as_ref();
         let trace = traces.map(|traces| traces.begin(&self.info().id));
+        let _preparing = self.open.prepare();
         let (accepted, answer) = match self.taken(request).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -107,7 +111,10 @@ impl Metered {
             let accepted = SystemTime::now();
             Ok((accepted, generator.submit(request)?))
         });
-        asked.await?
+        tokio::select! {
+            answer = asked => answer?,
+            () = self.open.is_cut_off() => Err(Error::Ending),
+        }
     }
 
     /// Counts a request that was refused before it came here.
@@ -122,22 +129,17 @@ impl Metered {
 
     /// Takes no more requests.
     pub(crate) fn refuse_from_now_on(&self) {
-        self.open.ending.store(true, Ordering::Relaxed);
+        self.open.refuse_from_now_on();
     }
 
-    /// Ends every open answer at its next token.
+    /// Ends every open answer at its next token, and those that are still prepared at once.
     pub(crate) fn cut_off(&self) {
-        for ticket in self.open.lock().values() {
-            ticket.cut_off.store(true, Ordering::Relaxed);
-            ticket.stopper.stop();
-        }
+        self.open.cut_off();
     }
 
-    /// Ready when no answer is open.
+    /// Ready when no answer is open or prepared.
     pub(crate) async fn all_ended(&self) {
-        let mut count = self.open.count.subscribe();
-        // The sender lives as long as `self`.
-        let _ = count.wait_for(|count| *count == 0).await;
+        self.open.all_ended().await;
     }
 }
 
@@ -148,49 +150,6 @@ fn refusal(error: &Error) -> Outcome {
         Error::Busy { .. } => Outcome::Busy,
         Error::Request { .. } => Outcome::Invalid,
         _ => Outcome::Failed,
-    }
-}
-
-#[derive(Default)]
-struct OpenAnswers {
-    ending: AtomicBool,
-    next: AtomicU64,
-    tickets: Mutex<HashMap<u64, Arc<Ticket>>>,
-    count: watch::Sender<usize>,
-}
-
-/// What is known of an open answer from outside.
-struct Ticket {
-    id: u64,
-    stopper: Stopper,
-    cut_off: AtomicBool,
-}
-
-impl OpenAnswers {
-    fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
-    }
-
-    fn enter(&self, stopper: Stopper) -> Arc<Ticket> {
-        let ticket = Arc::new(Ticket {
-            id: self.next.fetch_add(1, Ordering::Relaxed),
-            stopper,
-            cut_off: AtomicBool::new(false),
-        });
-        let mut tickets = self.lock();
-        tickets.insert(ticket.id, Arc::clone(&ticket));
-        self.count.send_replace(tickets.len());
-        ticket
-    }
-
-    fn leave(&self, ticket: &Ticket) {
-        let mut tickets = self.lock();
-        tickets.remove(&ticket.id);
-        self.count.send_replace(tickets.len());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Ticket>>> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,7 +179,7 @@ impl MeteredAnswer {
 
     /// Whether the end of the program ended it.
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.ticket.cut_off.load(Ordering::Relaxed)
+        self.ticket.is_cut_off()
     }
 
     fn observe(&mut self, event: Option<&Event>) {
@@ -290,6 +249,3 @@ impl Drop for MeteredAnswer {
         self.open.leave(&self.ticket);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -27,7 +27,7 @@ mod tests;
 mod tools;
 
 /// Four times the text of a full 128k-token context.
-const MAX_BODY_BYTES: usize = 2 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 2 << 20;
 
 /// `/v1/*`.
 pub(crate) fn routes() -> Router<AppState> {

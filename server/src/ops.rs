@@ -73,6 +73,7 @@ mod tests {
             usd_per_hour: 1.0,
             allowed_hosts: Vec::new(),
             grace: Duration::ZERO,
+            connections: 64,
         };
         let state = AppState::new(Arc::new(Held::default()), settings);
         let well = r#"{"model":"scripted-1b","status":"ok"}"#;

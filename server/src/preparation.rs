@@ -2,10 +2,10 @@
 //! seconds where a prompt is long, so it has threads of its own, only a few at once, and few may wait for one.
 
 use std::sync::Arc;
+use std::thread;
 
 use nibble_engine::Error;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Prompts in work at once: more would take the CPUs from the answers that run.
 const AT_ONCE: usize = 4;
@@ -30,10 +30,11 @@ impl Default for Preparation {
 
 impl Preparation {
     /// Does `work` on a thread that may block. Work that has begun keeps its place to its end, also when the caller
-    /// goes away.
+    /// goes away; the end of the program does not wait for it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too many wait already, [`Error::Stopped`] when `work` panics.
+    /// [`Error::Busy`] when too many wait already, [`Error::NoThread`] when the system gives none, [`Error::Broken`] when
+    /// `work` panics.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -45,11 +46,15 @@ impl Preparation {
         })?;
         let place = Arc::clone(&self.at_once).acquire_owned().await;
         drop(waiting);
-        let done = spawn_blocking(move || {
+        let (done, outcome) = oneshot::channel();
+        let run = move || {
             let _place = place;
-            work()
-        });
-        done.await.map_err(|_| Error::Stopped)
+            // Whoever has gone away does not hear it.
+            let _ = done.send(work());
+        };
+        let thread = thread::Builder::new().name("preparation".into());
+        thread.spawn(run).map_err(Error::NoThread)?;
+        outcome.await.map_err(|_| Error::Broken)
     }
 }
 
@@ -79,6 +84,16 @@ mod tests {
         let done = join_all(jobs).await;
         assert!(done.iter().all(Result::is_ok));
         assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_ends_alone_and_gives_its_place_back() {
+        let preparation = Preparation::default();
+        for _ in 0..2 * AT_ONCE {
+            let ended = preparation.run(|| panic!("a bug")).await;
+            assert!(matches!(ended, Err::<(), _>(Error::Broken)));
+        }
+        assert_eq!(preparation.run(|| 1).await.unwrap(), 1);
     }
 
     #[tokio::test]

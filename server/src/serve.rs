@@ -1,15 +1,24 @@
 //! Serving a listener until its owner says stop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::router;
 use crate::state::AppState;
+
+mod connection;
+mod door;
+mod line;
+mod places;
+mod pulse;
+#[cfg(test)]
+mod tests;
+
+use door::Door;
+pub(crate) use pulse::{BODY_IN_ALL, BODY_PAUSE};
 
 /// What is left to send after the last answer has ended gets this long.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -22,45 +31,27 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// port would tell a balancer nothing.
 ///
 /// # Errors
-/// What keeps the listener from accepting, and that the model has stopped.
+/// That the model has stopped.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // Tokens are small packets that must not wait for each other.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot turn off Nagle's algorithm");
-        }
-    });
-    let (began, ending) = oneshot::channel();
-    let routes = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let model = state.model.clone();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
+    let door = Door::new(router(state.clone()), state.settings.connections);
+    let ended = async {
         shutdown.await;
+        let (model, grace) = (&state.model, state.settings.grace);
         model.refuse_from_now_on();
-        let _ = began.send(());
-        model.all_ended().await;
-    });
-    let complete = async {
-        server.await?;
-        // The page's answers go on without a connection.
-        state.model.all_ended().await;
-        Ok(())
-    };
-    let out_of_time = async {
-        let _ = ending.await;
-        let grace = state.settings.grace;
-        if tokio::time::timeout(grace, state.model.all_ended())
-            .await
-            .is_err()
-        {
+        if timeout(grace, model.all_ended()).await.is_err() {
             tracing::warn!("open answers are cut off after {} s", grace.as_secs_f64());
-            state.model.cut_off();
-            let _ = tokio::time::timeout(FLUSH, state.model.all_ended()).await;
+            model.cut_off();
         }
-        tokio::time::sleep(FLUSH).await;
+        let _ = timeout(FLUSH, async {
+            // The page's answers go on without a connection.
+            model.all_ended().await;
+            door.close().await;
+        })
+        .await;
     };
     let stopped = async {
         while state.model.is_alive() {
@@ -71,285 +62,9 @@ pub async fn serve(
         Err(io::Error::other("the model has stopped"))
     };
     tokio::select! {
-        result = complete => result,
-        () = out_of_time => Ok(()),
+        () = door.open(listener) => Ok(()),
+        () = door.tidy() => Ok(()),
+        () = ended => Ok(()),
         result = stopped => result,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use nibble_engine::metrics::Metrics;
-    use nibble_engine::{
-        Answer, AnswerSender, Completion, Error, Event, FinishReason, ModelInfo, Request,
-    };
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::task::JoinHandle;
-
-    use super::*;
-    use crate::generator::Generator;
-    use crate::state::Settings;
-    use crate::test_support::held::Held;
-
-    const GRACE: Duration = Duration::from_secs(20);
-
-    struct Running {
-        generator: Arc<Held>,
-        address: SocketAddr,
-        shutdown: oneshot::Sender<()>,
-        server: JoinHandle<io::Result<()>>,
-    }
-
-    fn settings() -> Settings {
-        Settings {
-            usd_per_hour: 1.0,
-            allowed_hosts: Vec::new(),
-            grace: GRACE,
-        }
-    }
-
-    async fn start() -> Running {
-        let generator = Arc::new(Held::default());
-        let state = AppState::new(generator.clone(), settings());
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (shutdown, asked) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, state, async {
-            let _ = asked.await;
-        }));
-        Running {
-            generator,
-            address,
-            shutdown,
-            server,
-        }
-    }
-
-    impl Running {
-        async fn ask(&self, fields: &str) -> (TcpStream, AnswerSender) {
-            let mut connection = TcpStream::connect(self.address).await.unwrap();
-            let body = format!(r#"{{"messages": [{{"role": "user", "content": "Hi"}}]{fields}}}"#);
-            let request = format!(
-                "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            connection.write_all(request.as_bytes()).await.unwrap();
-            loop {
-                if let Some((_, sender)) = self.generator.take() {
-                    return (connection, sender);
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-    }
-
-    async fn becomes_abandoned(sender: &AnswerSender) -> bool {
-        for _ in 0..1000 {
-            if sender.is_abandoned() {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        false
-    }
-
-    #[tokio::test]
-    async fn a_closed_connection_cancels_its_answer_streamed_or_not() {
-        let running = start().await;
-        for fields in ["", r#", "stream": true"#] {
-            let (connection, sender) = running.ask(fields).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            assert!(!sender.is_abandoned());
-            drop(connection);
-            assert!(becomes_abandoned(&sender).await, "fields `{fields}`");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_open_answer_holds_the_end_up_only_for_the_grace() {
-        let running = start().await;
-        let (mut connection, _sender) = running.ask(r#", "stream": true"#).await;
-        let mut start = [0; 12];
-        connection.read_exact(&mut start).await.unwrap();
-        assert_eq!(&start, b"HTTP/1.1 200");
-        let asked = tokio::time::Instant::now();
-        running.shutdown.send(()).unwrap();
-        running.server.await.unwrap().unwrap();
-        assert!(asked.elapsed() >= GRACE && asked.elapsed() < GRACE * 2);
-    }
-
-    fn finish(sender: AnswerSender, finish_reason: FinishReason) {
-        sender.send(Event::Finished(Completion {
-            finish_reason,
-            prompt_tokens: 1,
-            cached_tokens: 0,
-            token_ids: vec![1],
-            metrics: Metrics::default(),
-        }));
-    }
-
-    async fn rest(mut connection: TcpStream) -> String {
-        let mut text = String::new();
-        connection.read_to_string(&mut text).await.unwrap();
-        text
-    }
-
-    #[tokio::test]
-    async fn an_open_answer_may_become_complete_before_the_end() {
-        let running = start().await;
-        let (connection, sender) = running.ask(r#", "stream": true"#).await;
-        running.shutdown.send(()).unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!sender.is_stopped());
-        sender.send(Event::Text("whole".into()));
-        finish(sender, FinishReason::Stop);
-        let text = rest(connection).await;
-        assert!(text.contains("whole") && text.contains("[DONE]"), "{text}");
-        running.server.await.unwrap().unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_outlasts_the_grace_is_cut_off_and_says_so() {
-        let running = start().await;
-        let (connection, sender) = running.ask(r#", "stream": true"#).await;
-        running.shutdown.send(()).unwrap();
-        while !sender.is_stopped() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        finish(sender, FinishReason::Cancelled);
-        let text = rest(connection).await;
-        assert!(text.contains("before it was complete"), "{text}");
-        assert!(!text.contains("[DONE]"), "{text}");
-        running.server.await.unwrap().unwrap();
-    }
-
-    impl Running {
-        /// The answer to a request on a connection of its own, with its status line and headers.
-        async fn answer(&self, request: &str) -> String {
-            let mut connection = TcpStream::connect(self.address).await.unwrap();
-            connection.write_all(request.as_bytes()).await.unwrap();
-            rest(connection).await
-        }
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_while_the_server_ends_is_told_so() {
-        let mut running = start().await;
-        let (open, sender) = running.ask(r#", "stream": true"#).await;
-        let (shutdown, _) = oneshot::channel();
-        std::mem::replace(&mut running.shutdown, shutdown)
-            .send(())
-            .unwrap();
-        let health = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        // It is heard of by another task.
-        let ending = async {
-            while !running.answer(health).await.starts_with("HTTP/1.1 503") {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let heard = tokio::time::timeout(Duration::from_secs(30), ending).await;
-        heard.expect("readiness that fails");
-        let body = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
-        let chat = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        for request in [chat.as_str(), health] {
-            let text = running.answer(request).await;
-            assert!(text.starts_with("HTTP/1.1 503"), "{text}");
-            assert!(text.contains("retry-after: 5"), "{text}");
-            assert!(text.contains("the server is ending"), "{text}");
-        }
-        finish(sender, FinishReason::Stop);
-        assert!(rest(open).await.contains("[DONE]"));
-        running.server.await.unwrap().unwrap();
-    }
-
-    impl Running {
-        /// Sends a message as the page does; the name of its run.
-        async fn send_message(&self) -> String {
-            let fields = "message=Hi&temperature=0&max_tokens=10&system_prompt=&usd_per_hour=1";
-            let request = format!(
-                "POST /api/send HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n\
-                 accept: application/json\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-                 connection: close\r\ncontent-length: {}\r\n\r\n{fields}",
-                fields.len()
-            );
-            let text = self.answer(&request).await;
-            let run = text.split("\"run\":\"").nth(1).expect(&text);
-            run.split('"').next().unwrap().to_owned()
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_waits_gives_its_place_up_when_its_page_was_closed_for_a_while() {
-        let running = start().await;
-        let run = running.send_message().await;
-        let (_, sender) = running.generator.take().unwrap();
-        let mut page = TcpStream::connect(running.address).await.unwrap();
-        let events = format!("GET /runs/{run}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
-        page.write_all(events.as_bytes()).await.unwrap();
-        page.read_exact(&mut [0; 12]).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert!(!sender.is_abandoned());
-        drop(page);
-        let closed = tokio::time::Instant::now();
-        while !sender.is_abandoned() {
-            assert!(closed.elapsed() < Duration::from_secs(30));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(closed.elapsed() > Duration::from_secs(5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_written_goes_on_when_its_page_is_closed() {
-        let running = start().await;
-        running.send_message().await;
-        let (_, sender) = running.generator.take().unwrap();
-        sender.send(Event::Prefill { done: 1, total: 2 });
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert!(!sender.is_abandoned());
-    }
-
-    struct Stopped(ModelInfo);
-
-    impl Generator for Stopped {
-        fn info(&self) -> &ModelInfo {
-            &self.0
-        }
-
-        fn is_alive(&self) -> bool {
-            false
-        }
-
-        fn submit(&self, _: Request) -> Result<Answer, Error> {
-            Err(Error::Stopped)
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_model_that_has_stopped_ends_the_server_with_an_error() {
-        let stopped = Arc::new(Stopped(Held::default().info().clone()));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let state = AppState::new(stopped, settings());
-        let ended = serve(listener, state, std::future::pending()).await;
-        assert!(
-            ended
-                .unwrap_err()
-                .to_string()
-                .contains("the model has stopped")
-        );
-    }
-
-    #[tokio::test]
-    async fn without_open_answers_the_end_comes_at_once() {
-        let running = start().await;
-        running.shutdown.send(()).unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(2), running.server).await;
-        ended.unwrap().unwrap().unwrap();
     }
 }

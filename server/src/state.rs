@@ -18,6 +18,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// How long answers may go on after the server was told to end.
     pub grace: Duration,
+    /// Connections at a time; one peer may have three quarters of them.
+    pub connections: usize,
 }
 
 /// Shared by all routes; cheap to clone.

@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,15 @@ use nibble_engine::LoadOptions;
 use nibble_server::state::{AppState, Settings};
 use nibble_server::traces::Traces;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 
 use super::loading;
 use crate::options::{AddrArgs, ModelArgs, PriceArgs, count, seconds};
+
+mod descriptors;
+mod signals;
+
+/// What is still at work when the server has ended gets this long.
+const LAST_WORK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -36,6 +40,9 @@ pub(crate) struct ServeArgs {
     /// Requests that may wait for their turn before others are sent away; a quarter more of callers who have none waiting
     #[arg(long, env = "NIBBLE_QUEUE", hide_env_values = true, value_name = "N", value_parser = count(1..=100_000), default_value = "64")]
     queue: usize,
+    /// Connections at a time, where the system gives as many file descriptors; one address may have three quarters of them
+    #[arg(long, env = "NIBBLE_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = count(16..=100_000), default_value = "1024")]
+    connections: usize,
     /// Megabytes for the keys and values of all chats, of those too that are kept for their next turn; without it half of
     /// what the model leaves, at most 4,295, and never less than one context
     #[arg(long, env = "NIBBLE_KV_MEMORY", hide_env_values = true, value_name = "MB", value_parser = count(1..=100_000_000))]
@@ -58,6 +65,7 @@ pub(crate) struct ServeArgs {
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
+    let shutdown = signals::heard(args.grace)?;
     let traces = Traces::from_environment()
         .context("cannot send traces as the variables `OTEL_...` of the environment say")?;
     let limits = LoadOptions {
@@ -68,25 +76,27 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         ..LoadOptions::default()
     };
     let engine = loading::engine(&args.model, limits)?;
-    let (name, grace) = (engine.info().name.clone(), args.grace);
+    let name = engine.info().name.clone();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
         allowed_hosts: args.allowed_hosts,
         grace: args.grace,
+        connections: descriptors::connections(args.connections),
     };
     let state = AppState::traced(Arc::new(engine), settings, traces.clone());
-    let served = Runtime::new()?.block_on(async {
-        let shutdown = signalled(grace)?;
+    let runtime = Runtime::new()?;
+    let served = runtime.block_on(async {
+        let asked = shutdown.asked();
         // A closed stdout must not keep the server from serving.
         let _ = writeln!(io::stdout(), "{name} is ready at {}", url(address));
-        nibble_server::serve(
-            tokio::net::TcpListener::from_std(listener)?,
-            state,
-            shutdown,
-        )
-        .await?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let told = async {
+            let _ = asked.await;
+        };
+        nibble_server::serve(listener, state, told).await?;
         Ok(())
     });
+    runtime.shutdown_timeout(LAST_WORK);
     if let Some(traces) = traces {
         traces.finish();
     }
@@ -107,65 +117,6 @@ fn url(address: SocketAddr) -> String {
         format!("http://localhost:{}", address.port())
     } else {
         format!("http://{address}")
-    }
-}
-
-/// Ends with the first SIGINT or SIGTERM; the second ends the program at once.
-fn signalled(grace: Duration) -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut signals = Signals::new()?;
-    let (first, shutdown) = oneshot::channel();
-    tokio::spawn(async move {
-        signals.next().await;
-        let seconds = grace.as_secs_f64();
-        tracing::info!("ending within {seconds} s; once more ends at once");
-        let _ = first.send(());
-        process::exit(signals.next().await);
-    });
-    Ok(async move {
-        let _ = shutdown.await;
-    })
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// The exit code of a program that the next signal ends, as shells count: 128 and the signal's number.
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => 130,
-            _ = self.terminate.recv() => 143,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> i32 {
-        // Without a handler the system ends the program itself.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        130
     }
 }
 

@@ -75,3 +75,36 @@ async fn when_the_program_ends_open_answers_are_waited_for_and_cut_off_and_new_o
     drop(answer);
     waiter.await.unwrap();
 }
+
+/// Prepares a prompt for as long as the test has the other end.
+struct Slow(Held, std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Generator for Slow {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+
+    fn submit(&self, request: Request) -> Result<Answer, Error> {
+        let _ = self.1.lock().unwrap().recv();
+        self.0.submit(request)
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_in_preparation_is_waited_for_and_then_cut_off() {
+    let (end, held) = std::sync::mpsc::channel();
+    let slow = Arc::new(Slow(Held::default(), held.into()));
+    let telemetry = Telemetry::new(slow.info(), 0, 1.0).unwrap();
+    let model = Metered::new(slow, Arc::new(telemetry));
+    let (asking, waiter) = (model.clone(), model.clone());
+    let asked = tokio::spawn(async move { asking.submit(request()).await.err() });
+    tokio::task::yield_now().await;
+    model.refuse_from_now_on();
+    let waiter = tokio::spawn(async move { waiter.all_ended().await });
+    tokio::task::yield_now().await;
+    assert!(!waiter.is_finished());
+    model.cut_off();
+    assert!(matches!(asked.await.unwrap(), Some(Error::Ending)));
+    waiter.await.unwrap();
+    drop(end);
+}

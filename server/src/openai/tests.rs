@@ -47,6 +47,7 @@ async fn send(generator: Arc<dyn Generator>, request: Request<Body>) -> Response
         usd_per_hour: 0.94256,
         allowed_hosts: Vec::new(),
         grace: Duration::from_secs(1),
+        connections: 64,
     };
     let state = AppState::new(generator, settings);
     routes().with_state(state).oneshot(request).await.unwrap()

@@ -51,6 +51,7 @@ impl Browser {
             usd_per_hour: 0.94256,
             allowed_hosts: vec!["chat.example".into()],
             grace: Duration::from_secs(1),
+            connections: 64,
         };
         Self {
             router: router(AppState::traced(generator, settings, traces)),
