@@ -1,5 +1,7 @@
-//! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and any
-//! number of readers follow it from its start, each at its own pace.
+//! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and readers
+//! follow it from its start, so many at a time and the slower the more there are, so that they do not slow it down.
+
+mod rendered;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +13,17 @@ use std::time::{Duration, Instant};
 use futures::stream;
 use nibble_app::chat::{Phase, Progress, ProgressStream};
 use nibble_engine::Stopper;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+pub(crate) use self::rendered::Frame;
+use self::rendered::Rendered;
+
+/// The most readers of a run.
+pub(crate) const READERS: usize = 64;
+/// Steps closer together come as one: each reader's costs a wake-up and a packet.
+const PACE: Duration = Duration::from_millis(60);
+/// So many readers more make the pace slower by as much.
+const PACED: usize = 16;
 
 /// How often it is looked whether somebody reads an answer that waits for its turn.
 const LOOK: Duration = Duration::from_secs(1);
@@ -74,6 +86,8 @@ pub(crate) struct Run {
     started: Instant,
     stopper: Stopper,
     state: watch::Sender<State>,
+    rendered: Mutex<Rendered>,
+    places: Arc<Semaphore>,
 }
 
 struct State {
@@ -93,6 +107,8 @@ impl Run {
             started: Instant::now(),
             stopper,
             state: watch::Sender::new(state),
+            rendered: Mutex::default(),
+            places: Arc::new(Semaphore::new(READERS)),
         }
     }
 
@@ -143,18 +159,30 @@ impl Run {
         self.state.send_modify(|state| state.ended = true);
     }
 
-    /// First what there is, then what comes. Steps that a reader was too slow for come as one.
-    pub(crate) fn follow(&self) -> ProgressStream {
+    /// First what there is, then what comes. Steps that a reader was too slow for come as one. Nothing when it has all the
+    /// readers that it may have.
+    pub(crate) fn follow(&self) -> Option<ProgressStream> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let reader = Reader {
             started: self.started,
             state: self.state.subscribe(),
             read: 0,
-            begun: false,
+            begun: None,
+            places: Arc::clone(&self.places),
+            _place: place,
         };
-        Box::pin(stream::unfold(reader, async |mut reader| {
+        Some(Box::pin(stream::unfold(reader, async |mut reader| {
             let progress = reader.next().await?;
             Some((progress, reader))
-        }))
+        })))
+    }
+
+    /// The text as HTML, for a reader that has its blocks before the byte `settled`.
+    pub(crate) fn frame(&self, settled: usize) -> Frame {
+        let rendered = self.rendered.lock();
+        let mut rendered = rendered.unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.borrow();
+        rendered.frame(&state.text, settled)
     }
 }
 
@@ -163,27 +191,38 @@ struct Reader {
     state: watch::Receiver<State>,
     /// Bytes of text.
     read: usize,
-    begun: bool,
+    /// The phase of the step before.
+    begun: Option<Phase>,
+    places: Arc<Semaphore>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Progress> {
-        if self.begun && !self.state.borrow().ended {
+        if self.begun == Some(Phase::Decode) {
+            tokio::time::sleep(self.pace()).await;
+        }
+        if self.begun.is_some() && !self.state.borrow().ended {
             // A sender that is gone leaves a state that says nothing new.
             self.state.changed().await.ok()?;
         }
         let state = self.state.borrow_and_update();
         let text = state.text.get(self.read..).unwrap_or_default();
-        if self.begun && state.ended && text.is_empty() {
+        if self.begun.is_some() && state.ended && text.is_empty() {
             return None;
         }
-        self.begun = true;
+        self.begun = Some(state.phase);
         self.read += text.len();
         Some(Progress {
             phase: state.phase,
             elapsed: self.started.elapsed(),
             text: text.to_owned(),
         })
+    }
+
+    fn pace(&self) -> Duration {
+        let readers = READERS.saturating_sub(self.places.available_permits());
+        PACE * (1 + readers / PACED) as u32
     }
 }
 
@@ -204,14 +243,14 @@ mod tests {
     #[tokio::test]
     async fn every_reader_gets_the_whole_text_whenever_it_comes() {
         let run = Run::new(Stopper::default());
-        let early = tokio::spawn(all(run.follow()));
+        let early = tokio::spawn(all(run.follow().unwrap()));
         run.append("one ");
         tokio::task::yield_now().await;
-        let middle = tokio::spawn(all(run.follow()));
+        let middle = tokio::spawn(all(run.follow().unwrap()));
         tokio::task::yield_now().await;
         run.append("two");
         run.end();
-        let late = run.follow();
+        let late = run.follow().unwrap();
         assert_eq!(early.await.unwrap(), "one two");
         assert_eq!(middle.await.unwrap(), "one two");
         assert_eq!(all(late).await, "one two");
@@ -221,7 +260,7 @@ mod tests {
     async fn a_reader_learns_where_the_run_is_at_once() {
         let run = Run::new(Stopper::default());
         run.prefill(3, 10);
-        let step = run.follow().next().await.unwrap();
+        let step = run.follow().unwrap().next().await.unwrap();
         assert_eq!(step.phase, Phase::Prefill { done: 3, total: 10 });
     }
 
@@ -229,10 +268,33 @@ mod tests {
     async fn a_run_that_is_dropped_releases_its_readers() {
         let run = Run::new(Stopper::default());
         run.append("half");
-        let reader = tokio::spawn(all(run.follow()));
+        let reader = tokio::spawn(all(run.follow().unwrap()));
         tokio::task::yield_now().await;
         drop(run);
         assert_eq!(reader.await.unwrap(), "half");
+    }
+
+    #[tokio::test]
+    async fn a_run_has_so_many_readers_and_a_place_for_another_when_one_leaves() {
+        let run = Run::new(Stopper::default());
+        let mut readers: Vec<_> = (0..READERS).map(|_| run.follow().unwrap()).collect();
+        assert!(run.follow().is_none());
+        readers.pop();
+        assert!(run.follow().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_readers_are_woken_less_often() {
+        let run = Run::new(Stopper::default());
+        run.append("a");
+        let mut readers: Vec<_> = (0..READERS).map(|_| run.follow().unwrap()).collect();
+        let began = tokio::time::Instant::now();
+        readers[0].next().await.unwrap();
+        for _ in 0..10 {
+            run.append("b");
+            readers[0].next().await.unwrap();
+        }
+        assert_eq!(began.elapsed(), PACE * 5 * 10);
     }
 
     #[test]
