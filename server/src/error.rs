@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
@@ -18,6 +17,9 @@ use serde::Serialize;
 /// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
 /// ended its first answer, from which on the engine can say.
 const COME_BACK: Duration = Duration::from_secs(5);
+
+/// The longest message, in characters, of which some repeat what a client sent.
+const MESSAGE_CHARACTERS: usize = 1000;
 
 /// A refusal or failure, as the client will see it.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl ApiError {
         Self {
             status,
             body: ErrorBody {
-                message: message.into(),
+                message: shortened(message.into()),
                 kind,
                 param: None,
                 code: None,
@@ -129,7 +131,7 @@ impl ApiError {
     }
 
     fn about(mut self, param: impl Into<String>) -> Self {
-        self.body.param = Some(param.into());
+        self.body.param = Some(shortened(param.into()));
         self
     }
 
@@ -146,6 +148,15 @@ impl ApiError {
         }
         Envelope { error: &self.body }
     }
+}
+
+/// The beginning of a text, and a sign that there was more.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// That the API has no such path, and what may be wrong with the client's base URL.
@@ -186,16 +197,6 @@ impl From<Error> for ApiError {
             }
             _ => Self::internal(error),
         }
-    }
-}
-
-impl From<BytesRejection> for ApiError {
-    fn from(rejection: BytesRejection) -> Self {
-        Self::new(
-            rejection.status(),
-            "invalid_request_error",
-            rejection.body_text().to_lowercase(),
-        )
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod bodies;
 mod caller;
 mod chat;
 mod error;

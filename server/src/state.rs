@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bodies::Bodies;
 use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::metered::Metered;
@@ -28,6 +29,7 @@ pub struct AppState {
     pub(crate) model: Metered,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) chat: Arc<ChatService>,
+    pub(crate) bodies: Arc<Bodies>,
 }
 
 impl AppState {
@@ -64,6 +66,7 @@ impl AppState {
             telemetry,
             settings: Arc::new(settings),
             chat: Arc::new(chat),
+            bodies: Arc::default(),
         }
     }
 }
