@@ -31,6 +31,19 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("calls", calls),
 ];
 
+/// The target that the variable `NIBBLE_FUZZ_TARGET` names.
+///
+/// # Panics
+/// When it names none of them.
+#[must_use]
+pub fn chosen(targets: &[(&str, Target)]) -> Target {
+    let wanted = std::env::var("NIBBLE_FUZZ_TARGET").unwrap_or_default();
+    let found = targets.iter().find(|(name, _)| *name == wanted);
+    found
+        .unwrap_or_else(|| panic!("`NIBBLE_FUZZ_TARGET` names no target: `{wanted}`"))
+        .1
+}
+
 const BORDER: u8 = 0xff;
 /// Of a prompt, as generous as for any model.
 const BOUNDS: Bounds = Bounds {

@@ -8,6 +8,9 @@ mod caller;
 mod chat;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generator;
 mod hex;
 pub mod hub;

@@ -69,6 +69,15 @@ pub(crate) async fn hint(request: Request, next: Next) -> Response {
     }
 }
 
+/// Reads a body as the engine would get it, for whoever sends any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read(body: &[u8], info: &nibble_engine::ModelInfo) {
+    let caller = nibble_engine::Caller::default();
+    if let Ok(chat) = request::ChatCompletion::parse(body, info, 1.0, caller) {
+        let _ = chat.request.check();
+    }
+}
+
 async fn unknown_path(uri: Uri) -> ApiError {
     ApiError::unknown_path(uri.path())
 }

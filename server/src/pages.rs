@@ -172,6 +172,26 @@ fn unrendered(error: &Error) -> Response {
         .into_response()
 }
 
+/// Reads the form of a message, for whoever sends any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn read(headers: &axum::http::HeaderMap, body: &axum::body::Bytes) {
+    use nibble_app::SendMessage;
+    use nibble_app::settings::{MessageForm, Settings};
+
+    let Ok(sent) = form::fields::<SendMessage>("", headers, body).await else {
+        return;
+    };
+    let form = MessageForm {
+        conversation: sent.conversation,
+        message: sent.message,
+        temperature: sent.temperature,
+        max_tokens: sent.max_tokens,
+        system_prompt: sent.system_prompt,
+        usd_per_hour: sent.usd_per_hour,
+    };
+    let _ = (Settings::from_form(&form), form.question());
+}
+
 /// A page into which an answer streams must not be compressed on its way: what compresses waits for more.
 fn caching(chat: &SharedChat, path: &str) -> &'static str {
     let conversation = path
