@@ -3,10 +3,11 @@
 //! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
 //! complete in time.
 
-use std::collections::HashMap;
+mod open_answers;
+
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
@@ -14,8 +15,8 @@ use futures::Stream;
 use nibble_engine::{
     Answer, Completion, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper,
 };
-use tokio::sync::watch;
 
+use self::open_answers::{OpenAnswers, Ticket};
 use crate::generator::Generator;
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
@@ -177,49 +178,6 @@ impl<E: From<Error>> Refused<E> {
             Self::Unread(error) => error,
             Self::Untaken(error) => error.into(),
         }
-    }
-}
-
-#[derive(Default)]
-struct OpenAnswers {
-    ending: AtomicBool,
-    next: AtomicU64,
-    tickets: Mutex<HashMap<u64, Arc<Ticket>>>,
-    count: watch::Sender<usize>,
-}
-
-/// What is known of an open answer from outside.
-struct Ticket {
-    id: u64,
-    stopper: Stopper,
-    cut_off: AtomicBool,
-}
-
-impl OpenAnswers {
-    fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
-    }
-
-    fn enter(&self, stopper: Stopper) -> Arc<Ticket> {
-        let ticket = Arc::new(Ticket {
-            id: self.next.fetch_add(1, Ordering::Relaxed),
-            stopper,
-            cut_off: AtomicBool::new(false),
-        });
-        let mut tickets = self.lock();
-        tickets.insert(ticket.id, Arc::clone(&ticket));
-        self.count.send_replace(tickets.len());
-        ticket
-    }
-
-    fn leave(&self, ticket: &Ticket) {
-        let mut tickets = self.lock();
-        tickets.remove(&ticket.id);
-        self.count.send_replace(tickets.len());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Ticket>>> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
