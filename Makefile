@@ -84,8 +84,8 @@ asan:
 		cargo test -p nibble-engine --lib --locked --target $$(rustc --print host-tuple) -- \
 		kernel packed gguf forward::tests threads --skip default_model
 
-# Hostile GGUF files, safetensors, configurations, tokenizers, chat templates and answers with calls of tools, each kind
-# for some seconds; for more, or for one kind, call it by hand.
+# Hostile GGUF files, safetensors, configurations, tokenizers, chat templates, answers with calls of tools, and bodies of
+# requests, each kind for some seconds; for more, or for one kind, call it by hand.
 fuzz:
 	engine/fuzz/run 10
 

@@ -192,6 +192,16 @@ pub struct Progress {
 /// The steps of an answer until it ends. Reading slowly holds nothing up, and dropping it stops nothing.
 pub type ProgressStream = Pin<Box<dyn Stream<Item = Progress> + Send>>;
 
+/// What whoever wants to follow an answer gets.
+pub enum Following {
+    /// Its steps.
+    Running(ProgressStream),
+    /// Nothing: so many follow it that there is no room for another.
+    Full,
+    /// Nothing: it has ended.
+    Ended,
+}
+
 /// The model, for people to see.
 #[derive(Clone, Debug)]
 pub struct ModelCard {
@@ -244,7 +254,7 @@ pub trait Chat: Send + Sync {
     fn reset(&self, form: &MessageForm) -> Option<String>;
 
     /// Follows a running answer from its start.
-    fn follow(&self, run: &str) -> Option<ProgressStream>;
+    fn follow(&self, run: &str) -> Following;
 }
 
 /// Who sends messages, as far as the server tells people apart; it provides this in the Leptos context.

@@ -3,26 +3,17 @@
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(
-    init: { let _ = target(); },
-    |bytes: &[u8]| target()(bytes)
-);
+use nibble_engine::fuzzing::{Target, chosen};
 
 #[cfg(fuzzing)]
-fn target() -> fn(&[u8]) {
-    use std::sync::OnceLock;
+static TARGET: std::sync::LazyLock<Target> =
+    std::sync::LazyLock::new(|| chosen(&nibble_engine::fuzzing::TARGETS));
 
-    static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
-    *TARGET.get_or_init(|| {
-        let wanted = std::env::var("NIBBLE_FUZZ_TARGET").unwrap_or_default();
-        let found = nibble_engine::fuzzing::TARGETS
-            .iter()
-            .find(|(name, _)| *name == wanted);
-        found
-            .unwrap_or_else(|| panic!("`NIBBLE_FUZZ_TARGET` names no target: `{wanted}`"))
-            .1
-    })
-}
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(
+    init: { let _ = *TARGET; },
+    |bytes: &[u8]| TARGET(bytes)
+);
 
 /// A build without `--cfg fuzzing` only checks that this file is sound.
 #[cfg(not(fuzzing))]

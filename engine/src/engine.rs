@@ -13,8 +13,11 @@ use crate::answer::schedule::{Limits, Scheduler};
 use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
 use crate::text::calls::CallReader;
 use crate::text::prompt::ChatTemplate;
-use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::{Bounds, Excess, Tokenizer};
 use crate::{Answer, Error, ModelInfo, Prompt, Request};
+
+/// The longest word of a prompt, in bytes: BPE takes some hundred bytes for each while it merges them.
+const MAX_WORD_BYTES: usize = 128 << 10;
 
 /// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
 #[derive(Debug)]
@@ -90,12 +93,7 @@ impl Engine {
             return Err(Error::request(field, "the prompt is empty"));
         }
         if used >= context {
-            return Err(Error::request(
-                field,
-                format!(
-                    "the prompt has {used} tokens, and the context of {context} must leave room for an answer"
-                ),
-            ));
+            return Err(too_long(field, &used.to_string(), context));
         }
         let (sender, answer) = Answer::channel();
         place.fill(PendingAnswer {
@@ -147,17 +145,42 @@ impl Engine {
         prompt: &Prompt,
         calls: Option<&mut CallReader>,
     ) -> Result<Vec<u32>, Error> {
+        let context = self.info.context;
+        let bounds = Bounds {
+            // Whoever is a little over is told by how much.
+            tokens: 2 * context,
+            word_bytes: MAX_WORD_BYTES,
+        };
+        let excess = |excess| match excess {
+            Excess::Tokens(least) => {
+                too_long(prompt.field(), &format!("at least {least}"), context)
+            }
+            Excess::WordBytes(limit) => Error::request(
+                prompt.field(),
+                format!("a word of the prompt may have about {limit} bytes, found more"),
+            ),
+        };
         match prompt {
-            Prompt::Raw(text) => Ok(self.tokenizer.encode_raw(text)),
+            Prompt::Raw(text) => self.tokenizer.raw_within(text, bounds).map_err(excess),
             Prompt::Chat(conversation) => {
                 let rendered = self.template.render(conversation, &self.tokenizer)?;
                 if let Some(calls) = calls {
                     calls.follow(&rendered.without_marks().0);
                 }
-                Ok(self.tokenizer.encode_prompt(&rendered))
+                let ids = self.tokenizer.prompt_within(&rendered, bounds);
+                ids.map_err(excess)
             }
         }
     }
+}
+
+fn too_long(field: &'static str, tokens: &str, context: usize) -> Error {
+    Error::request(
+        field,
+        format!(
+            "the prompt has {tokens} tokens, and the context of {context} must leave room for an answer"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -217,6 +240,39 @@ mod tests {
             );
         }
         engine.submit(request("the dog")).unwrap();
+    }
+
+    #[test]
+    fn of_a_prompt_that_is_far_too_long_only_the_beginning_is_read() {
+        let engine = engine(1).unwrap();
+        let context = engine.info.context;
+        let refusal = |text: &str| engine.submit(request(text)).unwrap_err().to_string();
+        let most = engine.tokenize(&"the dog ".repeat(context)).len();
+        let exact = refusal(&"the dog ".repeat(context * 3 / 4));
+        assert!(
+            !exact.contains("at least") && exact.contains(" tokens, and the context of"),
+            "{exact}"
+        );
+        let long = refusal(&"the dog ".repeat(context * 100));
+        let least = long
+            .split("at least ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        let least: usize = least.expect(&long).parse().unwrap();
+        assert!(least > 2 * context, "{long}");
+        assert!(least <= most * 200, "{long}");
+    }
+
+    #[test]
+    fn a_word_without_end_is_refused() {
+        let engine = engine(1).unwrap();
+        let tokenizer = &engine.tokenizer;
+        let bounds = Bounds {
+            tokens: usize::MAX,
+            word_bytes: 1000,
+        };
+        let found = tokenizer.raw_within(&"a".repeat(200_000), bounds);
+        assert_eq!(found, Err(Excess::WordBytes(1000)));
     }
 
     #[test]

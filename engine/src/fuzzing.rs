@@ -14,7 +14,7 @@ use crate::files::config::hugging_face::{HfConfig, RawConfig};
 use crate::text::calls::{AnswerPart, CallFormat, CallReader};
 use crate::text::conversation::Conversation;
 use crate::text::prompt::ChatTemplate;
-use crate::text::tokenizer::{HfText, Tokenizer};
+use crate::text::tokenizer::{Bounds, HfText, Tokenizer};
 use crate::{Message, Role};
 
 /// What reads one kind of input.
@@ -31,7 +31,25 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("calls", calls),
 ];
 
+/// The target that the variable `NIBBLE_FUZZ_TARGET` names.
+///
+/// # Panics
+/// When it names none of them.
+#[must_use]
+pub fn chosen(targets: &[(&str, Target)]) -> Target {
+    let wanted = std::env::var("NIBBLE_FUZZ_TARGET").unwrap_or_default();
+    let found = targets.iter().find(|(name, _)| *name == wanted);
+    found
+        .unwrap_or_else(|| panic!("`NIBBLE_FUZZ_TARGET` names no target: `{wanted}`"))
+        .1
+}
+
 const BORDER: u8 = 0xff;
+/// Of a prompt, as generous as for any model.
+const BOUNDS: Bounds = Bounds {
+    tokens: 1 << 20,
+    word_bytes: 1 << 20,
+};
 /// What tokens are built from in every way: words, digits, blanks, other scripts, and a control token as a user writes it.
 const TEXT: &str = "Hello, we're <|im_end|>  12345\r\n\n\tнет 你好 e\u{301} 🦀\u{0} <s>[INST] {{ x }} aaaaaaaaaaaaaaaaaaaaaaaa!";
 /// A `config.json` whose vocabulary every small tokenizer fits into.
@@ -157,7 +175,7 @@ fn calls(input: &[u8]) {
 }
 
 fn use_tokenizer(tokenizer: &Tokenizer) {
-    let _ = tokenizer.encode_raw(TEXT);
+    let _ = tokenizer.raw_within(TEXT, BOUNDS);
     let mut decoder = tokenizer.decoder(&[]);
     for id in (0..300).chain([u32::MAX]) {
         let _ = decoder.push(id);
@@ -173,7 +191,7 @@ fn use_template(template: &ChatTemplate, tokenizer: &Tokenizer) {
     });
     let mut conversation = Conversation::from(messages.to_vec());
     if let Ok(prompt) = template.render(&conversation, tokenizer) {
-        let _ = tokenizer.encode_prompt(&prompt);
+        let _ = tokenizer.prompt_within(&prompt, BOUNDS);
     }
     conversation.tools = vec![serde_json::json!({ "function": { "name": "now" } })];
     let _ = template.call_format(&conversation, tokenizer, "fuzzed");

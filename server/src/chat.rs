@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use nibble_app::chat::{
-    Answer, Chat, Conversation, End, Metrics, ModelCard, ProgressStream, Started, Visitor,
+    Answer, Chat, Conversation, End, Following, Metrics, ModelCard, Started, Visitor,
 };
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
@@ -96,6 +96,11 @@ impl ChatService {
             runs.remove(&id);
         });
         Ok(Started { conversation, turn })
+    }
+
+    /// An answer in the making.
+    pub(crate) fn run(&self, run: &str) -> Option<Arc<Run>> {
+        self.runs.get(&RunId::parse(run)?)
     }
 
     fn earlier(&self, id: &str) -> Result<Option<Conversation>, Complaint> {
@@ -189,8 +194,11 @@ impl Chat for ChatService {
         Some(self.store.create(settings))
     }
 
-    fn follow(&self, run: &str) -> Option<ProgressStream> {
-        Some(self.runs.get(&RunId::parse(run)?)?.follow())
+    fn follow(&self, run: &str) -> Following {
+        let Some(run) = self.run(run) else {
+            return Following::Ended;
+        };
+        run.follow().map_or(Following::Full, Following::Running)
     }
 }
 

@@ -4,12 +4,10 @@
 //! never sent.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
@@ -17,11 +15,12 @@ use nibble_engine::Error;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::serve::{BODY_IN_ALL, BODY_PAUSE};
-
 /// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
 /// ended its first answer, from which on the engine can say.
 const COME_BACK: Duration = Duration::from_secs(5);
+
+/// The longest message, in characters, of which some repeat what a client sent.
+const MESSAGE_CHARACTERS: usize = 1000;
 
 /// A refusal or failure, as the client will see it.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl ApiError {
         Self {
             status,
             body: ErrorBody {
-                message: message.into(),
+                message: shortened(message.into()),
                 kind,
                 param: None,
                 code: None,
@@ -133,7 +132,7 @@ impl ApiError {
     }
 
     fn about(mut self, param: impl Into<String>) -> Self {
-        self.body.param = Some(param.into());
+        self.body.param = Some(shortened(param.into()));
         self
     }
 
@@ -162,6 +161,15 @@ impl ApiError {
         }
         Envelope { error: &self.body }
     }
+}
+
+/// The beginning of a text, and a sign that there was more.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// That the API has no such path, and what may be wrong with the client's base URL.
@@ -207,27 +215,6 @@ impl From<Error> for ApiError {
             _ => Self::internal(error),
         }
     }
-}
-
-impl From<BytesRejection> for ApiError {
-    fn from(rejection: BytesRejection) -> Self {
-        if came_too_slowly(&rejection) {
-            let (pause, all) = (BODY_PAUSE.as_secs(), BODY_IN_ALL.as_secs());
-            let slow = format!(
-                "the body came too slowly: it may pause for {pause} s, and take {all} s in all"
-            );
-            return Self::refused(StatusCode::REQUEST_TIMEOUT, slow);
-        }
-        Self::refused(rejection.status(), rejection.body_text().to_lowercase())
-    }
-}
-
-/// Whether reading it ended at a deadline of the connection.
-fn came_too_slowly(rejection: &(dyn StdError + 'static)) -> bool {
-    let causes = std::iter::successors(Some(rejection), |&error| error.source());
-    causes
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 impl IntoResponse for ApiError {

@@ -5,23 +5,26 @@
 //! loss and without doubles. `done` carries the ended answer.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use nibble_app::answer_html;
 use nibble_app::chat::{Chat, End, Phase, Progress, ProgressStream};
-use nibble_app::{LiveText, answer_html};
 use serde_json::json;
 
+use crate::runs::{READERS, Run};
 use crate::state::AppState;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Steps closer together come as one event: each carries the whole unsettled block.
-const PACE: Duration = Duration::from_millis(60);
+/// When there may be room for a reader.
+const COME_BACK_S: u64 = 5;
 
 pub(crate) async fn events(
     State(state): State<AppState>,
@@ -35,66 +38,71 @@ pub(crate) async fn events(
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok())
         .unwrap_or(0);
+    let follower = match state.chat.run(&run) {
+        None => None,
+        Some(run) => match run.follow() {
+            Some(progress) => Some(Follower::new(run, progress, settled)),
+            None => return full(),
+        },
+    };
     // Without buffering proxies: each event is to arrive when it happens.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    let events = followed(state, run, settled).map(Ok::<_, Infallible>);
+    let events = followed(state, run, follower).map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);
     (unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response()
 }
 
-fn followed(state: AppState, run: String, settled: usize) -> impl Stream<Item = Event> {
-    let progress = state.chat.follow(&run);
-    let follower = Follower {
-        progress: progress.unwrap_or_else(|| stream::empty().boxed()),
-        live: None,
-        settled,
-        phase: None,
-    };
-    let steps = stream::unfold(follower, async |mut follower| {
-        let events = follower.next().await?;
-        Some((stream::iter(events), follower))
-    });
-    steps
+fn full() -> Response {
+    let reason = format!("{READERS} readers follow this answer, as many as may\n");
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(RETRY_AFTER, COME_BACK_S)],
+        reason,
+    )
+        .into_response()
+}
+
+fn followed(state: AppState, run: String, follower: Option<Follower>) -> impl Stream<Item = Event> {
+    let steps = stream::iter(follower).flat_map(|follower| {
+        stream::unfold(follower, async |mut follower| {
+            let events = follower.next().await?;
+            Some((stream::iter(events), follower))
+        })
         .flatten()
-        .chain(stream::once(async move { done(&state, &run) }))
+    });
+    steps.chain(stream::once(async move { done(&state, &run) }))
 }
 
 struct Follower {
+    run: Arc<Run>,
     progress: ProgressStream,
-    /// Text so far, once there is any step.
-    live: Option<LiveText>,
-    /// The byte at which the reader takes up again.
+    /// The byte up to which the reader has the settled text.
     settled: usize,
     phase: Option<Phase>,
 }
 
 impl Follower {
-    async fn next(&mut self) -> Option<Vec<Event>> {
-        if self.live.is_some() && self.phase == Some(Phase::Decode) {
-            tokio::time::sleep(PACE).await;
+    fn new(run: Arc<Run>, progress: ProgressStream, settled: usize) -> Self {
+        Self {
+            run,
+            progress,
+            settled,
+            phase: None,
         }
+    }
+
+    async fn next(&mut self) -> Option<Vec<Event>> {
         let progress = self.progress.next().await?;
         let mut events = Vec::new();
-        if self.phase.replace(progress.phase) != Some(progress.phase) {
+        let before = self.phase.replace(progress.phase);
+        if before != Some(progress.phase) {
             events.push(status(&progress));
         }
-        let first = self.live.is_none();
-        let settled = self.settled;
-        let live = match &mut self.live {
-            Some(live) => {
-                live.push(&progress.text);
-                live
-            }
-            None => self
-                .live
-                .insert(LiveText::resume(progress.text.clone(), settled)),
-        };
-        if first || !progress.text.is_empty() {
-            let at = live.settled();
-            let html = live.settle().unwrap_or_default();
-            let tail = live.tail_html();
-            let data = json!({ "at": at, "html": html, "tail": tail });
-            events.push(event("text", &data).id(live.settled().to_string()));
+        if before.is_none() || !progress.text.is_empty() {
+            let frame = self.run.frame(self.settled);
+            self.settled = frame.settled;
+            let text = Event::default().event("text").data(&*frame.data);
+            events.push(text.id(frame.settled.to_string()));
         }
         Some(events)
     }

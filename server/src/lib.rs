@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod bodies;
 mod caller;
 mod chat;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generator;
 mod hex;
 pub mod hub;

@@ -74,23 +74,35 @@ impl Metered {
     /// # Errors
     /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
+        let read = move || Ok::<_, Error>((request, ()));
+        Ok(self.submit_read(read).await?.0)
+    }
+
+    /// [`Self::submit`] of a request that is read in the same turn, and what else was read.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and those of `read`.
+    pub(crate) async fn submit_read<T: Send + 'static, E: From<Error> + Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<(Request, T), E> + Send + 'static,
+    ) -> Result<(MeteredAnswer, T), E> {
         let traces = self.traces.as_ref();
         let trace = traces.map(|traces| traces.begin(&self.info().id));
         let _preparing = self.open.prepare();
-        let (accepted, answer) = match self.taken(request).await {
+        let (accepted, answer, rest) = match self.taken(read).await {
             Ok(taken) => taken,
-            Err(error) => {
-                let outcome = refusal(&error);
+            Err(refused) => {
+                let outcome = refused.outcome();
                 self.telemetry.ended(outcome);
                 if let Some(trace) = trace {
                     trace.end(outcome, None);
                 }
-                return Err(error);
+                return Err(refused.into_error());
             }
         };
         self.telemetry.waiting.inc();
         let ticket = self.open.enter(answer.stopper());
-        Ok(MeteredAnswer {
+        let answer = MeteredAnswer {
             answer,
             telemetry: Arc::clone(&self.telemetry),
             open: Arc::clone(&self.open),
@@ -98,28 +110,29 @@ impl Metered {
             stage: Stage::Waiting,
             accepted,
             trace,
-        })
+        };
+        Ok((answer, rest))
     }
 
-    /// The answer, and when the engine was asked for it.
-    async fn taken(&self, request: Request) -> Result<(SystemTime, Answer), Error> {
+    /// The answer, when the engine was asked for it, and what else was read.
+    async fn taken<T: Send + 'static, E: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<(Request, T), E> + Send + 'static,
+    ) -> Result<(SystemTime, Answer, T), Refused<E>> {
         if self.is_ending() {
-            return Err(Error::Ending);
+            return Err(Refused::Untaken(Error::Ending));
         }
         let generator = Arc::clone(&self.generator);
         let asked = self.preparation.run(move || {
+            let (request, rest) = read().map_err(Refused::Unread)?;
             let accepted = SystemTime::now();
-            Ok((accepted, generator.submit(request)?))
+            let answer = generator.submit(request).map_err(Refused::Untaken)?;
+            Ok((accepted, answer, rest))
         });
         tokio::select! {
-            answer = asked => answer?,
-            () = self.open.is_cut_off() => Err(Error::Ending),
+            asked = asked => asked.map_err(Refused::Untaken)?,
+            () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
         }
-    }
-
-    /// Counts a request that was refused before it came here.
-    pub(crate) fn refused_as_invalid(&self) {
-        self.telemetry.ended(Outcome::Invalid);
     }
 
     /// Whether the program ends, and takes no more requests.
@@ -143,13 +156,29 @@ impl Metered {
     }
 }
 
-/// What becomes of a request that is not taken.
-fn refusal(error: &Error) -> Outcome {
-    match error {
-        Error::Ending => Outcome::Ending,
-        Error::Busy { .. } => Outcome::Busy,
-        Error::Request { .. } => Outcome::Invalid,
-        _ => Outcome::Failed,
+/// Why there is no answer.
+enum Refused<E> {
+    /// The request could not be read.
+    Unread(E),
+    /// It was not taken.
+    Untaken(Error),
+}
+
+impl<E: From<Error>> Refused<E> {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Untaken(Error::Ending) => Outcome::Ending,
+            Self::Untaken(Error::Busy { .. }) => Outcome::Busy,
+            Self::Unread(_) | Self::Untaken(Error::Request { .. }) => Outcome::Invalid,
+            Self::Untaken(_) => Outcome::Failed,
+        }
+    }
+
+    fn into_error(self) -> E {
+        match self {
+            Self::Unread(error) => error,
+            Self::Untaken(error) => error.into(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! [`nibble_engine::metrics::Metrics`].
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
@@ -22,6 +22,7 @@ mod message;
 mod models;
 mod request;
 mod response;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -39,7 +40,6 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/v1/", any(unknown_path))
         .route("/v1/{*path}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(log_cause))
 }
 
@@ -66,6 +66,15 @@ pub(crate) async fn hint(request: Request, next: Next) -> Response {
     match response.status() {
         StatusCode::NOT_FOUND if is_astray => ApiError::unknown_path(&path).into_response(),
         _ => response,
+    }
+}
+
+/// Reads a body as the engine would get it, for whoever sends any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read(body: &[u8], info: &nibble_engine::ModelInfo) {
+    let caller = nibble_engine::Caller::default();
+    if let Ok(chat) = request::ChatCompletion::parse(body, info, 1.0, caller) {
+        let _ = chat.request.check();
     }
 }
 

@@ -1,5 +1,5 @@
-//! Work before the engine's queue: a chat template is rendered and the prompt tokenised. It blocks a thread, for
-//! seconds where a prompt is long, so it has threads of its own, only a few at once, and few may wait for one.
+//! Work that takes a while: before the engine's queue a request is read, its chat template rendered and the prompt
+//! tokenised; a page is rendered. It has threads of its own, only a few at once, and few may wait for one.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +8,7 @@ use nibble_engine::Error;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Prompts in work at once: more would take the CPUs from the answers that run.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// Requests that may wait, each with its messages in memory.
 const WAITING: usize = 64;
@@ -17,18 +17,25 @@ const WAITING: usize = 64;
 pub(crate) struct Preparation {
     at_once: Arc<Semaphore>,
     waiting: Semaphore,
+    limit: usize,
 }
 
 impl Default for Preparation {
     fn default() -> Self {
-        Self {
-            at_once: Arc::new(Semaphore::new(AT_ONCE)),
-            waiting: Semaphore::new(WAITING),
-        }
+        Self::new(AT_ONCE, WAITING)
     }
 }
 
 impl Preparation {
+    /// Places for so much work at once, and for so much that waits.
+    pub(crate) fn new(at_once: usize, waiting: usize) -> Self {
+        Self {
+            at_once: Arc::new(Semaphore::new(at_once)),
+            waiting: Semaphore::new(waiting),
+            limit: waiting,
+        }
+    }
+
     /// Does `work` on a thread that may block. Work that has begun keeps its place to its end, also when the caller
     /// goes away; the end of the program does not wait for it.
     ///
@@ -40,8 +47,8 @@ impl Preparation {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let waiting = self.waiting.try_acquire().map_err(|_| Error::Busy {
-            waiting: WAITING,
-            limit: WAITING,
+            waiting: self.limit,
+            limit: self.limit,
             wait: None,
         })?;
         let place = Arc::clone(&self.at_once).acquire_owned().await;

@@ -1,5 +1,7 @@
-//! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and any
-//! number of readers follow it from its start, each at its own pace.
+//! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and readers
+//! follow it from its start, so many at a time and the slower the more there are, so that they do not slow it down.
+
+mod rendered;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +13,17 @@ use std::time::{Duration, Instant};
 use futures::stream;
 use nibble_app::chat::{Phase, Progress, ProgressStream};
 use nibble_engine::Stopper;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+pub(crate) use self::rendered::Frame;
+use self::rendered::Rendered;
+
+/// The most readers of a run.
+pub(crate) const READERS: usize = 64;
+/// Steps closer together come as one: each reader's costs a wake-up and a packet.
+const PACE: Duration = Duration::from_millis(60);
+/// So many readers more make the pace slower by as much.
+const PACED: usize = 16;
 
 /// How often it is looked whether somebody reads an answer that waits for its turn.
 const LOOK: Duration = Duration::from_secs(1);
@@ -74,6 +86,8 @@ pub(crate) struct Run {
     started: Instant,
     stopper: Stopper,
     state: watch::Sender<State>,
+    rendered: Mutex<Rendered>,
+    places: Arc<Semaphore>,
 }
 
 struct State {
@@ -93,6 +107,8 @@ impl Run {
             started: Instant::now(),
             stopper,
             state: watch::Sender::new(state),
+            rendered: Mutex::default(),
+            places: Arc::new(Semaphore::new(READERS)),
         }
     }
 
@@ -143,18 +159,30 @@ impl Run {
         self.state.send_modify(|state| state.ended = true);
     }
 
-    /// First what there is, then what comes. Steps that a reader was too slow for come as one.
-    pub(crate) fn follow(&self) -> ProgressStream {
+    /// First what there is, then what comes. Steps that a reader was too slow for come as one. Nothing when it has all the
+    /// readers that it may have.
+    pub(crate) fn follow(&self) -> Option<ProgressStream> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let reader = Reader {
             started: self.started,
             state: self.state.subscribe(),
             read: 0,
-            begun: false,
+            begun: None,
+            places: Arc::clone(&self.places),
+            _place: place,
         };
-        Box::pin(stream::unfold(reader, async |mut reader| {
+        Some(Box::pin(stream::unfold(reader, async |mut reader| {
             let progress = reader.next().await?;
             Some((progress, reader))
-        }))
+        })))
+    }
+
+    /// The text as HTML, for a reader that has its blocks before the byte `settled`.
+    pub(crate) fn frame(&self, settled: usize) -> Frame {
+        let rendered = self.rendered.lock();
+        let mut rendered = rendered.unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.borrow();
+        rendered.frame(&state.text, settled)
     }
 }
 
@@ -163,21 +191,27 @@ struct Reader {
     state: watch::Receiver<State>,
     /// Bytes of text.
     read: usize,
-    begun: bool,
+    /// The phase of the step before.
+    begun: Option<Phase>,
+    places: Arc<Semaphore>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Progress> {
-        if self.begun && !self.state.borrow().ended {
+        if self.begun == Some(Phase::Decode) {
+            tokio::time::sleep(self.pace()).await;
+        }
+        if self.begun.is_some() && !self.state.borrow().ended {
             // A sender that is gone leaves a state that says nothing new.
             self.state.changed().await.ok()?;
         }
         let state = self.state.borrow_and_update();
         let text = state.text.get(self.read..).unwrap_or_default();
-        if self.begun && state.ended && text.is_empty() {
+        if self.begun.is_some() && state.ended && text.is_empty() {
             return None;
         }
-        self.begun = true;
+        self.begun = Some(state.phase);
         self.read += text.len();
         Some(Progress {
             phase: state.phase,
@@ -185,65 +219,12 @@ impl Reader {
             text: text.to_owned(),
         })
     }
+
+    fn pace(&self) -> Duration {
+        let readers = READERS.saturating_sub(self.places.available_permits());
+        PACE * (1 + readers / PACED) as u32
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::StreamExt;
-
-    use super::*;
-
-    async fn all(mut progress: ProgressStream) -> String {
-        let mut text = String::new();
-        while let Some(step) = progress.next().await {
-            text.push_str(&step.text);
-        }
-        text
-    }
-
-    #[tokio::test]
-    async fn every_reader_gets_the_whole_text_whenever_it_comes() {
-        let run = Run::new(Stopper::default());
-        let early = tokio::spawn(all(run.follow()));
-        run.append("one ");
-        tokio::task::yield_now().await;
-        let middle = tokio::spawn(all(run.follow()));
-        tokio::task::yield_now().await;
-        run.append("two");
-        run.end();
-        let late = run.follow();
-        assert_eq!(early.await.unwrap(), "one two");
-        assert_eq!(middle.await.unwrap(), "one two");
-        assert_eq!(all(late).await, "one two");
-    }
-
-    #[tokio::test]
-    async fn a_reader_learns_where_the_run_is_at_once() {
-        let run = Run::new(Stopper::default());
-        run.prefill(3, 10);
-        let step = run.follow().next().await.unwrap();
-        assert_eq!(step.phase, Phase::Prefill { done: 3, total: 10 });
-    }
-
-    #[tokio::test]
-    async fn a_run_that_is_dropped_releases_its_readers() {
-        let run = Run::new(Stopper::default());
-        run.append("half");
-        let reader = tokio::spawn(all(run.follow()));
-        tokio::task::yield_now().await;
-        drop(run);
-        assert_eq!(reader.await.unwrap(), "half");
-    }
-
-    #[test]
-    fn a_name_survives_its_text() {
-        let id = RunId {
-            conversation: "ab".into(),
-            turn: 7,
-        };
-        assert_eq!(RunId::parse(&id.to_string()), Some(id));
-        for text in ["", "ab", "ab-", "ab-x", "ab-1.0"] {
-            assert_eq!(RunId::parse(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bodies::Bodies;
 use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::metered::Metered;
@@ -30,6 +31,7 @@ pub struct AppState {
     pub(crate) model: Metered,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) chat: Arc<ChatService>,
+    pub(crate) bodies: Arc<Bodies>,
 }
 
 impl AppState {
@@ -66,6 +68,7 @@ impl AppState {
             telemetry,
             settings: Arc::new(settings),
             chat: Arc::new(chat),
+            bodies: Arc::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use tokio::time::{Instant, timeout};
 
 use super::ended;
-use crate::chat::{Answer, End, Phase, Progress, ProgressStream, SharedChat};
+use crate::chat::{Answer, End, Following, Phase, Progress, ProgressStream, SharedChat};
 use crate::figures::{duration, grouped};
 use crate::live::LiveText;
 
@@ -21,9 +21,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// The answer of a run from now to its end, then as it ended.
 pub(super) fn streamed(chat: SharedChat, run: String) -> AnyView {
     match chat.follow(&run) {
-        Some(progress) => appended(Follower::new(chat, run, progress)),
+        Following::Running(progress) => appended(Follower::new(chat, run, progress)),
+        Following::Full => view! {
+            <p class="outcome">
+                "So many people follow this answer that there is no room for another. Load the page again in a moment."
+            </p>
+        }
+        .into_any(),
         // It ended between two looks.
-        None => last(&chat, &run),
+        Following::Ended => last(&chat, &run),
     }
 }
 

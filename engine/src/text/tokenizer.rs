@@ -12,6 +12,7 @@ mod literals;
 mod sentencepiece;
 mod splitting;
 mod vocabulary;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,13 @@ pub(crate) use self::decoder::TokenDecoder;
 pub(crate) use self::hugging_face::HfText;
 pub(crate) use self::literals::Literals;
 use self::vocabulary::{BLANK, Vocabulary};
+use self::words::Words;
+pub(crate) use self::words::{Bounds, Excess};
 use crate::text::rendered::RenderedPrompt;
+
+/// NFC makes one byte of three at the most: of the signs for Kelvin and of the grave accent. Syllables of Hangul have three
+/// bytes of nine.
+const COMPOSED_BYTES: usize = 3;
 
 /// BPE, over bytes or as SentencePiece does it, with the vocabulary of one model.
 #[derive(Debug)]
@@ -32,7 +39,9 @@ pub(crate) struct Tokenizer {
     added: AddedTokens,
     prefix: Prefix,
     /// For normalized text without added tokens.
-    words: tokenizers::Tokenizer,
+    words: Words,
+    /// What a token may stand for, in bytes of a text; nothing where that has no bound.
+    most_bytes: Option<usize>,
     vocabulary: Arc<Vocabulary>,
     control: Literals,
     bos: Option<u32>,
@@ -73,7 +82,8 @@ impl Prefix {
 impl Tokenizer {
     /// The ids of a text in which control tokens are plain text.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        self.ids(text, ControlTokens::None)
+        let ids = self.ids(text, ControlTokens::None, Bounds::NONE);
+        ids.expect("nothing is too much where there are no bounds")
     }
 
     /// [`Self::encode`] behind the model's first token.
@@ -82,14 +92,36 @@ impl Tokenizer {
     }
 
     /// The ids of a prompt that is written without a template, in which control tokens are control tokens.
-    pub(crate) fn encode_raw(&self, text: &str) -> Vec<u32> {
-        self.with_bos(self.ids(text, ControlTokens::All))
+    ///
+    /// # Errors
+    /// What there is more of than the bounds allow, found out early.
+    pub(crate) fn raw_within(&self, text: &str, bounds: Bounds) -> Result<Vec<u32>, Excess> {
+        let ids = self.ids(text, ControlTokens::All, bounds)?;
+        Ok(self.with_bos(ids))
     }
 
     /// The ids of a rendered conversation, in which the template's control tokens are control tokens.
-    pub(crate) fn encode_prompt(&self, prompt: &RenderedPrompt) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// As [`Self::raw_within`].
+    pub(crate) fn prompt_within(
+        &self,
+        prompt: &RenderedPrompt,
+        bounds: Bounds,
+    ) -> Result<Vec<u32>, Excess> {
         let (text, marks) = prompt.without_marks();
-        self.with_bos(self.ids(&text, ControlTokens::Unmarked(&marks)))
+        let ids = self.ids(&text, ControlTokens::Unmarked(&marks), bounds)?;
+        Ok(self.with_bos(ids))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn encode_raw(&self, text: &str) -> Vec<u32> {
+        self.raw_within(text, Bounds::NONE).unwrap()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn encode_prompt(&self, prompt: &RenderedPrompt) -> Vec<u32> {
+        self.prompt_within(prompt, Bounds::NONE).unwrap()
     }
 
     fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
@@ -101,21 +133,30 @@ impl Tokenizer {
         ids
     }
 
-    fn ids(&self, text: &str, control: ControlTokens<'_>) -> Vec<u32> {
+    fn ids(
+        &self,
+        text: &str,
+        control: ControlTokens<'_>,
+        bounds: Bounds,
+    ) -> Result<Vec<u32>, Excess> {
+        let least = self.most_bytes.map_or(0, |most| text.len() / most);
+        if least > bounds.tokens {
+            return Err(Excess::Tokens(least));
+        }
         let mut ids = Vec::new();
         for piece in self.added.pieces(text, control) {
             match piece {
                 Piece::Token(id) => ids.push(id),
                 Piece::Text(text) => {
                     let text = self.prefix.put_before(&text, ids.is_empty());
-                    let encoding = self.words.encode_fast(text, false);
-                    let encoding =
-                        encoding.expect("BPE without an unknown token has no way to fail");
-                    ids.extend_from_slice(encoding.get_ids());
+                    self.words.encode(&text, bounds, &mut ids)?;
                 }
             }
+            if ids.len() > bounds.tokens {
+                return Err(Excess::Tokens(ids.len()));
+            }
         }
-        ids
+        Ok(ids)
     }
 
     /// A decoder for the tokens of one answer. These texts it writes also where they are control tokens.

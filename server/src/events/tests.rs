@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use futures::future::join_all;
 
+use crate::runs::READERS;
 use crate::test_support::browser::{Browser, get, message};
 
 const PIECES: &[&str] = &["one\n\n", "two\n\n", "thr", "ee\n"];
@@ -121,4 +123,21 @@ async fn a_run_that_never_was_is_not_found() {
         let reply = browser.get(&format!("/runs/{run}/events")).await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND, "{run}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_has_so_many_readers_and_refuses_others_for_a_while() {
+    let (browser, path) = begun(Duration::from_millis(200)).await;
+    let replies = join_all((0..READERS + 2).map(|_| browser.get(&path))).await;
+    let (followed, refused): (Vec<_>, Vec<_>) = replies
+        .iter()
+        .partition(|reply| reply.status == StatusCode::OK);
+    assert_eq!((followed.len(), refused.len()), (READERS, 2));
+    assert!(
+        followed
+            .iter()
+            .all(|reply| reply.body.contains("event: done"))
+    );
+    assert_eq!(refused[0].status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused[0].headers["retry-after"], "5");
 }

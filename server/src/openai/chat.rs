@@ -5,10 +5,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures::{StreamExt, stream};
@@ -30,28 +27,20 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 pub(super) async fn complete(
     State(state): State<AppState>,
     CalledBy(caller): CalledBy,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let info = state.model.info();
-    let body = body.map_err(unread)?;
-    let chat = ChatCompletion::parse(&body, info, state.settings.usd_per_hour, caller)
-        .inspect_err(|_| state.model.refused_as_invalid())?;
+    let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
+    let (info, usd_per_hour) = (state.model.info().clone(), state.settings.usd_per_hour);
     let reply = Reply::new(&info.id);
-    let answer = state.model.submit(chat.request).await?;
-    if chat.stream {
-        Ok(streamed(reply, answer, chat.include_usage))
+    let read = move || {
+        let chat = ChatCompletion::parse(&body.bytes, &info, usd_per_hour, caller)?;
+        Ok::<_, ApiError>((chat.request, (chat.stream, chat.include_usage)))
+    };
+    let (answer, (stream, include_usage)) = state.model.submit_read(read).await?;
+    if stream {
+        Ok(streamed(reply, answer, include_usage))
     } else {
         whole(&reply, answer).await
-    }
-}
-
-fn unread(rejection: BytesRejection) -> ApiError {
-    match rejection.status() {
-        status @ StatusCode::PAYLOAD_TOO_LARGE => {
-            let limit = MAX_BODY_BYTES >> 20;
-            ApiError::refused(status, format!("the body may have at most {limit} MiB"))
-        }
-        _ => rejection.into(),
     }
 }
 

@@ -4,6 +4,7 @@ use nibble_engine::{Arguments, Message, Role, ToolCall, Turn};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::shape::Shape;
 use super::tools::check_name;
 use crate::error::ApiError;
 
@@ -68,22 +69,24 @@ pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
             format!("`messages` must have at most {MAX_MESSAGES} messages, found {found}"),
         ));
     }
+    let mut arguments = Shape::default();
     messages
         .into_iter()
         .enumerate()
-        .map(|(at, message)| message.checked(&format!("messages[{at}]")))
+        .map(|(at, message)| message.checked(&format!("messages[{at}]"), &mut arguments))
         .collect()
 }
 
 impl WireMessage {
-    fn checked(self, at: &str) -> Result<Turn, ApiError> {
+    /// `arguments` is the shape of those of all messages.
+    fn checked(self, at: &str, arguments: &mut Shape) -> Result<Turn, ApiError> {
         let field = format!("{at}.content");
         let calls = self.tool_calls.unwrap_or_default();
         let role = match self.role.as_str() {
             "assistant" if !calls.is_empty() => {
                 let content = self.content.map(|content| text(Some(content), &field));
                 let content = content.transpose()?.unwrap_or_default();
-                let calls = checked_calls(calls, &format!("{at}.tool_calls"))?;
+                let calls = checked_calls(calls, &format!("{at}.tool_calls"), arguments)?;
                 return Ok(Turn::Called { content, calls });
             }
             _ if !calls.is_empty() => {
@@ -129,7 +132,11 @@ fn role_named(name: &str, at: &str) -> Result<Role, ApiError> {
     }
 }
 
-fn checked_calls(calls: Vec<WireCall>, field: &str) -> Result<Vec<ToolCall>, ApiError> {
+fn checked_calls(
+    calls: Vec<WireCall>,
+    field: &str,
+    arguments: &mut Shape,
+) -> Result<Vec<ToolCall>, ApiError> {
     if calls.len() > MAX_CALLS {
         let found = calls.len();
         let message = format!("`{field}` must have at most {MAX_CALLS} calls, found {found}");
@@ -138,12 +145,12 @@ fn checked_calls(calls: Vec<WireCall>, field: &str) -> Result<Vec<ToolCall>, Api
     calls
         .into_iter()
         .enumerate()
-        .map(|(at, call)| call.checked(&format!("{field}[{at}].function")))
+        .map(|(at, call)| call.checked(&format!("{field}[{at}].function"), arguments))
         .collect()
 }
 
 impl WireCall {
-    fn checked(self, field: &str) -> Result<ToolCall, ApiError> {
+    fn checked(self, field: &str, all: &mut Shape) -> Result<ToolCall, ApiError> {
         let WireFunction { name, arguments } = self.function;
         check_name(&name, &format!("{field}.name"))?;
         let json = match arguments {
@@ -151,6 +158,8 @@ impl WireCall {
             Some(Value::String(text)) => text,
             Some(value) => value.to_string(),
         };
+        all.add(json.as_bytes());
+        all.check(&format!("{field}.arguments"))?;
         let arguments = match json.trim() {
             "" | "null" => Ok(Arguments::default()),
             json => Arguments::parse(json),

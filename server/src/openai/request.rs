@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::fields::refuse_unsupported;
 use super::message::{WireMessage, turns};
+use super::shape::Shape;
 use super::tools::{WireTool, offered};
 use crate::error::ApiError;
 
@@ -24,6 +25,9 @@ const RESERVED_VARIABLES: [&str; 6] = [
     "eos_token",
     "add_generation_prompt",
 ];
+
+/// Of `chat_template_kwargs`, which are a few words.
+const MAX_VARIABLES_BYTES: usize = 16 << 10;
 
 /// A checked request.
 #[derive(Debug)]
@@ -97,6 +101,9 @@ impl ChatCompletion {
         usd_per_hour: f64,
         caller: Caller,
     ) -> Result<Self, ApiError> {
+        let mut shape = Shape::default();
+        shape.add(body);
+        shape.check("body")?;
         let mut wire = read(body)?;
         refuse_unsupported(&wire.others)?;
         match wire.model.as_deref() {
@@ -224,6 +231,12 @@ fn variables(
     if let Some(name) = reserved.find(|name| variables.contains_key(*name)) {
         let field = format!("chat_template_kwargs.{name}");
         let message = format!("`{field}` is not the caller's to set: it comes from the request");
+        return Err(ApiError::invalid_field(field, message));
+    }
+    let bytes = serde_json::to_string(&variables).map_or(0, |json| json.len());
+    if bytes > MAX_VARIABLES_BYTES {
+        let field = "chat_template_kwargs";
+        let message = format!("`{field}` may have {MAX_VARIABLES_BYTES} bytes, found {bytes}");
         return Err(ApiError::invalid_field(field, message));
     }
     if let Some(add) = add_generation_prompt {

@@ -120,6 +120,7 @@ macro_rules! assert_wire {
     }};
 }
 
+mod limits;
 mod tools;
 
 #[tokio::test]

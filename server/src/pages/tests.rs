@@ -2,12 +2,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONTENT_TYPE, LOCATION, REFERER, RETRY_AFTER};
 use nibble_engine::{Answer, Error, Event, Message, ModelInfo, Prompt, Request, Role};
 
 use super::*;
 use crate::generator::Generator;
-use crate::test_support::browser::{Browser, message};
+use crate::test_support::browser::{Browser, form, message};
 use crate::test_support::scripted::Scripted;
 
 const PIECES: &[&str] = &["# Head\n\n", "one *two* ", "<b>three</b>\n"];
@@ -388,6 +388,62 @@ async fn files_are_kept_for_ever_under_their_version_only() {
     }
 }
 
+#[tokio::test]
+async fn a_malformed_form_is_refused_and_leads_nowhere() {
+    let browser = quick();
+    let whole = message("", "what?");
+    for (path, fields, why) in [
+        ("/api/send", &[][..], "missing field `message`"),
+        ("/api/send", &whole[..2], "missing field `temperature`"),
+        (
+            "/api/send",
+            &[whole[1], whole[1]],
+            "duplicate field `message`",
+        ),
+        ("/api/stop", &[], "missing field `run`"),
+        (
+            "/api/send",
+            &[whole, [("message[a]", "b"); 6]].concat(),
+            "plain names",
+        ),
+    ] {
+        for accept in ["text/html", "application/json"] {
+            let mut request = form(path, fields, accept);
+            let elsewhere = "https://elsewhere.example/".parse().unwrap();
+            request.headers_mut().insert(REFERER, elsewhere);
+            let reply = browser.send(request).await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path} {fields:?}");
+            assert!(reply.headers.get(LOCATION).is_none(), "{:?}", reply.headers);
+            let named = format!("the form for `{path}` cannot be read: ");
+            assert!(reply.body.starts_with(&named), "{}", reply.body);
+            assert!(reply.body.contains(why), "{}", reply.body);
+        }
+    }
+    let mut request = form("/api/send", &whole, "text/html");
+    let kind = "application/json".parse().unwrap();
+    request.headers_mut().insert(CONTENT_TYPE, kind);
+    assert_eq!(browser.send(request).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_form_leads_to_our_own_pages_whatever_the_referer() {
+    let browser = quick();
+    for (path, fields) in [
+        ("/api/send", &message("", "what?")[..]),
+        ("/api/reset", &[]),
+        ("/api/stop", &[("run", "none-0")]),
+    ] {
+        let mut request = form(path, fields, "text/html");
+        let elsewhere = "https://elsewhere.example/".parse().unwrap();
+        request.headers_mut().insert(REFERER, elsewhere);
+        let reply = browser.send(request).await;
+        assert!(
+            reply.location() == "/" || reply.location().starts_with("/c/"),
+            "{path}"
+        );
+    }
+}
+
 /// What a test says of a request.
 type Tell = fn() -> Result<Answer, Error>;
 
@@ -526,22 +582,35 @@ struct Placed {
 
 impl Generator for Placed {
     fn info(&self) -> &ModelInfo {
+        self.note();
         &self.info
     }
 
     fn submit(&self, _: Request) -> Result<Answer, Error> {
-        *self.thread.lock().unwrap() = Some(std::thread::current().id());
+        self.note();
         failing_midway()
     }
 }
 
+impl Placed {
+    fn note(&self) {
+        *self.thread.lock().unwrap() = Some(std::thread::current().id());
+    }
+}
+
 #[tokio::test]
-async fn a_prompt_is_prepared_off_the_thread_that_serves_others() {
+async fn prompts_are_prepared_and_pages_rendered_off_the_thread_that_serves_others() {
     let placed = Arc::new(Placed {
         info: Scripted::new(&[], Duration::ZERO).info().clone(),
         thread: Mutex::default(),
     });
-    ask(&Browser::new(placed.clone())).await;
-    let thread = placed.thread.lock().unwrap().unwrap();
-    assert_ne!(thread, std::thread::current().id());
+    let browser = Browser::new(placed.clone());
+    let asked_elsewhere = || {
+        let thread = placed.thread.lock().unwrap().take();
+        thread.expect("it was asked") != std::thread::current().id()
+    };
+    ask(&browser).await;
+    assert!(asked_elsewhere());
+    browser.get("/").await;
+    assert!(asked_elsewhere());
 }

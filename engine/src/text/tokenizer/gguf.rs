@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 
 use super::added::{AddedToken, AddedTokens};
 use super::control::{Named, ends};
 use super::splitting::Splitting;
 use super::vocabulary::{Spelling, TokenKind, Vocabulary, is_byte_of_words};
-use super::{Prefix, Tokenizer, sentencepiece};
+use super::words::Words;
+use super::{COMPOSED_BYTES, Prefix, Tokenizer, sentencepiece};
 use crate::Error;
 use crate::files::checkpoint::Gguf;
 
@@ -41,6 +41,7 @@ impl Tokenizer {
             added: added.map_err(|why| gguf.error(why))?,
             prefix: defaults.prefix,
             words,
+            most_bytes: Some(defaults.shrinks * vocabulary.longest()),
             control: vocabulary.control().map_err(|why| gguf.error(why))?,
             bos: special.bos,
             eos: special.eos,
@@ -103,6 +104,8 @@ impl SpecialIds {
 struct Defaults {
     adds_bos: bool,
     prefix: Prefix,
+    /// What of a text one byte of the normalized one may have been, in bytes.
+    shrinks: usize,
 }
 
 fn vocabulary(
@@ -179,10 +182,16 @@ fn byte_level(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaults),
         .ignore_merges(splitting.ignores_merges())
         .build()
         .map_err(|why| gguf.error(format!("`tokenizer.ggml.merges`: {why}")))?;
-    let words = splitting.words(bpe).map_err(|why| gguf.error(why))?;
+    let words = splitting
+        .words(bpe, vocabulary)
+        .map_err(|why| gguf.error(why))?;
     let defaults = Defaults {
         adds_bos: splitting.adds_bos(),
         prefix: Prefix::Never,
+        shrinks: match splitting.composes() {
+            true => COMPOSED_BYTES,
+            false => 1,
+        },
     };
     Ok((words, defaults))
 }
@@ -212,6 +221,7 @@ fn sentence_piece(gguf: &Gguf, vocabulary: &Vocabulary) -> Result<(Words, Defaul
             None | Some(true) => Prefix::Always,
             Some(false) => Prefix::Never,
         },
+        shrinks: 1,
     };
     Ok((words, defaults))
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::BPE;
 
 pub(crate) use self::generation::GenerationConfig;
@@ -24,6 +23,7 @@ use super::Tokenizer;
 use super::added::AddedTokens;
 use super::control::{Named, ends};
 use super::vocabulary::{Spelling, Vocabulary, character_of};
+use super::words::Words;
 use crate::Error;
 use crate::files::checkpoint::HfFolder;
 use crate::files::config::hugging_face::HfConfig;
@@ -168,20 +168,26 @@ impl Tokenizer {
             ids: ends_named().chain(bos).collect(),
         });
         tokens.keep_words(&mut model, spelling)?;
-        let added = AddedTokens::new(tokens.added(), steps::normalizer_of(normalizer)?)?;
+        let added = tokens.added();
+        let takes_blanks = added.iter().any(|token| token.lstrip || token.rstrip);
+        let shrinks = [&normalizer, &pre_tokenizer]
+            .into_iter()
+            .flatten()
+            .try_fold(1_usize, |all, of| all.checked_mul(steps::shrinks(of)?))
+            .filter(|_| !takes_blanks);
+        let added = AddedTokens::new(added, steps::normalizer_of(normalizer)?)?;
         let tokens = tokens.into_list();
         let kinds = tokens.iter().map(|(text, kind)| (text.as_str(), *kind));
         let vocabulary = Arc::new(Vocabulary::new(kinds, spelling)?);
 
         let bpe: BPE = steps::part("model", &model)?;
-        let mut words = Words::new(bpe);
         let (pre_tokenizer, prefix) = steps::split_prefix(pre_tokenizer)?;
-        words.with_pre_tokenizer(pre_tokenizer);
         let starts_with_bos = || starts_with(post_processor.as_ref(), &text.config.bos_token);
         Ok(Self {
             added,
             prefix,
-            words,
+            words: Words::new(bpe, None, pre_tokenizer, &vocabulary)?,
+            most_bytes: shrinks.map(|shrinks| shrinks * vocabulary.longest()),
             control: vocabulary.control()?,
             bos,
             eos,

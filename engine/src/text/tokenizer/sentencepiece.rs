@@ -6,11 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::normalizers::Replace;
 
 use super::vocabulary::{BLANK, TokenKind, Vocabulary};
+use super::words::{Words, as_blanks};
 
 /// A word's text is cut everywhere: this bounds the work.
 const MAX_BYTES: usize = 256;
@@ -50,10 +49,7 @@ pub(super) fn words(vocabulary: &Vocabulary, scores: &[f64]) -> Result<Words, St
         .byte_fallback(true)
         .build()
         .map_err(|why| format!("the merges of the vocabulary: {why}"))?;
-    let mut words = Words::new(bpe);
-    let blanks = Replace::new(" ", BLANK.to_string()).map_err(|why| why.to_string())?;
-    words.with_normalizer(Some(blanks));
-    Ok(words)
+    Words::new(bpe, Some(as_blanks(BLANK)?), None, vocabulary)
 }
 
 fn word_tokens(vocabulary: &Vocabulary) -> impl Iterator<Item = (&str, u32)> {

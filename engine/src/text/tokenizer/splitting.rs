@@ -8,7 +8,6 @@ mod patterns;
 #[cfg(test)]
 mod tests;
 
-use tokenizers::Tokenizer as Words;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -23,6 +22,8 @@ use self::patterns::{
     QWEN_2, QWEN_3_5, SEED_CODER, TEKKEN, THREE_DIGITS, UP_TO_THREE_DIGITS, WIDE_PUNCTUATION,
     WORDS,
 };
+use super::vocabulary::Vocabulary;
+use super::words::Words;
 use crate::Error;
 use crate::files::checkpoint::Gguf;
 
@@ -237,8 +238,12 @@ impl Splitting {
         self.adds_bos
     }
 
+    pub(super) fn composes(&self) -> bool {
+        self.composes
+    }
+
     /// The words of a vocabulary, cut this way.
-    pub(super) fn words(&self, bpe: BPE) -> Result<Words, String> {
+    pub(super) fn words(&self, bpe: BPE, vocabulary: &Vocabulary) -> Result<Words, String> {
         let cuts = self.patterns.iter().map(|pattern| {
             let pattern = SplitPattern::Regex((*pattern).into());
             let cut = Split::new(pattern, SplitDelimiterBehavior::Isolated, false);
@@ -248,11 +253,8 @@ impl Splitting {
         let spelling = ByteLevel::new(false, false, false);
         let steps = cuts.chain([Ok(spelling.into())]);
         let steps: Result<Vec<_>, String> = steps.collect();
-        let mut words = Words::new(bpe);
-        words.with_pre_tokenizer(Some(Sequence::new(steps?)));
-        if self.composes {
-            words.with_normalizer(Some(NFC));
-        }
-        Ok(words)
+        let normalizer = self.composes.then(|| NFC.into());
+        let steps = Sequence::new(steps?).into();
+        Words::new(bpe, normalizer, Some(steps), vocabulary)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Tokenizer;
+use super::{Bounds, Tokenizer};
 use crate::files::checkpoint::{Gguf, Written, written};
 use crate::model::source::ModelSource;
 use crate::text::rendered::RenderedPrompt;
@@ -385,6 +385,19 @@ proptest::proptest! {
         let blanks = text.replace('\u{2581}', " ");
         let found = decoded(&TOKENIZER, &TOKENIZER.encode(&text)).replace(' ', "");
         proptest::prop_assert_eq!(found, blanks.replace(' ', ""));
+    }
+
+    #[test]
+    fn windows_of_a_text_have_the_sentencepiece_of_the_whole(text in "[ ab\u{2581}é/s]{0,60}", window in 1_usize..30) {
+        static TOKENIZER: LazyLock<Tokenizer> =
+            LazyLock::new(|| read(&sentencepiece()).unwrap().unwrap());
+        let text = text.replace(' ', "\u{2581}");
+        let ids = |window| {
+            let mut ids = Vec::new();
+            TOKENIZER.words.encode_normalized(&text, window, Bounds::NONE, &mut ids).unwrap();
+            ids
+        };
+        proptest::prop_assert_eq!(ids(window), ids(usize::MAX));
     }
 
     #[test]

@@ -113,6 +113,27 @@ impl Vocabulary {
             .map(|(id, _, text)| (text.to_owned(), id))
     }
 
+    /// Bytes of the longest stretch of a text that is one token.
+    pub(super) fn longest(&self) -> usize {
+        let mut bytes = Vec::new();
+        let lengths = self.iter().map(|(id, kind, text)| match kind {
+            TokenKind::Control => text.len(),
+            _ => {
+                bytes.clear();
+                self.append_bytes(id, &mut bytes);
+                bytes.len()
+            }
+        });
+        lengths.max().unwrap_or(0).max(1)
+    }
+
+    /// Whether no token has a [`BLANK`] behind anything else, so that no word is merged with the one behind it.
+    pub(super) fn blanks_begin_words(&self) -> bool {
+        let words = self.iter().filter(|(_, kind, _)| *kind == TokenKind::Word);
+        let mut words = words.map(|(.., text)| text.trim_start_matches(BLANK));
+        self.spelling == Spelling::SentencePiece && words.all(|text| !text.contains(BLANK))
+    }
+
     /// The control tokens by their texts.
     pub(super) fn control(&self) -> Result<Literals, String> {
         let tokens = self.iter().filter(|(_, kind, _)| kind.is_control());

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
-use super::super::Prefix;
+use super::super::{COMPOSED_BYTES, Prefix};
 
 /// Steps of a normalizer and bytes that one writes for a character: published files have two and three. Each step
 /// multiplies what the one before has written.
@@ -43,6 +43,23 @@ pub(super) fn normalizer_of(steps: Option<Value>) -> Result<Option<NormalizerWra
     check_steps("normalizer", &steps, &["NFC", "Prepend", "Replace"])?;
     bound_growth(&steps, &mut 0)?;
     part("normalizer", &steps).map(Some)
+}
+
+/// How many bytes of a text these steps may make one byte of; nothing where they may leave none of them.
+pub(super) fn shrinks(steps: &Value) -> Option<usize> {
+    let lists = [&steps["normalizers"], &steps["pretokenizers"]];
+    let mut list = lists.into_iter().filter_map(Value::as_array).flatten();
+    let own = match steps["type"].as_str() {
+        Some("NFC") => Some(COMPOSED_BYTES),
+        Some("Replace") => {
+            let (from, to) = (&steps["pattern"]["String"], &steps["content"]);
+            let (from, to) = (from.as_str()?.len(), to.as_str()?.len());
+            (to > 0).then(|| from.div_ceil(to).max(1))
+        }
+        Some("Split") if steps["behavior"] == "Removed" => None,
+        _ => Some(1),
+    };
+    list.try_fold(own?, |all, step| all.checked_mul(shrinks(step)?))
 }
 
 /// Refuses a normalizer by which a short text could become a very long one.

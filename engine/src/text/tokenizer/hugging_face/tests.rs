@@ -439,3 +439,24 @@ fn an_altered_tokenizer_is_read_or_refused() {
     }
     assert!(refused > sound.len() / 6, "{refused}");
 }
+
+#[test]
+fn what_a_token_may_stand_for_has_a_bound_unless_a_step_takes_text_away() {
+    let replace = |from: &str, to: &str| json!({ "type": "Replace", "pattern": { "String": from }, "content": to });
+    let regex = json!({ "type": "Replace", "pattern": { "Regex": "a+" }, "content": "a" });
+    let sequence = |steps: &[Value]| json!({ "type": "Sequence", "normalizers": steps });
+    let nfc = json!({ "type": "NFC" });
+    for (steps, expected) in [
+        (nfc.clone(), Some(3)),
+        (replace(" ", "\u{2581}"), Some(1)),
+        (replace("abcd", "xy"), Some(2)),
+        (replace("a", ""), None),
+        (regex.clone(), None),
+        (sequence(&[nfc, replace("abcd", "xy")]), Some(6)),
+        (sequence(&[regex]), None),
+        (json!({ "type": "Split", "behavior": "Removed" }), None),
+        (json!({ "type": "Split", "behavior": "Isolated" }), Some(1)),
+    ] {
+        assert_eq!(super::steps::shrinks(&steps), expected, "{steps}");
+    }
+}

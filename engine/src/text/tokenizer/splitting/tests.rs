@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::{DEFAULT, Splitting, TABLE};
 use crate::files::checkpoint::Written;
-use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::{Bounds, Tokenizer};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -95,6 +97,56 @@ fn a_long_run_of_one_character_is_split_to_its_end() {
             let ids = tokenizer.encode(&text);
             let decoded: String = ids.iter().map(|id| decoder.push(*id).to_owned()).collect();
             assert!(decoded == text, "{name}: {run:?}");
+        }
+    }
+}
+
+/// What words are made of, so that windows end within all of it.
+const PARTS: [&str; 20] = [
+    "the",
+    " dog",
+    "12345",
+    "7",
+    "\n",
+    "\r\n",
+    " ",
+    "   ",
+    "\t",
+    "'re",
+    "'",
+    "нет",
+    " 你好",
+    "か\u{30fb}",
+    "e\u{301}",
+    "🦀",
+    "...",
+    " (",
+    "Ab",
+    "~|`",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn windows_of_a_text_have_the_words_of_the_whole(
+        parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..60),
+        window in 1_usize..80,
+    ) {
+        static TOKENIZERS: LazyLock<Vec<(&str, Tokenizer)>> = LazyLock::new(|| {
+            let golden = golden();
+            let names = TABLE.iter().chain([&DEFAULT]).flat_map(|of| of.names.first());
+            let read = |name| tokenizer(&file(&golden).text("tokenizer.ggml.pre", name)).unwrap();
+            names.map(|name| (*name, read(name))).collect()
+        });
+        let text = parts.concat();
+        for (name, tokenizer) in TOKENIZERS.iter() {
+            let ids = |window| {
+                let mut ids = Vec::new();
+                let words = &tokenizer.words;
+                words.encode_normalized(&text, window, Bounds::NONE, &mut ids).unwrap();
+                ids
+            };
+            prop_assert_eq!(ids(window), ids(usize::MAX), "{}: {:?}", name, text);
         }
     }
 }
