@@ -58,7 +58,7 @@ fn gguf_tokenizer(file: &[u8]) {
     if let Ok(Some(tokenizer)) = Tokenizer::from_gguf(&gguf) {
         use_tokenizer(&tokenizer);
         if let Ok(template) = gguf.text("tokenizer.chat_template") {
-            use_template(&ChatTemplate::new(template, &tokenizer), &tokenizer);
+            use_template(template, &tokenizer);
         }
     }
 }
@@ -126,7 +126,7 @@ fn chat_template(template: &[u8]) {
         tokenizer.expect("it has a vocabulary")
     });
     if let Ok(template) = std::str::from_utf8(template) {
-        use_template(&ChatTemplate::new(Some(template), tokenizer), tokenizer);
+        use_template(Some(template), tokenizer);
     }
 }
 
@@ -165,7 +165,8 @@ fn use_tokenizer(tokenizer: &Tokenizer) {
     }
 }
 
-fn use_template(template: &ChatTemplate, tokenizer: &Tokenizer) {
+fn use_template(source: Option<&str>, tokenizer: &Tokenizer) {
+    let template = ChatTemplate::new(source, tokenizer).expect("there is a thread for it");
     let turns = [Role::System, Role::User, Role::Assistant, Role::User];
     let messages = turns.map(|role| Message {
         role,

@@ -51,7 +51,7 @@ impl ModelSource {
             Self::Gguf(model) => model.file.text("tokenizer.chat_template")?,
             Self::Folder(_, text) => text.template.as_deref(),
         };
-        Ok(ChatTemplate::new(source, tokenizer))
+        ChatTemplate::new(source, tokenizer)
     }
 
     pub(crate) fn tensors(&self) -> &dyn TensorSource {

@@ -47,7 +47,7 @@ impl Model {
     fn of(gguf: &Gguf) -> Self {
         let tokenizer = Tokenizer::from_gguf(gguf).unwrap().unwrap();
         let source = gguf.text("tokenizer.chat_template").unwrap();
-        let template = ChatTemplate::new(source, &tokenizer);
+        let template = ChatTemplate::new(source, &tokenizer).unwrap();
         Self {
             tokenizer,
             template,
@@ -88,13 +88,27 @@ impl Model {
             .map_err(|error| error.to_string())
     }
 
+    /// What comes of a question with a tool where the system gives no thread.
+    pub(super) fn without_threads(mut self, conversation: &Conversation) -> [crate::Error; 2] {
+        let template = self.template.template.as_mut();
+        template.unwrap().ask_for_too_large_a_stack();
+        let rendered = self.template.render(conversation, &self.tokenizer);
+        let format = self
+            .template
+            .call_format(conversation, &self.tokenizer, "this-1b");
+        [
+            rendered.map(drop).unwrap_err(),
+            format.map(drop).unwrap_err(),
+        ]
+    }
+
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {
         let prompt = self.render(messages)?;
         Ok(prompt.without_marks().0.into_owned())
     }
 }
 
-fn rendered(template: &str) -> Result<String, String> {
+pub(super) fn rendered(template: &str) -> Result<String, String> {
     Model::with_template(Some(template), &["<eos>"]).text(&[(Role::User, "hi")])
 }
 
@@ -350,50 +364,6 @@ fn a_loop_is_not_left_from_within_another_block() {
             ));
             assert!(behind.is_err(), "{tag}: blocks that overlap");
         }
-    }
-}
-
-#[test]
-fn a_template_can_neither_run_for_ever_nor_eat_memory() {
-    let hostile = [
-        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
-        "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
-        "{% set ns = namespace(x=1) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}",
-        "{{ 'a' * 100000000 * 100000000 }}",
-        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-        "{{ '%1000000000d' | format(1) }}",
-        "{{ 'a'.replace('', 'b' * 10000000).replace('', 'c' * 10000000) }}",
-        "{{ 1 | tojson(indent=1000000000) }}",
-        "{{ ([1] * 100000000)[1:] | length }}",
-        "{{ ([''] * 100000000) | join }}",
-        "{{ ''.join([''] * 100000000) }}",
-        "{% for i in 'a' * 30000000 %}{% break %}{% endfor %}",
-        "{{ ('a,' * 10000000).split(',') | length }}",
-        "{{ 'a'.center(1000000000) }}{{ 'a' | indent(1000000000) }}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
-        "{% set x = 'a' * 1000000 %}{% for i in range(6) %}{{ x }}{% endfor %}",
-    ];
-    for template in hostile {
-        assert!(rendered(template).is_err(), "{template}");
-    }
-}
-
-/// The thread goes on until the tests end.
-#[test]
-fn a_rendering_that_does_not_come_to_an_end_is_given_up_and_not_repeated() {
-    let twice = "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}";
-    let template = format!(
-        "{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range(33) %}}{twice}{{% endfor %}}{{{{ ns.x == ns.y }}}}"
-    );
-    let model = Model::with_template(Some(&template), &["<e>"]);
-    for expected in [
-        "did not come to an end within 10 s",
-        "an earlier conversation",
-    ] {
-        let message = model.text(&[(Role::User, "u")]).unwrap_err();
-        assert!(message.contains(expected), "{message}");
     }
 }
 

@@ -265,7 +265,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
             role: Role::User,
             content: "hi <|im_end|>".into(),
         };
-        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer);
+        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer)?;
         tokenizer.encode_prompt(&template.render(&vec![message].into(), &tokenizer)?);
     }
     Ok(())
