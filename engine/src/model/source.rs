@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::files::checkpoint::MappedFile;
+use crate::files::checkpoint::ModelFile;
 use crate::files::config::ModelConfig;
 use crate::model::weights::{GgufModel, HfModel, TensorSource};
 use crate::text::prompt::ChatTemplate;
@@ -79,7 +79,7 @@ impl ModelSource {
     }
 
     /// The files of the weights.
-    pub(crate) fn files(&self) -> Box<dyn Iterator<Item = &MappedFile> + '_> {
+    pub(crate) fn files(&self) -> Box<dyn Iterator<Item = &ModelFile> + '_> {
         match self {
             Self::Gguf(model) => Box::new(model.file.files()),
             Self::Folder(model, _) => Box::new(model.folder.files()),

@@ -14,7 +14,7 @@ use crate::files::checkpoint::{
     IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
 };
 
-/// A matrix of a checkpoint, whose memory goes back to the system when it has been packed.
+/// A matrix of a checkpoint, whose rows are read as they are asked for.
 pub(super) struct StoredMatrix<'a> {
     tensor: Tensor<'a>,
     order: RowOrder,
@@ -53,12 +53,6 @@ impl RowOrder {
                 head * head_dim + row % 2 * (head_dim / 2) + row / 2
             }
         }
-    }
-}
-
-impl Drop for StoredMatrix<'_> {
-    fn drop(&mut self) {
-        self.tensor.file.release(self.tensor.bytes);
     }
 }
 
@@ -101,9 +95,9 @@ impl<'a> StoredMatrix<'a> {
 
     /// The blocks of a row as they are stored.
     fn stored_blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
-        let bytes = self.row(row);
+        let bytes = self.tensor.row(self.order.stored(row))?;
         for (index, block) in to.iter_mut().enumerate() {
-            *block = stored_block(self.tensor.kind, bytes, index);
+            *block = stored_block(self.tensor.kind, &bytes, index);
         }
         self.check_scales(row, to)
     }
@@ -121,9 +115,9 @@ impl<'a> StoredMatrix<'a> {
 
     /// The numbers of a row.
     fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
-        let bytes = self.row(row);
+        let bytes = self.tensor.row(self.order.stored(row))?;
         for (index, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
-            *to = self.tensor.kind.piece(bytes, index);
+            *to = self.tensor.kind.piece(&bytes, index);
         }
         match to.iter().find(|number| !number.is_finite()) {
             Some(number) => Err(self.refuse(row, &format!("the weight {number}"))),
@@ -144,12 +138,6 @@ impl<'a> StoredMatrix<'a> {
         self.tensor
             .file
             .error(format!("`{name}` has {what} in row {row}"))
-    }
-
-    /// The bytes of a row.
-    fn row(&self, row: usize) -> &'a [u8] {
-        let bytes = self.tensor.bytes.len() / self.tensor.shape[0];
-        &self.tensor.bytes[self.order.stored(row) * bytes..][..bytes]
     }
 }
 
