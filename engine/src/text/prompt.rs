@@ -4,6 +4,7 @@
 //! into control tokens: texts that could be mistaken for one are marked before rendering and unmarked behind the
 //! search for control tokens, so that words still merge across the border between template and message.
 
+mod exact;
 mod guard;
 mod identifiers;
 mod jinja;
@@ -18,6 +19,7 @@ mod golden;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use minijinja::Value;
@@ -137,15 +139,19 @@ impl ChatTemplate {
         values
             .entry("add_generation_prompt")
             .or_insert(serde_json::Value::Bool(true));
+        let values = values.into_iter();
+        let mut values: BTreeMap<String, Value> = values
+            .map(|(name, value)| (name, Serde(value).into()))
+            .collect();
         let own = [
-            ("messages", guarded.messages),
-            ("tools", guarded.tools),
-            ("documents", serde_json::Value::Null),
+            ("messages", Serde(guarded.messages).into()),
+            ("tools", Serde(guarded.tools).into()),
+            ("documents", ().into()),
             ("bos_token", self.bos_token.clone().into()),
             ("eos_token", self.eos_token.clone().into()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        Serde(values).into()
+        values.into()
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{ChatTemplate, RenderedPrompt};
 use crate::files::checkpoint::{Gguf, Written};
-use crate::text::conversation::{Conversation, ToolCall, Turn};
+use crate::text::conversation::{Arguments, Conversation, ToolCall, Turn};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Message, Role};
 
@@ -197,6 +197,32 @@ fn tools_calls_and_results_never_become_control_tokens() {
     let text = model.conversation_text(&conversation).unwrap();
     assert_eq!(text.matches("<|e|>").count(), 14, "{text}");
     assert!(text.contains(r#""arguments": {"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#));
+}
+
+#[test]
+fn integers_of_arguments_stay_as_they_were_written() {
+    let source = "{{ messages | tojson }}{% for name, value in messages[0].tool_calls[0].function.arguments | items %} {{ name }}={{ \
+                  value }}{% endfor %}";
+    let model = Model::with_template(Some(source), &["<|e|>"]);
+    let json = r#"{"a": 123456789012345678901234567890, "<|e|>": [-18446744073709551616, 1.0, 1e2, 0.5, {"b": 5}], "a": 18446744073709551616, "c": 7}"#;
+    let call = ToolCall {
+        id: "1".into(),
+        name: "f".into(),
+        arguments: Arguments::parse(json).unwrap(),
+    };
+    let conversation = Conversation {
+        turns: vec![Turn::Called {
+            content: String::new(),
+            calls: vec![call],
+        }],
+        ..Conversation::default()
+    };
+    let text = model.conversation_text(&conversation).unwrap();
+    let written = r#"{"a": 18446744073709551616, "<|e|>": [-18446744073709551616, 1.0, 100.0, 0.5, {"b": 5}], "c": 7}"#;
+    assert!(text.contains(written), "{text}");
+    let shown =
+        " a=18446744073709551616 <|e|>=[-18446744073709551616, 1.0, 100.0, 0.5, {'b': 5}] c=7";
+    assert!(text.ends_with(shown), "{text}");
 }
 
 #[test]
