@@ -1,7 +1,7 @@
 //! Files of a checkpoint, read by place.
 //!
-//! They are not mapped: whoever truncates a mapped file ends the process that reads it. Read, they take no longer to pack
-//! (see `benches/RESULTS.md`), and a file that ends early is an error.
+//! They are not mapped: whoever truncates a mapped file ends the process that reads it. Here a file that ends early is an
+//! error.
 
 use std::fs::File;
 use std::io;
