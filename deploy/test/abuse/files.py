@@ -196,7 +196,7 @@ def kill_while_packing(folder, draw):
     model, out = folder / "floats", folder / "out"
     model.mkdir()
     write_floats(model)
-    command = [PROGRAM, "pack", model, "--packed", out / "packed", "--threads", "2"]
+    command = [PROGRAM, "pack", model, "--out", out / "packed", "--threads", "2"]
     quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     out.mkdir()
     begun = time.monotonic()

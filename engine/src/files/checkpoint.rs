@@ -7,6 +7,7 @@ mod gguf;
 mod hugging_face;
 mod k_quants;
 mod model_file;
+mod rows;
 mod tensor_type;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(crate) use hugging_face::written;
 pub(crate) use hugging_face::{HfFolder, Stored};
 pub(crate) use k_quants::{q4_k_quants, q4_k_scales};
 pub(crate) use model_file::ModelFile;
+pub(crate) use rows::Rows;
 #[cfg(test)]
 pub(crate) use tensor_type::tests::golden_blocks;
 pub(crate) use tensor_type::{IQ4_NL_LEVELS, TensorType, five_bits, nibbles};
