@@ -5,5 +5,8 @@ pub(crate) mod config;
 mod hex;
 pub(crate) mod json;
 mod lfs;
+pub(crate) mod positioned;
+pub(crate) mod regular;
+pub(crate) mod safetensors;
 
 pub(crate) use hex::hex;

@@ -1,13 +1,18 @@
 //! Tensors by name from a model file, as the file stores them.
 //!
-//! A [`Tensor`] borrows the mapped file: nothing is copied until somebody dequantises or packs it. What the numbers
+//! A [`Tensor`] is a place in a file: nothing is read until somebody dequantises or packs it. What the numbers
 //! mean for a model is decided in `config` and `model`, not here.
 
 mod gguf;
 mod hugging_face;
 mod k_quants;
-mod mapped;
+mod model_file;
+mod rows;
 mod tensor_type;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use half::f16;
 
@@ -20,7 +25,8 @@ pub(crate) use gguf::written::Written;
 pub(crate) use hugging_face::written;
 pub(crate) use hugging_face::{HfFolder, Stored};
 pub(crate) use k_quants::{q4_k_quants, q4_k_scales};
-pub(crate) use mapped::MappedFile;
+pub(crate) use model_file::ModelFile;
+pub(crate) use rows::Rows;
 #[cfg(test)]
 pub(crate) use tensor_type::tests::golden_blocks;
 pub(crate) use tensor_type::{IQ4_NL_LEVELS, TensorType, five_bits, nibbles};
@@ -32,40 +38,46 @@ fn read_f16(bytes: &[u8]) -> f32 {
     f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
 }
 
-/// One tensor of a file. Its bytes are exactly the blocks of its shape.
+/// One tensor of a file, whose place is exactly that of the blocks of its shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor<'a> {
     pub(crate) name: &'a str,
     /// Outermost dimension first: `[rows, cols]`, or `[cols]`.
     pub(crate) shape: Vec<usize>,
     pub(crate) kind: TensorType,
-    pub(crate) bytes: &'a [u8],
-    /// What `bytes` are a part of.
-    pub(crate) file: &'a MappedFile,
+    pub(crate) place: Range<usize>,
+    pub(crate) file: &'a ModelFile,
 }
 
-impl<'a> Tensor<'a> {
+impl Tensor<'_> {
+    /// The bytes of a row.
+    pub(crate) fn row(&self, row: usize) -> Result<Vec<u8>, Error> {
+        let bytes = self.place.len() / self.shape[0];
+        let start = self.place.start + row * bytes;
+        self.file.read(start..start + bytes)
+    }
+
     /// Every number, row after row.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
-        self.kind.dequantize(self.bytes)
+    pub(crate) fn to_f32(&self) -> Result<Vec<f32>, Error> {
+        let bytes = self.file.read(self.place.clone())?;
+        Ok(self.kind.dequantize(&bytes))
     }
 
-    /// Whether a tensor of floats holds the numbers of another, whatever type they have there.
-    pub(crate) fn equals(&self, other: &Self) -> bool {
-        let same_bytes = self.kind == other.kind && self.bytes == other.bytes;
-        same_bytes || self.numbers().eq(other.numbers())
-    }
-
-    /// The numbers of a tensor of floats.
-    fn numbers(&self) -> impl Iterator<Item = f32> + 'a {
-        let kind = self.kind;
-        let numbers = self.bytes.chunks_exact(kind.block_bytes());
-        numbers.map(move |bytes| kind.number(bytes))
+    /// Whether a matrix of floats holds the numbers of another of its shape, whatever type they have there.
+    pub(crate) fn equals(&self, other: &Self) -> Result<bool, Error> {
+        for row in 0..self.shape[0] {
+            let (a, b) = (self.row(row)?, other.row(row)?);
+            let same_bytes = self.kind == other.kind && a == b;
+            if !same_bytes && self.kind.dequantize(&a) != other.kind.dequantize(&b) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Every number, where all of them are numbers.
     pub(crate) fn finite(&self) -> Result<Vec<f32>, Error> {
-        let numbers = self.to_f32();
+        let numbers = self.to_f32()?;
         match numbers.iter().position(|number| !number.is_finite()) {
             None => Ok(numbers),
             Some(place) => {

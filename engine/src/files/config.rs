@@ -8,6 +8,9 @@ mod window;
 
 use std::ops::RangeInclusive;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 pub use self::hugging_face::check_config;
 #[cfg(test)]
 pub(crate) use self::rope::DynamicRope;
@@ -25,6 +28,20 @@ const WIDTHS: RangeInclusive<usize> = 1..=1 << 20;
 const HEADS: RangeInclusive<usize> = 1..=1024;
 const CONTEXTS: RangeInclusive<usize> = 1..=1 << 24;
 const VOCABULARIES: RangeInclusive<usize> = 1..=1 << 22;
+
+/// A count of positions, which may be a whole float: the library only computes with it, where sizes of tensors must be
+/// integers.
+fn positions<'de, D: Deserializer<'de>>(said: D) -> Result<Option<u64>, D::Error> {
+    const BEYOND: f64 = (1_u64 << 53) as f64;
+    let count = |number: serde_json::Number| {
+        let float = number.as_f64().unwrap_or(-1.0);
+        let is_whole = float.fract() == 0.0 && (0.0..BEYOND).contains(&float);
+        let count = number.as_u64().or(is_whole.then_some(float as u64));
+        count.ok_or_else(|| D::Error::custom(format!("expected a whole number, found {number}")))
+    };
+    let said = Option::<serde_json::Number>::deserialize(said)?;
+    said.map(count).transpose()
+}
 
 /// The numbers that decide every shape of the forward pass.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! What Git leaves in place of a large file that it was not asked to fetch.
 
 /// What a pointer of Git LFS begins with.
-const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+pub(super) const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// The error is the reason alone.
 pub(super) fn refuse_pointer(file: &[u8]) -> Result<(), String> {

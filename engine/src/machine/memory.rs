@@ -1,19 +1,17 @@
-//! The large pieces of memory: packed weights, keys and values, and the map of a model's file.
+//! The large pieces of memory: packed weights, keys and values.
 //!
-//! All but the map lie in anonymous memory that asks for huge pages: decoding streams through gigabytes, and with 4 KiB
+//! They lie in anonymous memory that asks for huge pages: decoding streams through gigabytes, and with 4 KiB
 //! pages address translation costs a fifth of the bandwidth, and of attention over thousands of tokens a quarter of the
-//! time. With `--cfg plain_memory`, and under Miri, which knows no maps of files, all are plain allocations, so that a
+//! time. With `--cfg plain_memory`, and under Miri, which knows no maps, all are plain allocations, so that a
 //! tool that checks memory knows where each of them ends.
 
 #[cfg(not(any(miri, plain_memory)))]
 mod page_slices;
 
-use std::fs::File;
-use std::io;
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{Deref, DerefMut};
 
 #[cfg(not(any(miri, plain_memory)))]
-use memmap2::{Mmap, MmapMut};
+use memmap2::MmapMut;
 
 use crate::Error;
 #[cfg(not(any(miri, plain_memory)))]
@@ -39,7 +37,7 @@ impl HugePages {
             let _ = memory.advise(memmap2::Advice::HugePage);
         });
         #[cfg(any(miri, plain_memory))]
-        let memory = io::Result::Ok(plain::CacheLines::new(bytes));
+        let memory = std::io::Result::Ok(plain::CacheLines::new(bytes));
         memory
             .map(Self)
             .map_err(|reason| Error::NoMemory { bytes, reason })
@@ -60,67 +58,8 @@ impl DerefMut for HugePages {
     }
 }
 
-/// The bytes of a file that nobody writes.
-#[derive(Debug)]
-pub(crate) struct FileMap(
-    #[cfg(not(any(miri, plain_memory)))] Mmap,
-    #[cfg(any(miri, plain_memory))] Vec<u8>,
-);
-
-impl FileMap {
-    pub(crate) fn new(file: &File) -> io::Result<Self> {
-        // SAFETY: The map is only ever read. A model file is written once and then moved into place, so nobody
-        // writes to the mapped bytes; whoever truncates one in use ends this process, and nothing else.
-        #[cfg(not(any(miri, plain_memory)))]
-        let map = unsafe { Mmap::map(file) };
-        #[cfg(any(miri, plain_memory))]
-        let map = plain::read(file);
-        map.map(Self)
-    }
-
-    /// Bytes that are in no file.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        #[cfg(not(any(miri, plain_memory)))]
-        let map = {
-            let mut map = MmapMut::map_anon(bytes.len().max(1)).expect("there is memory");
-            map[..bytes.len()].copy_from_slice(bytes);
-            map.make_read_only().expect("the map is whole")
-        };
-        #[cfg(any(miri, plain_memory))]
-        let map = bytes.to_vec();
-        Self(map)
-    }
-
-    /// Lets the system take back the memory that holds a part of the file; it is read again when needed.
-    pub(crate) fn release(&self, range: Range<usize>) {
-        #[cfg(all(target_os = "linux", not(any(miri, plain_memory))))]
-        {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the pages are a private map of a file that nobody writes: what they held comes back unchanged. A
-            // refusal only costs memory.
-            let _ = unsafe {
-                self.0
-                    .unchecked_advise_range(advice, range.start, range.len())
-            };
-        }
-        #[cfg(not(all(target_os = "linux", not(any(miri, plain_memory)))))]
-        let _ = range;
-    }
-}
-
-impl Deref for FileMap {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 #[cfg(any(miri, plain_memory))]
 mod plain {
-    use std::fs::File;
-    use std::io::{self, Read};
     use std::ops::{Deref, DerefMut};
 
     use bytemuck::Pod;
@@ -170,10 +109,5 @@ mod plain {
         count: usize,
     ) -> impl Iterator<Item = PageSlice<T>> {
         std::iter::repeat_with(move || vec![T::zeroed(); len].into()).take(count)
-    }
-
-    pub(super) fn read(mut file: &File) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| bytes)
     }
 }

@@ -20,11 +20,9 @@
 
 mod cached;
 mod fingerprint;
-mod positioned;
 mod reading;
 mod writing;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +36,7 @@ use self::writing::Writer;
 use crate::Error;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::{PackedMatrices, Packing};
-use crate::files::hex;
+use crate::files::{hex, regular};
 use crate::machine::threads::Pool;
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
@@ -123,7 +121,7 @@ impl PackedFile {
 
     /// The matrices that were planned, when the file has them; what is wrong with a file that is there is logged.
     pub(crate) fn read(&self, packing: &Packing<'_>, pool: &mut Pool) -> Option<PackedMatrices> {
-        let opened = match File::open(&self.path) {
+        let opened = match regular::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             opened => opened.map_err(|error| error.to_string()),
         };

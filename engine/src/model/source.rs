@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::files::checkpoint::MappedFile;
+use crate::files::checkpoint::ModelFile;
 use crate::files::config::ModelConfig;
 use crate::model::weights::{GgufModel, HfModel, TensorSource};
 use crate::text::prompt::ChatTemplate;
@@ -51,7 +51,7 @@ impl ModelSource {
             Self::Gguf(model) => model.file.text("tokenizer.chat_template")?,
             Self::Folder(_, text) => text.template.as_deref(),
         };
-        Ok(ChatTemplate::new(source, tokenizer))
+        ChatTemplate::new(source, tokenizer)
     }
 
     pub(crate) fn tensors(&self) -> &dyn TensorSource {
@@ -79,7 +79,7 @@ impl ModelSource {
     }
 
     /// The files of the weights.
-    pub(crate) fn files(&self) -> Box<dyn Iterator<Item = &MappedFile> + '_> {
+    pub(crate) fn files(&self) -> Box<dyn Iterator<Item = &ModelFile> + '_> {
         match self {
             Self::Gguf(model) => Box::new(model.file.files()),
             Self::Folder(model, _) => Box::new(model.folder.files()),

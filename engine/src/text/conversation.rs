@@ -110,7 +110,7 @@ impl Arguments {
         &self.json
     }
 
-    /// The object, in which integers beyond 64 bits are floats.
+    /// The object, in which integers beyond 64 bits are floats; a template gets those of up to 128 as they were written.
     #[must_use]
     pub fn object(&self) -> &Map<String, Value> {
         &self.object

@@ -4,6 +4,7 @@
 //! into control tokens: texts that could be mistaken for one are marked before rendering and unmarked behind the
 //! search for control tokens, so that words still merge across the border between template and message.
 
+mod exact;
 mod guard;
 mod identifiers;
 mod jinja;
@@ -12,17 +13,20 @@ mod scopes;
 mod tools;
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use minijinja::Value;
 use minijinja::value::Serde;
 
 use self::guard::Guarded;
-use self::jinja::Template;
+use self::jinja::{Failure, Template};
 use self::tools::Tools;
 use crate::Error;
 use crate::text::conversation::Conversation;
@@ -48,7 +52,10 @@ pub(crate) struct ChatTemplate {
 impl ChatTemplate {
     /// A template. Without one, ChatML where the vocabulary has its tokens, for then the model was
     /// trained on it; any other guess would give bad answers without a word, so then chatting is an error.
-    pub(crate) fn new(source: Option<&str>, tokenizer: &Tokenizer) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::NoThread`] when the system gives none to read it on.
+    pub(crate) fn new(source: Option<&str>, tokenizer: &Tokenizer) -> Result<Self, Error> {
         let is_control = |text| tokenizer.control().id(text).is_some();
         let has_chatml = is_control("<|im_start|>") && is_control("<|im_end|>");
         let source = match source {
@@ -63,17 +70,21 @@ impl ChatTemplate {
             let text = id.and_then(|id| tokenizer.token_text(id));
             text.unwrap_or_default().to_owned()
         };
-        Self {
-            source: source.clone().unwrap_or_default(),
+        let template = match source.clone().map(Template::compile) {
+            Ok(Ok(template)) => Ok(template),
+            Ok(Err(Failure::NoThread(why))) => return Err(Error::NoThread(why)),
+            Ok(Err(Failure::Template(why))) => Err(format!(
+                "the model's chat template cannot be used (`--raw` can): {why}"
+            )),
+            Err(why) => Err(why),
+        };
+        Ok(Self {
+            source: source.unwrap_or_default(),
             tools: OnceLock::new(),
-            template: source.and_then(|source| {
-                Template::compile(source).map_err(|why| {
-                    format!("the model's chat template cannot be used (`--raw` can): {why}")
-                })
-            }),
+            template,
             bos_token: text_of(tokenizer.bos()),
             eos_token: text_of(tokenizer.eos()),
-        }
+        })
     }
 
     /// The conversation up to where the model's next turn starts.
@@ -88,7 +99,7 @@ impl ChatTemplate {
             ));
         }
         let given = self.render_as_given(conversation, tokenizer);
-        if given.is_err()
+        if let Err(Error::Request { .. }) = given
             && let Some(renamed) = identifiers::with_short_identifiers(conversation)
             && let Ok(prompt) = self.render_as_given(&renamed, tokenizer)
         {
@@ -106,10 +117,12 @@ impl ChatTemplate {
         let template = template.map_err(|why| refused(why.clone()))?;
         let guarded = guard::guard(conversation, &self.source, tokenizer.control())?;
         let mark = guarded.mark;
-        let text = template.render(self.values(guarded)).map_err(|why| {
-            refused(format!(
+        let text = template.render(self.values(guarded));
+        let text = text.map_err(|failure| match failure {
+            Failure::NoThread(why) => Error::NoThread(why),
+            Failure::Template(why) => refused(format!(
                 "the model's chat template refuses the conversation: {why}"
-            ))
+            )),
         })?;
         Ok(RenderedPrompt::new(text, mark))
     }
@@ -126,15 +139,19 @@ impl ChatTemplate {
         values
             .entry("add_generation_prompt")
             .or_insert(serde_json::Value::Bool(true));
+        let values = values.into_iter();
+        let mut values: BTreeMap<String, Value> = values
+            .map(|(name, value)| (name, Serde(value).into()))
+            .collect();
         let own = [
-            ("messages", guarded.messages),
-            ("tools", guarded.tools),
-            ("documents", serde_json::Value::Null),
+            ("messages", Serde(guarded.messages).into()),
+            ("tools", Serde(guarded.tools).into()),
+            ("documents", ().into()),
             ("bos_token", self.bos_token.clone().into()),
             ("eos_token", self.eos_token.clone().into()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        Serde(values).into()
+        values.into()
     }
 }
 

@@ -1,6 +1,6 @@
-//! GGUF files, version 2 and 3, over a memory map.
+//! GGUF files, version 2 and 3.
 //!
-//! The header is parsed and checked once, at opening; after that every tensor and every array is a range that is
+//! The header is read and checked once, at opening; after that every tensor and every array is a range that is
 //! known to lie inside the file. Asking for a key with the wrong type is an error, not an absence.
 
 mod header;
@@ -18,7 +18,7 @@ use std::path::Path;
 
 use self::header::{Header, TensorEntry};
 use self::value::{Value, ValueType, scalar};
-use super::{MappedFile, Tensor};
+use super::{ModelFile, Tensor};
 use crate::Error;
 
 /// An open GGUF file, with the others that it was split into.
@@ -33,13 +33,13 @@ pub(crate) struct Gguf {
 /// One file.
 #[derive(Debug)]
 struct Part {
-    file: MappedFile,
+    file: ModelFile,
     header: Header,
 }
 
 impl Part {
-    fn read(file: MappedFile) -> Result<Self, Error> {
-        let header = Header::parse(&file).map_err(|reason| file.error(reason))?;
+    fn read(file: ModelFile) -> Result<Self, Error> {
+        let header = Header::read(&file)?;
         Ok(Self { file, header })
     }
 
@@ -48,16 +48,16 @@ impl Part {
             name: &entry.name,
             shape: entry.shape.clone(),
             kind: entry.kind,
-            bytes: &self.file[entry.bytes.clone()],
+            place: entry.bytes.clone(),
             file: &self.file,
         }
     }
 }
 
 impl Gguf {
-    /// Maps the file, and the others where it is one of several, and checks their whole headers.
+    /// Opens the file, and the others where it is one of several, and checks their whole headers.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let part = Part::read(MappedFile::open(path)?)?;
+        let part = Part::read(ModelFile::open(path)?)?;
         match split::Split::of(path, &part.header).map_err(|why| part.file.error(why))? {
             None => Self::of_parts(vec![part]),
             Some(split) => Self::of_parts(split.open(part)?),
@@ -67,7 +67,7 @@ impl Gguf {
     /// A file that exists in memory only.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let part = Part::read(MappedFile::of_bytes("written.gguf", bytes))?;
+        let part = Part::read(ModelFile::of_bytes("written.gguf", bytes))?;
         Self::of_parts(vec![part])
     }
 
@@ -87,7 +87,7 @@ impl Gguf {
     }
 
     /// All files.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &MappedFile> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &ModelFile> {
         self.parts.iter().map(|part| &part.file)
     }
 
@@ -127,7 +127,9 @@ impl Gguf {
     /// A text.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, Error> {
         self.value(key, "a text", |value| match value {
-            Value::Text(range) => std::str::from_utf8(&self.first().file[range.clone()]).ok(),
+            Value::Text(range) => {
+                std::str::from_utf8(&self.first().header.bytes[range.clone()]).ok()
+            }
             _ => None,
         })
     }
@@ -157,14 +159,14 @@ impl Gguf {
         })
     }
 
-    /// An array of texts, borrowed from the file.
+    /// An array of texts, borrowed from the header.
     pub(crate) fn texts(&self, key: &str) -> Result<Option<Vec<&str>>, Error> {
         self.value(key, "an array of UTF-8 texts", |value| match value {
             Value::Array {
                 kind: ValueType::Text,
                 count,
                 bytes,
-            } => texts(&self.first().file[bytes.clone()], *count),
+            } => texts(&self.first().header.bytes[bytes.clone()], *count),
             _ => None,
         })
     }
@@ -172,7 +174,9 @@ impl Gguf {
     /// An array of whole numbers.
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, Error> {
         self.value(key, "an array of whole numbers", |value| match value {
-            Value::Array { kind, bytes, .. } => integers(&self.first().file[bytes.clone()], *kind),
+            Value::Array { kind, bytes, .. } => {
+                integers(&self.first().header.bytes[bytes.clone()], *kind)
+            }
             _ => None,
         })
     }
@@ -181,7 +185,9 @@ impl Gguf {
     pub(crate) fn floats(&self, key: &str) -> Result<Option<Vec<f64>>, Error> {
         let expected = "an array of floating-point numbers";
         self.value(key, expected, |value| match value {
-            Value::Array { kind, bytes, .. } => floats(&self.first().file[bytes.clone()], *kind),
+            Value::Array { kind, bytes, .. } => {
+                floats(&self.first().header.bytes[bytes.clone()], *kind)
+            }
             _ => None,
         })
     }

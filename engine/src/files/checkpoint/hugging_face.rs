@@ -1,7 +1,7 @@
 //! Folders in the layout of the Hugging Face hub: `config.json`, safetensors, and what describes the text side.
 //!
-//! The `safetensors` crate checks every header, so that a tensor is a range that is known to lie inside its file. Files
-//! in JSON are read whole, up to a limit.
+//! Every header is checked, so that a tensor is a range that is known to lie inside its file. Files in JSON are read whole,
+//! up to a limit.
 
 #[cfg(test)]
 mod tests;
@@ -9,17 +9,18 @@ mod tests;
 pub(crate) mod written;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
-use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{MappedFile, Tensor, TensorType};
+use super::{ModelFile, Tensor, TensorType};
 use crate::Error;
-use crate::files::{json, lfs};
+use crate::files::{self, json, lfs, regular};
 
 /// Far above every published file: tokenizers have some ten megabytes.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
@@ -37,7 +38,7 @@ pub(crate) struct HfFolder {
 
 #[derive(Debug)]
 struct Weights {
-    file: MappedFile,
+    file: ModelFile,
     header: Metadata,
     data_start: usize,
 }
@@ -49,15 +50,20 @@ struct Index {
 }
 
 /// A tensor of numbers of any type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored<'a> {
     pub(crate) name: &'a str,
     pub(crate) dtype: Dtype,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) file: &'a MappedFile,
+    pub(crate) place: Range<usize>,
+    pub(crate) file: &'a ModelFile,
 }
 
 impl Stored<'_> {
+    /// Every byte.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
+        self.file.read(self.place.clone())
+    }
+
     /// An error about its type.
     pub(crate) fn other_type(&self, known: &str) -> Error {
         let (name, found) = (self.name, self.dtype);
@@ -67,7 +73,7 @@ impl Stored<'_> {
 }
 
 impl HfFolder {
-    /// Maps the weights and checks their headers.
+    /// Opens the weights and checks their headers.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let mut folder = Self {
             path: path.to_owned(),
@@ -151,9 +157,13 @@ impl HfFolder {
     }
 
     fn add(&mut self, name: &str) -> Result<(), Error> {
-        let file = MappedFile::open(&self.path.join(name))?;
-        let (length, header) = SafeTensors::read_metadata(&file)
-            .map_err(|why| file.error(format!("its header cannot be read: {why}")))?;
+        let file = ModelFile::open(&self.path.join(name))?;
+        let read = |at, bytes| {
+            let read = file.read(at..at + bytes);
+            read.map_err(|why| why.to_string())
+        };
+        let header = files::safetensors::header(file.len() as u64, read);
+        let (data_start, header) = header.map_err(|why| file.error(why))?;
         for tensor in header.tensors().into_keys() {
             if self.names.contains_key(&tensor) {
                 return Err(file.error(format!("another file has the tensor `{tensor}` too")));
@@ -163,7 +173,7 @@ impl HfFolder {
         self.files.push(Weights {
             file,
             header,
-            data_start: 8 + length,
+            data_start,
         });
         Ok(())
     }
@@ -182,7 +192,7 @@ impl HfFolder {
     }
 
     /// The files of weights.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &MappedFile> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &ModelFile> {
         self.files.iter().map(|weights| &weights.file)
     }
 
@@ -199,20 +209,20 @@ impl HfFolder {
     /// The tensor of floats of this name and shape.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Error> {
         let stored = self.stored(name, shape)?;
-        let Stored {
-            name, bytes, file, ..
-        } = stored;
         let kind = match stored.dtype {
             Dtype::F32 => TensorType::F32,
             Dtype::F16 => TensorType::F16,
             Dtype::BF16 => TensorType::BF16,
             _ => return Err(stored.other_type("F32, F16 or BF16")),
         };
+        let Stored {
+            name, place, file, ..
+        } = stored;
         Ok(Tensor {
             name,
             shape: shape.to_owned(),
             kind,
-            bytes,
+            place,
             file,
         })
     }
@@ -247,7 +257,7 @@ impl HfFolder {
         Ok(Stored {
             name,
             dtype: info.dtype,
-            bytes: &file[weights.data_start + start..weights.data_start + end],
+            place: weights.data_start + start..weights.data_start + end,
             file,
         })
     }
@@ -257,7 +267,7 @@ impl HfFolder {
         let path = self.path.join(file);
         let mut bytes = Vec::new();
         let read = |bytes: &mut Vec<u8>| {
-            File::open(&path)?
+            regular::open(&path)?
                 .take(MAX_TEXT_BYTES + 1)
                 .read_to_end(bytes)
         };

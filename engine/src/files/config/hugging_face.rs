@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::quantization::{Quantization, RawQuantization};
 use super::window::{RawWindow, Window};
-use super::{CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, rope};
+use super::{
+    CONTEXTS, HEADS, LAYERS, ModelConfig, RopeConfig, VOCABULARIES, WIDTHS, positions, rope,
+};
 use crate::Error;
 use crate::architecture::{Architecture, Dialect, LayerTensor, Windows};
 
@@ -41,12 +43,14 @@ pub(crate) struct RawConfig {
     num_key_value_heads: Option<u64>,
     head_dim: Option<u64>,
     vocab_size: Option<u64>,
+    #[serde(deserialize_with = "positions")]
     max_position_embeddings: Option<u64>,
     rms_norm_eps: Option<f64>,
     rope_theta: Option<f64>,
     rope_scaling: Option<rope::RawScaling>,
     /// Where later versions keep `rope_theta` and `rope_scaling`.
     rope_parameters: Option<rope::RawScaling>,
+    #[serde(deserialize_with = "positions")]
     original_max_position_embeddings: Option<u64>,
     partial_rotary_factor: Option<f64>,
     tie_word_embeddings: Option<bool>,
@@ -54,7 +58,7 @@ pub(crate) struct RawConfig {
     mlp_bias: Option<bool>,
     hidden_act: Option<String>,
     /// The library makes a difference between one that is not said and none.
-    #[serde(default = "default_window")]
+    #[serde(default = "default_window", deserialize_with = "positions")]
     sliding_window: Option<u64>,
     use_sliding_window: Option<bool>,
     max_window_layers: Option<u64>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::CONTEXTS;
+use super::{CONTEXTS, positions};
 
 /// The rotation of one model.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,7 @@ pub(super) struct RawScaling {
     pub(super) rope_theta: Option<f64>,
     pub(super) partial_rotary_factor: Option<f64>,
     factor: Option<f64>,
+    #[serde(deserialize_with = "positions")]
     original_max_position_embeddings: Option<u64>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,

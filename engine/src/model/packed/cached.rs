@@ -1,9 +1,10 @@
 //! Which packed weights are in a cache folder, and of which models.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::reading;
+use crate::files::regular;
 
 /// Under which a packed file says where its model was.
 pub(super) const MODEL: &str = "nibble.model";
@@ -27,7 +28,7 @@ pub fn cached_weights(folder: &Path) -> Vec<CachedWeights> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == "safetensors"))
         .filter_map(|path| {
-            let file = File::open(&path).ok()?;
+            let file = regular::open(&path).ok()?;
             Some(CachedWeights {
                 bytes: file.metadata().ok()?.len(),
                 model: reading::value(&file, MODEL).map(PathBuf::from),

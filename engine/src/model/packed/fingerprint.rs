@@ -10,9 +10,9 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use super::positioned::read_at;
-use crate::files::checkpoint::MappedFile;
+use crate::files::checkpoint::ModelFile;
 use crate::files::hex;
+use crate::files::positioned::read_at;
 use crate::machine::threads::{Pool, SliceRows};
 
 /// Bytes that one thread hashes at a time; part of what the hash means.
@@ -26,7 +26,7 @@ pub(crate) struct SourceFingerprint {
 
 impl SourceFingerprint {
     /// None of weights that are in no file.
-    pub(crate) fn of<'a>(files: impl Iterator<Item = &'a MappedFile>) -> Option<Self> {
+    pub(crate) fn of<'a>(files: impl Iterator<Item = &'a ModelFile>) -> Option<Self> {
         let files = files.map(|file| {
             let file = file.opened()?.try_clone().ok()?;
             let seen = file.metadata().ok()?;

@@ -6,19 +6,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use safetensors::tensor::{Dtype, Metadata};
+use ::safetensors::tensor::{Dtype, Metadata};
 
-use super::positioned::{read_at, write_at};
 use super::{PackedFile, note, outcome};
 use crate::compute::matrix::{CHUNK_BYTES, MatrixPlan, PackedMatrices, Packing};
+use crate::files::positioned::{read_at, write_at};
+use crate::files::{regular, safetensors};
 use crate::machine::threads::Pool;
 
 /// The key of the source's fingerprint.
 pub(super) const FINGERPRINT: &str = "nibble.source_looks";
-/// Where the header begins: behind its length.
-const HEADER_AT: usize = 8;
-/// The limit of the safetensors format.
-const MAX_HEADER: u64 = 100_000_000;
 
 /// An open file whose header fits the plan.
 pub(super) struct Reader {
@@ -91,52 +88,42 @@ impl Reader {
 /// Has a file state the fingerprint that its source has now, which takes as many bytes as the one before.
 fn replace_fingerprint(path: &Path, before: &str, now: &str) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(path)?;
-    let (_, text) = header_text(&file).map_err(io::Error::other)?;
+    let text = bytes_of(&file)
+        .and_then(|bytes| safetensors::header_text(bytes, |at, bytes| read(&file, at, bytes)))
+        .map_err(io::Error::other)?;
     let before = before.as_bytes();
     let position = text.windows(before.len()).position(|bytes| bytes == before);
     match position {
-        Some(position) if before.len() == now.len() => {
-            write_at(&file, now.as_bytes(), (HEADER_AT + position) as u64)
-        }
+        Some(position) if before.len() == now.len() => write_at(
+            &file,
+            now.as_bytes(),
+            (safetensors::HEADER_AT + position) as u64,
+        ),
         _ => Ok(()),
     }
 }
 
 /// Where the data starts, and what the header says.
 fn header(file: &File) -> Result<(u64, Metadata), String> {
-    let (data_start, text) = header_text(file)?;
-    let header: Metadata =
-        serde_json::from_slice(&text).map_err(|error| format!("its header is broken: {error}"))?;
-    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
-    let ends = data_start.saturating_add(header.data_len() as u64);
-    if ends == bytes {
-        Ok((data_start, header))
-    } else {
-        Err(format!("it must have {ends} bytes, found {bytes}"))
-    }
+    let (data_start, header) =
+        safetensors::header(bytes_of(file)?, |at, bytes| read(file, at, bytes))?;
+    Ok((data_start as u64, header))
 }
 
-/// Where the data starts, and the header.
-fn header_text(file: &File) -> Result<(u64, Vec<u8>), String> {
-    let in_words = |error: io::Error| error.to_string();
-    let bytes = file.metadata().map_err(in_words)?.len();
-    let mut length = [0; HEADER_AT];
-    read_at(file, &mut length, 0).map_err(in_words)?;
-    let length = u64::from_le_bytes(length);
-    let data_start = length.saturating_add(HEADER_AT as u64);
-    if length > MAX_HEADER || data_start > bytes {
-        return Err(format!(
-            "its header has {length} bytes, and the file {bytes}"
-        ));
-    }
-    let mut text = vec![0; length as usize];
-    read_at(file, &mut text, HEADER_AT as u64).map_err(in_words)?;
-    Ok((data_start, text))
+fn bytes_of(file: &File) -> Result<u64, String> {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    Ok(metadata.len())
+}
+
+fn read(file: &File, at: usize, bytes: usize) -> Result<Vec<u8>, String> {
+    let mut read = vec![0; bytes];
+    let done = read_at(file, &mut read, at as u64);
+    done.map(|()| read).map_err(|error| error.to_string())
 }
 
 /// What an existing file holds, if that is known to be something else than packed weights.
 pub(super) fn other_content(path: &Path) -> Option<&'static str> {
-    let file = File::open(path).ok()?;
+    let file = regular::open(path).ok()?;
     let mut magic = [0; 4];
     if read_at(&file, &mut magic, 0).is_ok() && &magic == b"GGUF" {
         return Some("a GGUF file");

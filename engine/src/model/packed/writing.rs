@@ -13,11 +13,12 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use tempfile::NamedTempFile;
 
 use super::cached::MODEL;
-use super::positioned::write_at;
 use super::reading::FINGERPRINT;
 use super::{PackedFile, note, outcome};
 use crate::Error;
 use crate::compute::matrix::{CHUNK_BYTES, MatrixPlan, PackedMatrices, Packing};
+use crate::files::positioned::write_at;
+use crate::files::regular;
 use crate::machine::threads::{Pool, SliceRows};
 
 /// Where the data of the file may start: a cache line, for whoever maps it.
@@ -219,7 +220,7 @@ fn sweep(folder: &Path, prefix: &str) {
         let name = name.to_string_lossy();
         let left = name.starts_with(prefix)
             && name.ends_with(PART)
-            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+            && regular::open(&entry.path()).is_ok_and(|file| file.try_lock().is_ok());
         if left {
             // What cannot be removed takes space, but does no harm.
             let _ = fs::remove_file(entry.path());

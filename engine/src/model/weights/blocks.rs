@@ -11,12 +11,12 @@ use crate::architecture::ModelTensor;
 use crate::compute::block::Block;
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::{
-    IQ4_NL_LEVELS, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
+    IQ4_NL_LEVELS, Rows, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
 };
 
-/// A matrix of a checkpoint, whose memory goes back to the system when it has been packed.
+/// A matrix of a checkpoint, whose rows are read as they are asked for.
 pub(super) struct StoredMatrix<'a> {
-    tensor: Tensor<'a>,
+    rows: Rows<'a>,
     order: RowOrder,
 }
 
@@ -56,21 +56,16 @@ impl RowOrder {
     }
 }
 
-impl Drop for StoredMatrix<'_> {
-    fn drop(&mut self) {
-        self.tensor.file.release(self.tensor.bytes);
-    }
-}
-
 impl<'a> StoredMatrix<'a> {
     /// `tensor` has two dimensions, and rows of whole blocks of 32.
     pub(super) fn new(tensor: Tensor<'a>, order: RowOrder) -> Self {
-        Self { tensor, order }
+        let rows = Rows::new(tensor);
+        Self { rows, order }
     }
 
     /// The rows of the matrix as what is wanted.
     pub(super) fn source(self, request: WeightRequest<'a>) -> MatrixSource<'a> {
-        let kind = self.tensor.kind;
+        let kind = self.rows.tensor.kind;
         let (stored, wanted) = (stored_format(kind), request.target());
         let Some(target) = wanted else {
             let format = match kind {
@@ -101,10 +96,11 @@ impl<'a> StoredMatrix<'a> {
 
     /// The blocks of a row as they are stored.
     fn stored_blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
-        let bytes = self.row(row);
-        for (index, block) in to.iter_mut().enumerate() {
-            *block = stored_block(self.tensor.kind, bytes, index);
-        }
+        self.rows.with(self.order.stored(row), |bytes| {
+            for (index, block) in to.iter_mut().enumerate() {
+                *block = stored_block(self.rows.tensor.kind, bytes, index);
+            }
+        })?;
         self.check_scales(row, to)
     }
 
@@ -121,10 +117,11 @@ impl<'a> StoredMatrix<'a> {
 
     /// The numbers of a row.
     fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
-        let bytes = self.row(row);
-        for (index, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
-            *to = self.tensor.kind.piece(bytes, index);
-        }
+        self.rows.with(self.order.stored(row), |bytes| {
+            for (index, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
+                *to = self.rows.tensor.kind.piece(bytes, index);
+            }
+        })?;
         match to.iter().find(|number| !number.is_finite()) {
             Some(number) => Err(self.refuse(row, &format!("the weight {number}"))),
             None => Ok(()),
@@ -140,16 +137,11 @@ impl<'a> StoredMatrix<'a> {
     }
 
     fn refuse(&self, row: usize, what: &str) -> Error {
-        let (name, row) = (self.tensor.name, self.order.stored(row));
-        self.tensor
+        let (name, row) = (self.rows.tensor.name, self.order.stored(row));
+        self.rows
+            .tensor
             .file
             .error(format!("`{name}` has {what} in row {row}"))
-    }
-
-    /// The bytes of a row.
-    fn row(&self, row: usize) -> &'a [u8] {
-        let bytes = self.tensor.bytes.len() / self.tensor.shape[0];
-        &self.tensor.bytes[self.order.stored(row) * bytes..][..bytes]
     }
 }
 

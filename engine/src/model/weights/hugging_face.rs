@@ -45,7 +45,7 @@ impl HfModel {
             vocabulary: Vocabulary::Apart,
         };
         if model.config.tied {
-            model.vocabulary = model.tied_vocabulary();
+            model.vocabulary = model.tied_vocabulary()?;
         }
         let unknown = model.folder.names().find(|name| {
             !(model.knows(name) || model.is_quantized_part(name) || model.is_zero_bias(name))
@@ -59,20 +59,22 @@ impl HfModel {
 
     /// What is true of a model whose configuration says that the two are one. As with the library, the one that is
     /// there is both, and two that differ are two.
-    fn tied_vocabulary(&self) -> Vocabulary {
+    fn tied_vocabulary(&self) -> Result<Vocabulary, Error> {
         let [embedding, head] = [ModelTensor::Embedding, ModelTensor::Head];
         let names = [embedding, head].map(|tensor| self.stored_name(tensor));
-        match [&names[0], &names[1]].map(|name| self.is_stored(name)) {
-            [false, true] => Vocabulary::Tied(head),
-            [true, true] if !self.same_numbers(&names) => {
-                tracing::warn!(
-                    "`{CONFIG}` says that the output head is the embedding; `{}` is another, and is taken",
-                    names[1]
-                );
-                Vocabulary::Apart
-            }
-            _ => Vocabulary::Tied(embedding),
-        }
+        Ok(
+            match [&names[0], &names[1]].map(|name| self.is_stored(name)) {
+                [false, true] => Vocabulary::Tied(head),
+                [true, true] if !self.same_numbers(&names)? => {
+                    tracing::warn!(
+                        "`{CONFIG}` says that the output head is the embedding; `{}` is another, and is taken",
+                        names[1]
+                    );
+                    Vocabulary::Apart
+                }
+                _ => Vocabulary::Tied(embedding),
+            },
+        )
     }
 
     /// Whether there is anything of a matrix.
@@ -81,7 +83,7 @@ impl HfModel {
     }
 
     /// Whether two matrices of floats hold the same; what is held otherwise is not compared.
-    fn same_numbers(&self, matrices: &[String; 2]) -> bool {
+    fn same_numbers(&self, matrices: &[String; 2]) -> Result<bool, Error> {
         let ModelConfig {
             vocabulary, hidden, ..
         } = self.config.model;
@@ -89,7 +91,10 @@ impl HfModel {
             let name = format!("{matrix}.weight");
             self.folder.tensor(&name, &[vocabulary, hidden]).ok()
         });
-        matches!((a, b), (Some(a), Some(b)) if a.equals(&b))
+        match (a, b) {
+            (Some(a), Some(b)) => a.equals(&b),
+            _ => Ok(false),
+        }
     }
 
     /// Whether a tensor is read, or known to say nothing that the configuration does not.
@@ -133,7 +138,8 @@ impl HfModel {
         };
         self.quantized(matrix).is_some_and(|_| {
             let bias = self.folder.vector(name);
-            bias.is_ok_and(|bias| bias.to_f32().iter().all(|number| *number == 0.0))
+            let numbers = bias.and_then(|bias| bias.to_f32());
+            numbers.is_ok_and(|numbers| numbers.iter().all(|number| *number == 0.0))
         })
     }
 

@@ -24,7 +24,7 @@ use tensors::QuantizedTensors;
 /// The zero point of symmetric weights.
 const MIDDLE: i16 = 8;
 
-/// A matrix, whose memory goes back to the system when it has been packed.
+/// A matrix, which is in memory while it is packed.
 #[derive(Debug)]
 pub(super) struct QuantizedMatrix<'a> {
     tensors: QuantizedTensors<'a>,
@@ -53,9 +53,10 @@ impl<'a> QuantizedMatrix<'a> {
         let tensors = QuantizedTensors::open(folder, name, shape, group, quantization.packing)?;
         let groups = cols.div_ceil(group);
         let all = || (0..rows).flat_map(|row| (0..groups).map(move |group| (row, group)));
-        let symmetric = all().all(|(row, group)| tensors.zero(row, group) == MIDDLE);
+        let known = tensors.groups()?;
+        let symmetric = all().all(|(row, group)| known.zero(row, group) == MIDDLE);
         let inexact = all().find(|(row, group)| {
-            let scale = tensors.scale(*row, *group);
+            let scale = known.scale(*row, *group);
             f16::from_f32(scale).to_f32() != scale
         });
         if let Some((row, _)) = inexact {
@@ -114,12 +115,12 @@ impl<'a> QuantizedMatrix<'a> {
 
     /// The blocks of a row as they are stored, but for the order of its columns.
     fn blocks(&self, row: usize, to: &mut [Block]) -> Result<(), Error> {
-        let stored = self.order.stored(row);
+        let (stored, numbers) = (self.order.stored(row), self.tensors.numbers()?);
         for (index, block) in to.iter_mut().enumerate() {
             let (first, group) = (index * BLOCK, index * BLOCK / self.group);
-            let scale = f16::from_f32(self.tensors.scale(stored, group));
-            let zero = f32::from(self.tensors.zero(stored, group));
-            let quant = |i| self.tensors.quant(stored, self.column(first + i));
+            let scale = f16::from_f32(numbers.scale(stored, group));
+            let zero = f32::from(numbers.zero(stored, group));
+            let quant = |i| numbers.quant(stored, self.column(first + i));
             *block = Block {
                 scale,
                 min: f16::from_f32(-zero * scale.to_f32()),
@@ -148,16 +149,16 @@ impl<'a> QuantizedMatrix<'a> {
 
     /// The weights of a row, its columns as they are stored.
     fn floats(&self, row: usize, to: &mut [f32]) -> Result<(), Error> {
-        let stored = self.order.stored(row);
+        let (stored, numbers) = (self.order.stored(row), self.tensors.numbers()?);
         for group in 0..self.cols.div_ceil(self.group) {
-            let scale = self.tensors.scale(stored, group);
+            let scale = numbers.scale(stored, group);
             if !scale.is_finite() {
                 return Err(self.tensors.refuse_scale(stored, scale));
             }
-            let (first, zero) = (group * self.group, self.tensors.zero(stored, group));
+            let (first, zero) = (group * self.group, numbers.zero(stored, group));
             for column in first..self.cols.min(first + self.group) {
                 let column = self.column(column);
-                let quant = i16::from(self.tensors.quant(stored, column));
+                let quant = i16::from(numbers.quant(stored, column));
                 to[column] = scale * f32::from(quant - zero);
             }
         }

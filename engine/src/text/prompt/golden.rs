@@ -189,7 +189,11 @@ impl Fragments {
             .filter_map(|(source, expected, refused)| {
                 let template = jinja::Template::compile(source.clone());
                 let ours = template.map_err(|why| why.to_string());
-                let ours = ours.and_then(|template| template.render(values.clone()));
+                let ours = ours.and_then(|template| {
+                    template
+                        .render(values.clone())
+                        .map_err(|why| why.to_string())
+                });
                 let equal = match (&ours, expected) {
                     (Err(_), _) if *refused => true,
                     (Ok(ours), Some(expected)) => ours == expected && !refused,

@@ -1,18 +1,48 @@
 //! Keeps control tokens out of what callers write, wherever it stands: in messages, and in keys and texts of JSON.
 
-use serde_json::{Map, Value, json};
+use minijinja::value::Serde;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::exact::Exact;
 use crate::text::conversation::{Conversation, ToolCall, Turn};
 use crate::text::tokenizer::Literals;
 use crate::{Error, Role};
 
 /// A conversation as a template reads it, with marks in would-be control tokens.
 pub(super) struct Guarded {
-    pub(super) messages: Value,
+    pub(super) messages: Vec<TemplateMessage>,
     pub(super) tools: Value,
     pub(super) variables: Map<String, Value>,
     /// The mark, if there is any.
     pub(super) mark: Option<char>,
+}
+
+/// A message as `transformers` gives it. Templates ask whether the optional parts are there.
+#[derive(Serialize)]
+pub(super) struct TemplateMessage {
+    role: &'static str,
+    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<Vec<TemplateCall>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TemplateCall {
+    id: String,
+    r#type: &'static str,
+    function: TemplateFunction,
+}
+
+#[derive(Serialize)]
+struct TemplateFunction {
+    name: String,
+    /// The template engine's, as JSON's have no integers beyond 64 bits.
+    arguments: minijinja::Value,
 }
 
 /// # Errors
@@ -105,39 +135,42 @@ struct Marker<'c> {
 }
 
 impl Marker<'_> {
-    fn turn(&self, turn: &Turn) -> Value {
+    fn turn(&self, turn: &Turn) -> TemplateMessage {
+        let message = |role, content: &str| TemplateMessage {
+            role,
+            content: self.text(content),
+            tool_calls: None,
+            tool_call_id: None,
+            name: None,
+        };
         match turn {
-            Turn::Said(message) => {
-                json!({ "role": role_name(message.role), "content": self.text(&message.content) })
-            }
-            Turn::Called { content, calls } => json!({
-                "role": "assistant",
-                "content": self.text(content),
-                "tool_calls": calls.iter().map(|call| self.call(call)).collect::<Value>(),
-            }),
+            Turn::Said(said) => message(role_name(said.role), &said.content),
+            Turn::Called { content, calls } => TemplateMessage {
+                tool_calls: Some(calls.iter().map(|call| self.call(call)).collect()),
+                ..message("assistant", content)
+            },
             Turn::Returned {
                 content,
                 call_id,
                 name,
-            } => {
-                let mut message = json!({ "role": "tool", "content": self.text(content) });
-                // Templates ask whether they are there.
-                for (key, value) in [("tool_call_id", call_id), ("name", name)] {
-                    if let Some(value) = value {
-                        message[key] = self.text(value).into();
-                    }
-                }
-                message
-            }
+            } => TemplateMessage {
+                tool_call_id: call_id.as_deref().map(|id| self.text(id)),
+                name: name.as_deref().map(|name| self.text(name)),
+                ..message("tool", content)
+            },
         }
     }
 
-    fn call(&self, call: &ToolCall) -> Value {
-        json!({
-            "id": self.text(&call.id),
-            "type": "function",
-            "function": { "name": self.text(&call.name), "arguments": self.map(call.arguments.object()) },
-        })
+    fn call(&self, call: &ToolCall) -> TemplateCall {
+        let arguments = self.map(call.arguments.object()).into();
+        TemplateCall {
+            id: self.text(&call.id),
+            r#type: "function",
+            function: TemplateFunction {
+                name: self.text(&call.name),
+                arguments: Serde(Exact::new(&arguments, call.arguments.as_json())).into(),
+            },
+        }
     }
 
     fn value(&self, value: &Value) -> Value {

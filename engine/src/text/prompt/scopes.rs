@@ -53,11 +53,17 @@ pub(super) fn with_scopes(source: String, syntax: SyntaxConfig) -> Result<String
 /// What a tag of this name and the tokens behind it opens.
 fn opened(name: &str, rest: &[(Token<'_>, Span)]) -> Option<Block> {
     let tokens = rest.iter().map(|(token, _)| token);
-    let mut target = tokens.take_while(|token| !matches!(token, Token::BlockEnd | Token::Pipe));
     match name {
         "for" => Some(Block::Loop),
         "with" | "filter" => Some(Block::Other),
-        "set" if !target.any(|token| matches!(token, Token::Assign)) => Some(Block::Other),
+        "set" if opens_a_scope(tokens) => Some(Block::Other),
         _ => None,
     }
+}
+
+/// Whether a `set` with these tokens behind it takes what follows up to its end, as it assigns nothing itself.
+pub(super) fn opens_a_scope<'t>(tokens: impl IntoIterator<Item = &'t Token<'t>>) -> bool {
+    let tokens = tokens.into_iter();
+    let mut target = tokens.take_while(|token| !matches!(token, Token::BlockEnd | Token::Pipe));
+    !target.any(|token| matches!(token, Token::Assign))
 }

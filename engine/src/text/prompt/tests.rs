@@ -1,6 +1,6 @@
 use super::{ChatTemplate, RenderedPrompt};
 use crate::files::checkpoint::{Gguf, Written};
-use crate::text::conversation::{Conversation, ToolCall, Turn};
+use crate::text::conversation::{Arguments, Conversation, ToolCall, Turn};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Message, Role};
 
@@ -47,7 +47,7 @@ impl Model {
     fn of(gguf: &Gguf) -> Self {
         let tokenizer = Tokenizer::from_gguf(gguf).unwrap().unwrap();
         let source = gguf.text("tokenizer.chat_template").unwrap();
-        let template = ChatTemplate::new(source, &tokenizer);
+        let template = ChatTemplate::new(source, &tokenizer).unwrap();
         Self {
             tokenizer,
             template,
@@ -88,13 +88,27 @@ impl Model {
             .map_err(|error| error.to_string())
     }
 
+    /// What comes of a question with a tool where the system gives no thread.
+    pub(super) fn without_threads(mut self, conversation: &Conversation) -> [crate::Error; 2] {
+        let template = self.template.template.as_mut();
+        template.unwrap().ask_for_too_large_a_stack();
+        let rendered = self.template.render(conversation, &self.tokenizer);
+        let format = self
+            .template
+            .call_format(conversation, &self.tokenizer, "this-1b");
+        [
+            rendered.map(drop).unwrap_err(),
+            format.map(drop).unwrap_err(),
+        ]
+    }
+
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {
         let prompt = self.render(messages)?;
         Ok(prompt.without_marks().0.into_owned())
     }
 }
 
-fn rendered(template: &str) -> Result<String, String> {
+pub(super) fn rendered(template: &str) -> Result<String, String> {
     Model::with_template(Some(template), &["<eos>"]).text(&[(Role::User, "hi")])
 }
 
@@ -183,6 +197,32 @@ fn tools_calls_and_results_never_become_control_tokens() {
     let text = model.conversation_text(&conversation).unwrap();
     assert_eq!(text.matches("<|e|>").count(), 14, "{text}");
     assert!(text.contains(r#""arguments": {"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#));
+}
+
+#[test]
+fn integers_of_arguments_stay_as_they_were_written() {
+    let source = "{{ messages | tojson }}{% for name, value in messages[0].tool_calls[0].function.arguments | items %} {{ name }}={{ \
+                  value }}{% endfor %}";
+    let model = Model::with_template(Some(source), &["<|e|>"]);
+    let json = r#"{"a": 123456789012345678901234567890, "<|e|>": [-18446744073709551616, 1.0, 1e2, 0.5, {"b": 5}], "a": 18446744073709551616, "c": 7}"#;
+    let call = ToolCall {
+        id: "1".into(),
+        name: "f".into(),
+        arguments: Arguments::parse(json).unwrap(),
+    };
+    let conversation = Conversation {
+        turns: vec![Turn::Called {
+            content: String::new(),
+            calls: vec![call],
+        }],
+        ..Conversation::default()
+    };
+    let text = model.conversation_text(&conversation).unwrap();
+    let written = r#"{"a": 18446744073709551616, "<|e|>": [-18446744073709551616, 1.0, 100.0, 0.5, {"b": 5}], "c": 7}"#;
+    assert!(text.contains(written), "{text}");
+    let shown =
+        " a=18446744073709551616 <|e|>=[-18446744073709551616, 1.0, 100.0, 0.5, {'b': 5}] c=7";
+    assert!(text.ends_with(shown), "{text}");
 }
 
 #[test]
@@ -350,50 +390,6 @@ fn a_loop_is_not_left_from_within_another_block() {
             ));
             assert!(behind.is_err(), "{tag}: blocks that overlap");
         }
-    }
-}
-
-#[test]
-fn a_template_can_neither_run_for_ever_nor_eat_memory() {
-    let hostile = [
-        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
-        "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
-        "{% set ns = namespace(x=1) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}",
-        "{{ 'a' * 100000000 * 100000000 }}",
-        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-        "{{ '%1000000000d' | format(1) }}",
-        "{{ 'a'.replace('', 'b' * 10000000).replace('', 'c' * 10000000) }}",
-        "{{ 1 | tojson(indent=1000000000) }}",
-        "{{ ([1] * 100000000)[1:] | length }}",
-        "{{ ([''] * 100000000) | join }}",
-        "{{ ''.join([''] * 100000000) }}",
-        "{% for i in 'a' * 30000000 %}{% break %}{% endfor %}",
-        "{{ ('a,' * 10000000).split(',') | length }}",
-        "{{ 'a'.center(1000000000) }}{{ 'a' | indent(1000000000) }}",
-        "{% set ns = namespace(x=[1]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
-        "{% set x = 'a' * 1000000 %}{% for i in range(6) %}{{ x }}{% endfor %}",
-    ];
-    for template in hostile {
-        assert!(rendered(template).is_err(), "{template}");
-    }
-}
-
-/// The thread goes on until the tests end.
-#[test]
-fn a_rendering_that_does_not_come_to_an_end_is_given_up_and_not_repeated() {
-    let twice = "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}";
-    let template = format!(
-        "{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range(33) %}}{twice}{{% endfor %}}{{{{ ns.x == ns.y }}}}"
-    );
-    let model = Model::with_template(Some(&template), &["<e>"]);
-    for expected in [
-        "did not come to an end within 10 s",
-        "an earlier conversation",
-    ] {
-        let message = model.text(&[(Role::User, "u")]).unwrap_err();
-        assert!(message.contains(expected), "{message}");
     }
 }
 

@@ -28,7 +28,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::Request`] for tools, calls and results that the template leaves out, and for tools whose calls could not
-    /// be told from text.
+    /// be told from text; [`Error::NoThread`].
     pub(crate) fn call_format(
         &self,
         conversation: &Conversation,
@@ -38,7 +38,13 @@ impl ChatTemplate {
         if !conversation.uses_tools() {
             return Ok(None);
         }
-        let tools = self.tools.get_or_init(|| self.look_at_tools(tokenizer));
+        let tools = match self.tools.get() {
+            Some(tools) => tools,
+            None => {
+                let found = self.look_at_tools(tokenizer)?;
+                self.tools.get_or_init(|| found)
+            }
+        };
         if !tools.are_read {
             return Err(refused(format!(
                 "the chat template of `{model}` does not read tools, so the model can neither be offered any nor be \
@@ -57,13 +63,14 @@ impl ChatTemplate {
         known.map(Some)
     }
 
-    fn look_at_tools(&self, tokenizer: &Tokenizer) -> Tools {
-        let Ok(prompt) = self.render(&example(), tokenizer) else {
-            return Tools::default();
+    fn look_at_tools(&self, tokenizer: &Tokenizer) -> Result<Tools, Error> {
+        let prompt = match self.render(&example(), tokenizer) {
+            Err(Error::Request { .. }) => return Ok(Tools::default()),
+            prompt => prompt?,
         };
         let (text, _) = prompt.without_marks();
         let Some((before, behind)) = text.split_once(CALLED) else {
-            return Tools::default();
+            return Ok(Tools::default());
         };
         // Blanks are a matter of taste.
         let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
@@ -84,7 +91,7 @@ impl ChatTemplate {
         let are_read = [QUESTION, OFFERED, RETURNED]
             .iter()
             .all(|part| text.contains(part));
-        Tools { are_read, calls }
+        Ok(Tools { are_read, calls })
     }
 }
 

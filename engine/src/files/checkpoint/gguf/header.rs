@@ -1,15 +1,16 @@
 //! The header of a GGUF file, turned into ranges of the file that are known to lie inside it.
 //!
 //! Every count and length is compared with the bytes that are left before it is used, so neither time nor memory
-//! can exceed what the file's own size pays for.
+//! can exceed what the file's own size pays for; and a header is in memory, so its length has a limit.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 
-use super::reader::Reader;
+use super::reader::{Reader, Unread};
 use super::value::Value;
-use crate::files::checkpoint::TensorType;
+use crate::Error;
+use crate::files::checkpoint::{ModelFile, TensorType};
 
 const DEFAULT_ALIGNMENT: u64 = 32;
 /// A page. No writer uses more, and the sum of an offset and this cannot overflow.
@@ -29,14 +30,23 @@ pub(super) struct TensorEntry {
 /// Everything that a GGUF file says about itself.
 #[derive(Debug)]
 pub(super) struct Header {
+    /// As far as it goes; texts and arrays of the metadata are places in it.
+    pub(super) bytes: Vec<u8>,
     pub(super) metadata: HashMap<String, Value>,
     pub(super) tensors: Vec<TensorEntry>,
 }
 
 impl Header {
-    /// Reads and checks the header of a whole file. The error is the reason alone; the caller knows the path.
-    pub(super) fn parse(file: &[u8]) -> Result<Self, String> {
+    /// Reads and checks the header of a whole file.
+    pub(super) fn read(file: &ModelFile) -> Result<Self, Error> {
         let mut reader = Reader::new(file);
+        Self::parse(&mut reader, file.len()).map_err(|why| match why {
+            Unread::File(error) => error,
+            Unread::Broken(reason) => file.error(reason),
+        })
+    }
+
+    fn parse(reader: &mut Reader<'_>, file_len: usize) -> Result<Self, Unread> {
         reader.signature()?;
         let tensor_count = reader.u64("tensor count")?;
         let metadata_count = reader.u64("metadata count")?;
@@ -46,10 +56,14 @@ impl Header {
 
         let data_start = (reader.position() as u64).next_multiple_of(alignment);
         for tensor in &mut tensors {
-            place(tensor, data_start, alignment, file.len())?;
+            place(tensor, data_start, alignment, file_len)?;
         }
         refuse_overlaps(&tensors)?;
-        Ok(Self { metadata, tensors })
+        Ok(Self {
+            bytes: reader.read_so_far(),
+            metadata,
+            tensors,
+        })
     }
 }
 
@@ -109,37 +123,43 @@ fn refuse_overlaps(tensors: &[TensorEntry]) -> Result<(), String> {
 }
 
 impl Reader<'_> {
-    fn signature(&mut self) -> Result<(), String> {
+    fn signature(&mut self) -> Result<(), Unread> {
         let magic = self.take(4, "magic number")?;
         if magic != b"GGUF" {
-            return Err(format!(
-                "a GGUF file starts with `GGUF`, this one with `{}`",
-                magic.escape_ascii()
-            ));
+            let found = magic.escape_ascii();
+            let reason = format!("a GGUF file starts with `GGUF`, this one with `{found}`");
+            return Err(Unread::Broken(reason));
         }
         match self.u32("version")? {
             2 | 3 => Ok(()),
             version if matches!(version.swap_bytes(), 1..=3) => {
-                Err("the file is big-endian; only little-endian GGUF is read".into())
+                let reason = "the file is big-endian; only little-endian GGUF is read";
+                Err(Unread::Broken(reason.into()))
             }
-            version => Err(format!("`version` must be 2 or 3, found {version}")),
+            version => {
+                let reason = format!("`version` must be 2 or 3, found {version}");
+                Err(Unread::Broken(reason))
+            }
         }
     }
 
-    fn metadata(&mut self, count: u64) -> Result<HashMap<String, Value>, String> {
+    fn metadata(&mut self, count: u64) -> Result<HashMap<String, Value>, Unread> {
         let mut metadata = HashMap::new();
         for index in 0..count {
             let key = self.text(&format!("key {index} of {count}"))?;
-            let value = self.value(key)?;
-            match metadata.entry(key.to_owned()) {
-                Entry::Occupied(_) => return Err(format!("the key `{key}` appears twice")),
+            let value = self.value(&key)?;
+            match metadata.entry(key) {
+                Entry::Occupied(known) => {
+                    let reason = format!("the key `{}` appears twice", known.key());
+                    return Err(Unread::Broken(reason));
+                }
                 Entry::Vacant(vacant) => vacant.insert(value),
             };
         }
         Ok(metadata)
     }
 
-    fn tensors(&mut self, count: u64) -> Result<Vec<TensorEntry>, String> {
+    fn tensors(&mut self, count: u64) -> Result<Vec<TensorEntry>, Unread> {
         let mut tensors = Vec::new();
         for index in 0..count {
             let name = self.text(&format!("name of tensor {index} of {count}"))?;
@@ -149,38 +169,41 @@ impl Reader<'_> {
     }
 
     /// A tensor whose range is still relative to the data.
-    fn tensor(&mut self, name: &str) -> Result<TensorEntry, String> {
-        let dimensions = self.u32(name)?;
+    fn tensor(&mut self, name: String) -> Result<TensorEntry, Unread> {
+        let dimensions = self.u32(&name)?;
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
-            return Err(format!(
+            return Err(Unread::Broken(format!(
                 "`{name}` must have 1 to {MAX_DIMENSIONS} dimensions, found {dimensions}"
-            ));
+            )));
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
-            let length = self.u64(name)?;
+            let length = self.u64(&name)?;
             match usize::try_from(length) {
                 Ok(length) if length > 0 => shape.push(length),
-                _ => return Err(format!("`{name}` has a dimension of {length}")),
+                _ => {
+                    let reason = format!("`{name}` has a dimension of {length}");
+                    return Err(Unread::Broken(reason));
+                }
             }
         }
         // The file names the innermost dimension first.
         shape.reverse();
-        let kind = tensor_type(self.u32(name)?).map_err(|found| {
+        let kind = tensor_type(self.u32(&name)?).map_err(|found| {
             let known = TensorType::NUMBERS.map(|(_, kind)| format!("{kind:?}"));
             format!(
                 "`{name}` must be one of {}, found {found}",
                 known.join(", ")
             )
         })?;
-        let offset = self.u64(name)?;
+        let offset = self.u64(&name)?;
         let length = byte_length(&shape, kind).map_err(|why| format!("`{name}` {why}"))?;
         let range = usize::try_from(offset)
             .ok()
             .and_then(|start| Some(start..start.checked_add(length)?));
         let bytes = range.ok_or_else(|| format!("`{name}` has the offset {offset}"))?;
         Ok(TensorEntry {
-            name: name.to_owned(),
+            name,
             shape,
             kind,
             bytes,

@@ -9,7 +9,7 @@ use super::Part;
 use super::header::Header;
 use super::value::Value;
 use crate::Error;
-use crate::files::checkpoint::MappedFile;
+use crate::files::checkpoint::ModelFile;
 
 /// The files of a model, by the name of one of them.
 pub(super) struct Split {
@@ -49,7 +49,7 @@ impl Split {
             let path = self.folder.join(format!("{}{ending}", self.stem));
             let part = match known.take_if(|known| known.file.path() == path) {
                 Some(part) => part,
-                None => Part::read(MappedFile::open(&path)?)?,
+                None => Part::read(ModelFile::open(&path)?)?,
             };
             self.check(&part.header, index)
                 .map_err(|why| part.file.error(why))?;

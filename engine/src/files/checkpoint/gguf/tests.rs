@@ -1,7 +1,7 @@
 use super::Gguf;
 use super::header::Header;
 use super::written::{Written, array_head, text_bytes};
-use crate::files::checkpoint::TensorType;
+use crate::files::checkpoint::{ModelFile, TensorType};
 use crate::files::config::gguf::GgufConfig;
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
@@ -69,8 +69,8 @@ fn tensors_are_found_with_the_outermost_dimension_first() {
     let tensor = gguf.tensor("w").unwrap();
     assert_eq!(tensor.shape, [3, 64]);
     assert_eq!(tensor.kind, TensorType::Q4_1);
-    assert_eq!(tensor.bytes.len(), 120);
-    assert_eq!(tensor.to_f32().len(), 192);
+    assert_eq!(tensor.place.len(), 120);
+    assert_eq!(tensor.to_f32().unwrap().len(), 192);
     assert_eq!(gguf.tensors().count(), 2);
     assert!(gguf.find_tensor("v").is_none());
     let missing = gguf.tensor("v").unwrap_err().to_string();
@@ -172,21 +172,13 @@ fn versions_and_byte_orders_that_are_not_read_are_named() {
     let with_version = |version: [u8; 4]| {
         let mut file = Written::default().bytes();
         file[4..8].copy_from_slice(&version);
-        Header::parse(&file).map(drop)
+        refused(&file)
     };
-    assert_eq!(with_version([2, 0, 0, 0]), Ok(()));
-    assert!(
-        with_version([0, 0, 0, 3])
-            .unwrap_err()
-            .contains("big-endian")
-    );
-    assert!(with_version([1, 0, 0, 0]).unwrap_err().contains("found 1"));
-    assert!(
-        Header::parse(b"PK\x03\x04....")
-            .unwrap_err()
-            .contains(r"PK\x03\x04")
-    );
-    assert!(Header::parse(b"").unwrap_err().contains("magic number"));
+    assert_eq!(with_version([2, 0, 0, 0]), "");
+    assert!(with_version([0, 0, 0, 3]).contains("big-endian"));
+    assert!(with_version([1, 0, 0, 0]).contains("found 1"));
+    assert!(refused(b"PK\x03\x04....").contains(r"PK\x03\x04"));
+    assert!(refused(b"").contains("magic number"));
 }
 
 /// One of two files that together hold `a` and `b`.
@@ -211,7 +203,7 @@ fn a_split_model_is_opened_by_any_of_its_files() {
         let gguf = Gguf::open(path).unwrap();
         assert_eq!(gguf.path(), first);
         assert_eq!(gguf.text("general.name").unwrap(), Some("split"));
-        assert_eq!(gguf.tensor("b").unwrap().to_f32(), [0.0; 32]);
+        assert_eq!(gguf.tensor("b").unwrap().to_f32().unwrap(), [0.0; 32]);
         assert_eq!(gguf.tensors().count(), 2);
         assert_eq!(gguf.files().count(), 2);
     }
@@ -253,7 +245,7 @@ fn a_file_that_is_cut_off_anywhere_in_its_header_is_an_error() {
 fn read_all(file: &[u8]) -> Result<(), Error> {
     let gguf = Gguf::from_bytes(file)?;
     for tensor in gguf.tensors() {
-        tensor.to_f32();
+        tensor.to_f32()?;
     }
     GgufConfig::read(&gguf)?;
     if let Some(tokenizer) = Tokenizer::from_gguf(&gguf)? {
@@ -265,7 +257,7 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
             role: Role::User,
             content: "hi <|im_end|>".into(),
         };
-        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer);
+        let template = ChatTemplate::new(gguf.text("tokenizer.chat_template")?, &tokenizer)?;
         tokenizer.encode_prompt(&template.render(&vec![message].into(), &tokenizer)?);
     }
     Ok(())
@@ -275,17 +267,17 @@ fn read_all(file: &[u8]) -> Result<(), Error> {
 fn a_checkpoint_cut_off_or_altered_anywhere_is_read_or_refused_but_never_panics() {
     let sound = include_bytes!("../../../../tests/fixtures/tiny.gguf");
     read_all(sound).unwrap();
-    let header = Header::parse(sound).unwrap();
-    let data = header
+    let read = header(sound).unwrap();
+    let data = read
         .tensors
         .iter()
         .map(|tensor| tensor.bytes.start)
         .min()
         .unwrap();
     for length in 0..data {
-        assert!(Header::parse(&sound[..length]).is_err(), "{length} bytes");
+        assert!(header(&sound[..length]).is_err(), "{length} bytes");
     }
-    assert!(Header::parse(&sound[..sound.len() - 1]).is_err());
+    assert!(header(&sound[..sound.len() - 1]).is_err());
 
     let mut file = sound.to_vec();
     let mut refused = 0;
@@ -319,4 +311,13 @@ fn every_type_of_ggml_is_read_or_named() {
             assert!(!message.contains("type number"), "{number}: {message}");
         }
     }
+}
+
+/// Why there is no header; nothing where there is one.
+fn refused(file: &[u8]) -> String {
+    header(file).map_or_else(|why| why.to_string(), |_| String::new())
+}
+
+fn header(file: &[u8]) -> Result<Header, Error> {
+    Header::read(&ModelFile::of_bytes("written.gguf", file))
 }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::reader::Reader;
+use super::reader::{Reader, Unread};
 
 /// Arrays of arrays are in the format but in no model; this deep they are read, deeper they are refused.
 const MAX_ARRAY_DEPTH: usize = 4;
 /// A text's length takes eight bytes; an inner array's type and count take twelve.
 const MIN_VARIABLE_BYTES: usize = 8;
 
-/// A metadata value. Texts and arrays stay in the file, as byte ranges.
+/// A metadata value. Texts and arrays stay in the header, as byte ranges.
 #[derive(Debug)]
 pub(super) enum Value {
     Unsigned(u64),
@@ -78,7 +78,7 @@ impl ValueType {
 }
 
 impl Reader<'_> {
-    pub(super) fn value(&mut self, key: &str) -> Result<Value, String> {
+    pub(super) fn value(&mut self, key: &str) -> Result<Value, Unread> {
         Ok(match self.value_type(key)? {
             ValueType::Text => Value::Text(self.text_range(key)?),
             ValueType::Array => self.array(key, 1)?,
@@ -87,11 +87,10 @@ impl Reader<'_> {
         })
     }
 
-    fn array(&mut self, key: &str, depth: usize) -> Result<Value, String> {
+    fn array(&mut self, key: &str, depth: usize) -> Result<Value, Unread> {
         if depth > MAX_ARRAY_DEPTH {
-            return Err(format!(
-                "`{key}` nests arrays deeper than {MAX_ARRAY_DEPTH}"
-            ));
+            let reason = format!("`{key}` nests arrays deeper than {MAX_ARRAY_DEPTH}");
+            return Err(Unread::Broken(reason));
         }
         let kind = self.value_type(key)?;
         let count = self.length(kind.bytes().unwrap_or(MIN_VARIABLE_BYTES), key)?;
@@ -113,10 +112,11 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn value_type(&mut self, key: &str) -> Result<ValueType, String> {
+    pub(super) fn value_type(&mut self, key: &str) -> Result<ValueType, Unread> {
         let number = self.u32(key)?;
-        ValueType::from_number(number)
-            .ok_or_else(|| format!("the type of `{key}` must be from 0 to 12, found {number}"))
+        let kind = ValueType::from_number(number);
+        Ok(kind
+            .ok_or_else(|| format!("the type of `{key}` must be from 0 to 12, found {number}"))?)
     }
 }
 

@@ -144,7 +144,7 @@ fn rope_factors(gguf: &Gguf, head_dim: usize) -> Result<Option<Vec<f64>>, Error>
             tensor.shape
         )));
     }
-    let factors = tensor.to_f32();
+    let factors = tensor.to_f32()?;
     match factors
         .iter()
         .find(|factor| !(factor.is_normal() && **factor > 0.0))

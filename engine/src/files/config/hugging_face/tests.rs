@@ -244,3 +244,25 @@ proptest! {
         let _ = check(&scaled);
     }
 }
+
+#[test]
+fn counts_of_positions_may_be_whole_floats_and_sizes_of_tensors_not() {
+    let floats = json!({ "max_position_embeddings": 256.0, "sliding_window": 64.0, "architectures": ["MistralForCausalLM"] });
+    let model = check(&floats).unwrap().model;
+    assert_eq!((model.context, model.window.unwrap().size), (256, 64));
+    let scaled = json!({ "rope_scaling": {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64.0,
+    } });
+    assert!(check(&scaled).is_ok());
+    for (key, value) in [
+        ("max_position_embeddings", json!(256.5)),
+        ("max_position_embeddings", json!(-256.0)),
+        ("max_position_embeddings", json!(1e300)),
+        ("sliding_window", json!("64")),
+        ("hidden_size", json!(64.0)),
+        ("vocab_size", json!(256.0)),
+    ] {
+        assert!(check(&json!({ key: value })).is_err(), "{key}: {value}");
+    }
+}

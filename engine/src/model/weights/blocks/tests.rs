@@ -1,6 +1,6 @@
 use super::*;
 use crate::compute::block::BLOCK;
-use crate::files::checkpoint::{MappedFile, golden_blocks};
+use crate::files::checkpoint::{ModelFile, golden_blocks};
 use crate::model::weights::Quantize;
 
 fn int4(name: &str) -> RoundingTarget<'static> {
@@ -12,12 +12,12 @@ fn int4(name: &str) -> RoundingTarget<'static> {
 
 /// The rows of a matrix of two rows of 32 numbers, as what is wanted.
 fn rows(kind: TensorType, bytes: &[u8], request: WeightRequest<'_>) -> Result<Vec<f32>, String> {
-    let file = MappedFile::of_bytes("model.gguf", bytes);
+    let file = ModelFile::of_bytes("model.gguf", bytes);
     let tensor = Tensor {
         name: "blk.0.ffn_up.weight",
         shape: vec![2, BLOCK],
         kind,
-        bytes: &file,
+        place: 0..file.len(),
         file: &file,
     };
     let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(request);
@@ -40,14 +40,14 @@ fn rows(kind: TensorType, bytes: &[u8], request: WeightRequest<'_>) -> Result<Ve
 fn floats_are_kept_exactly_in_the_narrowest_type_that_holds_them() {
     for (kind, bytes) in golden_blocks() {
         let (format, error) = {
-            let file = MappedFile::of_bytes("w", &bytes);
+            let file = ModelFile::of_bytes("w", &bytes);
             let mut numbers = kind.dequantize(&bytes);
             numbers.truncate(numbers.len() / BLOCK * BLOCK);
             let tensor = Tensor {
                 name: "w",
                 shape: vec![1, numbers.len()],
                 kind,
-                bytes: &file,
+                place: 0..file.len(),
                 file: &file,
             };
             let source =
@@ -109,12 +109,12 @@ fn what_is_no_number_is_refused_with_the_name_of_its_tensor() {
 fn error(kind: TensorType, bytes: &[u8], request: WeightRequest<'_>) -> (Format, f32) {
     let numbers = kind.dequantize(bytes);
     let cols = numbers.len() / 2;
-    let file = MappedFile::of_bytes("w", bytes);
+    let file = ModelFile::of_bytes("w", bytes);
     let tensor = Tensor {
         name: "w",
         shape: vec![2, cols],
         kind,
-        bytes: &file,
+        place: 0..file.len(),
         file: &file,
     };
     let source = StoredMatrix::new(tensor, RowOrder::AsStored).source(request);

@@ -1,6 +1,6 @@
 //! The tensors that a quantised matrix consists of, and the places of its numbers in them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use safetensors::tensor::Dtype;
 
@@ -16,31 +16,26 @@ const NOT_SET: u32 = u32::MAX;
 /// Where in a word of AWQ each of eight numbers is.
 const AWQ_PLACES: [usize; IN_WORD] = [0, 4, 1, 5, 2, 6, 3, 7];
 
-/// The parts of one matrix.
+/// Where the parts of one matrix are.
 #[derive(Debug)]
 pub(super) struct QuantizedTensors<'a> {
     packing: PackingOrder,
-    weights: Words<'a>,
+    weights: StoredWords<'a>,
     scales: Tensor<'a>,
-    zeros: Zeros<'a>,
+    zeros: StoredZeros<'a>,
     /// That brings the columns of each group together, where they are not.
     pub(super) order: Option<Arc<ColumnOrder>>,
+    /// The parts themselves, once a row was asked for.
+    numbers: Mutex<Option<Arc<Numbers>>>,
 }
 
 #[derive(Debug)]
-enum Zeros<'a> {
-    Packed(Words<'a>),
+enum StoredZeros<'a> {
+    Packed(StoredWords<'a>),
     /// Signed bytes as older versions of compressed-tensors write them, `[rows, groups]`.
     Bytes(Stored<'a>),
     /// All 8.
     Symmetric,
-}
-
-impl Drop for QuantizedTensors<'_> {
-    fn drop(&mut self) {
-        let Words { stored, .. } = self.weights;
-        stored.file.release(stored.bytes);
-    }
 }
 
 /// What all parts of a matrix are checked with.
@@ -58,10 +53,10 @@ impl<'a> Matrix<'a, '_> {
         format!("{}.{part}", self.name)
     }
 
-    fn words(&self, part: &str, shape: [usize; 2]) -> Result<Words<'a>, Error> {
+    fn words(&self, part: &str, shape: [usize; 2]) -> Result<StoredWords<'a>, Error> {
         let stored = self.folder.stored(&self.part(part), &shape)?;
         match stored.dtype {
-            Dtype::I32 | Dtype::U32 => Ok(Words {
+            Dtype::I32 | Dtype::U32 => Ok(StoredWords {
                 stored,
                 cols: shape[1],
             }),
@@ -82,7 +77,7 @@ impl<'a> Matrix<'a, '_> {
         let refuse = |must: String| Err(stored.file.error(format!("`{name}` must {must}")));
         let mut sizes = vec![0; self.cols.div_ceil(self.group)];
         let mut groups = Vec::with_capacity(self.cols);
-        for (col, bytes) in stored.bytes.as_chunks().0.iter().enumerate() {
+        for (col, bytes) in stored.read()?.as_chunks().0.iter().enumerate() {
             // A negative number is beyond any group.
             let group = u32::from_le_bytes(*bytes);
             if group == NOT_SET && matches!(packing, PackingOrder::PackQuantized { .. }) {
@@ -111,13 +106,14 @@ impl<'a> Matrix<'a, '_> {
     /// Checks the shape that is written down beside packed weights.
     fn check_shape(&self, part: &str) -> Result<(), Error> {
         let stored = self.folder.stored(&self.part(part), &[2])?;
+        let bytes = stored.read()?;
         let numbers: Vec<i64> = match stored.dtype {
             Dtype::I64 => {
-                let numbers = stored.bytes.as_chunks().0.iter();
+                let numbers = bytes.as_chunks().0.iter();
                 numbers.map(|bytes| i64::from_le_bytes(*bytes)).collect()
             }
             Dtype::I32 => {
-                let numbers = stored.bytes.as_chunks().0.iter();
+                let numbers = bytes.as_chunks().0.iter();
                 let numbers = numbers.map(|bytes| i32::from_le_bytes(*bytes));
                 numbers.map(i64::from).collect()
             }
@@ -170,7 +166,7 @@ impl<'a> QuantizedTensors<'a> {
                 matrix.check_rows()?;
                 (
                     matrix.words("qweight", [cols / IN_WORD, rows])?,
-                    Zeros::Packed(matrix.words("qzeros", [groups, rows / IN_WORD])?),
+                    StoredZeros::Packed(matrix.words("qzeros", [groups, rows / IN_WORD])?),
                     folder.tensor(&matrix.part("scales"), &[groups, rows])?,
                 )
             }
@@ -178,7 +174,7 @@ impl<'a> QuantizedTensors<'a> {
                 matrix.check_rows()?;
                 (
                     matrix.words("qweight", [cols, rows / IN_WORD])?,
-                    Zeros::Packed(matrix.words("qzeros", [groups, rows / IN_WORD])?),
+                    StoredZeros::Packed(matrix.words("qzeros", [groups, rows / IN_WORD])?),
                     folder.tensor(&matrix.part("scales"), &[groups, rows])?,
                 )
             }
@@ -186,7 +182,7 @@ impl<'a> QuantizedTensors<'a> {
                 matrix.check_shape("weight_shape")?;
                 (
                     matrix.words("weight_packed", [rows, cols / IN_WORD])?,
-                    Zeros::beside_packed(&matrix, groups, symmetric)?,
+                    StoredZeros::beside_packed(&matrix, groups, symmetric)?,
                     folder.tensor(&matrix.part("weight_scale"), &[rows, groups])?,
                 )
             }
@@ -197,9 +193,67 @@ impl<'a> QuantizedTensors<'a> {
             scales,
             zeros,
             order: matrix.order(packing)?,
+            numbers: Mutex::default(),
         })
     }
 
+    /// All parts, which are read when they are first asked for and kept as long as this.
+    pub(super) fn numbers(&self) -> Result<Arc<Numbers>, Error> {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = &*numbers {
+            return Ok(Arc::clone(read));
+        }
+        let weights = self.weights.read()?;
+        let read = Numbers {
+            weights,
+            ..self.groups()?
+        };
+        Ok(Arc::clone(numbers.insert(Arc::new(read))))
+    }
+
+    /// What is known of groups: all parts but the weights.
+    pub(super) fn groups(&self) -> Result<Numbers, Error> {
+        let zeros = match &self.zeros {
+            StoredZeros::Packed(words) => Zeros::Packed(words.read()?),
+            StoredZeros::Bytes(stored) => Zeros::Bytes(stored.read()?),
+            StoredZeros::Symmetric => Zeros::Symmetric,
+        };
+        Ok(Numbers {
+            packing: self.packing,
+            weights: Words::default(),
+            scales: self.scales.to_f32()?,
+            scale_cols: self.scales.shape[1],
+            zeros,
+        })
+    }
+
+    /// An error about a scale of this stored row.
+    pub(super) fn refuse_scale(&self, row: usize, scale: f32) -> Error {
+        let name = self.scales.name;
+        self.scales.file.error(format!(
+            "`{name}` has a scale beyond the range of f16 in row {row}: {scale}"
+        ))
+    }
+}
+
+/// The parts of one matrix in memory.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    packing: PackingOrder,
+    weights: Words,
+    scales: Vec<f32>,
+    scale_cols: usize,
+    zeros: Zeros,
+}
+
+#[derive(Debug)]
+enum Zeros {
+    Packed(Words),
+    Bytes(Vec<u8>),
+    Symmetric,
+}
+
+impl Numbers {
     /// What is stored of a weight, from 0 to 15.
     pub(super) fn quant(&self, row: usize, col: usize) -> u8 {
         let words = &self.weights;
@@ -215,8 +269,7 @@ impl<'a> QuantizedTensors<'a> {
         let (words, place) = match &self.zeros {
             Zeros::Symmetric => return super::MIDDLE,
             Zeros::Bytes(stored) => {
-                let groups = self.scales.shape[1];
-                let zero = stored.bytes[row * groups + group].cast_signed();
+                let zero = stored[row * self.scale_cols + group].cast_signed();
                 return super::MIDDLE + i16::from(zero);
             }
             Zeros::Packed(words) => (words, row % IN_WORD),
@@ -235,27 +288,15 @@ impl<'a> QuantizedTensors<'a> {
     }
 
     pub(super) fn scale(&self, row: usize, group: usize) -> f32 {
-        let cols = self.scales.shape[1];
-        let place = match self.packing {
-            PackingOrder::Gptq { .. } | PackingOrder::Awq => group * cols + row,
-            PackingOrder::PackQuantized { .. } => row * cols + group,
-        };
-        let size = self.scales.kind.block_bytes();
-        self.scales
-            .kind
-            .number(&self.scales.bytes[place * size..][..size])
-    }
-
-    /// An error about a scale of this stored row.
-    pub(super) fn refuse_scale(&self, row: usize, scale: f32) -> Error {
-        let name = self.scales.name;
-        self.scales.file.error(format!(
-            "`{name}` has a scale beyond the range of f16 in row {row}: {scale}"
-        ))
+        let cols = self.scale_cols;
+        match self.packing {
+            PackingOrder::Gptq { .. } | PackingOrder::Awq => self.scales[group * cols + row],
+            PackingOrder::PackQuantized { .. } => self.scales[row * cols + group],
+        }
     }
 }
 
-impl<'a> Zeros<'a> {
+impl<'a> StoredZeros<'a> {
     fn beside_packed(matrix: &Matrix<'a, '_>, groups: usize, none: bool) -> Result<Self, Error> {
         const PART: &str = "weight_zero_point";
         let name = matrix.part(PART);
@@ -275,16 +316,32 @@ impl<'a> Zeros<'a> {
 }
 
 /// A tensor of words of eight numbers.
-#[derive(Clone, Copy, Debug)]
-struct Words<'a> {
+#[derive(Debug)]
+struct StoredWords<'a> {
     stored: Stored<'a>,
     cols: usize,
 }
 
-impl Words<'_> {
+impl StoredWords<'_> {
+    fn read(&self) -> Result<Words, Error> {
+        Ok(Words {
+            bytes: self.stored.read()?,
+            cols: self.cols,
+        })
+    }
+}
+
+/// The same in memory.
+#[derive(Debug, Default)]
+struct Words {
+    bytes: Vec<u8>,
+    cols: usize,
+}
+
+impl Words {
     fn at(&self, row: usize, col: usize) -> u32 {
-        let bytes = self.stored.bytes.as_chunks().0;
-        u32::from_le_bytes(bytes[row * self.cols + col])
+        let words = self.bytes.as_chunks().0;
+        u32::from_le_bytes(words[row * self.cols + col])
     }
 
     fn nibble(&self, row: usize, col: usize, place: usize) -> u8 {

@@ -4,9 +4,10 @@ use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use super::lazy::Lazy;
-use super::methods::{attribute_of, is_dict, lines, positional, python_method};
+use super::methods::{attribute_of, check_format, is_dict, lines, positional, python_method};
 use super::operators::order;
 use super::python::{is_space, text_of};
+use super::weight::weigh;
 use super::{MAX_WRITTEN_BYTES, items_of};
 
 /// The widest indentation and the like.
@@ -25,16 +26,18 @@ pub(super) fn add_filters(environment: &mut Environment<'_>) {
         "dictsort",
         |state: &mut State<'_, '_>, value: Value, rest: Rest<ValueOrKwargs>| {
             let options = named(["case_sensitive", "by", "reverse"], rest)?;
+            weigh(state, &value)?;
             state.apply_filter("builtin dictsort", &[value, options])
         },
     );
+    add_weighed(environment);
     environment.add_filter("join", join);
-    environment.add_filter("string", |value: &Value| text_of(value));
-    environment.add_filter("upper", |value: &Value| {
-        Ok::<_, Error>(text_of(value)?.to_uppercase())
+    environment.add_filter("string", text_of);
+    environment.add_filter("upper", |state: &State<'_, '_>, value: &Value| {
+        Ok::<_, Error>(text_of(state, value)?.to_uppercase())
     });
-    environment.add_filter("lower", |value: &Value| {
-        Ok::<_, Error>(text_of(value)?.to_lowercase())
+    environment.add_filter("lower", |state: &State<'_, '_>, value: &Value| {
+        Ok::<_, Error>(text_of(state, value)?.to_lowercase())
     });
     environment.add_filter("trim", trim);
     environment.add_filter("list", list);
@@ -44,14 +47,15 @@ pub(super) fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("float", float);
     environment.add_filter("attr", attribute);
     environment.add_filter("indent", indent);
-    environment.add_filter("wordcount", |value: &Value| {
-        Ok::<_, Error>(word_count(&text_of(value)?))
+    environment.add_filter("wordcount", |state: &State<'_, '_>, value: &Value| {
+        Ok::<_, Error>(word_count(&text_of(state, value)?))
     });
     environment.add_filter(
         "center",
         |state: &mut State<'_, '_>, value: &Value, width: Option<usize>| {
             let width = width.unwrap_or(80);
-            python_method(state, &text_of(value)?.into(), "center", &[width.into()])
+            let text = text_of(state, value)?;
+            python_method(state, &text.into(), "center", &[width.into()])
         },
     );
     environment.add_filter("truncate", truncate);
@@ -90,17 +94,45 @@ fn add_lazy(environment: &mut Environment<'_>) {
             // The others take everything that is false for nothing.
             match name {
                 "unique" | "batch" | "slice" | "items" | "reverse" => refuse_none(name, &value)?,
-                _ if !value.is_true() => return Ok(Lazy::filtered(Vec::new())),
+                _ if !value.is_true() => return Lazy::filtered(state, Vec::new()),
                 _ => {}
+            }
+            if name == "unique" {
+                weigh(state, &value)?;
             }
             let arguments: Vec<Value> = std::iter::once(value).chain(rest.into_values()).collect();
             let items = state.apply_filter(builtin, &arguments)?;
             match items.kind() {
                 ValueKind::String => Ok(items),
-                _ => Ok::<_, Error>(Lazy::filtered(items_of(&items)?)),
+                _ => Lazy::filtered(state, items_of(state, &items)?),
             }
         };
         environment.add_filter(name, lazy);
+    }
+}
+
+/// The template engine's own, where they compare values.
+fn add_weighed(environment: &mut Environment<'_>) {
+    environment.add_filter("builtin min", filters::min);
+    environment.add_filter("builtin max", filters::max);
+    environment.add_filter("builtin groupby", filters::groupby);
+    environment.add_filter("builtin format", filters::format);
+    for (name, builtin) in [
+        ("min", "builtin min"),
+        ("max", "builtin max"),
+        ("groupby", "builtin groupby"),
+        ("format", "builtin format"),
+    ] {
+        let weighed = move |state: &mut State<'_, '_>, value: Value, rest: Rest<ValueOrKwargs>| {
+            let mut arguments = vec![value];
+            arguments.extend(rest.into_values());
+            match name {
+                "format" => check_format(state, '%', &arguments[0], &arguments[1..])?,
+                _ => weigh(state, &arguments[0])?,
+            }
+            state.apply_filter(builtin, &arguments)
+        };
+        environment.add_filter(name, weighed);
     }
 }
 
@@ -127,14 +159,15 @@ fn sort(
     rest: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
     refuse_none("sort", &value)?;
+    weigh(state, &value)?;
     let options = named(["reverse", "case_sensitive", "attribute"], rest)?;
     if options
         .get_attr("attribute")
         .is_ok_and(|attribute| attribute.is_undefined())
     {
-        let items = items_of(&value)?;
+        let items = items_of(state, &value)?;
         for pair in items.windows(2) {
-            order(&pair[0], &pair[1])?;
+            order(state, &pair[0], &pair[1])?;
         }
     }
     state.apply_filter("builtin sort", &[value, options])
@@ -154,10 +187,10 @@ fn join(
         }
         None => value,
     };
-    let separator = separator.map_or(Ok(String::new()), |separator| text_of(&separator))?;
+    let separator = separator.map_or(Ok(String::new()), |separator| text_of(state, &separator))?;
     let mut joined = String::new();
-    for (at, item) in items_of(&items)?.iter().enumerate() {
-        let item = text_of(item)?;
+    for (at, item) in items_of(state, &items)?.iter().enumerate() {
+        let item = text_of(state, item)?;
         if joined.len() + separator.len() + item.len() > MAX_WRITTEN_BYTES {
             return Err(invalid(format!(
                 "`join` writes at most {MAX_WRITTEN_BYTES} bytes"
@@ -174,8 +207,8 @@ fn list(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     filters::list(state, value)
 }
 
-fn trim(value: &Value, characters: Option<&str>) -> Result<String, Error> {
-    let text = text_of(value)?;
+fn trim(state: &State<'_, '_>, value: &Value, characters: Option<&str>) -> Result<String, Error> {
+    let text = text_of(state, value)?;
     let trims = |character: char| {
         characters.map_or_else(|| is_space(character), |all| all.contains(character))
     };
@@ -260,12 +293,16 @@ fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
     }
 }
 
-fn indent(value: &Value, rest: Rest<ValueOrKwargs>) -> Result<String, Error> {
+fn indent(
+    state: &State<'_, '_>,
+    value: &Value,
+    rest: Rest<ValueOrKwargs>,
+) -> Result<String, Error> {
     let [width, first, blank] = positional(["width", "first", "blank"], &rest.into_values())?;
     let given = |value: Option<Value>| value.is_some_and(|value| value.is_true());
     let (first, blank) = (given(first), given(blank));
     let indentation = match width {
-        Some(width) if width.as_str().is_some() => text_of(&width)?,
+        Some(width) if width.as_str().is_some() => text_of(state, &width)?,
         width => {
             let width = width.map_or(Ok(4), usize::try_from)?;
             if width > MAX_WIDTH {
@@ -311,14 +348,18 @@ fn word_count(text: &str) -> usize {
         .count()
 }
 
-fn truncate(value: &Value, rest: Rest<ValueOrKwargs>) -> Result<String, Error> {
+fn truncate(
+    state: &State<'_, '_>,
+    value: &Value,
+    rest: Rest<ValueOrKwargs>,
+) -> Result<String, Error> {
     let [length, kill_words, end, leeway] = positional(
         ["length", "killwords", "end", "leeway"],
         &rest.into_values(),
     )?;
     let length = length.map_or(Ok(255), usize::try_from)?;
     let leeway = leeway.map_or(Ok(5), usize::try_from)?;
-    let end = end.map_or(Ok("...".to_owned()), |end| text_of(&end))?;
+    let end = end.map_or(Ok("...".to_owned()), |end| text_of(state, &end))?;
     let text = value
         .as_str()
         .ok_or_else(|| invalid(format!("`truncate` takes a text, found {}", value.kind())))?;
@@ -340,12 +381,12 @@ fn truncate(value: &Value, rest: Rest<ValueOrKwargs>) -> Result<String, Error> {
     Ok(format!("{kept}{end}"))
 }
 
-pub(super) fn escape(value: &Value) -> Result<Value, Error> {
+pub(super) fn escape(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
     if value.is_safe() {
         return Ok(value.clone());
     }
     let mut escaped = String::new();
-    for character in text_of(value)?.chars() {
+    for character in text_of(state, value)?.chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),

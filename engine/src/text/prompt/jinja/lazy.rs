@@ -4,6 +4,12 @@
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use minijinja::{Error, State};
+
+use super::weight::charge;
+
+/// What an item takes, in itself and in its list.
+const ITEM_BYTES: usize = 64;
 
 #[derive(Debug)]
 pub(in super::super) struct Lazy {
@@ -14,14 +20,24 @@ pub(in super::super) struct Lazy {
 
 impl Lazy {
     /// What a filter yields.
-    pub(super) fn filtered(items: Vec<Value>) -> Value {
-        Value::from_object(Self { items, view: None })
+    pub(super) fn filtered(state: &State<'_, '_>, items: Vec<Value>) -> Result<Value, Error> {
+        Self { items, view: None }.charged(state)
     }
 
     /// A view of a dict.
-    pub(super) fn view(name: &'static str, items: Vec<Value>) -> Value {
+    pub(super) fn view(
+        state: &State<'_, '_>,
+        name: &'static str,
+        items: Vec<Value>,
+    ) -> Result<Value, Error> {
         let view = Some(name);
-        Value::from_object(Self { items, view })
+        Self { items, view }.charged(state)
+    }
+
+    /// The template engine knows how large its own lists are, but not this.
+    fn charged(self, state: &State<'_, '_>) -> Result<Value, Error> {
+        charge(state, ITEM_BYTES * self.items.len())?;
+        Ok(Value::from_object(self))
     }
 
     pub(in super::super) fn is_one(value: &Value) -> bool {

@@ -1,5 +1,6 @@
 //! Methods of Python's texts, lists and dicts, as far as chat templates have use for them; others are an error by name.
 
+mod format;
 mod text;
 
 use std::sync::Arc;
@@ -8,10 +9,13 @@ use minijinja::value::{Kwargs, Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
+pub(super) use self::format::check_format;
 pub(super) use self::text::lines;
 use self::text::text_method;
 use super::items_of;
 use super::lazy::Lazy;
+use super::operators::item;
+use super::weight::weigh;
 
 const OF_TEXT: &str = "capitalize center count endswith find format index isalnum isalpha isascii isdigit islower isnumeric \
     isspace isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit \
@@ -61,8 +65,8 @@ pub(super) fn is_dict(value: &Value) -> bool {
 
 /// A method and what it is of: `call.items`, without a call.
 #[derive(Debug)]
-struct BoundMethod {
-    of: Value,
+pub(super) struct BoundMethod {
+    pub(super) of: Value,
     name: String,
 }
 
@@ -85,6 +89,7 @@ impl Object for BoundMethod {
         state: &mut State<'_, '_>,
         arguments: &[Value],
     ) -> Result<Value, Error> {
+        weigh(state, &self.of)?;
         python_method(state, &self.of, &self.name, arguments)
     }
 }
@@ -96,8 +101,11 @@ pub(super) fn python_method(
     method: &str,
     arguments: &[Value],
 ) -> Result<Value, Error> {
+    if method == "format" {
+        check_format(state, '{', value, arguments)?;
+    }
     if let Some(text) = value.as_str()
-        && let Some(result) = text_method(text, method, arguments)?
+        && let Some(result) = text_method(state, text, method, arguments)?
     {
         return Ok(result);
     }
@@ -105,10 +113,15 @@ pub(super) fn python_method(
         (ValueKind::Seq | ValueKind::Iterable, "index") => {
             let [wanted] = positional(["value"], arguments)?;
             let wanted = wanted.ok_or_else(|| missing("value"))?;
+            weigh(state, value)?;
             let found = value.try_iter()?.position(|item| item == wanted);
             found
                 .map(Value::from)
-                .ok_or_else(|| invalid(format!("{wanted} is not in the list")))
+                .ok_or_else(|| invalid("the value is not in the list"))
+        }
+        (ValueKind::Seq, "count") => {
+            weigh(state, value)?;
+            pycompat::unknown_method_callback(state, value, method, arguments)
         }
         (ValueKind::Seq, "copy") if !value.is_tuple() => Ok(value.clone()),
         (ValueKind::Map, "copy") if is_dict(value) => Ok(value.clone()),
@@ -120,11 +133,11 @@ pub(super) fn python_method(
                 "values" => "dict_values",
                 _ => "dict_items",
             };
-            Ok(Lazy::view(name, items_of(&view)?))
+            Lazy::view(state, name, items_of(state, &view)?)
         }
         (ValueKind::Map, "get") if is_dict(value) => {
             let [key, default] = positional(["key", "default"], arguments)?;
-            let found = value.get_item(&key.ok_or_else(|| missing("key"))?)?;
+            let found = item(state, value, &key.ok_or_else(|| missing("key"))?)?;
             Ok(if found.is_undefined() {
                 default.unwrap_or_else(|| ().into())
             } else {

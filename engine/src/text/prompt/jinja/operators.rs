@@ -6,12 +6,13 @@
 use std::cmp::Ordering;
 
 use minijinja::machinery::{Instruction, Instructions};
-use minijinja::value::{Tuple, Value, ValueKind};
+use minijinja::value::{Rest, Tuple, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::lazy::Lazy;
 use super::methods::{LOOKUPS, attribute_of};
 use super::python::text_of;
+use super::weight::{HELD, KEPT, charge, keep, weigh};
 use super::{MAX_WRITTEN_BYTES, collected, items_of};
 
 /// Functions for [`in_pythons_way`].
@@ -22,17 +23,24 @@ pub(super) fn add_operators(environment: &mut Environment<'_>) {
     environment.add_function(" for", gone_through);
     environment.add_function("[]", item);
     environment.add_function("[:]", slice);
-    environment.add_function("<", |a: &Value, b: &Value| {
-        Ok::<_, Error>(order(a, b)?.is_lt())
+    environment.add_function("*", repeated);
+    for (function, method) in [(".changed()", "changed"), (".cycle()", "cycle")] {
+        let called = move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| {
+            of_loop(state, method, &arguments.into_values())
+        };
+        environment.add_function(function, called);
+    }
+    environment.add_function("<", |state: &State<'_, '_>, a: &Value, b: &Value| {
+        Ok::<_, Error>(order(state, a, b)?.is_lt())
     });
-    environment.add_function("<=", |a: &Value, b: &Value| {
-        Ok::<_, Error>(order(a, b)?.is_le())
+    environment.add_function("<=", |state: &State<'_, '_>, a: &Value, b: &Value| {
+        Ok::<_, Error>(order(state, a, b)?.is_le())
     });
-    environment.add_function(">", |a: &Value, b: &Value| {
-        Ok::<_, Error>(order(a, b)?.is_gt())
+    environment.add_function(">", |state: &State<'_, '_>, a: &Value, b: &Value| {
+        Ok::<_, Error>(order(state, a, b)?.is_gt())
     });
-    environment.add_function(">=", |a: &Value, b: &Value| {
-        Ok::<_, Error>(order(a, b)?.is_ge())
+    environment.add_function(">=", |state: &State<'_, '_>, a: &Value, b: &Value| {
+        Ok::<_, Error>(order(state, a, b)?.is_ge())
     });
     for lookup in LOOKUPS.split(' ') {
         environment.add_function(lookup, move |value: &Value| {
@@ -41,15 +49,14 @@ pub(super) fn add_operators(environment: &mut Environment<'_>) {
     }
 }
 
-/// The same instructions with calls of [`add_operators`]' functions instead of operators, and before what goes through
-/// something.
+/// The same instructions with calls of [`add_operators`]' functions instead of operators, and before and behind some.
 pub(super) fn in_pythons_way<'s>(instructions: &Instructions<'s>) -> Instructions<'s> {
     let read = |at: u32| instructions.get(at);
     let all = || (0..).map_while(read);
-    // Where each instruction will stand, or the call before it, and where the end will be.
+    // Where each instruction will stand, or what is put before it, and where the end will be.
     let places: Vec<u32> = std::iter::once(0)
         .chain(all().scan(0, |place, instruction| {
-            *place += 1 + u32::from(goes_through(instruction));
+            *place += 1 + (before(instruction).len() + behind(instruction).len()) as u32;
             Some(*place)
         }))
         .collect();
@@ -57,11 +64,12 @@ pub(super) fn in_pythons_way<'s>(instructions: &Instructions<'s>) -> Instruction
     for (at, instruction) in (0..).zip(all()) {
         let line = instructions.get_line(at).unwrap_or_default();
         let line = u16::try_from(line).unwrap_or(u16::MAX);
-        if goes_through(instruction) {
-            rewritten.add_with_line(Instruction::CallFunction(" for", Some(1)), line);
+        let mut add = |instruction| rewritten.add_with_line(instruction, line);
+        for instruction in before(instruction) {
+            add(instruction.clone());
         }
-        let mut instruction = instruction.clone();
-        match &mut instruction {
+        let mut moved = instruction.clone();
+        match &mut moved {
             Instruction::Iterate(target)
             | Instruction::Jump(target)
             | Instruction::JumpIfFalse(target)
@@ -70,26 +78,63 @@ pub(super) fn in_pythons_way<'s>(instructions: &Instructions<'s>) -> Instruction
             | Instruction::BuildMacro(_, target, _) => *target = places[*target as usize],
             other => {
                 if let Some((name, operands)) = function_of(other) {
-                    *other = Instruction::CallFunction(name, Some(operands));
+                    *other = Instruction::CallFunction(name, operands);
                 }
             }
         }
-        rewritten.add_with_line(instruction, line);
+        add(moved);
+        for instruction in behind(instruction) {
+            add(instruction.clone());
+        }
     }
     rewritten
 }
 
-/// Whether an instruction goes through the topmost value.
-fn goes_through(instruction: &Instruction<'_>) -> bool {
-    matches!(
-        instruction,
-        Instruction::PushLoop(_) | Instruction::UnpackList(_)
-    )
+/// Has the template engine look a test up each time.
+const NOT_CACHED: u8 = u8::MAX;
+const GO_THROUGH: [Instruction<'static>; 1] = [Instruction::CallFunction(" for", Some(1))];
+/// The topmost value stays.
+const WEIGH: [Instruction<'static>; 3] = [
+    Instruction::DupTop,
+    Instruction::PerformTest(HELD, Some(1), NOT_CACHED),
+    Instruction::DiscardTop,
+];
+/// The namespace is on top, and what it is to keep below.
+const KEEP: [Instruction<'static>; 5] = [
+    Instruction::Swap,
+    Instruction::DupTop,
+    Instruction::PerformTest(KEPT, Some(1), NOT_CACHED),
+    Instruction::DiscardTop,
+    Instruction::Swap,
+];
+const REPEAT: [Instruction<'static>; 1] = [Instruction::CallFunction("*", Some(1))];
+
+/// What comes before an instruction that goes through the topmost value, keeps it, or compares with it.
+fn before(instruction: &Instruction<'_>) -> &'static [Instruction<'static>] {
+    match instruction {
+        Instruction::PushLoop(_) | Instruction::UnpackList(_) => &GO_THROUGH,
+        Instruction::StoreLocal(_)
+        | Instruction::Eq
+        | Instruction::Ne
+        | Instruction::CompareAndPreserve(_) => &WEIGH,
+        Instruction::SetAttr(_) => &KEEP,
+        _ => &[],
+    }
+}
+
+/// What comes behind an instruction that makes a list or a dict of others.
+fn behind(instruction: &Instruction<'_>) -> &'static [Instruction<'static>] {
+    match instruction {
+        Instruction::Mul => &REPEAT,
+        // Its keys were hashed.
+        Instruction::BuildMap(_) => &WEIGH,
+        _ => &[],
+    }
 }
 
 /// The function that does what an instruction does, and of how many values.
-fn function_of(instruction: &Instruction<'_>) -> Option<(&'static str, u16)> {
-    Some(match instruction {
+fn function_of(instruction: &Instruction<'_>) -> Option<(&'static str, Option<u16>)> {
+    let (name, operands) = match instruction {
         Instruction::Rem => ("%", 2),
         Instruction::StringConcat => ("~", 2),
         Instruction::In => (" in", 2),
@@ -99,12 +144,15 @@ fn function_of(instruction: &Instruction<'_>) -> Option<(&'static str, u16)> {
         Instruction::Gte => (">=", 2),
         Instruction::GetItem => ("[]", 2),
         Instruction::Slice => ("[:]", 4),
+        Instruction::CallMethod("changed", operands) => return Some((".changed()", *operands)),
+        Instruction::CallMethod("cycle", operands) => return Some((".cycle()", *operands)),
         Instruction::GetAttr(name) => {
             let mut lookups = LOOKUPS.split(' ');
             (lookups.find(|lookup| lookup[1..] == **name)?, 1)
         }
         _ => return None,
-    })
+    };
+    Some((name, Some(operands)))
 }
 
 fn invalid(reason: impl Into<String>) -> Error {
@@ -117,7 +165,8 @@ fn unsupported(operator: &str, left: &Value, right: &Value) -> Error {
 }
 
 /// How values compare that Python compares; others are an error, as there.
-pub(super) fn order(left: &Value, right: &Value) -> Result<Ordering, Error> {
+pub(super) fn order(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Ordering, Error> {
+    weigh(state, right)?;
     let rank = |value: &Value| match value.kind() {
         ValueKind::Bool | ValueKind::Number => Some(0),
         ValueKind::String => Some(1),
@@ -175,7 +224,7 @@ pub(super) fn remainder_of_numbers(left: &Value, right: &Value) -> Result<Value,
 fn printf(state: &mut State<'_, '_>, format: &Value, values: &Value) -> Result<Value, Error> {
     let mut arguments = vec![format.clone()];
     match values.is_tuple() {
-        true => arguments.extend(items_of(values)?),
+        true => arguments.extend(items_of(state, values)?),
         false => arguments.push(values.clone()),
     }
     let kinds = [ValueKind::Map, ValueKind::Seq, ValueKind::Undefined];
@@ -200,8 +249,8 @@ fn conversions(format: &str) -> usize {
     found
 }
 
-fn concatenation(left: &Value, right: &Value) -> Result<Value, Error> {
-    let (mut text, right) = (text_of(left)?, text_of(right)?);
+fn concatenation(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
+    let (mut text, right) = (text_of(state, left)?, text_of(state, right)?);
     if text.len() + right.len() > MAX_WRITTEN_BYTES {
         return Err(invalid(format!(
             "a text has at most {MAX_WRITTEN_BYTES} bytes"
@@ -218,7 +267,18 @@ fn contained(state: &State<'_, '_>, value: &Value, container: &Value) -> Result<
         ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::Plain => {
             Err(unsupported("in", value, container))
         }
-        _ => minijinja::tests::is_in(state, value, container),
+        _ => {
+            // A dict looks a key up.
+            weigh(
+                state,
+                if container.kind() == ValueKind::Map {
+                    value
+                } else {
+                    container
+                },
+            )?;
+            minijinja::tests::is_in(state, value, container)
+        }
     }
 }
 
@@ -228,30 +288,64 @@ fn is_unhashable(value: &Value) -> bool {
 }
 
 /// What a loop goes through: the characters of a text are a list, whose end is known, and none is nothing of the kind.
-fn gone_through(value: &Value) -> Result<Value, Error> {
+fn gone_through(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
     match value.as_str() {
-        Some(text) => Ok(collected(text.chars().map(Value::from))?.into()),
+        Some(text) => Ok(collected(state, text.chars().map(Value::from))?.into()),
         None if value.is_none() => Err(invalid("none is not iterable")),
         None => Ok(value.clone()),
     }
 }
 
 /// Of a list only by an integer, and none of what is not in memory.
-fn item(value: &Value, key: &Value) -> Result<Value, Error> {
+pub(super) fn item(state: &State<'_, '_>, value: &Value, key: &Value) -> Result<Value, Error> {
     let by_float = key.kind() == ValueKind::Number && !key.is_integer();
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable | ValueKind::String if by_float => {
-            Ok(Value::UNDEFINED)
+            return Ok(Value::UNDEFINED);
         }
-        ValueKind::Iterable if Lazy::is_one(value) => Ok(Value::UNDEFINED),
-        _ => value.get_item(key),
+        ValueKind::Iterable if Lazy::is_one(value) => return Ok(Value::UNDEFINED),
+        ValueKind::Map if is_unhashable(key) => return Ok(Value::UNDEFINED),
+        ValueKind::Map => weigh(state, key)?,
+        ValueKind::String => charge(state, value.as_str().map_or(0, str::len))?,
+        ValueKind::Iterable => charge(state, value.len().unwrap_or(0))?,
+        _ => {}
+    }
+    value.get_item(key)
+}
+
+/// The template engine repeats a list by going through it again; here it is in memory, as in Python, and charged for.
+fn repeated(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::Iterable => Ok(items_of(state, value)?.into()),
+        _ => Ok(value.clone()),
     }
 }
 
-fn slice(value: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value, Error> {
+/// Methods of loops: `changed`, which keeps what it is given, and `cycle`.
+fn of_loop(state: &mut State<'_, '_>, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let [of, values @ ..] = arguments else {
+        return Err(Error::from(ErrorKind::MissingArgument));
+    };
+    if values.is_empty() {
+        return Err(invalid(format!("`{name}` takes values, found none")));
+    }
+    for value in values {
+        keep(state, value)?;
+    }
+    of.call_method(state, name, values)
+}
+
+fn slice(
+    state: &State<'_, '_>,
+    value: &Value,
+    start: &Value,
+    stop: &Value,
+    step: &Value,
+) -> Result<Value, Error> {
     match value.kind() {
         ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::String => {
+            charge(state, value.as_str().map_or(0, |text| 4 * text.len()))?;
             let characters: Vec<char> = value.as_str().unwrap_or_default().chars().collect();
             let places = places(start, stop, step, characters.len())?;
             return Ok(places.map(|at| characters[at]).collect::<String>().into());
@@ -259,7 +353,7 @@ fn slice(value: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Val
         ValueKind::Seq | ValueKind::Iterable => {}
         _ => return Err(invalid(format!("no slices of {}", value.kind()))),
     }
-    let items = items_of(value)?;
+    let items = items_of(state, value)?;
     let places = places(start, stop, step, items.len())?;
     let items: Vec<Value> = places.map(|at| items[at].clone()).collect();
     Ok(match value.is_tuple() {

@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::lazy::Lazy;
 use super::operators::{order, remainder_of_numbers};
 use super::python::text_of;
+use super::weight::weigh;
 
 pub(super) fn add_tests(environment: &mut Environment<'_>) {
     for name in ["endingwith", "int", "safe", "startingwith"] {
@@ -31,17 +32,31 @@ pub(super) fn add_tests(environment: &mut Environment<'_>) {
         ("ge >=", Ordering::is_ge),
     ] {
         for name in names.split(' ') {
-            environment.add_test(name, move |a: &Value, b: &Value| order(a, b).map(holds));
+            environment.add_test(name, move |state: &State<'_, '_>, a: &Value, b: &Value| {
+                order(state, a, b).map(holds)
+            });
         }
     }
-    environment.add_test("lower", |value: &Value| {
-        let text = text_of(value)?;
+    for (names, expected) in [("eq equalto ==", true), ("ne !=", false)] {
+        for name in names.split(' ') {
+            environment.add_test(name, move |state: &State<'_, '_>, a: &Value, b: &Value| {
+                weigh(state, b)?;
+                Ok::<_, Error>((a == b) == expected)
+            });
+        }
+    }
+    environment.add_test("in", |state: &State<'_, '_>, a: &Value, b: &Value| {
+        weigh(state, b)?;
+        minijinja::tests::is_in(state, a, b)
+    });
+    environment.add_test("lower", |state: &State<'_, '_>, value: &Value| {
+        let text = text_of(state, value)?;
         Ok::<_, Error>(
             text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase),
         )
     });
-    environment.add_test("upper", |value: &Value| {
-        let text = text_of(value)?;
+    environment.add_test("upper", |state: &State<'_, '_>, value: &Value| {
+        let text = text_of(state, value)?;
         Ok::<_, Error>(
             text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase),
         )

@@ -3,18 +3,22 @@
 use std::io::Write;
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, State};
 
 use super::super::json::python_float;
 use super::BoundedWriter;
 use super::lazy::Lazy;
+use super::weight::charge;
 
 /// Python gives up at about as many.
 const MAX_DEPTH: usize = 1000;
+/// What a byte of written values costs, in bytes of text that are copied.
+const WRITTEN_BYTE: usize = 16;
 
 /// `str(value)`; at most as long as a template may write at once.
-pub(super) fn text_of(value: &Value) -> Result<String, Error> {
+pub(super) fn text_of(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
+        charge(state, text.len())?;
         return Ok(text.to_owned());
     }
     if value.is_undefined() {
@@ -23,6 +27,7 @@ pub(super) fn text_of(value: &Value) -> Result<String, Error> {
     let mut text = BoundedWriter::default();
     let failed = |why: &dyn ToString| Error::new(ErrorKind::InvalidOperation, why.to_string());
     write_repr(value, &mut text, 0).map_err(|why| failed(&why))?;
+    charge(state, WRITTEN_BYTE * text.0.len())?;
     String::from_utf8(text.0).map_err(|why| failed(&why))
 }
 

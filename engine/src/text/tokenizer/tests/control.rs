@@ -50,7 +50,7 @@ fn rendered(tokenizer: &Tokenizer, template: &str, content: &str) -> RenderedPro
         role: Role::User,
         content: content.to_owned(),
     };
-    let template = ChatTemplate::new(Some(template), tokenizer);
+    let template = ChatTemplate::new(Some(template), tokenizer).unwrap();
     let prompt = template.render(&Conversation::from(vec![turn]), tokenizer);
     prompt.unwrap()
 }

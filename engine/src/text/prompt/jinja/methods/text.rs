@@ -2,28 +2,29 @@
 
 use std::sync::Arc;
 
-use minijinja::Error;
 use minijinja::value::{Tuple, Value, ValueKind};
+use minijinja::{Error, State};
 
-use super::super::python::{is_space, text_of};
+use super::super::python::is_space;
 use super::super::{MAX_WRITTEN_BYTES, collected, items_of};
 use super::{invalid, missing, positional};
 
 /// The widest that a text is padded to.
-const MAX_WIDTH: usize = 1 << 16;
+pub(super) const MAX_WIDTH: usize = 1 << 16;
 
 /// A method that the template engine lacks or has in another form; nothing for others.
 pub(super) fn text_method(
+    state: &State<'_, '_>,
     text: &str,
     method: &str,
     arguments: &[Value],
 ) -> Result<Option<Value>, Error> {
     let value = match method {
         "strip" | "lstrip" | "rstrip" => strip(text, method, arguments)?.into(),
-        "split" | "rsplit" => split(text, method == "rsplit", arguments)?,
+        "split" | "rsplit" => split(state, text, method == "rsplit", arguments)?,
         "partition" | "rpartition" => partition(text, method == "rpartition", arguments)?,
-        "splitlines" => split_lines(text, arguments)?,
-        "startswith" | "endswith" => affix(text, method == "endswith", arguments)?.into(),
+        "splitlines" => split_lines(state, text, arguments)?,
+        "startswith" | "endswith" => affix(state, text, method == "endswith", arguments)?.into(),
         "find" | "rfind" | "index" | "rindex" | "count" => search(text, method, arguments)?,
         "removeprefix" | "removesuffix" => {
             let [affix] = positional(["affix"], arguments)?;
@@ -37,7 +38,7 @@ pub(super) fn text_method(
         }
         "center" | "ljust" | "rjust" | "zfill" => pad(text, method, arguments)?.into(),
         "replace" => replace(text, arguments)?.into(),
-        "join" => join(text, arguments)?.into(),
+        "join" => join(state, text, arguments)?.into(),
         "title" => title(text).into(),
         "swapcase" => text.chars().flat_map(swapped).collect::<String>().into(),
         "isspace" => (!text.is_empty() && text.chars().all(is_space)).into(),
@@ -74,13 +75,18 @@ fn strip<'t>(text: &'t str, method: &str, arguments: &[Value]) -> Result<&'t str
     })
 }
 
-fn split(text: &str, from_end: bool, arguments: &[Value]) -> Result<Value, Error> {
+fn split(
+    state: &State<'_, '_>,
+    text: &str,
+    from_end: bool,
+    arguments: &[Value],
+) -> Result<Value, Error> {
     let [separator, most] = positional(["sep", "maxsplit"], arguments)?;
     let most = most.map_or(Ok(-1), i64::try_from)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let Some(separator) = given(separator) else {
         let parts = split_at_blanks(text, from_end, most);
-        return Ok(collected(parts.into_iter().map(Value::from))?.into());
+        return Ok(collected(state, parts.into_iter().map(Value::from))?.into());
     };
     let separator = text_argument(Some(separator), "sep")?;
     if separator.is_empty() {
@@ -94,7 +100,7 @@ fn split(text: &str, from_end: bool, arguments: &[Value]) -> Result<Value, Error
     if from_end {
         parts.reverse();
     }
-    Ok(collected(parts.into_iter().map(Value::from))?.into())
+    Ok(collected(state, parts.into_iter().map(Value::from))?.into())
 }
 
 fn split_at_blanks(text: &str, from_end: bool, most: usize) -> Vec<&str> {
@@ -140,7 +146,7 @@ fn partition(text: &str, from_end: bool, arguments: &[Value]) -> Result<Value, E
     Ok(Tuple::from(parts.map(Value::from)).into())
 }
 
-fn split_lines(text: &str, arguments: &[Value]) -> Result<Value, Error> {
+fn split_lines(state: &State<'_, '_>, text: &str, arguments: &[Value]) -> Result<Value, Error> {
     let [keep] = positional(["keepends"], arguments)?;
     let keep = keep.is_some_and(|keep| keep.is_true());
     let lines = lines(text).map(|(line, end)| {
@@ -150,7 +156,7 @@ fn split_lines(text: &str, arguments: &[Value]) -> Result<Value, Error> {
             line.to_owned()
         }
     });
-    Ok(collected(lines.map(Value::from))?.into())
+    Ok(collected(state, lines.map(Value::from))?.into())
 }
 
 /// The lines of a text and what ends them, which is more than a line feed.
@@ -202,11 +208,16 @@ fn part(
     Ok(Some((&text[offset(start)..offset(end)], start as usize)))
 }
 
-fn affix(text: &str, at_end: bool, arguments: &[Value]) -> Result<bool, Error> {
+fn affix(
+    state: &State<'_, '_>,
+    text: &str,
+    at_end: bool,
+    arguments: &[Value],
+) -> Result<bool, Error> {
     let [wanted, start, end] = positional(["prefix", "start", "end"], arguments)?;
     let wanted = wanted.ok_or_else(|| missing("prefix"))?;
     let wanted: Vec<Value> = match wanted.is_tuple() {
-        true => items_of(&wanted)?,
+        true => items_of(state, &wanted)?,
         false => vec![wanted],
     };
     let part = part(text, start, end)?;
@@ -298,18 +309,18 @@ fn replace(text: &str, arguments: &[Value]) -> Result<String, Error> {
     Ok(text.replacen(&*old, &new, count))
 }
 
-fn join(separator: &str, arguments: &[Value]) -> Result<String, Error> {
+fn join(state: &State<'_, '_>, separator: &str, arguments: &[Value]) -> Result<String, Error> {
     let [items] = positional(["iterable"], arguments)?;
     let items = items.ok_or_else(|| missing("iterable"))?;
     if matches!(items.kind(), ValueKind::None) {
         return Err(invalid("`join` takes no none"));
     }
     let mut joined = String::new();
-    for (at, item) in items_of(&items)?.iter().enumerate() {
+    for (at, item) in items_of(state, &items)?.iter().enumerate() {
         if item.as_str().is_none() {
             return Err(invalid(format!(
                 "`join` takes texts, found {}",
-                text_of(item)?
+                item.kind()
             )));
         }
         let separator = if at > 0 { separator } else { "" };
