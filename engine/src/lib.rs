@@ -35,7 +35,6 @@ pub use compute::int4::{GroupSize, Int4};
 pub use engine::Engine;
 pub use error::Error;
 pub use files::config::check_config;
-pub use files::regular::open as open_file;
 pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
 pub use machine::{cgroup, heap};
 pub use measure::{bench, comparison, perplexity};

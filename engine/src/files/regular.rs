@@ -4,11 +4,9 @@ use std::fs::{self, File, FileType};
 use std::io;
 use std::path::Path;
 
-/// Opens a file, and nothing that is none.
-///
 /// # Errors
-/// What the system says, or what is there instead of a file.
-pub fn open(path: &Path) -> io::Result<File> {
+/// What the system says, and what is there instead of a file.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // Opening waits for the other end of a pipe, so the question comes first; and again, of what was opened.
     refuse_other(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;

