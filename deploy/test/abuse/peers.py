@@ -184,13 +184,15 @@ def no_threads(check, _):
     """A lack of threads is the server's, not the client's."""
     with started() as server:
         pid = server.process.pid
-        rest(connected(server, chat(1)))
+        # Long enough for the preparation of one to meet that of the next, and asked once, so that the model has its room.
+        long = chat(1, "word " * 2000)
+        rest(connected(server, long))
         time.sleep(1)
         unlimited = resource.prlimit(pid, resource.RLIMIT_AS)
         size = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        resource.prlimit(pid, resource.RLIMIT_AS, (size + (1 << 20), unlimited[1]))
-        # Long enough for the preparation of one to meet that of the next.
-        asking = [connected(server, chat(1, "word " * 2000)) for _ in range(8)]
+        # Room for what requests are made of, but for no other thread that renders.
+        resource.prlimit(pid, resource.RLIMIT_AS, (size + (12 << 20), unlimited[1]))
+        asking = [connected(server, long) for _ in range(8)]
         texts = [rest(connection) for connection in asking]
         resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
         said = Counter(status(text) for text in texts)
