@@ -81,14 +81,14 @@ impl Scaling {
         Self::of_step(highest(x) / 127.0)
     }
 
-    /// The lowest value lies at -127 or above -128: with a step less than bytes have, and the zero point rounded down,
-    /// both ends may round either way and nothing is cut off.
+    /// From -127 as well, since kernels negate quants. The lowest value lies at -127 or less than a step above: with one step
+    /// less than there are, both ends may round either way and nothing is cut off.
     #[inline(always)]
     fn from_zero_point(x: &[f32]) -> Self {
         let [low, high] = range(x);
-        let scaling = Self::of_step((high - low) / 254.0);
+        let scaling = Self::of_step((high - low) / 253.0);
         Self {
-            zero_point: (-127.0 - low * scaling.inverse).floor(),
+            zero_point: (-127.0 - low * scaling.inverse).ceil(),
             ..scaling
         }
     }

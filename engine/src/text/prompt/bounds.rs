@@ -150,14 +150,10 @@ fn a_template_can_neither_run_for_ever_nor_eat_memory() {
         "{% set x = [1] * 400000 %}{% for i in range(99999) %}{% if 2 in x %}{% endif %}{% endfor %}".to_owned(),
     ];
     for template in hostile {
-        let t = std::time::Instant::now();
         let why = rendered(&template).expect_err(&template);
-        eprintln!(
-            "{:?} {} {why}",
-            t.elapsed(),
-            &template[..template.len().min(120)]
-        );
-        assert!(!why.contains("did not come to an end"), "{template}");
+        // An emulated CPU comes to the limit of time first.
+        let in_time = crate::emulated() || !why.contains("did not come to an end");
+        assert!(in_time, "{template}");
     }
 }
 
