@@ -139,17 +139,18 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn a_product_worked_by_hand() {
-    // Weights 0.5 * q - 1 with q = 0, 1, .. 15, 0, .. 15; activations 127 at column 3 and -127 at column 17.
+    // Weights 0.5 * q - 1 with q = 0, 1, .. 15, 0, .. 15; activations 127 at column 3 and -126 at column 17,
+    // which have a step of 1 from a zero point too.
     let block = Block {
         scale: f16::from_f32(0.5),
         min: f16::from_f32(-1.0),
         quants: std::array::from_fn(|i| (i % 16) as i8),
     };
     let mut x = [0.0; BLOCK];
-    (x[3], x[17]) = (127.0, -127.0);
+    (x[3], x[17]) = (127.0, -126.0);
     let matrix = pack(scalar(), Format::Int4, 1, &[block]);
     // Column 3 weighs 0.5 and column 17 -0.5.
-    assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+    assert_eq!(product(scalar(), &matrix, &x, 1), [126.5]);
 
     let block = Block {
         min: f16::from_f32(-4.0),
@@ -158,7 +159,7 @@ fn a_product_worked_by_hand() {
     // Now they weigh -2.5 and -3.5.
     for format in [Format::Int4Symmetric, Format::Int4Channel] {
         let matrix = pack(scalar(), format, 1, &[block]);
-        assert_eq!(product(scalar(), &matrix, &x, 1), [127.0]);
+        assert_eq!(product(scalar(), &matrix, &x, 1), [123.5]);
     }
 
     let block = Block {
@@ -169,7 +170,7 @@ fn a_product_worked_by_hand() {
     let matrix = pack(scalar(), Format::Q8, 1, &[block]);
     assert_eq!(
         product(scalar(), &matrix, &x, 1),
-        [127.0 * (17.0 - 3.0) * 0.5]
+        [(126.0 * 17.0 - 127.0 * 3.0) * 0.5]
     );
 }
 
