@@ -24,6 +24,9 @@ mod signals;
 /// What is still at work when the server has ended gets this long.
 const LAST_WORK: Duration = Duration::from_millis(500);
 
+/// Clients that may knock at once, where the system lets so many wait.
+const CROWD: i32 = 4096;
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
@@ -107,6 +110,8 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| {
         format!("cannot listen on `{address}`; --addr IP:PORT chooses another address")
     })?;
+    // The standard library's 128 are too few for a crowd: who finds no place asks again after a second.
+    rustix::net::listen(&listener, CROWD)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
