@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be opened, read, mapped or written.
+    /// A file could not be opened, read or written.
     #[error("cannot {action} `{path}`: {reason}")]
     File {
         /// What was tried: "open", "map", "write".

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "engine/scripts"))
 import control_group
 import servers
 from exchanges import exchange, request
+from hostile import Checks
 
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT, KV_MEGABYTES = 2048, 60
@@ -228,15 +229,6 @@ class Abuse:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         figures = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
         return f"its memory was {int(figures['VmHWM'].split()[0]) // 1024} MiB at the most"
-
-
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def __call__(self, good, what):
-        self.passed, self.failed = self.passed + bool(good), self.failed + (not good)
-        print(f"{'ok' if good else 'FAILED'}: {what}", flush=True)
 
 
 def start(folder, group):

@@ -25,7 +25,7 @@ mod signals;
 const LAST_WORK: Duration = Duration::from_millis(500);
 
 /// Clients that may knock at once, where the system lets so many wait.
-const CROWD: i32 = 4096;
+const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -111,7 +111,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         format!("cannot listen on `{address}`; --addr IP:PORT chooses another address")
     })?;
     // The standard library's 128 are too few for a crowd: who finds no place asks again after a second.
-    rustix::net::listen(&listener, CROWD)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
