@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes a GGUF of the shape of a Llama model with random int4 weights, to time engines on one file. It has no vocabulary, or
-with --vocabulary that of another file and its chat template, so that servers can chat with it.
+"""Writes a GGUF of the shape of a Llama model with random weights, to time engines on one file: Q4_0, Q4_1, or Q4_K with some
+Q6_K as files called Q4_K_M have them. It has no vocabulary, or with --vocabulary that of another file and its chat template,
+so that servers can chat with it.
 
     pip install gguf numpy
     engine/scripts/random_gguf.py llama-3.2-1b q4_0 OUT.gguf [--vocabulary FILE.gguf]
@@ -9,7 +10,8 @@ with --vocabulary that of another file and its chat template, so that servers ca
 import argparse
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+from gguf import GGML_QUANT_SIZES, GGUFReader, GGUFValueType, GGUFWriter
+from gguf import GGMLQuantizationType as Kind
 
 # Layers, hidden, ffn, heads, KV heads, head size, RoPE theta, whether the output head is the embedding.
 SHAPES = {
@@ -17,17 +19,42 @@ SHAPES = {
     "llama-3.1-8b": (32, 4096, 14336, 32, 8, 128, 5e5, False),
 }
 VOCABULARY = 128_256
-BLOCK = 32
+
+
+def halves(data, at, numbers):
+    """The same f16s in every block."""
+    numbers = np.frombuffer(np.array(numbers, np.float16).tobytes(), np.uint8)
+    data[:, at : at + len(numbers)] = numbers
 
 
 def blocks(random, rows, cols, kind):
-    """Rows of blocks: scale and minimum as f16, then 16 bytes of nibbles."""
+    """Rows of random blocks whose scales keep the activations near 1 from layer to layer."""
+    length, size = GGML_QUANT_SIZES[kind]
+    data = random.integers(0, 256, (rows * cols // length, size), np.uint8)
     scale = 0.2 / np.sqrt(cols)
-    header = [scale] if kind == "q4_0" else [scale, -8 * scale]
-    header = np.frombuffer(np.array(header, np.float16).tobytes(), np.uint8)
-    data = random.integers(0, 256, (rows * cols // BLOCK, len(header) + BLOCK // 2), np.uint8)
-    data[:, : len(header)] = header
+    match kind:
+        case Kind.Q4_0:
+            halves(data, 0, [scale])
+        case Kind.Q4_1:
+            halves(data, 0, [scale, -8 * scale])
+        case Kind.Q4_K:
+            halves(data, 0, [scale / 32, scale / 4])
+        case Kind.Q6_K:
+            data[:, 192:208] = data[:, 192:208] % 16 + 8
+            halves(data, 208, [scale / 64])
     return data.reshape(rows, -1)
+
+
+def kind_of(name, mix, layers):
+    """The type of a tensor in a file of this mix."""
+    if mix != "q4_k_m":
+        return Kind[mix.upper()]
+    if not name.startswith("blk."):
+        return Kind.Q6_K
+    layer, tensor = int(name.split(".")[1]), name.split(".")[2]
+    eighth = layers // 8
+    more = layer < eighth or layer >= 7 * eighth or (layer - eighth) % 3 == 2
+    return Kind.Q6_K if more and tensor in ("attn_v", "ffn_down") else Kind.Q4_K
 
 
 def add_vocabulary(writer, file):
@@ -53,13 +80,12 @@ def add_vocabulary(writer, file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("shape", choices=SHAPES)
-    parser.add_argument("kind", choices=["q4_0", "q4_1"])
+    parser.add_argument("kind", choices=["q4_0", "q4_1", "q4_k_m"])
     parser.add_argument("out")
     parser.add_argument("--vocabulary")
     args = parser.parse_args()
     layers, hidden, ffn, heads, kv_heads, head_dim, theta, tied = SHAPES[args.shape]
     random = np.random.default_rng(0)
-    dtype = GGMLQuantizationType[args.kind.upper()]
 
     writer = GGUFWriter(args.out, "llama")
     writer.add_block_count(layers)
@@ -94,7 +120,8 @@ def main():
             prefix + "ffn_down": (hidden, ffn),
         }
     for name, (rows, cols) in matrices.items():
-        writer.add_tensor(name + ".weight", blocks(random, rows, cols, args.kind), raw_dtype=dtype)
+        kind = kind_of(name, args.kind, layers)
+        writer.add_tensor(name + ".weight", blocks(random, rows, cols, kind), raw_dtype=kind)
     for name in norms:
         writer.add_tensor(name + ".weight", np.ones(hidden, np.float32))
     writer.write_header_to_file()

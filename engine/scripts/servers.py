@@ -19,8 +19,10 @@ PROGRAM_OF_NIBBLE = os.environ.get("NIBBLE_BINARY") or NIBBLE
 class Server:
     """A server at an address. What was started here is ended by `stop`."""
 
-    def __init__(self, name, address, process=None, log=None):
+    def __init__(self, name, address, process=None, log=None, folder=None):
         self.name, self.address, self.process, self.log = name, address, process, log
+        # It is gone when this is.
+        self.folder = folder
 
     def get(self, path):
         connection = http.client.HTTPConnection(*self.address, timeout=60)
@@ -83,8 +85,9 @@ def at(url):
 
 def nibble(*options, in_group=None, grace=1, before=(), environment=None):
     """Our server; `in_group` is what its process does first, such as to enter a control group, `before` stands before its
-    command, and `environment` is added to ours."""
-    port, log = free_port(), tempfile.TemporaryFile("w+")
+    command, and `environment` is added to ours. Its conversations go with it, unless that says where they are."""
+    port, log, folder = free_port(), tempfile.TemporaryFile("w+"), tempfile.TemporaryDirectory()
+    database = {"NIBBLE_DATABASE": f"{folder.name}/nibble.db"}
     command = [*before, PROGRAM_OF_NIBBLE, "serve", "--addr", f"127.0.0.1:{port}", "--grace", grace, *options]
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -92,9 +95,9 @@ def nibble(*options, in_group=None, grace=1, before=(), environment=None):
         stdout=log,
         stderr=log,
         preexec_fn=in_group,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **database, **(environment or {})},
     )
-    return Server("nibble", ("127.0.0.1", port), process, log)
+    return Server("nibble", ("127.0.0.1", port), process, log, folder)
 
 
 def llama_server(peer, file, slots, context, attention):

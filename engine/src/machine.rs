@@ -3,4 +3,5 @@
 pub mod cgroup;
 pub mod heap;
 pub(crate) mod memory;
+pub mod survey;
 pub(crate) mod threads;

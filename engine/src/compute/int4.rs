@@ -101,6 +101,7 @@ impl Levels {
             scale: self.scale,
             min: self.min,
             quants: weights.map(|w| level((w - min) * inverse) as i8),
+            ..Block::ZERO
         }
     }
 

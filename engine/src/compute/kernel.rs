@@ -156,6 +156,13 @@ impl Kernel {
         let product = match tiles.format {
             Format::Int4 | Format::Int4Symmetric => self.0.int4,
             Format::Int4Channel => self.0.channel,
+            Format::Int1
+            | Format::Int2
+            | Format::Int4K
+            | Format::Int5
+            | Format::Int5Symmetric
+            | Format::Int5K
+            | Format::Int6K => self.0.layered,
             Format::Q8 => self.0.q8,
             Format::Bf16 | Format::F32 => panic!("floats are multiplied by `dots`"),
         };

@@ -3,6 +3,7 @@
 //! A [`Tensor`] is a place in a file: nothing is read until somebody dequantises or packs it. What the numbers
 //! mean for a model is decided in `config` and `model`, not here.
 
+mod few_bits;
 mod gguf;
 mod hugging_face;
 mod k_quants;
@@ -24,7 +25,7 @@ pub(crate) use gguf::written::Written;
 #[cfg(test)]
 pub(crate) use hugging_face::written;
 pub(crate) use hugging_face::{HfFolder, Stored};
-pub(crate) use k_quants::{q4_k_quants, q4_k_scales};
+pub(crate) use k_quants::{ScaledPiece, q4_k_piece, q5_k_piece, q6_k_piece};
 pub(crate) use model_file::ModelFile;
 pub(crate) use rows::Rows;
 #[cfg(test)]

@@ -81,6 +81,21 @@ impl Cgroup {
             .min_by_key(|memory| memory.left())
     }
 
+    /// CPUs that the tightest quota allows, if any is set.
+    #[must_use]
+    pub fn quota(&self) -> Option<f64> {
+        let version_2 = self.folders("").into_iter().filter_map(|folder| {
+            let text = fs::read_to_string(folder.join("cpu.max")).ok()?;
+            let (quota, period) = text.trim().split_once(' ')?;
+            cpus(quota, period)
+        });
+        let version_1 = self.folders("cpu").into_iter().filter_map(|folder| {
+            let read = |name| fs::read_to_string(folder.join(name)).ok();
+            cpus(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
+        });
+        version_2.chain(version_1).reduce(f64::min)
+    }
+
     /// What the quota of the innermost group that has one did.
     #[must_use]
     pub fn throttling(&self) -> Option<Throttling> {
@@ -119,6 +134,13 @@ impl Cgroup {
             .filter(|folder| folder.is_dir())
             .collect()
     }
+}
+
+/// CPUs of a quota and its period, both in microseconds; without a limit the quota is `max` or negative.
+fn cpus(quota: &str, period: &str) -> Option<f64> {
+    let quota: u64 = quota.trim().parse().ok()?;
+    let period: u64 = period.trim().parse().ok()?;
+    (period > 0).then(|| quota as f64 / period as f64)
 }
 
 fn memory(folder: &Path, [limit, used]: [&str; 2], cached: u64) -> Option<Memory> {
@@ -222,6 +244,26 @@ mod tests {
         let throttling = cgroup.throttling().unwrap();
         assert_eq!((throttling.periods, throttling.throttled_periods), (7, 2));
         assert_eq!(throttling.throttled, Duration::from_micros(30));
+    }
+
+    #[test]
+    fn the_tightest_quota_counts() {
+        let (_root, cgroup) = tree(
+            "0::/a/b\n",
+            &[
+                ("a/cpu.max", "150000 100000\n"),
+                ("a/b/cpu.max", "max 100000\n"),
+            ],
+        );
+        assert_eq!(cgroup.quota(), Some(1.5));
+        let (_root, cgroup) = tree(
+            "4:cpu,cpuacct:/\n",
+            &[
+                ("cpu/cpu.cfs_quota_us", "-1\n"),
+                ("cpu/cpu.cfs_period_us", "100000\n"),
+            ],
+        );
+        assert_eq!(cgroup.quota(), None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::model::weights::Rounding;
 use crate::{Error, Sampling};
 
 pub use draw::{Draw, PreparedDraw, draws};
+pub use limits::Limits;
 use limits::beside;
 pub use product::{Case, PreparedProduct, cases};
 use report::peak_rss;

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::answer::logprobs::log_total;
 use crate::compute::kernel::{self, Kernel};
 use crate::load;
 use crate::machine::threads::pool;
-use crate::measure::perplexity::{Windows, log_total, read, surprise};
+use crate::measure::perplexity::{Windows, read, surprise};
 use crate::model::calibration::{self, Calibration};
 use crate::model::forward::Model;
 use crate::model::source::ModelSource;

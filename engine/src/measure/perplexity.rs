@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::Error;
+use crate::answer::logprobs::log_total;
 use crate::compute::kernel;
 use crate::load;
 use crate::machine::threads::pool;
@@ -203,6 +204,7 @@ pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32
             tokens,
             cache: &mut cache,
             wants_logits: false,
+            reader: None,
         };
         model.forward(&mut [chunk], &|| false);
     }
@@ -219,16 +221,6 @@ pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32
 /// `-ln softmax(logits)[token]`.
 pub(crate) fn surprise(logits: &[f32], token: u32) -> f64 {
     log_total(logits) - f64::from(logits[token as usize])
-}
-
-/// `ln sum(exp(logits))`.
-pub(crate) fn log_total(logits: &[f32]) -> f64 {
-    let high = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|logit| f64::from(logit - high).exp())
-        .sum();
-    sum.ln() + f64::from(high)
 }
 
 #[cfg(test)]
@@ -277,6 +269,7 @@ mod tests {
                     tokens: &pair[..1],
                     cache: &mut cache,
                     wants_logits: true,
+                    reader: None,
                 };
                 let logits = model.forward(&mut [step], &|| false);
                 let logits = logits.unwrap();

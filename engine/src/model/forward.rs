@@ -10,13 +10,16 @@ mod matmuls;
 mod normed;
 mod observer;
 mod projections;
+mod rows;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use self::activated::Activated;
 use self::matmuls::Matmuls;
 use self::normed::Normed;
 use self::projections::{Projections, add_bias};
+pub(crate) use self::rows::{RowReader, Rows};
 use crate::Error;
 use crate::compute::activations::{Activations, StoredRows};
 use crate::compute::attention::{Attention, Heads, SequenceRows};
@@ -40,6 +43,8 @@ pub(crate) struct NewTokens<'a> {
     pub(crate) cache: &'a mut KvCache,
     /// Whether the logits behind the last of them are wanted; they are not in the middle of a prefill.
     pub(crate) wants_logits: bool,
+    /// Who reads of each of them.
+    pub(crate) reader: Option<&'a mut dyn RowReader>,
 }
 
 /// A loaded model with the threads that compute it.
@@ -195,6 +200,7 @@ impl Model {
         cancelled: &dyn Fn() -> bool,
     ) -> Option<&[f32]> {
         self.layers(batch, cancelled)?;
+        self.read_rows(batch);
         let hidden = self.config.hidden;
         let (mut row, mut wanted) = (0, 0);
         for sequence in batch.iter() {
@@ -205,7 +211,7 @@ impl Model {
                 wanted += 1;
             }
         }
-        Some(self.head(wanted))
+        Some(self.head(0..wanted))
     }
 
     /// Runs one step of one sequence and returns the logits behind each of its tokens, `[tokens, vocabulary]`.
@@ -219,9 +225,10 @@ impl Model {
             tokens,
             cache,
             wants_logits: true,
+            reader: None,
         };
         let _ = self.layers(&mut [step], &|| false);
-        self.head(rows)
+        self.head(0..rows)
     }
 
     /// Runs one step up to the last hidden states; `None` when it was cancelled.
@@ -416,27 +423,26 @@ impl Model {
         &self.buffers.logits
     }
 
-    /// Logits behind the first rows of `x`.
-    fn head(&mut self, rows: usize) -> &[f32] {
-        if rows == 0 {
+    /// Logits behind rows of `x`.
+    fn head(&mut self, rows: Range<usize>) -> &[f32] {
+        if rows.is_empty() {
             self.buffers.logits.clear();
             return &[];
         }
         let (hidden, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let b = &mut self.buffers;
-        b.x.truncate(rows * hidden);
         let matrix = self.weights.head();
         let (pool, norm) = (&mut self.pool, &self.weights.output_norm);
         let epsilon = self.config.rms_norm_epsilon;
         let normed = Normed {
             kernel: self.kernel,
-            x: &b.x,
+            x: &b.x[rows.start * hidden..rows.end * hidden],
             weight: norm,
             epsilon,
         };
         let layout = layout_for(&[matrix]);
         let x = MatmulInput::new(&mut b.quantized, pool, self.kernel, layout, &normed);
-        b.logits.resize(rows * vocabulary, 0.0);
+        b.logits.resize(rows.len() * vocabulary, 0.0);
         let product = Product {
             matrix,
             out: &mut b.logits,

@@ -40,7 +40,7 @@ use crate::files::{hex, regular};
 use crate::machine::threads::Pool;
 
 /// Changes whenever the meaning of the file does, or what the same source is read as.
-const LAYOUT_VERSION: &str = "7";
+const LAYOUT_VERSION: &str = "9";
 /// Models whose packed weights take fewer bytes are packed in no time, and not worth a second copy on the disk.
 const WORTH_KEEPING: usize = 64 << 20;
 

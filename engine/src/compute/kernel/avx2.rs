@@ -30,6 +30,7 @@ pub(super) const KERNEL: Entry = Entry {
     },
     int4,
     channel,
+    layered,
     q8,
     ops: ops::OPS,
     peak: Some(|rounds| {
@@ -46,6 +47,11 @@ fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     x86::channel(Avx2(()), tiles, x, out);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn layered(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    x86::layered(Avx2(()), tiles, x, out);
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -71,7 +77,7 @@ impl Isa for Avx2 {
     type Ints = __m256i;
     type Floats = __m256;
     const ROWS: usize = 8;
-    const Q8_BIAS: f32 = 0.0;
+    const UNSIGNED: bool = false;
 
     #[inline(always)]
     fn load(self, bytes: &[u8]) -> __m256i {
@@ -93,6 +99,20 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn load_bytes(self, bytes: &[u8]) -> __m256i {
+        let bytes = bytes[..8].as_ptr();
+        let bytes = unsafe { _mm_loadl_epi64(bytes.cast()) };
+        unsafe { _mm256_cvtepu8_epi32(bytes) }
+    }
+
+    #[inline(always)]
+    fn load_signed_bytes(self, bytes: &[u8]) -> __m256i {
+        let bytes = bytes[..8].as_ptr();
+        let bytes = unsafe { _mm_loadl_epi64(bytes.cast()) };
+        unsafe { _mm256_cvtepi8_epi32(bytes) }
+    }
+
+    #[inline(always)]
     fn store(self, floats: &mut [f32], register: __m256) {
         let floats = floats[..8].as_mut_ptr();
         unsafe { _mm256_storeu_ps(floats, register) }
@@ -104,6 +124,18 @@ impl Isa for Avx2 {
         let high = unsafe { _mm256_srli_epi16::<4>(packed) };
         let low = unsafe { _mm256_and_si256(packed, mask) };
         [low, unsafe { _mm256_and_si256(high, mask) }]
+    }
+
+    #[inline(always)]
+    fn insert(self, a: __m256i, b: __m256i, left: i32, mask: u8) -> __m256i {
+        let bits = unsafe { _mm_cvtsi32_si128(left.abs()) };
+        let shifted = match left {
+            0.. => unsafe { _mm256_sll_epi16(b, bits) },
+            _ => unsafe { _mm256_srl_epi16(b, bits) },
+        };
+        let mask = self.splat_ints(i32::from_ne_bytes([mask; 4]));
+        let masked = unsafe { _mm256_and_si256(shifted, mask) };
+        unsafe { _mm256_or_si256(a, masked) }
     }
 
     #[inline(always)]
@@ -169,12 +201,18 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn biased(self, bytes: __m256i) -> __m256i {
+    fn signed_bytes(self, bytes: __m256i) -> __m256i {
         bytes
     }
 
     #[inline(always)]
-    fn multiply_add_q8(self, sum: __m256i, bytes: __m256i, columns: __m256i) -> __m256i {
+    fn unsigned_bytes(self, bytes: __m256i, middle: i8) -> __m256i {
+        let middle = unsafe { _mm256_set1_epi8(middle) };
+        unsafe { _mm256_sub_epi8(bytes, middle) }
+    }
+
+    #[inline(always)]
+    fn multiply_add_bytes(self, sum: __m256i, bytes: __m256i, columns: __m256i) -> __m256i {
         let columns = unsafe { _mm256_sign_epi8(columns, bytes) };
         let bytes = unsafe { _mm256_abs_epi8(bytes) };
         let pairs = unsafe { _mm256_maddubs_epi16(bytes, columns) };

@@ -35,6 +35,7 @@ pub(super) const KERNEL: Entry = Entry {
     },
     int4,
     channel,
+    layered,
     q8,
     ops: ops::OPS,
     peak: Some(|rounds| {
@@ -51,6 +52,11 @@ fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
 fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     x86::channel(Avx512(()), tiles, x, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
+fn layered(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    x86::layered(Avx512(()), tiles, x, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,f16c")]
@@ -76,7 +82,7 @@ impl Isa for Avx512 {
     type Ints = __m512i;
     type Floats = __m512;
     const ROWS: usize = 16;
-    const Q8_BIAS: f32 = 128.0;
+    const UNSIGNED: bool = true;
 
     #[inline(always)]
     fn load(self, bytes: &[u8]) -> __m512i {
@@ -98,6 +104,20 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn load_bytes(self, bytes: &[u8]) -> __m512i {
+        let bytes = bytes[..16].as_ptr();
+        let bytes = unsafe { _mm_loadu_si128(bytes.cast()) };
+        unsafe { _mm512_cvtepu8_epi32(bytes) }
+    }
+
+    #[inline(always)]
+    fn load_signed_bytes(self, bytes: &[u8]) -> __m512i {
+        let bytes = bytes[..16].as_ptr();
+        let bytes = unsafe { _mm_loadu_si128(bytes.cast()) };
+        unsafe { _mm512_cvtepi8_epi32(bytes) }
+    }
+
+    #[inline(always)]
     fn store(self, floats: &mut [f32], register: __m512) {
         let floats = floats[..16].as_mut_ptr();
         unsafe { _mm512_storeu_ps(floats, register) }
@@ -109,6 +129,18 @@ impl Isa for Avx512 {
         let high = unsafe { _mm512_srli_epi16::<4>(packed) };
         let low = unsafe { _mm512_and_si512(packed, mask) };
         [low, unsafe { _mm512_and_si512(high, mask) }]
+    }
+
+    #[inline(always)]
+    fn insert(self, a: __m512i, b: __m512i, left: i32, mask: u8) -> __m512i {
+        let bits = unsafe { _mm_cvtsi32_si128(left.abs()) };
+        let shifted = match left {
+            0.. => unsafe { _mm512_sll_epi16(b, bits) },
+            _ => unsafe { _mm512_srl_epi16(b, bits) },
+        };
+        let mask = self.splat_ints(i32::from_ne_bytes([mask; 4]));
+        // A bit of the result for each of the three: the first, or both others.
+        unsafe { _mm512_ternarylogic_epi32::<0b1111_1000>(a, shifted, mask) }
     }
 
     #[inline(always)]
@@ -172,14 +204,19 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn biased(self, bytes: __m512i) -> __m512i {
+    fn signed_bytes(self, bytes: __m512i) -> __m512i {
         let bias = self.splat_ints(i32::from_ne_bytes([128; 4]));
         unsafe { _mm512_xor_si512(bytes, bias) }
     }
 
     #[inline(always)]
-    fn multiply_add_q8(self, sum: __m512i, biased: __m512i, columns: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, biased, columns) }
+    fn unsigned_bytes(self, bytes: __m512i, _: i8) -> __m512i {
+        bytes
+    }
+
+    #[inline(always)]
+    fn multiply_add_bytes(self, sum: __m512i, bytes: __m512i, columns: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sum, bytes, columns) }
     }
 
     #[inline(always)]

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) int4: TileProduct,
     /// Channelwise int4.
     pub(super) channel: TileProduct,
+    /// What has a plane of bits, or scales of two parts.
+    pub(super) layered: TileProduct,
     pub(super) q8: TileProduct,
     pub(super) ops: VectorOps,
     /// So many rounds of the kernel's multiplication on registers alone; returns the multiply-accumulates. None where

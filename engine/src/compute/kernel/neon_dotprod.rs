@@ -18,7 +18,8 @@ use std::arch::is_aarch64_feature_detected;
 use super::entry::{Entry, KernelSpec};
 use super::format::Format;
 use super::neon::{
-    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, finish_channels, load, load_quants, store,
+    CHANNEL, HALF, INT1, INT2, INT4, INT4_K, INT5, INT5_K, INT5_SYMMETRIC, INT6_K, Q8, ROWS,
+    SYMMETRIC, factors, finish_channels, has_halves, load, load_quants, quants, shared_at, store,
     sum_operand, sums, widen,
 };
 use super::neon_asm::{load_again, sdot};
@@ -55,6 +56,7 @@ pub(super) const KERNEL: Entry = Entry {
     supported: || is_aarch64_feature_detected!("dotprod"),
     int4,
     channel,
+    layered,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -90,6 +92,30 @@ unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
 /// # Safety
 /// As [`int4`].
 #[target_feature(enable = "neon,dotprod")]
+unsafe fn layered(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match (tiles.format, x.rows() == 1) {
+        (Format::Int1, true) => row::<INT1>,
+        (Format::Int1, false) => rows::<INT1>,
+        (Format::Int2, true) => row::<INT2>,
+        (Format::Int2, false) => rows::<INT2>,
+        (Format::Int4K, true) => row::<INT4_K>,
+        (Format::Int4K, false) => rows::<INT4_K>,
+        (Format::Int5, true) => row::<INT5>,
+        (Format::Int5, false) => rows::<INT5>,
+        (Format::Int5Symmetric, true) => row::<INT5_SYMMETRIC>,
+        (Format::Int5Symmetric, false) => rows::<INT5_SYMMETRIC>,
+        (Format::Int5K, true) => row::<INT5_K>,
+        (Format::Int5K, false) => rows::<INT5_K>,
+        (_, true) => row::<INT6_K>,
+        (_, false) => rows::<INT6_K>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,dotprod")]
 unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let product = match x.rows() {
         1 => row::<Q8>,
@@ -111,21 +137,25 @@ fn start<const FORMAT: u8, const LANE: i32>(total: float32x4_t, x_sums: float32x
 }
 
 /// Adds one block's share to the sums of four rows, in the order that `scalar` adds. Scale and sum of the activations
-/// are in one lane of their registers.
+/// are in one lane of their registers. Where each half of a block has a scale, each has a dot product.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn add<const FORMAT: u8, const LANE: i32>(
     total: float32x4_t,
-    [scales, mins]: [float32x4_t; 2],
-    dot: int32x4_t,
+    [scales, seconds]: [float32x4_t; 2],
+    [dot, second]: [int32x4_t; 2],
     [x_scales, x_sums]: [float32x4_t; 2],
 ) -> float32x4_t {
     if FORMAT == CHANNEL {
         return vreinterpretq_f32_s32(dot);
     }
-    let share = match FORMAT {
-        INT4 => vfmaq_f32(vmulq_laneq_f32::<LANE>(mins, x_sums), scales, sums(dot)),
-        _ => vmulq_f32(scales, sums(dot)),
+    let share = if has_halves(FORMAT) {
+        vfmaq_f32(vmulq_f32(seconds, sums(second)), scales, sums(dot))
+    } else if const { Format::of(FORMAT).has_min() } {
+        let offset = vmulq_laneq_f32::<LANE>(seconds, x_sums);
+        vfmaq_f32(offset, scales, sums(dot))
+    } else {
+        vmulq_f32(scales, sums(dot))
     };
     vfmaq_laneq_f32::<LANE>(total, share, x_scales)
 }
@@ -140,10 +170,11 @@ unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32
     for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
         let mut tile_block = tiles.bytes.as_ptr().wrapping_add(tile * tiles.tile_bytes());
         let mut totals = [vdupq_n_f32(0.0); ROWS / 4];
-        for ((quants, scale), sum) in x.quants().iter().zip(x.scales()).zip(x.sums()) {
+        let blocks = x.quants().iter().zip(x.scales()).zip(x.sums());
+        for (b, ((quants, scale), sum)) in blocks.enumerate() {
             let x = load_x(quants);
             let x_factors = [*scale, sum_operand::<FORMAT>(*sum)].map(|v| vdupq_n_f32(v));
-            let mut dots = totals.map(|total| start::<FORMAT, 0>(total, x_factors[1]));
+            let mut dots = totals.map(|total| [start::<FORMAT, 0>(total, x_factors[1]); 2]);
             // SAFETY: `tiles` holds one tile block for each block of each tile.
             unsafe { columns::<FORMAT, 0>(tile_block, x, &mut dots) };
             // SAFETY: as above.
@@ -152,13 +183,14 @@ unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32
             unsafe { columns::<FORMAT, 2>(tile_block, x, &mut dots) };
             // SAFETY: as above.
             unsafe { columns::<FORMAT, 3>(tile_block, x, &mut dots) };
+            let shared = shared_at::<FORMAT>(tiles, tile, b);
             for half in 0..2 {
                 // SAFETY: as above.
-                let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
+                let [scales, seconds] = unsafe { factors::<FORMAT>(tile_block, shared, half) };
                 for i in 0..2 {
                     let at = 2 * half + i;
-                    totals[at] =
-                        add::<FORMAT, 0>(totals[at], [scales[i], mins[i]], dots[at], x_factors);
+                    let factors = [scales[i], seconds[i]];
+                    totals[at] = add::<FORMAT, 0>(totals[at], factors, dots[at], x_factors);
                 }
             }
             tile_block = tile_block.wrapping_add(tile_block_bytes);
@@ -186,13 +218,14 @@ fn load_x(quants: &[i8; BLOCK]) -> [int8x16_t; 2] {
 unsafe fn columns<const FORMAT: u8, const LANE: usize>(
     tile_block: *const u8,
     [x_low, x_high]: [int8x16_t; 2],
-    dots: &mut [int32x4_t; ROWS / 4],
+    dots: &mut [[int32x4_t; 2]; ROWS / 4],
 ) {
-    for (i, dot) in dots.iter_mut().enumerate() {
+    let second = usize::from(has_halves(FORMAT));
+    for (i, dots) in dots.iter_mut().enumerate() {
         // SAFETY: handed on to the caller.
         let [low, high] = unsafe { unpack::<FORMAT>(tile_block, LANE, i) };
-        *dot = sdot::<LANE>(*dot, low, x_low);
-        *dot = sdot::<LANE>(*dot, high, x_high);
+        dots[0] = sdot::<LANE>(dots[0], low, x_low);
+        dots[second] = sdot::<LANE>(dots[second], high, x_high);
     }
 }
 
@@ -207,16 +240,15 @@ unsafe fn unpack<const FORMAT: u8>(
     lane: usize,
     four: usize,
 ) -> [int8x16_t; 2] {
-    let at = tile_block.wrapping_add(lane * DEPTH * ROWS + 16 * four);
-    // SAFETY: within the quants of the tile block, by the contract.
-    let low = unsafe { vld1q_u8(at) };
-    let [low, high] = if FORMAT == Q8 {
-        // SAFETY: Q8 has as many bytes for the other half of the columns.
-        [low, unsafe { vld1q_u8(at.wrapping_add(BLOCK / 2 * ROWS)) }]
-    } else {
-        [vandq_u8(low, vdupq_n_u8(15)), vshrq_n_u8::<4>(low)]
-    };
-    [vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high)]
+    let at = lane * DEPTH * ROWS + 16 * four;
+    if FORMAT == Q8 {
+        // Q8 has as many bytes for the other half of the columns.
+        let halves = [at, at + BLOCK / 2 * ROWS].map(|at| tile_block.wrapping_add(at));
+        // SAFETY: within the quants of the tile block, by the contract.
+        return halves.map(|half| unsafe { vld1q_s8(half.cast()) });
+    }
+    // SAFETY: handed on to the caller.
+    unsafe { quants::<FORMAT>(tile_block, at) }
 }
 
 /// Small batches and prefill: a block of half a tile is unpacked once for all rows of activations.
@@ -233,9 +265,11 @@ unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f3
             for b in first..(first + at_once).min(tiles.blocks) {
                 let at = tile * tiles.tile_bytes() + b * tile_block_bytes;
                 let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
+                let shared = shared_at::<FORMAT>(tiles, tile, b);
                 for half in 0..2 {
+                    let places = [tile_block, shared];
                     // SAFETY: `tiles` holds one tile block for each block of each tile.
-                    unsafe { half_tile::<FORMAT>(tile_block, half, x, b, out) };
+                    unsafe { half_tile::<FORMAT>(places, half, x, b, out) };
                 }
             }
         }
@@ -248,28 +282,29 @@ struct Weights {
     quants: [[[int8x16_t; 2]; HALF / 4]; 4],
     /// Of four rows each.
     scales: [float32x4_t; HALF / 4],
-    mins: [float32x4_t; HALF / 4],
+    /// The minima, or the scales of the second half of the block.
+    seconds: [float32x4_t; HALF / 4],
 }
 
 /// Adds one block of half a tile, times all rows of activations, to `out` `[x rows, tile rows]`.
 ///
 /// # Safety
-/// `tile_block` points to a whole tile block of the format.
+/// `tile_block` points to a whole tile block of the format, `shared` to what it shares with others.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn half_tile<const FORMAT: u8>(
-    tile_block: *const u8,
+    [tile_block, shared]: [*const u8; 2],
     half: usize,
     x: &Panel<'_>,
     b: usize,
     out: &mut [f32],
 ) {
     // SAFETY: handed on to the caller.
-    let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
+    let [scales, seconds] = unsafe { factors::<FORMAT>(tile_block, shared, half) };
     let mut weights = Weights {
         quants: [[[vdupq_n_s8(0); 2]; HALF / 4]; 4],
         scales,
-        mins,
+        seconds,
     };
     for (lane, quants) in weights.quants.iter_mut().enumerate() {
         for (i, quants) in quants.iter_mut().enumerate() {
@@ -311,15 +346,16 @@ fn one_row<const FORMAT: u8, const LANE: i32>(
     let out = &mut out.as_chunks_mut::<HALF>().0[half];
     for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let total = load(out);
-        let mut dot = start::<FORMAT, LANE>(total, x_factors[1]);
+        let mut dots = [start::<FORMAT, LANE>(total, x_factors[1]); 2];
         for (side, x) in x.into_iter().enumerate() {
-            dot = sdot::<0>(dot, weights.quants[0][i][side], x);
-            dot = sdot::<1>(dot, weights.quants[1][i][side], x);
-            dot = sdot::<2>(dot, weights.quants[2][i][side], x);
-            dot = sdot::<3>(dot, weights.quants[3][i][side], x);
+            let dot = &mut dots[side * usize::from(has_halves(FORMAT))];
+            *dot = sdot::<0>(*dot, weights.quants[0][i][side], x);
+            *dot = sdot::<1>(*dot, weights.quants[1][i][side], x);
+            *dot = sdot::<2>(*dot, weights.quants[2][i][side], x);
+            *dot = sdot::<3>(*dot, weights.quants[3][i][side], x);
         }
-        let factors = [weights.scales[i], weights.mins[i]];
-        let total = add::<FORMAT, LANE>(total, factors, dot, x_factors);
+        let factors = [weights.scales[i], weights.seconds[i]];
+        let total = add::<FORMAT, LANE>(total, factors, dots, x_factors);
         store(out, total);
     }
 }

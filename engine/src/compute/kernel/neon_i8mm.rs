@@ -12,7 +12,10 @@ use std::arch::is_aarch64_feature_detected;
 
 use super::entry::{Entry, KernelSpec};
 use super::format::Format;
-use super::neon::{CHANNEL, INT4, Q8, ROWS, SYMMETRIC, finish_channels, widen};
+use super::neon::{
+    CHANNEL, INT1, INT2, INT4, INT4_K, INT5, INT5_K, INT5_SYMMETRIC, INT6_K, Q8, ROWS, SYMMETRIC,
+    finish_channels, widen,
+};
 use super::panel::{DEPTH, Panel, PanelLayout};
 use super::span::{Partial, Span};
 use super::tile::Tiles;
@@ -39,6 +42,7 @@ pub(super) const KERNEL: Entry = Entry {
     supported: || is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
     int4,
     channel,
+    layered,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -69,6 +73,30 @@ unsafe fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     // SAFETY: handed on to the caller.
     unsafe { product(tiles, x, out) }
     finish_channels(tiles, x, out);
+}
+
+/// # Safety
+/// As [`int4`].
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn layered(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let product = match (tiles.format, x.rows() == 1) {
+        (Format::Int1, true) => decode::row::<INT1>,
+        (Format::Int1, false) => prefill::rows::<INT1>,
+        (Format::Int2, true) => decode::row::<INT2>,
+        (Format::Int2, false) => prefill::rows::<INT2>,
+        (Format::Int4K, true) => decode::row::<INT4_K>,
+        (Format::Int4K, false) => prefill::rows::<INT4_K>,
+        (Format::Int5, true) => decode::row::<INT5>,
+        (Format::Int5, false) => prefill::rows::<INT5>,
+        (Format::Int5Symmetric, true) => decode::row::<INT5_SYMMETRIC>,
+        (Format::Int5Symmetric, false) => prefill::rows::<INT5_SYMMETRIC>,
+        (Format::Int5K, true) => decode::row::<INT5_K>,
+        (Format::Int5K, false) => prefill::rows::<INT5_K>,
+        (_, true) => decode::row::<INT6_K>,
+        (_, false) => prefill::rows::<INT6_K>,
+    };
+    // SAFETY: handed on to the caller.
+    unsafe { product(tiles, x, out) }
 }
 
 /// # Safety

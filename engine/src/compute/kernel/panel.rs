@@ -53,6 +53,11 @@ pub(crate) struct Panel<'a> {
     pub(super) scales: &'a [f32],
     pub(super) sums: &'a [f32],
     pub(super) starts: &'a [f32],
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only kernels of x86-64 want them")
+    )]
+    pub(super) half_sums: &'a [f32],
     pub(super) row_sums: &'a [i32],
     pub(super) zero_points: &'a [f32],
     /// Empty where the kernel does not want them.
@@ -122,6 +127,12 @@ impl<'a> Panel<'a> {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn starts(&self) -> &'a [f32] {
         self.starts
+    }
+
+    /// The sums of the last 16 quants of all blocks, `[blocks, rows]`.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn half_sums(&self) -> &'a [f32] {
+        self.half_sums
     }
 
     /// Each block of the four rows from `4 * quad` on. Rows beyond the last hold anything.

@@ -13,11 +13,12 @@ pub(crate) struct QuantizedRows {
     panels: Panels,
     blocks: usize,
     grouping: Grouping,
-    /// Of each panel `[blocks, rows]`, as are the next three.
+    /// Of each panel `[blocks, rows]`, as are the next four.
     quants: Vec<[i8; BLOCK]>,
     scales: Vec<f32>,
     sums: Vec<f32>,
     starts: Vec<f32>,
+    half_sums: Vec<f32>,
     /// Of each row, as is the next.
     row_sums: Vec<i32>,
     zero_points: Vec<f32>,
@@ -52,6 +53,7 @@ impl QuantizedRows {
             self.scales.resize(len, 0.0);
             self.sums.resize(len, 0.0);
             self.starts.resize(len, 0.0);
+            self.half_sums.resize(len, 0.0);
         }
         self.row_sums.resize(rows, 0);
         // Only rows that have zero points write them.
@@ -68,6 +70,7 @@ impl QuantizedRows {
             scales: DisjointSlices::new(&mut self.scales),
             sums: DisjointSlices::new(&mut self.sums),
             starts: DisjointSlices::new(&mut self.starts),
+            half_sums: DisjointSlices::new(&mut self.half_sums),
             row_sums: DisjointSlices::new(&mut self.row_sums),
             zero_points: DisjointSlices::new(&mut self.zero_points),
         })
@@ -115,7 +118,8 @@ impl QuantizedRows {
             quants: &self.quants[range.clone()],
             scales: &self.scales[range.clone()],
             sums: &self.sums[range.clone()],
-            starts: &self.starts[range],
+            starts: &self.starts[range.clone()],
+            half_sums: &self.half_sums[range],
             row_sums: &self.row_sums[rows.clone()],
             zero_points: &self.zero_points[rows],
             quads: self.quads.get(quads).unwrap_or_default(),
@@ -129,7 +133,7 @@ impl QuantizedRows {
         const LINE: usize = 64;
         let quants = self.quants[..self.blocks].iter().step_by(LINE / BLOCK);
         let all = quants.fold(0, |all, quants| all ^ i32::from(quants[0]));
-        let factors = [&self.scales, &self.sums, &self.starts];
+        let factors = [&self.scales, &self.sums, &self.starts, &self.half_sums];
         let factors = factors.map(|factors| &factors[..self.blocks]);
         let factors = factors
             .iter()
@@ -150,6 +154,7 @@ struct Slices<'a> {
     scales: DisjointSlices<'a, f32>,
     sums: DisjointSlices<'a, f32>,
     starts: DisjointSlices<'a, f32>,
+    half_sums: DisjointSlices<'a, f32>,
     row_sums: DisjointSlices<'a, i32>,
     zero_points: DisjointSlices<'a, f32>,
 }
@@ -205,6 +210,7 @@ pub(crate) struct BlockMut<'a> {
     pub(crate) scales: &'a mut [f32],
     pub(crate) sums: &'a mut [f32],
     pub(crate) starts: &'a mut [f32],
+    pub(crate) half_sums: &'a mut [f32],
 }
 
 impl RowsMut<'_> {
@@ -243,6 +249,8 @@ impl RowsMut<'_> {
             sums: unsafe { all.sums.slice(range()) },
             // SAFETY: as above.
             starts: unsafe { all.starts.slice(range()) },
+            // SAFETY: as above.
+            half_sums: unsafe { all.half_sums.slice(range()) },
         }
     }
 
@@ -294,6 +302,7 @@ mod tests {
                         block.scales[place] = number;
                         block.sums[place] = -number;
                         block.starts[place] = number + 0.5;
+                        block.half_sums[place] = number + 0.25;
                     }
                 }
             });

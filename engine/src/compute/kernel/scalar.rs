@@ -7,15 +7,20 @@
 //! ```text
 //! symmetric:     sum = fma(x.scale, scale * (dot - 8 * x.sum), sum)
 //! with minimum:  sum = fma(x.scale, fma(scale, dot, min * x.sum), sum)
+//! two scales:    sum = fma(x.scale, fma(scale[0], dot[0], scale[1] * dot[1]), sum)
 //! channelwise:   sum = x.scale * fma(-x.zero_point, sum of weights, scale * (sum over all blocks of dot - 8 * x.sum))
 //! ```
 //!
-//! Integers are exact in f32 here. The other kernels round in this order too, block after block, so their products
+//! With five bits 16 stands for 8, with one and two 1. The two scales of six bits are those of the halves of a block, whose quants count from
+//! 32. Integers are exact in f32 here, and so are scales that are products of two parts. The other kernels round in this order too, block after block, so their products
 //! equal these bit for bit.
+
+use std::ops::Range;
 
 use half::f16;
 
 use super::entry::{Entry, KernelSpec};
+use super::format::Factors;
 use super::panel::{Panel, PanelLayout};
 use super::span::{Partial, Span};
 use super::tile::Tiles;
@@ -38,6 +43,7 @@ pub(super) const KERNEL: Entry = Entry {
     supported: || true,
     int4,
     channel,
+    layered,
     q8,
     ops: ops::OPS,
     peak: None,
@@ -81,6 +87,39 @@ fn channel(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
             *sum = x.block(0, m).scale * (-x.zero_point(m)).mul_add(row.channel_sum(0), share);
         }
     }
+}
+
+fn layered(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
+    let zero = tiles.format.zero();
+    for (row, out) in tiles.iter().zip(out.chunks_exact_mut(x.rows())) {
+        out.fill(0.0);
+        for (b, weights) in row.blocks().enumerate() {
+            let (scales, min) = (weights.scales(0), weights.min(0));
+            let quants = weights.row_quants(0).map(|q| q - zero);
+            for (m, sum) in out.iter_mut().enumerate() {
+                let block = x.block(b, m);
+                let dots = half_dots(&quants, block.quants);
+                let dot = (dots[0] + dots[1]) as f32;
+                let share = match (min, tiles.format.factors()) {
+                    (Some(min), _) => scales[0].mul_add(dot, min * block.sum),
+                    (_, Factors::SharedHalfScales) => {
+                        scales[0].mul_add(dots[0] as f32, scales[1] * dots[1] as f32)
+                    }
+                    _ => scales[0] * dot,
+                };
+                *sum = block.scale.mul_add(share, *sum);
+            }
+        }
+    }
+}
+
+/// Products of the halves of a block with those of activations.
+fn half_dots(quants: &[i8; BLOCK], x: &[i8; BLOCK]) -> [i32; 2] {
+    let dot = |columns: Range<usize>| {
+        let products = quants[columns.clone()].iter().zip(&x[columns]);
+        products.map(|(q, x)| i32::from(*q) * i32::from(*x)).sum()
+    };
+    [dot(0..BLOCK / 2), dot(BLOCK / 2..BLOCK)]
 }
 
 /// Product of a block of nibbles with one of activations.

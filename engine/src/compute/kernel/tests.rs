@@ -1,10 +1,12 @@
 //! Every kernel of this CPU against `scalar`, and `scalar` against hand-worked numbers.
 
+mod activations;
 mod arm;
 mod attention;
 mod guarded;
 mod ordered;
 mod unaligned;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -12,11 +14,12 @@ use half::f16;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
+use super::format::Factors;
 use super::panel::MAGIC;
 use super::span::{KEY_BLOCK, QueryRow};
 use super::*;
 use crate::compute::activations::{Activations, StoredRows};
-use crate::compute::block::{BLOCK, Block};
+use crate::compute::block::{BLOCK, Block, Parts};
 use crate::compute::column_order::ColumnOrder;
 use crate::compute::matrix::{
     self, MatmulInput, MatmulScratch, PackedMatrix, Packing, Product, RowSource, layout_for,
@@ -45,33 +48,68 @@ impl Random {
 
     fn block(&mut self, format: Format) -> Block {
         let scale = f16::from_f32(self.float() * 0.1);
-        let min = match format {
-            Format::Int4 => f16::from_f32(self.float()),
-            Format::Int4Symmetric | Format::Int4Channel => f16::from_f32(-8.0 * scale.to_f32()),
-            _ => f16::ZERO,
+        let min = match format.has_min() {
+            true => f16::from_f32(self.float()),
+            false => f16::from_f32(-f32::from(format.zero()) * scale.to_f32()),
         };
         let quants = std::array::from_fn(|_| {
             let byte = self.0.next_u32() as u8;
             if format == Format::Q8 {
                 byte.cast_signed()
             } else {
-                (byte & 15).cast_signed()
+                (byte & highest(format).cast_unsigned()).cast_signed()
             }
         });
-        Block { scale, min, quants }
+        let parts = self.0.next_u32().to_le_bytes();
+        Block {
+            scale,
+            min,
+            parts: parts_of(format, [parts[0], parts[1]]),
+            quants,
+        }
     }
 
     /// The blocks of a matrix, row after row.
     fn blocks(&mut self, format: Format, rows: usize, per_row: usize) -> Vec<Block> {
         let mut blocks: Vec<_> = (0..rows * per_row).map(|_| self.block(format)).collect();
-        if format == Format::Int4Channel {
-            for row in blocks.chunks_exact_mut(per_row) {
-                let Block { scale, min, .. } = row[0];
-                row.iter_mut()
+        for row in blocks.chunks_exact_mut(per_row) {
+            let together = match format.factors() {
+                Factors::None => per_row,
+                Factors::Scale | Factors::ScaleAndMin => 1,
+                _ => format.sharing(),
+            };
+            for blocks in row.chunks_mut(together) {
+                let Block { scale, min, .. } = blocks[0];
+                blocks
+                    .iter_mut()
                     .for_each(|block| (block.scale, block.min) = (scale, min));
             }
         }
         blocks
+    }
+}
+
+/// The highest quant of a format, which has all bits set.
+fn highest(format: Format) -> i8 {
+    match format {
+        Format::Q8 => 127,
+        Format::Int1 => 2,
+        Format::Int2 => 3,
+        _ => (16 << format.plane_bits()) - 1,
+    }
+}
+
+/// The lowest quant of a format.
+fn lowest(format: Format) -> i8 {
+    if format == Format::Q8 { -128 } else { 0 }
+}
+
+/// These two bytes where the scales of a format have two parts.
+fn parts_of(format: Format, bytes: [u8; 2]) -> Parts {
+    match format.factors() {
+        Factors::SharedScaleAndMin => Parts::ScaleAndMin(bytes),
+        Factors::SharedHalfScales => Parts::HalfScales(bytes.map(u8::cast_signed)),
+        _ => Parts::Whole,
     }
 }
 
@@ -145,6 +183,7 @@ fn a_product_worked_by_hand() {
         scale: f16::from_f32(0.5),
         min: f16::from_f32(-1.0),
         quants: std::array::from_fn(|i| (i % 16) as i8),
+        ..Block::ZERO
     };
     let mut x = [0.0; BLOCK];
     (x[3], x[17]) = (127.0, -126.0);
@@ -192,11 +231,37 @@ fn packed_rows_dequantise_to_what_was_packed() {
 }
 
 #[test]
+fn products_are_those_of_the_dequantised_weights_but_for_the_rounding_of_activations() {
+    let mut random = Random::new(22);
+    let (rows, blocks_in_row) = (5, 9);
+    for format in Format::QUANTIZED {
+        let blocks = random.blocks(format, rows, blocks_in_row);
+        let matrix = pack(scalar(), format, rows, &blocks);
+        let x = random.floats(matrix.cols());
+        let found = product(scalar(), &matrix, &x, 1);
+        let mut row = vec![0.0; matrix.cols()];
+        for (r, found) in found.into_iter().enumerate() {
+            matrix.row_to_f32(r, &mut row);
+            let terms = row.iter().zip(&x);
+            let exact: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            // Half a step of each activation, which are at most 1; a step is a 253rd or more of their range.
+            let sizes: f64 = row.iter().map(|w| f64::from(w.abs())).sum();
+            let error = (f64::from(found) - exact).abs();
+            assert!(
+                error <= sizes * 0.51 / 126.0,
+                "{format:?}: {found}, not {exact}"
+            );
+            assert!(error > 0.0, "{format:?}: activations are rounded");
+        }
+    }
+}
+
+#[test]
 fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
     let mut random = Random::new(2);
     for format in Format::QUANTIZED {
         for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
-            for blocks_in_row in [1, 2, 5] {
+            for blocks_in_row in [1, 2, 5, 9] {
                 let blocks = random.blocks(format, rows, blocks_in_row);
                 for m in [1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 18] {
                     let x = random.floats(m * blocks_in_row * BLOCK);
@@ -234,7 +299,7 @@ proptest::proptest! {
         let mut x = random.floats(m * blocks_in_row * BLOCK);
         // The largest quants side by side, and activations that are as large as floats can be or all zero.
         if extreme & 1 != 0 {
-            let high = if format == Format::Q8 { 127 } else { 15 };
+            let high = highest(format);
             blocks.iter_mut().step_by(2).for_each(|block| block.quants = [high; BLOCK]);
         }
         if extreme & 2 != 0 {
@@ -252,11 +317,7 @@ proptest::proptest! {
 #[test]
 fn extreme_weights_and_activations_do_not_overflow() {
     for format in Format::QUANTIZED {
-        let (low, high) = if format == Format::Q8 {
-            (-128, 127)
-        } else {
-            (0, 15)
-        };
+        let (low, high) = (lowest(format), highest(format));
         for quants in [
             [low; BLOCK],
             [high; BLOCK],
@@ -265,6 +326,7 @@ fn extreme_weights_and_activations_do_not_overflow() {
             let block = Block {
                 scale: f16::ONE,
                 min: f16::from_f32(-8.0),
+                parts: parts_of(format, [255, 127]),
                 quants,
             };
             let blocks = [block; 2 * 16];
@@ -355,215 +417,6 @@ fn gate_and_up_in_one_stage_give_the_bits_of_three() {
                 }
             }
         }
-    }
-}
-
-#[test]
-fn activations_keep_half_a_level_of_precision_and_their_sum() {
-    let mut random = Random::new(4);
-    let mut x = random.floats(4 * BLOCK);
-    x[BLOCK..2 * BLOCK].fill(0.0);
-    x[2 * BLOCK] = 100.0;
-    for kernel in supported() {
-        let mut activations = Activations::default();
-        let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Block.into(), &one_row(&x));
-        let activations = activations.panel(0);
-        for (index, x) in x.chunks_exact(BLOCK).enumerate() {
-            let block = activations.block(index, 0);
-            let restored: Vec<_> = block
-                .quants
-                .iter()
-                .map(|q| f32::from(*q) * block.scale)
-                .collect();
-            for (restored, x) in restored.iter().zip(x) {
-                assert!(
-                    (restored - x).abs() <= block.scale * 0.5001,
-                    "{kernel:?}: {x} became {restored}"
-                );
-            }
-            let sum: i32 = block.quants.iter().map(|q| i32::from(*q)).sum();
-            assert_eq!(block.sum, sum as f32);
-            assert_eq!(block.start, MAGIC - 8.0 * block.sum);
-        }
-    }
-}
-
-#[test]
-fn a_row_of_activations_may_share_a_scale() {
-    let x = Random::new(9).floats(3 * BLOCK);
-    let high = x.iter().fold(0.0f32, |high, v| high.max(v.abs()));
-    for kernel in supported() {
-        let mut activations = Activations::default();
-        let pool = &mut Pool::new(1).unwrap();
-        activations.fill(pool, kernel, Grouping::Row.into(), &one_row(&x));
-        let activations = activations.panel(0);
-        let mut sum = 0;
-        for (index, x) in x.chunks_exact(BLOCK).enumerate() {
-            let block = activations.block(index, 0);
-            assert_eq!(block.scale, high / 127.0);
-            for (q, x) in block.quants.iter().zip(x) {
-                assert!((f32::from(*q) * block.scale - x).abs() <= block.scale * 0.5001);
-                sum += i32::from(*q);
-            }
-        }
-        assert_eq!(activations.row_sum(0), sum, "{kernel:?}");
-        assert_eq!(activations.zero_point(0), 0.0);
-    }
-}
-
-#[test]
-fn a_row_from_its_zero_point_has_the_steps_of_its_range() {
-    let around = |middle: f32, half: f32| {
-        let mut floats = Random::new(9).floats(3 * BLOCK);
-        floats.iter_mut().for_each(|v| *v = middle + half * *v);
-        floats
-    };
-    let half_steps = (0..3 * BLOCK as i32).map(|i| (i * 8 - 255) as f32 / 2.0);
-    let cases = [
-        around(0.0, 1.0),
-        around(0.9, 1.0),
-        around(-7.0, 2.0),
-        around(1e6, 1.0),
-        half_steps.collect(),
-        vec![3.0; 3 * BLOCK],
-        vec![0.0; 3 * BLOCK],
-    ];
-    for (kernel, x) in supported().flat_map(|kernel| cases.iter().map(move |x| (kernel, x))) {
-        let (low, high) = x.iter().fold((0.0f32, 0.0f32), |(low, high), v| {
-            (low.min(*v), high.max(*v))
-        });
-        let mut activations = Activations::default();
-        let pool = &mut Pool::new(1).unwrap();
-        let grouping = Grouping::RowFromZeroPoint;
-        activations.fill(pool, kernel, grouping.into(), &one_row(x));
-        let activations = activations.panel(0);
-        let zero_point = activations.zero_point(0);
-        for (index, x) in x.chunks_exact(BLOCK).enumerate() {
-            let block = activations.block(index, 0);
-            assert_eq!(block.scale, (high - low) / 253.0);
-            for (q, x) in block.quants.iter().zip(x) {
-                assert!(*q >= -127, "{kernel:?}: kernels negate quants");
-                let restored = (f32::from(*q) - zero_point) * block.scale;
-                assert!(
-                    (restored - x).abs() <= block.scale * 0.501,
-                    "{kernel:?}: {x} became {restored}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn channelwise_products_know_the_zero_point_of_lopsided_rows() {
-    let mut random = Random::new(21);
-    let (rows, blocks) = (20, 3);
-    let weights = random.blocks(Format::Int4Channel, rows, blocks);
-    for x_rows in [1, 2, 5, 17] {
-        let mut x = random.floats(x_rows * blocks * BLOCK);
-        x.iter_mut().for_each(|v| *v = *v * 0.1 + 4.0);
-        for kernel in supported() {
-            let matrix = pack(kernel, Format::Int4Channel, rows, &weights);
-            let found = product(kernel, &matrix, &x, 2);
-            let mut row = vec![0.0; matrix.cols()];
-            for (x, found) in x.chunks_exact(matrix.cols()).zip(found.chunks_exact(rows)) {
-                // Half a step of each activation.
-                let high = x.iter().fold(0.0f32, |high, v| high.max(*v));
-                for (r, found) in found.iter().enumerate() {
-                    matrix.row_to_f32(r, &mut row);
-                    let exact: f32 = x.iter().zip(&row).map(|(x, w)| x * w).sum();
-                    let bound: f32 = row.iter().map(|w| w.abs() * high / 253.0 * 0.51).sum();
-                    assert!(
-                        (found - exact).abs() <= bound + 1e-4,
-                        "{kernel:?}: {found}, not {exact}"
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn products_of_floats_are_sums_of_products_with_the_same_bits_by_every_kernel() {
-    let mut random = Random::new(11);
-    for cols in [8, 16, 24, 96, 576] {
-        for (rows, x_rows) in [(1, 1), (3, 2), (2, 4), (5, 7), (8, 9)] {
-            let (weights, x) = (random.floats(rows * cols), random.floats(x_rows * cols));
-            let found = supported().map(|kernel| {
-                let mut out = vec![f32::NAN; rows * x_rows];
-                kernel.dots(&weights, &x, cols, &mut out);
-                out
-            });
-            let found: Vec<_> = found.collect();
-            for (kernel, other) in supported().zip(&found) {
-                assert_eq!(bits(other), bits(&found[0]), "{kernel:?}, {cols} columns");
-            }
-            let mut products = found[0].iter();
-            for x in x.chunks_exact(cols) {
-                for weights in weights.chunks_exact(cols) {
-                    let terms = weights.iter().zip(x);
-                    let exact: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
-                    let found = f64::from(*products.next().unwrap());
-                    assert!((found - exact).abs() < 1e-5, "{found}, not {exact}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn rms_norm_swiglu_and_rope_follow_their_formulas() {
-    let mut random = Random::new(5);
-    for kernel in supported() {
-        for len in [8, 24, 40, 576] {
-            let (x, weight) = (random.floats(len), random.floats(len));
-            let mut out = vec![0.0; len];
-            kernel.rms_norm(&x, &weight, 1e-5, &mut out);
-            let mean = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / len as f64;
-            for i in 0..len {
-                let expected = f64::from(x[i]) / (mean + 1e-5).sqrt() * f64::from(weight[i]);
-                assert!((f64::from(out[i]) - expected).abs() < 1e-6 * (1.0 + expected.abs()));
-            }
-
-            let gates: Vec<_> = x.iter().map(|v| v * 30.0).collect();
-            let mut out = gates.clone();
-            kernel.swiglu(&mut out, &weight);
-            for i in 0..len {
-                let gate = f64::from(gates[i]);
-                let expected = gate / (1.0 + (-gate).exp()) * f64::from(weight[i]);
-                assert!((f64::from(out[i]) - expected).abs() < 1e-6 * (1.0 + expected.abs()));
-            }
-
-            let mut out = x.clone();
-            kernel.rope(&mut out, &weight);
-            for i in (0..len).step_by(2) {
-                let (cos, sin) = (weight[i], weight[i + 1]);
-                assert!((out[i] - (x[i] * cos - x[i + 1] * sin)).abs() < 1e-6);
-                assert!((out[i + 1] - (x[i] * sin + x[i + 1] * cos)).abs() < 1e-6);
-            }
-        }
-    }
-}
-
-#[test]
-fn softmax_weights_are_exponentials_down_to_zero() {
-    for kernel in supported() {
-        let logits: Vec<_> = (0..200).map(|i| -(i as f32)).collect();
-        let mut weights = vec![0.0; 200];
-        let sum = kernel.softmax_weights(&logits, 0.0, 0.5, &mut weights);
-        for (logit, weight) in logits.iter().zip(&weights) {
-            let expected = f64::from(logit * 0.5).exp();
-            assert!(
-                (f64::from(*weight) - expected).abs() <= 4e-7 * expected + 1e-38,
-                "{logit}: {weight}"
-            );
-        }
-        assert_eq!(
-            kernel.softmax_weights(&[-1e30], 0.0, 1.0, &mut weights[..1]),
-            0.0
-        );
-        let expected: f64 = logits.iter().map(|v| f64::from(v * 0.5).exp()).sum();
-        assert!((f64::from(sum) - expected).abs() < 1e-5);
     }
 }
 

@@ -29,6 +29,14 @@ impl TileLayout {
         }
     }
 
+    /// The same of bits that stand in a plane of so many for each quant. Those of the
+    /// nibbles of a byte lie in one byte, four bits apart, and bytes that are neighbours have theirs in neighbours.
+    pub(crate) fn plane_index(self, bits: usize, row: usize, column: usize) -> (usize, usize) {
+        let plane = self.rows * BLOCK / 8 * bits;
+        let (index, shift) = self.nibble_index(row, column);
+        (index % plane, index / plane * bits + shift)
+    }
+
     fn index(self, rows: usize, row: usize, column: usize) -> usize {
         (column / self.depth * rows + row) * self.depth + column % self.depth
     }

@@ -135,8 +135,11 @@ pub(super) fn quantize(rows: &[&[f32]], grouping: Grouping, to: &mut RowsMut<'_>
                 *q = (v * inverse + magic).to_bits() as i8;
                 sum += i32::from(*q);
             }
+            let second_half = out.quants[r][BLOCK / 2..].iter();
+            let half_sum: i32 = second_half.map(|q| i32::from(*q)).sum();
             out.scales[r] = scale;
             out.sums[r] = sum as f32;
+            out.half_sums[r] = half_sum as f32;
             out.starts[r] = MAGIC - 8.0 * sum as f32;
             row_sums[r] += sum;
         }

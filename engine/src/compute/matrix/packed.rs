@@ -110,14 +110,18 @@ impl PackedMatrix {
         let tile = self.tiles(0..self.tile_count()).tile(row / layout.rows);
         let row = row % layout.rows;
         for (out, block) in out.as_chunks_mut::<BLOCK>().0.iter_mut().zip(tile.blocks()) {
-            let (scale, min) = match self.format {
-                Format::Int4 => (block.scale(row), block.min(row)),
-                Format::Int4Symmetric => (block.scale(row), None),
-                Format::Int4Channel => (tile.channel_scale(row), None),
-                Format::Q8 | Format::Bf16 | Format::F32 => (block.scale(row), Some(0.0)),
+            let scales = match self.format {
+                Format::Int4Channel => [tile.channel_scale(row); 2],
+                _ => block.scales(row),
             };
-            let min = min.unwrap_or(-8.0 * scale);
-            *out = block.row_quants(row).map(|q| scale * f32::from(q) + min);
+            let quants = block.row_quants(row);
+            let zero = self.format.zero();
+            *out = match block.min(row) {
+                Some(min) => quants.map(|q| scales[0] * f32::from(q) + min),
+                None => std::array::from_fn(|column| {
+                    scales[column / (BLOCK / 2)] * f32::from(quants[column].wrapping_sub(zero))
+                }),
+            };
         }
     }
 

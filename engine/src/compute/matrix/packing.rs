@@ -9,7 +9,7 @@ use super::packed::{MatrixRegion, PackedMatrix};
 use crate::Error;
 use crate::compute::block::{BLOCK, Block};
 use crate::compute::kernel::Kernel;
-use crate::compute::kernel::format::Format;
+use crate::compute::kernel::format::{Factors, Format};
 use crate::compute::kernel::tile_layout::TileLayout;
 use crate::machine::memory::HugePages;
 use crate::machine::threads::{Pool, SliceRows};
@@ -245,25 +245,45 @@ fn pack_tile(
 
 /// Puts the blocks of one row of a tile in their places.
 fn pack_row(blocks: &[Block], format: Format, layout: TileLayout, row: usize, tile: &mut [u8]) {
-    let quant_bytes = format.quant_bytes() * layout.rows;
+    let rows = layout.rows;
     let tile_block_bytes = format.tile_block_bytes(layout);
     let (tile_blocks, of_rows) = tile.split_at_mut(tile_block_bytes * blocks.len());
-    if format == Format::Int4Channel {
-        pack_channel(blocks, layout, row, of_rows);
-    }
+    let factors = format.factors();
     for (block, tile_block) in blocks
         .iter()
         .zip(tile_blocks.chunks_exact_mut(tile_block_bytes))
     {
-        let (quants, halves) = tile_block.split_at_mut(quant_bytes);
+        let (quants, to) = tile_block.split_at_mut(format.quant_bytes() * rows);
         pack_quants(&block.quants, format, layout, row, quants);
-        if format != Format::Int4Channel {
-            halves[2 * row..][..2].copy_from_slice(&block.scale.to_le_bytes());
-        }
-        if format == Format::Int4 {
-            halves[2 * (layout.rows + row)..][..2].copy_from_slice(&block.min.to_le_bytes());
+        match factors {
+            Factors::None | Factors::SharedScale => {}
+            Factors::Scale => put_half(to, row, block.scale),
+            Factors::ScaleAndMin => {
+                put_half(to, row, block.scale);
+                put_half(to, rows + row, block.min);
+            }
+            Factors::SharedScaleAndMin | Factors::SharedHalfScales => {
+                [to[row], to[rows + row]] = block.parts.bytes();
+            }
         }
     }
+    if format == Format::Int4Channel {
+        return pack_channel(blocks, layout, row, of_rows);
+    }
+    let shared_bytes = format.shared_bytes() * rows;
+    if shared_bytes > 0 {
+        let firsts = blocks.iter().step_by(format.sharing());
+        for (block, to) in firsts.zip(of_rows.chunks_exact_mut(shared_bytes)) {
+            put_half(to, row, block.scale);
+            if format.has_min() {
+                put_half(to, rows + row, block.min);
+            }
+        }
+    }
+}
+
+fn put_half(to: &mut [u8], index: usize, half: f16) {
+    to[2 * index..][..2].copy_from_slice(&half.to_le_bytes());
 }
 
 /// Puts what a row of a channelwise tile has but once in its places: its scale, and the sum of its weights.
@@ -277,8 +297,19 @@ fn pack_channel(blocks: &[Block], layout: TileLayout, row: usize, of_rows: &mut 
     sums[4 * row..][..4].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Puts the quants of one row of a tile in their places.
+/// Puts the quants of one row of a tile in their places, which held none.
 fn pack_quants(from: &[i8; BLOCK], format: Format, layout: TileLayout, row: usize, to: &mut [u8]) {
+    let bits = format.plane_bits();
+    if bits > 0 {
+        let plane = &mut to[format.nibble_bytes() * layout.rows..];
+        for (column, q) in from.iter().enumerate() {
+            let (index, shift) = layout.plane_index(bits, row, column);
+            plane[index] |= (q.cast_unsigned() >> format.plane_place()) << shift;
+        }
+        if !format.has_nibbles() {
+            return;
+        }
+    }
     if format == Format::Q8 {
         for (column, q) in from.iter().enumerate() {
             to[layout.quant_index(row, column)] = q.cast_unsigned();

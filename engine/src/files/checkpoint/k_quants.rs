@@ -4,6 +4,8 @@
 //! that piece `p` differs from the others only in the offset and the shift. Scales (and minima) are small integers, one
 //! for 16 or 32 numbers, times an f16 `d` (and `dmin`) for the whole block.
 
+use half::f16;
+
 use super::{PIECE, read_f16};
 
 /// Numbers of a block.
@@ -65,13 +67,39 @@ fn six_bit_scales(scales: &[u8], piece: usize) -> (u8, u8) {
     }
 }
 
-/// The scale and the minimum of a piece of a `Q4_K` or `Q5_K` block: `scale * q - min`.
-pub(crate) fn q4_k_scales(block: &[u8], piece: usize) -> (f32, f32) {
-    let (scale, min) = six_bit_scales(&block[4..16], piece);
-    (
-        read_f16(block) * f32::from(scale),
-        read_f16(&block[2..]) * f32::from(min),
-    )
+/// A piece as it is stored.
+pub(crate) struct ScaledPiece {
+    /// `d`.
+    pub(crate) scale: f16,
+    /// `dmin`, or 0 where there is none.
+    pub(crate) min: f16,
+    /// What these are multiplied with; in a `Q6_K` block both are of the scale, signed, each for half a piece.
+    pub(crate) parts: [u8; 2],
+    pub(crate) quants: [u8; PIECE],
+}
+
+impl ScaledPiece {
+    /// A piece of a `Q4_K` or `Q5_K` block.
+    fn with_min(block: &[u8], piece: usize, quants: [u8; PIECE]) -> Self {
+        let (scale, min) = six_bit_scales(&block[4..16], piece);
+        Self {
+            scale: half(block),
+            min: half(&block[2..]),
+            parts: [scale, min],
+            quants,
+        }
+    }
+
+    /// `scale * q - min`.
+    fn numbers(&self) -> [f32; PIECE] {
+        let scale = self.scale.to_f32() * f32::from(self.parts[0]);
+        let min = self.min.to_f32() * f32::from(self.parts[1]);
+        self.quants.map(|q| scale * f32::from(q) - min)
+    }
+}
+
+fn half(bytes: &[u8]) -> f16 {
+    f16::from_le_bytes([bytes[0], bytes[1]])
 }
 
 /// The nibbles of a piece; two pieces share 32 bytes.
@@ -80,33 +108,46 @@ fn four_bits(bytes: &[u8], piece: usize) -> [u8; PIECE] {
     std::array::from_fn(|i| bytes[i] >> (piece % 2 * 4) & 15)
 }
 
-/// The quants of a piece of a `Q4_K` block, from 0 to 15.
-pub(crate) fn q4_k_quants(block: &[u8], piece: usize) -> [u8; PIECE] {
-    four_bits(&block[16..], piece)
+/// A piece of a `Q4_K` block, its quants from 0 to 15.
+pub(crate) fn q4_k_piece(block: &[u8], piece: usize) -> ScaledPiece {
+    ScaledPiece::with_min(block, piece, four_bits(&block[16..], piece))
+}
+
+/// A piece of a `Q5_K` block, its quants from 0 to 31.
+pub(crate) fn q5_k_piece(block: &[u8], piece: usize) -> ScaledPiece {
+    let (high, low) = (one_bit(&block[16..], piece), four_bits(&block[48..], piece));
+    let quants = std::array::from_fn(|i| low[i] | high[i] << 4);
+    ScaledPiece::with_min(block, piece, quants)
+}
+
+/// A piece of a `Q6_K` block, its quants from 0 to 63.
+pub(crate) fn q6_k_piece(block: &[u8], piece: usize) -> ScaledPiece {
+    // The low bits of pieces 0 and 2, and of 1 and 3, share bytes.
+    let low = &block[piece / 4 * 64 + piece % 2 * PIECE..];
+    let high = two_bits(&block[128..], piece);
+    let scales = &block[192 + 2 * piece..];
+    ScaledPiece {
+        scale: half(&block[208..]),
+        min: f16::ZERO,
+        parts: [scales[0], scales[1]],
+        quants: std::array::from_fn(|i| low[i] >> (piece % 4 / 2 * 4) & 15 | high[i] << 4),
+    }
 }
 
 /// `scale * q - min`, q from 0 to 15.
 pub(super) fn q4_k(block: &[u8], piece: usize) -> [f32; PIECE] {
-    let (scale, min) = q4_k_scales(block, piece);
-    q4_k_quants(block, piece).map(|q| scale * f32::from(q) - min)
+    q4_k_piece(block, piece).numbers()
 }
 
 /// `scale * q - min`, q from 0 to 31.
 pub(super) fn q5_k(block: &[u8], piece: usize) -> [f32; PIECE] {
-    let (scale, min) = q4_k_scales(block, piece);
-    let (high, low) = (one_bit(&block[16..], piece), four_bits(&block[48..], piece));
-    std::array::from_fn(|i| scale * f32::from(low[i] | high[i] << 4) - min)
+    q5_k_piece(block, piece).numbers()
 }
 
 /// `d * scale * (q - 32)`, q from 0 to 63; scale, an i8, for 16 numbers.
 pub(super) fn q6_k(block: &[u8], piece: usize) -> [f32; PIECE] {
-    let (scales, d) = (&block[192..208], read_f16(&block[208..]));
-    // The low bits of pieces 0 and 2, and of 1 and 3, share bytes.
-    let low = &block[piece / 4 * 64 + piece % 2 * PIECE..];
-    let high = two_bits(&block[128..], piece);
-    std::array::from_fn(|i| {
-        let scale = f32::from(scales[2 * piece + i / 16].cast_signed());
-        let quant = low[i] >> (piece % 4 / 2 * 4) & 15 | high[i] << 4;
-        d * scale * (f32::from(quant) - 32.0)
-    })
+    let piece = q6_k_piece(block, piece);
+    let scales = piece.parts.map(|part| f32::from(part.cast_signed()));
+    let scales = scales.map(|part| piece.scale.to_f32() * part);
+    std::array::from_fn(|i| scales[i / 16] * (f32::from(piece.quants[i]) - 32.0))
 }

@@ -6,16 +6,17 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use half::bf16;
+use half::{bf16, f16};
 
-use super::{PIECE, k_quants, read_f16};
+use super::{PIECE, few_bits, k_quants, read_f16};
 
 /// How a tensor's numbers are stored, by GGML's names.
 ///
 /// The quantised formats store a row as blocks of 32 numbers: an f16 scale `d` (and, where the name ends in 1, an f16
 /// minimum `m`) and 32 quants. Byte `j` of a four-bit block holds number `j` in its low nibble and number `j + 16` in
 /// its high one; the fifth bits of five-bit blocks stand before them, as one number of 32 bits. The formats whose name
-/// ends in K have blocks of 256 and scales that are quantised themselves: see `k_quants`.
+/// ends in K have blocks of 256 and scales that are quantised themselves: see `k_quants`. Those of one and two bits have
+/// blocks of 64 to 256 with one scale: see `few_bits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     non_camel_case_types,
@@ -42,6 +43,14 @@ pub(crate) enum TensorType {
     Q6_K,
     /// `d * level[q]`, q from 0 to 15.
     IQ4_NL,
+    /// `d * (q - 1)`, q from 0 to 2, five of them in a byte.
+    TQ1_0,
+    /// `d * (q - 1)`, q from 0 to 3.
+    TQ2_0,
+    /// `d * (2 * q - 1)`, q 0 or 1.
+    Q1_0,
+    /// `d * (q - 1)`, q from 0 to 3.
+    Q2_0,
 }
 
 /// The levels of [`TensorType::IQ4_NL`]: close together near zero, where weights are many.
@@ -51,7 +60,7 @@ pub(crate) const IQ4_NL_LEVELS: [i8; 16] = [
 
 impl TensorType {
     /// Every type with GGML's number for it.
-    pub(crate) const NUMBERS: [(u32, Self); 14] = [
+    pub(crate) const NUMBERS: [(u32, Self); 18] = [
         (0, Self::F32),
         (1, Self::F16),
         (2, Self::Q4_0),
@@ -66,6 +75,10 @@ impl TensorType {
         (14, Self::Q6_K),
         (20, Self::IQ4_NL),
         (30, Self::BF16),
+        (34, Self::TQ1_0),
+        (35, Self::TQ2_0),
+        (41, Self::Q1_0),
+        (42, Self::Q2_0),
     ];
 
     /// Numbers that are stored together; a row is a whole number of blocks.
@@ -74,6 +87,9 @@ impl TensorType {
             Self::F32 | Self::F16 | Self::BF16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::IQ4_NL => PIECE,
             Self::Q2_K | Self::Q3_K | Self::Q4_K | Self::Q5_K | Self::Q6_K => k_quants::BLOCK,
+            Self::TQ1_0 | Self::TQ2_0 => 256,
+            Self::Q1_0 => 128,
+            Self::Q2_0 => 64,
         }
     }
 
@@ -92,6 +108,10 @@ impl TensorType {
             Self::Q4_K => k_quants::Q4_K_BYTES,
             Self::Q5_K => k_quants::Q5_K_BYTES,
             Self::Q6_K => k_quants::Q6_K_BYTES,
+            Self::TQ1_0 => few_bits::TQ1_0_BYTES,
+            Self::TQ2_0 => few_bits::TQ2_0_BYTES,
+            Self::Q1_0 => few_bits::Q1_0_BYTES,
+            Self::Q2_0 => few_bits::Q2_0_BYTES,
         }
     }
 
@@ -157,6 +177,22 @@ impl TensorType {
             Self::Q4_K => k_quants::q4_k(block, piece),
             Self::Q5_K => k_quants::q5_k(block, piece),
             Self::Q6_K => k_quants::q6_k(block, piece),
+            Self::TQ1_0 | Self::TQ2_0 | Self::Q1_0 | Self::Q2_0 => {
+                let (scale, steps) = self.steps(block, piece);
+                steps.map(|step| scale.to_f32() * f32::from(step))
+            }
+        }
+    }
+
+    /// A piece of a block of one of the types of one and two bits: its scale, and how many of it each number is, from
+    /// -1 to 2.
+    pub(crate) fn steps(self, block: &[u8], piece: usize) -> (f16, [i8; PIECE]) {
+        match self {
+            Self::TQ1_0 => few_bits::tq1_0(block, piece),
+            Self::TQ2_0 => few_bits::tq2_0(block, piece),
+            Self::Q1_0 => few_bits::q1_0(block, piece),
+            Self::Q2_0 => few_bits::q2_0(block, piece),
+            _ => panic!("{self:?} has more bits"),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::compute::kernel;
 /// Those of SmolLM2, Llama 3 and Qwen 2.
 const VOCABULARIES: [usize; 3] = [49_152, 128_256, 151_936];
 /// Temperature, top-k, top-p and min-p.
-const SETTINGS: [(f32, usize, f32, f32); 9] = [
+const SETTINGS: [(f32, usize, f32, f32); 13] = [
     (0.0, 0, 1.0, 0.0),
     (1.0, 0, 1.0, 0.0),
     (1.0, 0, 0.95, 0.0),
@@ -17,8 +17,12 @@ const SETTINGS: [(f32, usize, f32, f32); 9] = [
     (0.2, 0, 0.9, 0.0),
     (1.0, 0, 1.0, 0.05),
     (1.0, 40, 1.0, 0.0),
+    (1.0, 40, 0.9, 0.0),
     (1.0, 40, 0.95, 0.05),
-    (1.0, 1000, 0.95, 0.0),
+    (1.0, 1000, 1.0, 0.0),
+    (1.0, 1000, 0.9, 0.0),
+    (1.0, 10_000, 1.0, 0.0),
+    (1.0, 10_000, 0.9, 0.0),
 ];
 /// Widths of the logits: of random weights, and of a model that expects something.
 const WIDTHS: [f32; 2] = [0.5, 3.0];

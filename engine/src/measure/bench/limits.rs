@@ -6,9 +6,46 @@
 use std::time::Instant;
 
 use super::Spread;
-use crate::compute::kernel::prefetch;
-use crate::machine::threads::Pool;
+use crate::Error;
+use crate::compute::kernel::{self, prefetch};
+use crate::machine::memory::HugePages;
+use crate::machine::threads::{Pool, pool};
 use crate::model::forward::Model;
+
+/// What the machine can do at best, by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Threads that did it.
+    pub threads: usize,
+    /// Bytes a second that they read from memory.
+    pub read_bytes_per_second: f64,
+    /// Multiply-accumulates a second on registers alone, where the kernel has a loop for that.
+    pub multiplies_per_second: Option<f64>,
+}
+
+impl Limits {
+    /// Measures them with the fastest kernel, the best of three times, which takes about a second where nothing else runs. It
+    /// reads so many bytes, which are to be more than every cache holds.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for threads that cannot be had, [`Error::NoThread`], [`Error::NoMemory`].
+    pub fn measure(threads: Option<usize>, bytes: usize) -> Result<Self, Error> {
+        let mut pool = pool(threads, false)?;
+        let kernel = kernel::choose(None)?;
+        let mut memory = HugePages::new(bytes)?;
+        // Pages that were never written are all one page of zeros.
+        memory.fill(1);
+        let best = |rates: [f64; 3]| rates.into_iter().fold(0.0, f64::max);
+        let read = best([(); 3].map(|()| bandwidth(&mut pool, &[&memory])));
+        let peak = kernel.peak();
+        let multiplies = peak.map(|peak| best([(); 3].map(|()| rate(&mut pool, peak))));
+        Ok(Self {
+            threads: pool.threads(),
+            read_bytes_per_second: read,
+            multiplies_per_second: multiplies,
+        })
+    }
+}
 
 /// Speeds of some repetitions, and beside them a limit.
 #[derive(Debug, Default)]
@@ -49,14 +86,21 @@ pub(super) fn beside(
 /// Bytes a second at which the threads read what a decode step reads of the weights, and do nothing else: the better of
 /// what the CPU fetches by itself, and of asking it for bytes ahead as products do.
 pub(super) fn read_bandwidth(model: &mut Model) -> f64 {
+    let (threads, weights) = model.pool_and_weights();
+    let matrices = weights.read_in_a_step().map(|matrix| matrix.packed_bytes());
+    bandwidth(threads, &matrices.collect::<Vec<_>>())
+}
+
+/// The same of any bytes.
+fn bandwidth(threads: &mut Pool, bytes: &[&[u8]]) -> f64 {
     /// Bytes ahead that are asked for, which is far enough for every CPU that was measured.
     const AHEAD: usize = 2304;
     /// Bytes that are read until others are asked for.
     const AT_ONCE: usize = 256;
     /// Bytes of a cache line.
     const LINE: usize = 64;
-    let plain = bytes_per_second(model, xor);
-    let asked = bytes_per_second(model, |piece| {
+    let plain = bytes_per_second(threads, bytes, xor);
+    let asked = bytes_per_second(threads, bytes, |piece| {
         piece.chunks(AT_ONCE).fold(0, |sum, bytes| {
             for line in bytes.chunks(LINE) {
                 prefetch(line, AHEAD);
@@ -72,14 +116,14 @@ fn xor(bytes: &[u8]) -> u64 {
     words.fold(0, |sum, word| sum ^ u64::from_ne_bytes(*word))
 }
 
-fn bytes_per_second(model: &mut Model, read: impl Fn(&[u8]) -> u64 + Sync) -> f64 {
+fn bytes_per_second(
+    threads: &mut Pool,
+    bytes: &[&[u8]],
+    read: impl Fn(&[u8]) -> u64 + Sync,
+) -> f64 {
     /// Bytes that a thread takes at a time.
     const PIECE: usize = 1 << 20;
-    let (threads, weights) = model.pool_and_weights();
-    let pieces = weights.read_in_a_step();
-    let pieces: Vec<_> = pieces
-        .flat_map(|matrix| matrix.packed_bytes().chunks(PIECE))
-        .collect();
+    let pieces: Vec<_> = bytes.iter().flat_map(|bytes| bytes.chunks(PIECE)).collect();
     let started = Instant::now();
     threads.for_each(pieces.len(), 1, |range| {
         for piece in &pieces[range] {
@@ -104,4 +148,19 @@ fn rate(threads: &mut Pool, peak: fn(usize) -> u64) -> f64 {
     });
     let products = peak(1) * ITERATIONS as u64 * threads.threads() as u64;
     products as f64 / started.elapsed().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_measured_without_a_model() {
+        let limits = Limits::measure(Some(2), 8 << 20).unwrap();
+        assert_eq!(limits.threads, 2);
+        assert!(limits.read_bytes_per_second > 0.0);
+        assert!(limits.multiplies_per_second.is_none_or(|rate| rate > 0.0));
+        let none = Limits::measure(Some(0), 8 << 20).unwrap_err();
+        assert!(none.to_string().contains("`threads`"), "{none}");
+    }
 }

@@ -112,7 +112,12 @@ impl RandomWeights {
                 state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
                 (state >> 60) as i8
             });
-            Block { scale, min, quants }
+            Block {
+                scale,
+                min,
+                quants,
+                ..Block::ZERO
+            }
         })
     }
 }

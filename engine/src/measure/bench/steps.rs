@@ -23,6 +23,7 @@ pub(super) fn prefill(model: &mut Model, tokens: usize, between: Between<'_>) ->
             tokens,
             cache: &mut cache,
             wants_logits: chunks.peek().is_none(),
+            reader: None,
         };
         model.forward(&mut [chunk], &|| false);
         spent += started.elapsed();
@@ -104,6 +105,7 @@ impl Way {
                     tokens,
                     cache,
                     wants_logits: true,
+                    reader: None,
                 })
                 .collect();
             let logits = model

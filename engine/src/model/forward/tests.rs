@@ -3,6 +3,7 @@
 pub(crate) mod dynamic;
 mod folders;
 mod ggufs;
+mod rows;
 mod windows;
 
 use std::path::Path;
@@ -53,6 +54,7 @@ fn wanting<'a>(tokens: &'a [u32], cache: &'a mut KvCache) -> NewTokens<'a> {
         tokens,
         cache,
         wants_logits: true,
+        reader: None,
     }
 }
 

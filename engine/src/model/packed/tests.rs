@@ -47,6 +47,7 @@ fn logits(
         tokens: &[1, 5, 9, 3],
         cache: &mut cache,
         wants_logits: true,
+        reader: None,
     }];
     let logits = model.forward(batch, &|| false).unwrap();
     (logits.iter().map(|v| v.to_bits()).collect(), fits)

@@ -8,10 +8,11 @@ use half::f16;
 use super::{MatrixSource, RoundingTarget, WeightRequest};
 use crate::Error;
 use crate::architecture::ModelTensor;
-use crate::compute::block::Block;
+use crate::compute::block::{Block, Parts};
 use crate::compute::matrix::{Format, RowSource, RowWriter};
 use crate::files::checkpoint::{
-    IQ4_NL_LEVELS, Rows, Tensor, TensorType, five_bits, nibbles, q4_k_quants, q4_k_scales,
+    IQ4_NL_LEVELS, Rows, ScaledPiece, Tensor, TensorType, five_bits, nibbles, q4_k_piece,
+    q5_k_piece, q6_k_piece,
 };
 
 /// A matrix of a checkpoint, whose rows are read as they are asked for.
@@ -145,18 +146,20 @@ impl<'a> StoredMatrix<'a> {
     }
 }
 
-/// The format that holds what is stored as it is: exactly, or with an error far below the stored rounding's own. Rather
-/// eight bits than four that would add an error of their own; only for fewer than four bits that would be a waste.
+/// The format that holds what is stored exactly. Rather eight bits than four that would add an error of their own; only for
+/// the two and three bits of K types that would be a waste.
 fn stored_format(kind: TensorType) -> Option<Format> {
     match kind {
+        TensorType::Q1_0 => Some(Format::Int1),
+        TensorType::Q2_0 | TensorType::TQ1_0 | TensorType::TQ2_0 => Some(Format::Int2),
         TensorType::Q4_0 => Some(Format::Int4Symmetric),
-        TensorType::Q4_1 | TensorType::Q4_K => Some(Format::Int4),
-        TensorType::Q8_0
-        | TensorType::Q5_0
-        | TensorType::Q5_1
-        | TensorType::Q5_K
-        | TensorType::Q6_K
-        | TensorType::IQ4_NL => Some(Format::Q8),
+        TensorType::Q4_1 => Some(Format::Int4),
+        TensorType::Q4_K => Some(Format::Int4K),
+        TensorType::Q5_0 => Some(Format::Int5Symmetric),
+        TensorType::Q5_1 => Some(Format::Int5),
+        TensorType::Q5_K => Some(Format::Int5K),
+        TensorType::Q6_K => Some(Format::Int6K),
+        TensorType::Q8_0 | TensorType::IQ4_NL => Some(Format::Q8),
         TensorType::F32
         | TensorType::F16
         | TensorType::BF16
@@ -168,38 +171,58 @@ fn stored_format(kind: TensorType) -> Option<Format> {
 /// A piece of a row as a block of [`stored_format`].
 fn stored_block(kind: TensorType, row: &[u8], piece: usize) -> Block {
     let (bytes, of_block) = kind.block_of(row, piece);
+    let symmetric = |scale: f16, zero: f32, quants| Block {
+        scale,
+        min: f16::from_f32(-zero * scale.to_f32()),
+        quants,
+        ..Block::ZERO
+    };
     let half = |at: usize| f16::from_le_bytes([bytes[at], bytes[at + 1]]);
     let block = |min, quants| Block {
         scale: half(0),
         min,
         quants,
+        ..Block::ZERO
+    };
+    let with_min = |piece: ScaledPiece| Block {
+        scale: piece.scale,
+        min: -piece.min,
+        parts: Parts::ScaleAndMin(piece.parts),
+        quants: piece.quants.map(u8::cast_signed),
     };
     match kind {
-        TensorType::Q4_0 => block(
-            f16::from_f32(-8.0 * half(0).to_f32()),
-            nibbles(&bytes[2..]).map(u8::cast_signed),
-        ),
+        TensorType::Q4_0 => symmetric(half(0), 8.0, nibbles(&bytes[2..]).map(u8::cast_signed)),
+        TensorType::TQ1_0 | TensorType::TQ2_0 | TensorType::Q1_0 | TensorType::Q2_0 => {
+            let (scale, steps) = kind.steps(bytes, of_block);
+            symmetric(scale, 1.0, steps.map(|step| step + 1))
+        }
         TensorType::Q4_1 => block(half(2), nibbles(&bytes[4..]).map(u8::cast_signed)),
-        TensorType::Q4_K => {
-            let (scale, min) = q4_k_scales(bytes, of_block);
+        TensorType::Q4_K => with_min(q4_k_piece(bytes, of_block)),
+        TensorType::Q5_K => with_min(q5_k_piece(bytes, of_block)),
+        TensorType::Q6_K => {
+            let ScaledPiece {
+                scale,
+                parts,
+                quants,
+                ..
+            } = q6_k_piece(bytes, of_block);
             Block {
-                scale: f16::from_f32(scale),
-                min: f16::from_f32(-min),
-                quants: q4_k_quants(bytes, of_block).map(u8::cast_signed),
+                scale,
+                parts: Parts::HalfScales(parts.map(u8::cast_signed)),
+                quants: quants.map(u8::cast_signed),
+                ..Block::ZERO
             }
         }
         TensorType::Q8_0 => block(
             f16::ZERO,
             std::array::from_fn(|i| bytes[2 + i].cast_signed()),
         ),
-        TensorType::Q5_0 => block(
-            f16::ZERO,
-            five_bits(&bytes[2..]).map(|q| q.cast_signed() - 16),
-        ),
+        TensorType::Q5_0 => symmetric(half(0), 16.0, five_bits(&bytes[2..]).map(u8::cast_signed)),
+        TensorType::Q5_1 => block(half(2), five_bits(&bytes[4..]).map(u8::cast_signed)),
         TensorType::IQ4_NL => block(
             f16::ZERO,
             nibbles(&bytes[2..]).map(|q| IQ4_NL_LEVELS[usize::from(q)]),
         ),
-        _ => Block::q8(&kind.piece(row, piece)),
+        _ => unreachable!("`stored_format` has none for {kind:?}"),
     }
 }

@@ -125,6 +125,7 @@ impl<'a> QuantizedMatrix<'a> {
                 scale,
                 min: f16::from_f32(-zero * scale.to_f32()),
                 quants: std::array::from_fn(|i| quant(i).cast_signed()),
+                ..Block::ZERO
             };
         }
         self.check_scales(row, to)

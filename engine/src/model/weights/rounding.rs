@@ -23,7 +23,7 @@ pub struct Rounding {
 
 /// What the weights of the layers are rounded to.
 ///
-/// Blocks of four or eight bits that a file already holds are taken as they are, since rounding them again would only
+/// Blocks of four to eight bits that a file already holds are taken as they are, since rounding them again would only
 /// lose; but for [`GroupSize::Channel`], whose kernels need a scale for a whole row, and for [`Quantize::None`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantize {
@@ -166,7 +166,14 @@ impl RoundingTarget<'_> {
         match self {
             Self::Q8 => stored == Format::Q8,
             Self::Int4(int4, _) => {
-                let blocks = matches!(stored, Format::Int4 | Format::Int4Symmetric);
+                let blocks = matches!(
+                    stored,
+                    Format::Int1
+                        | Format::Int2
+                        | Format::Int4
+                        | Format::Int4Symmetric
+                        | Format::Int4K
+                );
                 blocks && int4.group != GroupSize::Channel
             }
         }

@@ -11,15 +11,18 @@
 //!
 //! So one register of 2 x 2 sums has four rows side by side, and nothing is shuffled. The 1/16 costs nothing: sums
 //! start at the bits of floats (see [`neon`](super::super::neon)) whose neighbours are 1 apart in column 0 and 1/16 in
-//! column 1. Q8 has nothing to unpack; there column 1 is of no use.
+//! column 1. Q8 has nothing to unpack, and what has a plane of bits is unpacked to bytes; there column 1 is of no use.
 
 use std::arch::aarch64::*;
+use std::ops::Range;
 
 use super::super::neon::{
-    CHANNEL, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants,
+    CHANNEL, Q8, ROWS, SYMMETRIC, factors, has_halves, load, load_quants, quants, shared_at, store,
+    store_quants, sums,
 };
 use super::super::neon_asm::{load_four_times, load_four_weights, smmla, usmmla};
 use crate::compute::block::BLOCK;
+use crate::compute::kernel::format::Format;
 use crate::compute::kernel::panel::{ActivationBlock, DEPTH, MAGIC, Panel};
 use crate::compute::kernel::tile::Tiles;
 
@@ -94,14 +97,14 @@ pub(super) unsafe fn row<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out
             operands.arrange::<FORMAT>(&x.block(first + b, 0));
         }
         for (tile, out) in out.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            let at = tile * tiles.tile_bytes() + first * tile_block_bytes;
-            let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
             if FORMAT == CHANNEL {
+                let at = tile * tiles.tile_bytes() + first * tile_block_bytes;
+                let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
                 // SAFETY: `tiles` holds one tile block for each block of each tile.
                 unsafe { channel_row(tile_block, operands, out) };
             } else {
                 // SAFETY: as above.
-                unsafe { tile_row::<FORMAT>(tile_block, tile_block_bytes, operands, out) };
+                unsafe { tile_row::<FORMAT>(tiles, [tile, first], operands, out) };
             }
         }
     }
@@ -131,38 +134,43 @@ unsafe fn channel_row(mut tile_block: *const u8, operands: &[Operands], out: &mu
     }
 }
 
-/// Adds the products of consecutive blocks to the sums of one tile.
+/// Adds the products of consecutive blocks, from one of a tile on, to the sums of the tile.
 ///
 /// # Safety
-/// `tile_block` points to as many tile blocks of the format as there are operands.
+/// The tile has as many blocks of the format from there on as there are operands.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn tile_row<const FORMAT: u8>(
-    mut tile_block: *const u8,
-    tile_block_bytes: usize,
+    tiles: &Tiles<'_>,
+    [tile, first]: [usize; 2],
     operands: &[Operands],
     out: &mut [f32; ROWS],
 ) {
+    let tile_block_bytes = tiles.format.tile_block_bytes(tiles.layout);
+    let at = tile * tiles.tile_bytes() + first * tile_block_bytes;
+    let mut tile_block = tiles.bytes.as_ptr().wrapping_add(at);
     let mut totals = [vdupq_n_f32(0.0); ROWS / 4];
     for (total, out) in totals.iter_mut().zip(out.as_chunks::<4>().0) {
         *total = load(out);
     }
-    for x in operands {
+    for (b, x) in operands.iter().enumerate() {
         // SAFETY: handed on to the caller.
-        let dots = unsafe { dots::<FORMAT>(tile_block, x) };
+        let [dots, second_dots] = unsafe { dots::<FORMAT>(tile_block, x) };
         let x_factors = load(&x.factors);
+        let shared = shared_at::<FORMAT>(tiles, tile, first + b);
         for half in 0..2 {
             // SAFETY: handed on to the caller.
-            let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
+            let [scales, seconds] = unsafe { factors::<FORMAT>(tile_block, shared, half) };
             for i in 0..2 {
                 let at = 2 * half + i;
-                let share = match FORMAT {
-                    INT4 => vfmaq_f32(
-                        vmulq_laneq_f32::<1>(mins[i], x_factors),
-                        scales[i],
-                        dots[at],
-                    ),
-                    _ => vmulq_f32(scales[i], dots[at]),
+                let share = if has_halves(FORMAT) {
+                    let second = vmulq_f32(seconds[i], second_dots[at]);
+                    vfmaq_f32(second, scales[i], dots[at])
+                } else if const { Format::of(FORMAT).has_min() } {
+                    let offset = vmulq_laneq_f32::<1>(seconds[i], x_factors);
+                    vfmaq_f32(offset, scales[i], dots[at])
+                } else {
+                    vmulq_f32(scales[i], dots[at])
                 };
                 totals[at] = vfmaq_laneq_f32::<0>(totals[at], share, x_factors);
             }
@@ -174,13 +182,28 @@ unsafe fn tile_row<const FORMAT: u8>(
     }
 }
 
-/// The dot products of one block, four rows each.
+/// The dot products of one block, four rows each; where each half of it has a scale, those of both halves.
 ///
 /// # Safety
 /// `tile_block` points to a whole tile block of the format.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn dots<const FORMAT: u8>(tile_block: *const u8, x: &Operands) -> [float32x4_t; ROWS / 4] {
+unsafe fn dots<const FORMAT: u8>(
+    tile_block: *const u8,
+    x: &Operands,
+) -> [[float32x4_t; ROWS / 4]; 2] {
+    if const { Format::of(FORMAT).plane_bits() > 0 } {
+        let chunks = x.quants.len();
+        let middle = if has_halves(FORMAT) {
+            chunks / 2
+        } else {
+            chunks
+        };
+        // SAFETY: handed on to the caller.
+        let [first, second] = [0..middle, middle..chunks]
+            .map(|chunks| unsafe { wide_dots::<FORMAT>(tile_block, x, chunks) });
+        return [first, second];
+    }
     let starts = || load_four_times(&x.start).map(|start| vreinterpretq_s32_f32(start));
     let dots = if FORMAT == Q8 {
         let mut pairs = [starts(), starts()];
@@ -199,7 +222,34 @@ unsafe fn dots<const FORMAT: u8>(tile_block: *const u8, x: &Operands) -> [float3
     } else {
         load(&STARTS)
     };
-    dots.map(|dot| vsubq_f32(vreinterpretq_f32_s32(dot), base))
+    [dots.map(|dot| vsubq_f32(vreinterpretq_f32_s32(dot), base)); 2]
+}
+
+/// The dot products of some columns, eight to a chunk, of a block that has a plane of bits.
+///
+/// # Safety
+/// `tile_block` points to a whole tile block of the format, which has these chunks.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn wide_dots<const FORMAT: u8>(
+    tile_block: *const u8,
+    x: &Operands,
+    chunks: Range<usize>,
+) -> [float32x4_t; ROWS / 4] {
+    let start = vdupq_n_s32(MAGIC.to_bits().cast_signed());
+    // Rows that share bytes: the first of two neighbours, then the second.
+    let mut pairs = [[start; 2]; ROWS / 4];
+    for chunk in chunks {
+        let columns = load_quants(&x.quants[chunk][0]);
+        for (i, pairs) in pairs.iter_mut().enumerate() {
+            // SAFETY: handed on to the caller.
+            let w = unsafe { quants::<FORMAT>(tile_block, chunk * ROWS * DEPTH / 2 + 16 * i) };
+            for (pair, w) in pairs.iter_mut().zip(w) {
+                *pair = smmla(*pair, w, columns);
+            }
+        }
+    }
+    pairs.map(|[first, second]| sums(vtrn1q_s32(first, second)))
 }
 
 /// Adds the products of one block of nibbles to sums of four rows each, to each set of them in turn.

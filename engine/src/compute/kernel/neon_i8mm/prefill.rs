@@ -14,10 +14,12 @@
 use std::arch::aarch64::*;
 
 use super::super::neon::{
-    CHANNEL, HALF, INT4, Q8, ROWS, SYMMETRIC, factors, load, load_quants, store, store_quants, sums,
+    CHANNEL, HALF, Q8, ROWS, SYMMETRIC, factors, has_halves, load, load_quants, quants, shared_at,
+    store, store_quants, sums,
 };
 use super::super::neon_asm::{load_four_activations, load_four_times, load_four_weights, smmla};
 use crate::compute::block::BLOCK;
+use crate::compute::kernel::format::Format;
 use crate::compute::kernel::panel::{DEPTH, MAGIC, Panel, RowQuad};
 use crate::compute::kernel::tile::Tiles;
 
@@ -47,8 +49,8 @@ impl Weights {
 // The loop takes the scales as the operands behind the last.
 const _: () = assert!(size_of::<Weights>() == (BLOCK / DEPTH + 1) * 64);
 
-/// The minima of one block of half a tile, as the scales of [`Weights`].
-type Mins = [[f32; 4]; PAIRS];
+/// The minima of one block of half a tile, or the scales of its second half, as the scales of [`Weights`].
+type Seconds = [[f32; 4]; PAIRS];
 
 /// The sums of half a tile with `N` pairs of rows of activations: for each, those of every pair of weight rows.
 type Squares<const N: usize> = [[float32x4_t; PAIRS]; N];
@@ -59,7 +61,7 @@ type Squares<const N: usize> = [[float32x4_t; PAIRS]; N];
 pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     let rows_at_once = if FORMAT == CHANNEL { 8 } else { 4 };
     let mut weights = [[Weights::ZERO; BLOCKS_AT_ONCE]; 2];
-    let mut mins = [[[[0.0; 4]; PAIRS]; BLOCKS_AT_ONCE]; 2];
+    let mut seconds = [[[[0.0; 4]; PAIRS]; BLOCKS_AT_ONCE]; 2];
     out.fill(0.0);
     for first in (0..tiles.blocks).step_by(BLOCKS_AT_ONCE) {
         let blocks = first..tiles.blocks.min(first + BLOCKS_AT_ONCE);
@@ -68,10 +70,11 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, ou
                 let at =
                     tile * tiles.tile_bytes() + b * tiles.format.tile_block_bytes(tiles.layout);
                 let tile_block = tiles.bytes.as_ptr().wrapping_add(at);
+                let places = [tile_block, shared_at::<FORMAT>(tiles, tile, b)];
                 for half in 0..2 {
-                    let to = (&mut weights[half][i], &mut mins[half][i]);
+                    let to = (&mut weights[half][i], &mut seconds[half][i]);
                     // SAFETY: `tiles` holds one tile block for each block of each tile.
-                    unsafe { unpack::<FORMAT>(tile_block, half, to) };
+                    unsafe { unpack::<FORMAT>(places, half, to) };
                 }
             }
             let out = out.as_chunks_mut::<ROWS>().0;
@@ -85,7 +88,7 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, ou
                     _ => pass::<FORMAT, 1>,
                 };
                 for half in 0..2 {
-                    pass((&weights[half], &mins[half]), x, half, out);
+                    pass((&weights[half], &seconds[half]), x, half, out);
                 }
             }
         }
@@ -95,50 +98,51 @@ pub(super) unsafe fn rows<const FORMAT: u8>(tiles: &Tiles<'_>, x: &Panel<'_>, ou
 /// Unpacks one block of half a tile.
 ///
 /// # Safety
-/// `tile_block` points to a whole tile block of the format.
+/// `tile_block` points to a whole tile block of the format, `shared` to what it shares with others.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn unpack<const FORMAT: u8>(
-    tile_block: *const u8,
+    [tile_block, shared]: [*const u8; 2],
     half: usize,
-    (to, to_mins): (&mut Weights, &mut Mins),
+    (to, to_seconds): (&mut Weights, &mut Seconds),
 ) {
     let row_bytes = if FORMAT == Q8 { DEPTH } else { DEPTH / 2 };
     for (chunk, to) in to.quants.iter_mut().enumerate() {
-        let at = tile_block.wrapping_add((chunk * ROWS + half * HALF) * row_bytes);
-        // SAFETY: within the quants of the tile block, by the contract.
-        let [a, b] = [0, 16].map(|offset| unsafe { vld1q_u8(at.wrapping_add(offset)) });
+        let at = (chunk * ROWS + half * HALF) * row_bytes;
         let pairs = if FORMAT == Q8 {
-            // SAFETY: as above.
-            let [c, d] = [32, 48].map(|offset| unsafe { vld1q_u8(at.wrapping_add(offset)) });
-            [a, b, c, d]
+            let places = [0, 16, 32, 48].map(|offset| tile_block.wrapping_add(at + offset));
+            // SAFETY: within the quants of the tile block, by the contract.
+            places.map(|place| unsafe { vld1q_s8(place.cast()) })
         } else {
-            let low = vdupq_n_u8(15);
-            [
-                vandq_u8(a, low),
-                vshrq_n_u8::<4>(a),
-                vandq_u8(b, low),
-                vshrq_n_u8::<4>(b),
-            ]
+            // SAFETY: handed on to the caller.
+            let [a, b] = unsafe { quants::<FORMAT>(tile_block, at) };
+            // SAFETY: as above.
+            let [c, d] = unsafe { quants::<FORMAT>(tile_block, at + 16) };
+            [a, b, c, d]
         };
         for (pair, to) in pairs.into_iter().zip(to) {
-            store_quants(to, vreinterpretq_s8_u8(pair));
+            store_quants(to, pair);
         }
     }
     if FORMAT != CHANNEL {
         // SAFETY: handed on to the caller.
-        let [scales, mins] = unsafe { factors::<FORMAT>(tile_block, half) };
+        let [scales, seconds] = unsafe { factors::<FORMAT>(tile_block, shared, half) };
         for i in 0..2 {
             let scales = squares::<FORMAT>(scales[i], scales[i]);
-            let mins = squares::<FORMAT>(mins[i], mins[i]);
+            let seconds = squares::<FORMAT>(seconds[i], seconds[i]);
             for side in 0..2 {
                 store(&mut to.scales[2 * i + side], scales[side]);
-                if FORMAT == INT4 {
-                    store(&mut to_mins[2 * i + side], mins[side]);
+                if has_seconds(FORMAT) {
+                    store(&mut to_seconds[2 * i + side], seconds[side]);
                 }
             }
         }
     }
+}
+
+/// Whether a block has more than a scale.
+const fn has_seconds(format: u8) -> bool {
+    Format::of(format).has_min() || has_halves(format)
 }
 
 /// Four rows of weights by two of activations as 2 x 2 of the pairs of weight rows, which are neighbours in Q8 and two
@@ -169,7 +173,7 @@ fn from_squares<const FORMAT: u8>(a: float32x4_t, b: float32x4_t) -> [float32x4_
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 fn pass<const FORMAT: u8, const N: usize>(
-    (weights, mins): (&[Weights; BLOCKS_AT_ONCE], &[Mins; BLOCKS_AT_ONCE]),
+    (weights, seconds): (&[Weights; BLOCKS_AT_ONCE], &[Seconds; BLOCKS_AT_ONCE]),
     [x, next_x]: [&[RowQuad]; 2],
     half: usize,
     out: &mut [[f32; ROWS]],
@@ -183,7 +187,7 @@ fn pass<const FORMAT: u8, const N: usize>(
         }
     }
     let len = x.len();
-    let (weights, mins, next_x) = (&weights[..len], &mins[..len], &next_x[..len]);
+    let (weights, seconds, next_x) = (&weights[..len], &seconds[..len], &next_x[..len]);
     let mut at = weights.as_ptr().cast();
     for i in 0..len {
         let x = [&x[i], &next_x[i]];
@@ -196,22 +200,27 @@ fn pass<const FORMAT: u8, const N: usize>(
             };
             *dots = start.map(|start| vreinterpretq_s32_f32(start));
         }
+        let mut dots = [dots; 2];
         // SAFETY: there are so many weights.
-        let scales = unsafe { multiply(&mut at, x, &mut dots) };
+        let scales = unsafe { multiply::<FORMAT, N>(&mut at, x, &mut dots) };
+        let [dots, second_dots] = dots;
         for (pair, (dots, totals)) in dots.into_iter().zip(&mut totals).enumerate() {
             let x = x[pair / 2];
             let (x_scales, x_sums) = (load(&x.scales[pair % 2]), load(&x.sums[pair % 2]));
             for (k, dot) in dots.into_iter().enumerate() {
-                let share = match FORMAT {
-                    CHANNEL => {
-                        totals[k] = vreinterpretq_f32_s32(dot);
-                        continue;
-                    }
-                    INT4 => {
-                        let offset = vmulq_f32(load(&mins[i][k]), x_sums);
-                        vfmaq_f32(offset, scales[k], sums(dot))
-                    }
-                    _ => vmulq_f32(scales[k], sums(dot)),
+                if FORMAT == CHANNEL {
+                    totals[k] = vreinterpretq_f32_s32(dot);
+                    continue;
+                }
+                let share = if has_halves(FORMAT) {
+                    let second = sums(second_dots[pair][k]);
+                    let second = vmulq_f32(load(&seconds[i][k]), second);
+                    vfmaq_f32(second, scales[k], sums(dot))
+                } else if has_seconds(FORMAT) {
+                    let offset = vmulq_f32(load(&seconds[i][k]), x_sums);
+                    vfmaq_f32(offset, scales[k], sums(dot))
+                } else {
+                    vmulq_f32(scales[k], sums(dot))
                 };
                 totals[k] = vfmaq_f32(totals[k], share, x_scales);
             }
@@ -227,20 +236,22 @@ fn pass<const FORMAT: u8, const N: usize>(
     }
 }
 
-/// Adds the integer products of one block. Returns the scales of the weights, and moves on behind them.
+/// Adds the integer products of one block, those of its second half to second sums where it has a scale. Returns the scales
+/// of the weights, and moves on behind them.
 ///
 /// # Safety
 /// `at` points to [`Weights`].
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-unsafe fn multiply<const N: usize>(
+unsafe fn multiply<const FORMAT: u8, const N: usize>(
     at: &mut *const u8,
     x: [&RowQuad; 2],
-    dots: &mut [[int32x4_t; PAIRS]; N],
+    dots: &mut [[[int32x4_t; PAIRS]; N]; 2],
 ) -> [float32x4_t; PAIRS] {
-    let mut multiply = |x: [int8x16_t; N]| {
+    let mut multiply = |half: usize, x: [int8x16_t; N]| {
         // SAFETY: four operands for every chunk.
         let weights = unsafe { load_four_weights(at) };
+        let dots = &mut dots[half * usize::from(has_halves(FORMAT))];
         for (dots, x) in dots.iter_mut().zip(x) {
             for (dot, w) in dots.iter_mut().zip(weights) {
                 *dot = smmla(*dot, vreinterpretq_s8_u8(w), x);
@@ -249,17 +260,20 @@ unsafe fn multiply<const N: usize>(
     };
     if N == 2 {
         let mut x_at = x[0].quants.as_ptr().cast();
-        for _ in 0..2 {
+        for half in 0..2 {
             // SAFETY: two pairs of two chunks each.
             let x = unsafe { load_four_activations(&mut x_at) };
             for chunk in x.as_chunks::<2>().0 {
-                multiply(std::array::from_fn(|pair| vreinterpretq_s8_u8(chunk[pair])));
+                multiply(
+                    half,
+                    std::array::from_fn(|pair| vreinterpretq_s8_u8(chunk[pair])),
+                );
             }
         }
     } else {
         for chunk in 0..BLOCK / DEPTH {
             let operand = |pair: usize| load_quants(&x[pair / 2].quants[chunk][pair % 2]);
-            multiply(std::array::from_fn(operand));
+            multiply(chunk / 2, std::array::from_fn(operand));
         }
     }
     // SAFETY: the scales follow.

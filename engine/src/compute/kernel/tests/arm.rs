@@ -7,11 +7,7 @@ use super::*;
 fn rows_longer_than_any_buffer_give_the_bits_of_scalar() {
     let mut random = Random::new(8);
     for format in Format::QUANTIZED {
-        let (low, high) = if format == Format::Q8 {
-            (-128, 127)
-        } else {
-            (0, 15)
-        };
+        let (low, high) = (lowest(format), highest(format));
         for (blocks_in_row, m) in [
             (8, 1),
             (9, 1),

@@ -20,8 +20,15 @@ pub(in crate::compute::kernel) trait Isa: Copy {
     /// Widens a register of f16.
     fn load_halves(self, bytes: &[u8]) -> Self::Floats;
     fn store(self, floats: &mut [f32], register: Self::Floats);
+    /// Widens as many bytes as a register has lanes.
+    fn load_bytes(self, bytes: &[u8]) -> Self::Ints;
+    /// The same with their signs.
+    fn load_signed_bytes(self, bytes: &[u8]) -> Self::Ints;
     /// The low and the high nibbles of every byte.
     fn nibbles(self, packed: Self::Ints) -> [Self::Ints; 2];
+    /// `a | (b & mask)` of bytes, `b` shifted to the left by so many bits, to the right by a negative number. It may go
+    /// beyond the bytes, of which the mask takes none that came from others.
+    fn insert(self, a: Self::Ints, b: Self::Ints, left: i32, mask: u8) -> Self::Ints;
     fn splat_ints(self, value: i32) -> Self::Ints;
     fn splat(self, value: f32) -> Self::Floats;
     fn add_ints(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
@@ -41,15 +48,17 @@ pub(in crate::compute::kernel) trait Isa: Copy {
     /// The sum in 32 bits for each row, given what it began with.
     fn end(self, sum: Self::Ints, start: Self::Ints) -> Self::Ints;
 
-    /// What is added to signed bytes before they are multiplied.
-    const Q8_BIAS: f32;
-    /// Signed bytes with the bias.
-    fn biased(self, bytes: Self::Ints) -> Self::Ints;
-    /// Adds the products of biased bytes and signed columns, in 32 bits.
-    fn multiply_add_q8(
+    /// Whether bytes are unsigned when they are multiplied, counted from their lowest number; otherwise they are signed.
+    const UNSIGNED: bool;
+    /// Signed bytes as they are multiplied, counted from -128 if unsigned.
+    fn signed_bytes(self, bytes: Self::Ints) -> Self::Ints;
+    /// Unsigned bytes as they are multiplied, counted from `middle` if signed.
+    fn unsigned_bytes(self, bytes: Self::Ints, middle: i8) -> Self::Ints;
+    /// Adds the products of such bytes and signed columns, in 32 bits.
+    fn multiply_add_bytes(
         self,
         sum: Self::Ints,
-        biased: Self::Ints,
+        bytes: Self::Ints,
         columns: Self::Ints,
     ) -> Self::Ints;
 

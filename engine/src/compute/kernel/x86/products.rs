@@ -13,23 +13,29 @@
 //! ```
 //!
 //! Integers become floats without a conversion, by [`MAGIC`]; a symmetric format takes 8 times the sum of the
-//! activations off by starting below.
+//! activations off by starting below. Where a block has a scale for each half, each has a sum of its own.
 
 use super::ahead;
 use super::isa::{DEPTH, Isa};
+use super::sums::{add, begin, end, multiply_add, start, starts_of_halves};
+use super::weights::{REGISTERS, Weights, has_halves, tile_block_bytes, unpack};
 use crate::compute::block::BLOCK;
 use crate::compute::kernel::format::Format;
 use crate::compute::kernel::panel::{MAGIC, Panel};
-use crate::compute::kernel::tile::Tiles;
+use crate::compute::kernel::tile::{Tile, Tiles};
 
-/// Registers of quants that a block takes: nibbles are unpacked from half as many.
-const REGISTERS: usize = BLOCK / DEPTH;
-
-/// The formats, as the loops are compiled for them.
-const WITH_MIN: u8 = 0;
-const SYMMETRIC: u8 = 1;
-const CHANNEL: u8 = 2;
-const Q8: u8 = 3;
+/// The formats, as parameters of the loops.
+const INT1: u8 = Format::Int1 as u8;
+const INT2: u8 = Format::Int2 as u8;
+const INT4: u8 = Format::Int4 as u8;
+const SYMMETRIC: u8 = Format::Int4Symmetric as u8;
+const CHANNEL: u8 = Format::Int4Channel as u8;
+const INT4_K: u8 = Format::Int4K as u8;
+const INT5: u8 = Format::Int5 as u8;
+const INT5_SYMMETRIC: u8 = Format::Int5Symmetric as u8;
+const INT5_K: u8 = Format::Int5K as u8;
+const INT6_K: u8 = Format::Int6K as u8;
+const Q8: u8 = Format::Q8 as u8;
 
 /// Int4 blocks, with a minimum or symmetric.
 #[inline(always)]
@@ -40,9 +46,28 @@ pub(in crate::compute::kernel) fn int4<I: Isa>(
     out: &mut [f32],
 ) {
     if tiles.format == Format::Int4 {
-        product::<I, WITH_MIN>(isa, tiles, x, out);
+        product::<I, INT4>(isa, tiles, x, out);
     } else {
         product::<I, SYMMETRIC>(isa, tiles, x, out);
+    }
+}
+
+/// What has a plane of bits, or scales of two parts.
+#[inline(always)]
+pub(in crate::compute::kernel) fn layered<I: Isa>(
+    isa: I,
+    tiles: &Tiles<'_>,
+    x: &Panel<'_>,
+    out: &mut [f32],
+) {
+    match tiles.format {
+        Format::Int1 => product::<I, INT1>(isa, tiles, x, out),
+        Format::Int2 => product::<I, INT2>(isa, tiles, x, out),
+        Format::Int4K => product::<I, INT4_K>(isa, tiles, x, out),
+        Format::Int5 => product::<I, INT5>(isa, tiles, x, out),
+        Format::Int5Symmetric => product::<I, INT5_SYMMETRIC>(isa, tiles, x, out),
+        Format::Int5K => product::<I, INT5_K>(isa, tiles, x, out),
+        _ => product::<I, INT6_K>(isa, tiles, x, out),
     }
 }
 
@@ -88,61 +113,6 @@ fn product<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
     }
 }
 
-/// One block of a tile, ready to multiply.
-struct Weights<I: Isa> {
-    quants: [I::Ints; REGISTERS],
-    /// Without meaning in the channelwise format.
-    scales: I::Floats,
-    /// Without meaning but in the format with minima.
-    mins: I::Floats,
-}
-
-#[inline(always)]
-fn unpack<I: Isa, const FORMAT: u8>(isa: I, tile_block: &[u8]) -> Weights<I> {
-    let (packed, halves) = tile_block.split_at(quant_bytes::<I, FORMAT>());
-    let mut quants = [isa.splat_ints(0); REGISTERS];
-    for (i, packed) in packed.chunks_exact(I::ROWS * DEPTH).enumerate() {
-        let packed = isa.load(packed);
-        if FORMAT == Q8 {
-            quants[i] = isa.biased(packed);
-        } else {
-            [quants[i], quants[i + REGISTERS / 2]] = isa.nibbles(packed);
-        }
-    }
-    let mut factors = [isa.splat(0.0); 2];
-    for (factors, halves) in factors.iter_mut().zip(halves.chunks_exact(2 * I::ROWS)) {
-        *factors = isa.load_halves(halves);
-    }
-    let [scales, mins] = factors;
-    Weights {
-        quants,
-        scales,
-        mins,
-    }
-}
-
-/// Bytes of the quants of one block of every row of a tile.
-const fn quant_bytes<I: Isa, const FORMAT: u8>() -> usize {
-    match FORMAT {
-        Q8 => I::ROWS * BLOCK,
-        _ => I::ROWS * BLOCK / 2,
-    }
-}
-
-/// Scales and minima that a block of a row has of its own.
-const fn halves_of(format: u8) -> usize {
-    match format {
-        WITH_MIN => 2,
-        SYMMETRIC | Q8 => 1,
-        _ => 0,
-    }
-}
-
-/// Bytes of one block of every row of a tile.
-const fn tile_block_bytes<I: Isa, const FORMAT: u8>() -> usize {
-    quant_bytes::<I, FORMAT>() + 2 * I::ROWS * halves_of(FORMAT)
-}
-
 /// Asks for as many cache lines as a tile block has, so many bytes behind the start of this one, up to the end of
 /// `tiles`: what follows is another thread's.
 #[inline(always)]
@@ -161,67 +131,23 @@ fn columns<I: Isa>(isa: I, quants: &[i8; BLOCK], index: usize) -> I::Ints {
     isa.splat_ints(i32::from_le_bytes(columns.map(i8::cast_unsigned)))
 }
 
-/// What a block's sums start at.
+/// Which of two sums the products of a register of quants belong to.
 #[inline(always)]
-fn start<I: Isa, const FORMAT: u8>(isa: I, x_sum: f32, x_start: f32) -> I::Ints {
-    match FORMAT {
-        WITH_MIN => isa.splat_ints(MAGIC.to_bits().cast_signed()),
-        SYMMETRIC => isa.splat_ints(x_start.to_bits().cast_signed()),
-        Q8 => isa.splat_ints((MAGIC - I::Q8_BIAS * x_sum).to_bits().cast_signed()),
-        _ => isa.splat_ints(0),
-    }
-}
-
-/// A sum of products of one block.
-#[inline(always)]
-fn begin<I: Isa, const FORMAT: u8>(isa: I, start: I::Ints) -> I::Ints {
-    match FORMAT {
-        Q8 => start,
-        _ => isa.begin(start),
-    }
-}
-
-#[inline(always)]
-fn multiply_add<I: Isa, const FORMAT: u8>(
-    isa: I,
-    sum: I::Ints,
-    quants: I::Ints,
-    columns: I::Ints,
-) -> I::Ints {
-    match FORMAT {
-        Q8 => isa.multiply_add_q8(sum, quants, columns),
-        _ => isa.multiply_add(sum, quants, columns),
-    }
-}
-
-#[inline(always)]
-fn end<I: Isa, const FORMAT: u8>(isa: I, sum: I::Ints, start: I::Ints) -> I::Ints {
-    match FORMAT {
-        Q8 => sum,
-        _ => isa.end(sum, start),
-    }
-}
-
-/// Adds one block's share to the sums of a tile's rows, in the order that `scalar` adds. Channelwise sums are the bits
-/// of integers.
-#[inline(always)]
-fn add<I: Isa, const FORMAT: u8>(
-    isa: I,
-    weights: &Weights<I>,
-    dot: I::Ints,
-    [x_scale, x_sum]: [I::Floats; 2],
-    total: I::Floats,
-) -> I::Floats {
-    if FORMAT == CHANNEL {
-        return isa.as_floats(isa.add_ints(isa.as_ints(total), dot));
-    }
-    let dot = isa.sub(isa.as_floats(dot), isa.splat(MAGIC));
-    let share = if FORMAT == WITH_MIN {
-        isa.mul_add(weights.scales, dot, isa.mul(weights.mins, x_sum))
+const fn sum_of<const FORMAT: u8>(register: usize) -> usize {
+    if has_halves(FORMAT) {
+        register / (REGISTERS / 2)
     } else {
-        isa.mul(weights.scales, dot)
-    };
-    isa.mul_add(x_scale, share, total)
+        0
+    }
+}
+
+/// The factors that a block shares with others, where the format has such.
+#[inline(always)]
+fn shared<'a, const FORMAT: u8>(tile: &Tile<'a>, block: usize) -> &'a [u8] {
+    match Format::of(FORMAT).shared_bytes() {
+        0 => &[],
+        _ => tile.shared(block),
+    }
 }
 
 /// Decode: one row of activations, sums in registers, weights straight from memory.
@@ -231,20 +157,28 @@ fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(I::ROWS)) {
         let blocks = tile.bytes().chunks_exact(tile_block_bytes::<I, FORMAT>());
         let mut total = isa.splat(0.0);
-        for (((tile_block, quants), scale), sum) in
-            blocks.zip(x.quants()).zip(x.scales()).zip(x.sums())
+        let factors = x.scales().iter().zip(x.sums()).zip(x.half_sums());
+        for (b, ((tile_block, quants), ((scale, sum), half_sum))) in
+            blocks.zip(x.quants()).zip(factors).enumerate()
         {
             prefetch(tile_block, ahead, tiles);
-            let weights = unpack::<I, FORMAT>(isa, tile_block);
-            let start = start::<I, FORMAT>(isa, *sum, MAGIC - 8.0 * sum);
-            let mut dot = begin::<I, FORMAT>(isa, start);
+            let weights = unpack::<I, FORMAT>(isa, tile_block, shared::<FORMAT>(&tile, b));
+            let starts = match has_halves(FORMAT) {
+                true => starts_of_halves::<I, FORMAT>(isa, *sum, *half_sum),
+                false => [start::<I, FORMAT>(isa, *sum, MAGIC - 8.0 * sum); 2],
+            };
+            let mut dots = [begin::<I, FORMAT>(isa, starts[0]); 2];
+            if has_halves(FORMAT) {
+                dots[1] = starts[1];
+            }
             for i in 0..REGISTERS {
                 let columns = columns(isa, quants, i);
-                dot = multiply_add::<I, FORMAT>(isa, dot, weights.quants[i], columns);
+                let dot = &mut dots[sum_of::<FORMAT>(i)];
+                *dot = multiply_add::<I, FORMAT>(isa, *dot, weights.quants[i], columns);
             }
-            let dot = end::<I, FORMAT>(isa, dot, start);
+            dots[0] = end::<I, FORMAT>(isa, dots[0], starts[0]);
             let factors = [isa.splat(*scale), isa.splat(*sum)];
-            total = add::<I, FORMAT>(isa, &weights, dot, factors, total);
+            total = add::<I, FORMAT>(isa, &weights, dots, factors, total);
         }
         isa.store(out, total);
     }
@@ -260,6 +194,7 @@ struct Rows<'a> {
     quants: &'a [[i8; BLOCK]],
     scales: &'a [f32],
     sums: &'a [f32],
+    half_sums: &'a [f32],
     starts: &'a [f32],
 }
 
@@ -271,7 +206,17 @@ impl<'a> Rows<'a> {
             quants: &x.quants()[range.clone()],
             scales: &x.scales()[range.clone()],
             sums: &x.sums()[range.clone()],
+            half_sums: &x.half_sums()[range.clone()],
             starts: &x.starts()[range],
+        }
+    }
+
+    /// What the sums of a row's products start at: that of all columns, or those of each half.
+    #[inline(always)]
+    fn starts<I: Isa, const FORMAT: u8>(&self, isa: I, row: usize) -> [I::Ints; 2] {
+        match has_halves(FORMAT) {
+            true => starts_of_halves::<I, FORMAT>(isa, self.sums[row], self.half_sums[row]),
+            false => [start::<I, FORMAT>(isa, self.sums[row], self.starts[row]); 2],
         }
     }
 }
@@ -312,9 +257,10 @@ fn weights<I: Isa, const FORMAT: u8>(
     ahead: usize,
 ) -> Weights<I> {
     let tile_block_bytes = tile_block_bytes::<I, FORMAT>();
-    let tile_block = &tiles.tile(tile).bytes()[block * tile_block_bytes..][..tile_block_bytes];
+    let tile = tiles.tile(tile);
+    let tile_block = &tile.bytes()[block * tile_block_bytes..][..tile_block_bytes];
     prefetch(tile_block, ahead * tile_block_bytes, tiles);
-    unpack::<I, FORMAT>(isa, tile_block)
+    unpack::<I, FORMAT>(isa, tile_block, shared::<FORMAT>(&tile, block))
 }
 
 /// Adds the products of one block of some tiles with all rows to `out` `[tiles, rows, tile rows]`.
@@ -348,13 +294,20 @@ fn few_rows<I: Isa, const FORMAT: u8, const TILES: usize, const N: usize>(
     outs: &mut [&mut [f32]; TILES],
 ) {
     let quants = &x.quants[first..first + N];
-    let mut starts = [isa.splat_ints(0); N];
+    let mut starts = [[isa.splat_ints(0); 2]; N];
     let mut sums = [[isa.splat_ints(0); TILES]; N];
+    let mut first_halves = sums;
     for n in 0..N {
-        starts[n] = start::<I, FORMAT>(isa, x.sums[first + n], x.starts[first + n]);
-        sums[n] = [begin::<I, FORMAT>(isa, starts[n]); TILES];
+        starts[n] = x.starts::<I, FORMAT>(isa, first + n);
+        sums[n] = [begin::<I, FORMAT>(isa, starts[n][0]); TILES];
     }
     for i in 0..REGISTERS {
+        if has_halves(FORMAT) && i == REGISTERS / 2 {
+            first_halves = sums;
+            for n in 0..N {
+                sums[n] = [starts[n][1]; TILES];
+            }
+        }
         for (sums, quants) in sums.iter_mut().zip(quants) {
             let columns = columns(isa, quants, i);
             for (sum, weights) in sums.iter_mut().zip(weights) {
@@ -371,8 +324,11 @@ fn few_rows<I: Isa, const FORMAT: u8, const TILES: usize, const N: usize>(
         let mut totals = [isa.splat(0.0); TILES];
         for t in 0..TILES {
             let total = isa.load_floats(&outs[t][range.clone()]);
-            let dot = end::<I, FORMAT>(isa, sums[t], starts[n]);
-            totals[t] = add::<I, FORMAT>(isa, &weights[t], dot, factors, total);
+            let dots = match has_halves(FORMAT) {
+                true => [first_halves[n][t], sums[t]],
+                false => [end::<I, FORMAT>(isa, sums[t], starts[n][0]); 2],
+            };
+            totals[t] = add::<I, FORMAT>(isa, &weights[t], dots, factors, total);
         }
         for (out, total) in outs.iter_mut().zip(totals) {
             isa.store(&mut out[range.clone()], total);

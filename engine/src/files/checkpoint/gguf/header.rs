@@ -58,6 +58,7 @@ impl Header {
         for tensor in &mut tensors {
             place(tensor, data_start, alignment, file_len)?;
         }
+        refuse_other_blocks(&tensors, alignment, file_len)?;
         refuse_overlaps(&tensors)?;
         Ok(Self {
             bytes: reader.read_so_far(),
@@ -104,6 +105,41 @@ fn place(
              and its data starts at {data_start}"
         )),
     }
+}
+
+/// Some makers of files use the numbers of [`TensorType::Q1_0`] and [`TensorType::Q2_0`] for blocks of another size, which
+/// nothing tells but where the next tensor begins, or the file ends.
+fn refuse_other_blocks(
+    tensors: &[TensorEntry],
+    alignment: u64,
+    file_len: usize,
+) -> Result<(), String> {
+    let mut starts: Vec<_> = tensors.iter().map(|tensor| tensor.bytes.start).collect();
+    starts.sort_unstable();
+    let few_bits = |kind| matches!(kind, TensorType::Q1_0 | TensorType::Q2_0);
+    for tensor in tensors.iter().filter(|tensor| few_bits(tensor.kind)) {
+        let TensorEntry {
+            name, kind, bytes, ..
+        } = tensor;
+        let behind = starts.partition_point(|start| *start <= bytes.start);
+        let next = starts.get(behind).copied();
+        let room = next.unwrap_or(file_len) - bytes.start;
+        let (length, padding) = (bytes.len(), alignment as usize);
+        let whole = length.next_multiple_of(padding);
+        let fits = match next {
+            Some(_) => room == whole,
+            None => (length..=whole).contains(&room),
+        };
+        if !fits {
+            return Err(format!(
+                "`{name}` takes {length} bytes as {kind:?}, blocks of {} numbers in {} bytes, but the file has {room} \
+                 for it: its blocks are of another size",
+                kind.block_len(),
+                kind.block_bytes()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Shared bytes would let a small file demand any amount of packed weights.
@@ -224,7 +260,7 @@ fn tensor_type(number: u32) -> Result<TensorType, String> {
 }
 
 /// GGML's types that are not read, those included that it has given up.
-const OTHER_TYPES: [(u32, &str); 28] = [
+const OTHER_TYPES: [(u32, &str); 25] = [
     (4, "Q4_2"),
     (5, "Q4_3"),
     (9, "Q8_1"),
@@ -245,14 +281,11 @@ const OTHER_TYPES: [(u32, &str); 28] = [
     (31, "Q4_0_4_4"),
     (32, "Q4_0_4_8"),
     (33, "Q4_0_8_8"),
-    (34, "TQ1_0"),
-    (35, "TQ2_0"),
     (36, "IQ4_NL_4_4"),
     (37, "IQ4_NL_4_8"),
     (38, "IQ4_NL_8_8"),
     (39, "MXFP4"),
     (40, "NVFP4"),
-    (41, "Q1_0"),
 ];
 
 /// Bytes of a tensor with at least one dimension, or what is wrong with its shape.

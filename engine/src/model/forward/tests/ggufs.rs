@@ -2,6 +2,7 @@
 
 use super::folders::{Case, cases, rounded_model};
 use super::*;
+use crate::files::checkpoint::TensorType;
 use crate::files::checkpoint::written::Layout;
 use crate::files::checkpoint::written::gguf::{Projections, gguf};
 
@@ -65,5 +66,35 @@ fn quantised_rows_stand_where_float_rows_do() {
         let difference = difference(&mut model, &case.reference);
         // What is left comes from keys and values in f16.
         assert!(difference < 1e-3, "{difference} for {}", case.name);
+    }
+}
+
+/// The shape of Qwen 3 with rows of whole blocks of one and two bits.
+fn qwen_3() -> Case {
+    let mut cases = cases().into_iter();
+    let mut case = cases.find(|case| case.name == "qwen 3").unwrap();
+    case.config["hidden_size"] = 128.into();
+    case.config["intermediate_size"] = 256.into();
+    case
+}
+
+#[test]
+fn blocks_of_one_and_two_bits_are_the_numbers_that_they_stand_for() {
+    let case = qwen_3();
+    let exact = Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    };
+    for kind in [TensorType::Q1_0, TensorType::Q2_0] {
+        // All numbers are few steps of a scale: rounded to four bits they stay what they are.
+        for rounding in [exact, Rounding::default()] {
+            let [found, expected] = [Projections::Random(kind), Projections::RandomAsBf16(kind)]
+                .map(|stored| {
+                    let mut model = gguf_model(&case, stored, rounding);
+                    model.keep_floats();
+                    prefill(&mut model, &case.reference.tokens, usize::MAX)
+                });
+            assert_eq!(found, expected, "{kind:?}, {rounding:?}");
+        }
     }
 }

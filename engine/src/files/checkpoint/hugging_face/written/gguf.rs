@@ -5,7 +5,7 @@ use safetensors::tensor::Dtype;
 use serde_json::Value;
 
 use super::{bytes, tensors, weights};
-use crate::files::checkpoint::Written;
+use crate::files::checkpoint::{TensorType, Written};
 
 /// How the projections of the layers are stored; the embedding and the head are BF16, vectors F32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub(crate) enum Projections {
     Bf16,
     /// Exactly, as their levels and scales are those of this type.
     Q4_0,
+    /// Made up of blocks of this type, of the bits that their numbers happen to have.
+    Random(TensorType),
+    /// The same numbers in BF16.
+    RandomAsBf16(TensorType),
 }
 
 /// GGUF's numbers of types.
@@ -94,6 +98,13 @@ pub(crate) fn gguf(config: &Value, projections: Projections) -> Written {
         let (kind, bytes) = match projections {
             _ if shape.len() == 1 => (F32, bytes(&weights, Dtype::F32)),
             Projections::Q4_0 if name.starts_with("blk") => (Q4_0, q4_0(&weights)),
+            Projections::Random(kind) if name.starts_with("blk") => {
+                (number(kind), random(&weights, kind))
+            }
+            Projections::RandomAsBf16(kind) if name.starts_with("blk") => {
+                let numbers = kind.dequantize(&random(&weights, kind));
+                (BF16, bytes(&numbers, Dtype::BF16))
+            }
             _ => (BF16, bytes(&weights, Dtype::BF16)),
         };
         let shape: Vec<_> = shape.iter().map(|length| *length as u64).collect();
@@ -145,6 +156,33 @@ fn interleaved(weights: &[f32], head_dim: usize, cols: usize) -> Vec<f32> {
         pairs.flat_map(|(first, second)| [first, second])
     });
     rows.flatten().copied().collect()
+}
+
+/// GGUF's number of a type.
+fn number(kind: TensorType) -> u32 {
+    let known = TensorType::NUMBERS.iter();
+    let mut known = known.filter(|(_, other)| *other == kind);
+    known.next().unwrap().0
+}
+
+/// Blocks of one or two bits with a scale of 1/16, whose quants are the lowest bits of as many weights' levels.
+fn random(weights: &[f32], kind: TensorType) -> Vec<u8> {
+    let scale = f16::from_f32(1.0 / 16.0).to_le_bytes();
+    let bits = match kind {
+        TensorType::Q1_0 => 1,
+        TensorType::Q2_0 => 2,
+        _ => panic!("no random blocks are written of {kind:?}"),
+    };
+    let blocks = weights.chunks_exact(kind.block_len());
+    let blocks = blocks.flat_map(|block| {
+        let levels = block.chunks_exact(8 / bits).map(move |weights| {
+            let levels = weights.iter().map(|weight| (weight * 32.0 + 8.0) as u8);
+            let levels = levels.map(|level| level & ((1 << bits) - 1));
+            levels.rev().fold(0, |byte: u8, level| byte << bits | level)
+        });
+        scale.into_iter().chain(levels)
+    });
+    blocks.collect()
 }
 
 /// Weights that are 32nds from -8 to 7.

@@ -1,0 +1,188 @@
+//! What the system says of the machine: its CPU, how many of it there are, how busy they are, and how it hands out memory.
+//!
+//! All of it is read from `/proc` and `/sys`. What does not stand there is absent.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::cgroup::{Cgroup, Throttling};
+use super::threads::available;
+
+/// For how long it is watched how busy the CPUs are.
+const WATCHED: Duration = Duration::from_millis(300);
+
+/// A machine as this program finds it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Survey {
+    /// What the maker calls the CPU.
+    pub cpu: Option<String>,
+    /// CPUs of the system; two threads of a core count as two.
+    pub cpus: Option<usize>,
+    /// Cores of the system.
+    pub cores: Option<usize>,
+    /// Threads that this process may keep busy, by its affinity and whole CPUs of a quota.
+    pub allowed: usize,
+    /// CPUs that a quota allows.
+    pub quota: Option<f64>,
+    /// CPUs that were busy while nothing was asked of this process.
+    pub busy: Option<f64>,
+    /// Whether the system gives huge pages to who asks: `always`, `madvise` or `never`.
+    pub huge_pages: Option<String>,
+    /// How the system sets the clock of the CPUs, where it does.
+    pub governor: Option<String>,
+    /// How often a quota ran out since the control group began.
+    pub throttling: Option<Throttling>,
+}
+
+impl Survey {
+    /// Looks at the running machine, which takes 0.3 s.
+    #[must_use]
+    pub fn take() -> Self {
+        let cgroup = Cgroup::of_this_process();
+        Self {
+            allowed: available(),
+            quota: cgroup.quota(),
+            throttling: cgroup.throttling(),
+            busy: busy(Path::new("/proc/stat"), WATCHED),
+            ..Self::read(Path::new("/"))
+        }
+    }
+
+    /// What stands in the files below a root.
+    fn read(root: &Path) -> Self {
+        let text = |path: &str| fs::read_to_string(root.join(path)).ok();
+        let cpus = cpus(&root.join("sys/devices/system/cpu"));
+        let siblings = cpus.iter().filter_map(|cpu| {
+            let siblings = fs::read_to_string(cpu.join("topology/thread_siblings_list"));
+            Some(siblings.ok()?.trim().to_owned())
+        });
+        let cores: BTreeSet<_> = siblings.collect();
+        let pages = text("sys/kernel/mm/transparent_hugepage/enabled");
+        let governor = text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        Self {
+            cpu: text("proc/cpuinfo").and_then(|text| named(&text)),
+            cpus: (!cpus.is_empty()).then_some(cpus.len()),
+            cores: (!cores.is_empty()).then_some(cores.len()),
+            huge_pages: pages.and_then(|pages| chosen(&pages)),
+            governor: governor.map(|governor| governor.trim().to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The folders of the CPUs that are online.
+fn cpus(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let cpus = entries.map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix("cpu"));
+        number.is_some_and(|number| number.parse::<usize>().is_ok())
+            && path.join("topology").is_dir()
+    });
+    cpus.collect()
+}
+
+/// The name in `/proc/cpuinfo`, which Arm's CPUs have none in.
+fn named(cpuinfo: &str) -> Option<String> {
+    let mut lines = cpuinfo.lines();
+    let line = lines.find_map(|line| line.strip_prefix("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// The word between brackets.
+fn chosen(choices: &str) -> Option<String> {
+    let (_, rest) = choices.split_once('[')?;
+    let (word, _) = rest.split_once(']')?;
+    Some(word.to_owned())
+}
+
+/// How many CPUs were busy while it was waited.
+fn busy(stat: &Path, wait: Duration) -> Option<f64> {
+    let before = ticks(&fs::read_to_string(stat).ok()?)?;
+    thread::sleep(wait);
+    busy_between(before, &fs::read_to_string(stat).ok()?)
+}
+
+fn busy_between((busy, all): (u64, u64), stat: &str) -> Option<f64> {
+    let cpus = stat.lines().filter(|line| {
+        let number = line
+            .strip_prefix("cpu")
+            .and_then(|rest| rest.chars().next());
+        number.is_some_and(|first| first.is_ascii_digit())
+    });
+    let (now_busy, now_all) = ticks(stat)?;
+    let passed = now_all.checked_sub(all).filter(|passed| *passed > 0)?;
+    let share = now_busy.saturating_sub(busy) as f64 / passed as f64;
+    Some(share * cpus.count() as f64)
+}
+
+/// Ticks of all CPUs that were busy, and all of them.
+fn ticks(stat: &str) -> Option<(u64, u64)> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map(|ticks| ticks.parse().unwrap_or(0))
+        .collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; what follows is in `user` already.
+    let all: u64 = ticks.iter().take(8).sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    (ticks.len() >= 5).then_some((all - idle, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_read_from_its_files() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(
+            "proc/cpuinfo",
+            "processor\t: 0\nmodel name\t: AMD EPYC 9R14\n",
+        );
+        for (cpu, siblings) in [(0, "0-1"), (1, "0-1"), (2, "2-3"), (3, "2-3")] {
+            let path = format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+            write(&path, &format!("{siblings}\n"));
+        }
+        write("sys/devices/system/cpu/cpufreq/boost", "1");
+        write(
+            "sys/kernel/mm/transparent_hugepage/enabled",
+            "always [madvise] never\n",
+        );
+        write(
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+            "powersave\n",
+        );
+        let survey = Survey::read(root.path());
+        assert_eq!(survey.cpu.as_deref(), Some("AMD EPYC 9R14"));
+        assert_eq!((survey.cpus, survey.cores), (Some(4), Some(2)));
+        assert_eq!(survey.huge_pages.as_deref(), Some("madvise"));
+        assert_eq!(survey.governor.as_deref(), Some("powersave"));
+        let nothing = Survey::read(&root.path().join("nothing"));
+        assert_eq!(nothing, Survey::default());
+    }
+
+    #[test]
+    fn busy_cpus_are_those_that_were_not_idle_meanwhile() {
+        let before = "cpu  100 0 100 1000 0 0 0 0 5 5\ncpu0 1\ncpu1 1\nintr 5\n";
+        let after = "cpu  150 0 100 1030 20 0 0 0 5 5\ncpu0 1\ncpu1 1\nintr 5\n";
+        assert_eq!(busy_between(ticks(before).unwrap(), after), Some(1.0));
+        assert_eq!(busy_between(ticks(before).unwrap(), before), None);
+        assert_eq!(ticks("cpu  1 2\n"), None);
+        assert_eq!(ticks(""), None);
+    }
+
+    #[test]
+    fn the_running_machine_has_threads() {
+        assert!(Survey::take().allowed >= 1);
+    }
+}
