@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use futures::StreamExt;
 use futures::executor::block_on;
-use nibble_engine::{Caller, Engine, Event, LoadOptions, Message, Prompt, Request, Role};
+use nibble_engine::{Caller, Engine, Event, LoadOptions, Message, Prompt, Request, Role, Thinking};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -23,9 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         prompt: Prompt::Chat(vec![question].into()),
         sampling: engine.info().sampling,
         max_tokens: 250,
+        thinking: Thinking::default(),
+        constraint: None,
         stop: Vec::new(),
         usd_per_hour: 0.0,
         caller: Caller::default(),
+        ..Request::default()
     })?;
     let mut out = io::stdout();
     while let Some(event) = block_on(answer.next()) {
@@ -36,7 +39,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 writeln!(out, "\n{:.1} tokens/s", speed.unwrap_or_default())?;
             }
             Event::Failed(error) => return Err(error.into()),
-            Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Queued { .. }
+            | Event::Prefill { .. }
+            | Event::Thought(_)
+            | Event::Called(_)
+            | Event::Learned(_) => {}
         }
         out.flush()?;
     }

@@ -181,6 +181,13 @@ CALLS = {
     "listed": '\1[TOOL_CALLS] [{"name": "now", "arguments": {}}, {"name": "now", "arguments": {"b": null}, "id": "abcdefghi"}] é',
     "bare": '\2 <|python_tag|>{"name": "now", "parameters": {"c": {"d": true}}}\n',
 }
+# By the first byte: bit 0 takes the marks in brackets, bit 1 says that the prompt has opened the thought.
+THOUGHTS = {
+    "opened_by_the_model": "\0\n<think>\nhm <think> é\n\n</think> \n\n  Well. </think>",
+    "in_brackets": "\1[THINK]a\n\n[/THIN[/THINK]b [THINK]",
+    "opened_by_the_prompt": "\2\n\n hm\n </thi</think>\n",
+    "never_closed": "\3 [THINK] [TH",
+}
 
 if __name__ == "__main__":
     gguf_seeds()
@@ -190,3 +197,5 @@ if __name__ == "__main__":
         put("chat_template", name, template)
     for name, answer in CALLS.items():
         put("calls", name, answer)
+    for name, answer in THOUGHTS.items():
+        put("thoughts", name, answer)

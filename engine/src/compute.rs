@@ -1,4 +1,4 @@
-//! Numbers and kernels: weights in four and eight bits, activations, products and attention.
+//! Numbers and kernels: weights in four to eight bits, activations, products and attention.
 
 pub(crate) mod activations;
 pub(crate) mod attention;

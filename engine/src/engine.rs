@@ -3,21 +3,22 @@
 //! Requests are checked and tokenised on the caller's thread, so a bad one is refused at once and costs the model
 //! nothing.
 
-use std::sync::Arc;
+mod constrained;
+mod prepared;
+mod tokens;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::answer::generation::{PendingAnswer, entropy};
 use crate::answer::load::Load;
 use crate::answer::metrics::Clock;
+use crate::answer::pending::PendingAnswer;
 use crate::answer::schedule::{Limits, Scheduler};
 use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
-use crate::text::calls::CallReader;
+use crate::text::constraint::grammars::Grammars;
 use crate::text::prompt::ChatTemplate;
-use crate::text::tokenizer::{Bounds, Excess, Tokenizer};
-use crate::{Answer, Error, ModelInfo, Prompt, Request};
-
-/// The longest word of a prompt, in bytes: BPE takes some hundred bytes for each while it merges them.
-const MAX_WORD_BYTES: usize = 128 << 10;
+use crate::text::tokenizer::Tokenizer;
+use crate::{Answer, Error, FinishReason, ModelInfo, Request, Siblings};
 
 /// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Engine {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    /// From when somebody asks for an answer of a form.
+    grammars: OnceLock<Result<Grammars, String>>,
     scheduler: Scheduler,
 }
 
@@ -66,6 +69,7 @@ impl Engine {
             info,
             tokenizer,
             template,
+            grammars: OnceLock::new(),
             scheduler,
         })
     }
@@ -79,30 +83,43 @@ impl Engine {
     /// Puts a request into the queue.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range or a prompt that the
-    /// context cannot hold, [`Error::Stopped`] when the thread that owns the model has died.
-    pub fn submit(&self, request: Request) -> Result<Answer, Error> {
+    /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range, [`Error::TooLong`] for a prompt
+    /// that the context cannot hold, [`Error::Stopped`] when the thread that owns the model has died.
+    pub fn submit(&self, mut request: Request) -> Result<Answer, Error> {
         let clock = Clock::accept(Instant::now());
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
         let place = self.scheduler.reserve(request.caller)?;
-        let mut calls = self.call_reader(&request.prompt)?;
-        let prompt = self.prompt_tokens(&request.prompt, calls.as_mut())?;
-        let (used, context, field) = (prompt.len(), self.info.context, request.prompt.field());
-        if used == 0 {
-            return Err(Error::request(field, "the prompt is empty"));
-        }
-        if used >= context {
-            return Err(too_long(field, &used.to_string(), context));
-        }
+        request.tell_template();
+        request.steering.check_tokens(self.info.vocabulary)?;
+        let prepared = self.prepare(&request)?;
+        request.wanted.check_prompt(prepared.tokens.len())?;
+        let constrained = self.constrained(&request, &prepared)?;
+        let room = self.info.context - prepared.tokens.len();
+        let limit = match request.max_tokens <= room {
+            true => FinishReason::Length,
+            false => FinishReason::Context,
+        };
         let (sender, answer) = Answer::channel();
+        let wanted = request.wanted;
+        let lead = request.siblings.as_ref().and_then(Siblings::lead);
         place.fill(PendingAnswer {
             caller: request.caller,
-            prompt,
+            rows: prepared.rows(wanted),
+            behind: request.siblings.filter(|_| lead.is_none()),
+            lead,
+            steering: request.steering,
+            logprobs: wanted.logprobs,
+            counts: wanted.counts,
+            prompt: prepared.tokens,
             sampling: request.sampling,
-            max_tokens: request.max_tokens.min(context - used),
+            max_tokens: request.max_tokens.min(room),
+            limit,
             stop: request.stop,
-            calls,
+            thoughts: prepared.thoughts,
+            thought_limit: prepared.thought_limit,
+            calls: prepared.calls,
+            constrained,
             usd_per_hour: request.usd_per_hour,
             clock,
             answer: sender,
@@ -123,71 +140,36 @@ impl Engine {
         self.scheduler.is_alive()
     }
 
+    /// The tokens of a request's prompt as [`Self::submit`] would have it, and nothing is asked. Of one that the context
+    /// cannot hold by far only the beginning is counted, which is more than the context.
+    ///
+    /// # Errors
+    /// [`Error::Request`], as [`Self::submit`].
+    pub fn count(&self, mut request: Request) -> Result<usize, Error> {
+        request.check()?;
+        request.tell_template();
+        match self.prepare(&request) {
+            Ok(prepared) => Ok(prepared.tokens.len()),
+            Err(Error::TooLong { tokens, .. }) => Ok(tokens),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The token ids of a text, for `nibble tokenize` and for counting. Control tokens written in the text are
     /// plain text.
     #[must_use]
     pub fn tokenize(&self, text: &str) -> Vec<u32> {
         self.tokenizer.encode(text)
     }
-
-    /// What tells calls of the conversation's tools from text; none where none are offered.
-    fn call_reader(&self, prompt: &Prompt) -> Result<Option<CallReader>, Error> {
-        let Prompt::Chat(conversation) = prompt else {
-            return Ok(None);
-        };
-        let (tokenizer, model) = (&self.tokenizer, &self.info.id);
-        let format = self.template.call_format(conversation, tokenizer, model)?;
-        Ok(format.map(|format| CallReader::new(format, conversation, entropy())))
-    }
-
-    fn prompt_tokens(
-        &self,
-        prompt: &Prompt,
-        calls: Option<&mut CallReader>,
-    ) -> Result<Vec<u32>, Error> {
-        let context = self.info.context;
-        let bounds = Bounds {
-            // Whoever is a little over is told by how much.
-            tokens: 2 * context,
-            word_bytes: MAX_WORD_BYTES,
-        };
-        let excess = |excess| match excess {
-            Excess::Tokens(least) => {
-                too_long(prompt.field(), &format!("at least {least}"), context)
-            }
-            Excess::WordBytes(limit) => Error::request(
-                prompt.field(),
-                format!("a word of the prompt may have about {limit} bytes, found more"),
-            ),
-        };
-        match prompt {
-            Prompt::Raw(text) => self.tokenizer.raw_within(text, bounds).map_err(excess),
-            Prompt::Chat(conversation) => {
-                let rendered = self.template.render(conversation, &self.tokenizer)?;
-                if let Some(calls) = calls {
-                    calls.follow(&rendered.without_marks().0);
-                }
-                let ids = self.tokenizer.prompt_within(&rendered, bounds);
-                ids.map_err(excess)
-            }
-        }
-    }
-}
-
-fn too_long(field: &'static str, tokens: &str, context: usize) -> Error {
-    Error::request(
-        field,
-        format!(
-            "the prompt has {tokens} tokens, and the context of {context} must leave room for an answer"
-        ),
-    )
 }
 
 #[cfg(test)]
 mod tests {
+    mod continued;
 
     use super::*;
-    use crate::{Caller, Message, Role, Sampling};
+    use crate::text::tokenizer::{Bounds, Excess};
+    use crate::{Caller, Message, Prompt, Role, Sampling, Thinking};
 
     fn engine(queue: usize) -> Result<Engine, Error> {
         Engine::load(&LoadOptions {
@@ -207,9 +189,12 @@ mod tests {
             prompt: Prompt::Chat(vec![message].into()),
             sampling: Sampling::default(),
             max_tokens: 200,
+            thinking: Thinking::default(),
+            constraint: None,
             stop: Vec::new(),
             usd_per_hour: 1.0,
             caller: Caller::default(),
+            ..Request::default()
         }
     }
 
@@ -231,7 +216,7 @@ mod tests {
             assert!(
                 matches!(
                     refused,
-                    Error::Request {
+                    Error::TooLong {
                         field: "messages",
                         ..
                     }
@@ -261,6 +246,25 @@ mod tests {
         let least: usize = least.expect(&long).parse().unwrap();
         assert!(least > 2 * context, "{long}");
         assert!(least <= most * 200, "{long}");
+    }
+
+    #[test]
+    fn what_is_counted_is_what_would_be_read() {
+        let engine = engine(1).unwrap();
+        let context = engine.info.context;
+        let count = |text: &str| engine.count(request(text)).unwrap();
+        let short = count("the dog");
+        let prepared = engine.prepare(&request("the dog"));
+        assert_eq!(short, prepared.unwrap().tokens.len());
+        assert!(short < count("the dog the dog"));
+        let long = "the dog ".repeat(context * 3 / 4);
+        let refused = engine.submit(request(&long)).unwrap_err().to_string();
+        let exact = format!("the prompt has {} tokens,", count(&long));
+        assert!(refused.starts_with(&exact), "{refused}");
+        assert!(count(&"the dog ".repeat(context * 100)) > context);
+        let mut none = request("the dog");
+        none.max_tokens = 0;
+        assert!(engine.count(none).is_err());
     }
 
     #[test]

@@ -34,6 +34,21 @@ pub enum Error {
         /// The field, its range and the value.
         reason: String,
     },
+    /// A prompt that leaves the context no room for an answer; nothing was generated.
+    #[error(
+        "the prompt has {}{tokens} tokens, and the context of {context} must leave room for an answer",
+        if *.is_exact { "" } else { "at least " }
+    )]
+    TooLong {
+        /// The part of the request that is to be changed, `messages` or `prompt`.
+        field: &'static str,
+        /// The tokens of the prompt.
+        tokens: usize,
+        /// Whether these are all: of a prompt that is far too long only the beginning is read.
+        is_exact: bool,
+        /// The context, in tokens.
+        context: usize,
+    },
     /// The queue is full: try again later.
     #[error("the queue is full: {waiting} of {limit} requests are waiting")]
     Busy {

@@ -12,6 +12,7 @@ use crate::files::config::hugging_face::{HfConfig, RawConfig};
 use crate::text::calls::{AnswerPart, CallFormat, CallReader};
 use crate::text::conversation::Conversation;
 use crate::text::prompt::ChatTemplate;
+use crate::text::thoughts::{Marks, Part, ThoughtReader};
 use crate::text::tokenizer::{Bounds, HfText, Tokenizer};
 use crate::{Message, Role};
 
@@ -19,7 +20,7 @@ use crate::{Message, Role};
 pub type Target = fn(&[u8]);
 
 /// The kinds of inputs by the names of their folders in `fuzz/corpus`, and what reads them.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("gguf", gguf),
     ("gguf_tokenizer", gguf_tokenizer),
     ("safetensors", safetensors),
@@ -27,6 +28,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("tokenizer", tokenizer),
     ("chat_template", chat_template),
     ("calls", calls),
+    ("thoughts", thoughts),
 ];
 
 /// The target that the variable `NIBBLE_FUZZ_TARGET` names.
@@ -169,6 +171,32 @@ fn calls(input: &[u8]) {
     assert_eq!(read(&mut answer.split_inclusive(|_| true)), whole);
 }
 
+/// Which marks, whether the prompt has opened the thought, and what follows: whole, and in pieces.
+fn thoughts(input: &[u8]) {
+    let Some((way, answer)) = input.split_first() else {
+        return;
+    };
+    let [listed, opened] = [1, 2].map(|bit| way & bit != 0);
+    let opening = if listed { "[THINK]" } else { "<think>" };
+    let marks = Marks::named_in(opening).expect("they are known");
+    let prompt = if opened { opening } else { "" };
+    let answer = String::from_utf8_lossy(answer);
+    let read = |pieces: &mut dyn Iterator<Item = &str>| {
+        let mut reader = ThoughtReader::behind(prompt, marks);
+        let mut whole = Part::default();
+        let mut add = |part: Part| {
+            assert!(part.thought.is_empty() || whole.answer.is_empty());
+            whole.thought += &part.thought;
+            whole.answer += &part.answer;
+        };
+        pieces.for_each(|piece| add(reader.push(piece)));
+        add(reader.finish());
+        whole
+    };
+    let whole = read(&mut [&*answer].into_iter());
+    assert_eq!(read(&mut answer.split_inclusive(|_| true)), whole);
+}
+
 fn use_tokenizer(tokenizer: &Tokenizer) {
     let _ = tokenizer.raw_within(TEXT, BOUNDS);
     let mut decoder = tokenizer.decoder(&[]);
@@ -186,6 +214,11 @@ fn use_template(source: Option<&str>, tokenizer: &Tokenizer) {
         content: TEXT.to_owned(),
     });
     let mut conversation = Conversation::from(messages.to_vec());
+    if let Ok(prompt) = template.render(&conversation, tokenizer) {
+        let _ = tokenizer.prompt_within(&prompt, BOUNDS);
+    }
+    conversation.turns.pop();
+    conversation.continues_last = true;
     if let Ok(prompt) = template.render(&conversation, tokenizer) {
         let _ = tokenizer.prompt_within(&prompt, BOUNDS);
     }

@@ -24,26 +24,31 @@ mod text;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use answer::events::{Answer, AnswerSender, Completion, Event, FinishReason, Learned, Stopper};
 pub use answer::load::{KV_BLOCK, Load};
+pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
 pub use answer::metrics;
 pub use answer::policy::Caller;
 pub use answer::request::{
-    Answer, AnswerSender, Completion, Event, FinishReason, MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS,
-    ModelInfo, Prompt, Request, Stopper,
+    MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Thinking, Wanted,
 };
+pub use answer::rows::Pooling;
+pub use answer::siblings::Siblings;
 pub use compute::int4::{GroupSize, Int4};
 pub use engine::Engine;
 pub use error::Error;
 pub use files::config::check_config;
 pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
-pub use machine::{cgroup, heap};
+pub use machine::{cgroup, heap, survey};
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
 pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
-pub use sampling::Sampling;
-pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, Turn};
+pub use sampling::{MAX_BIASES, MAX_STOP_TOKENS, Sampling, Steering};
+pub use text::constraint::{Constraint, Language, MAX_CONSTRAINT_BYTES};
+pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, ToolChoice, Turn};
+pub use text::tokenizer::Reading;
 
 #[cfg(test)]
 #[path = "../tests/support/default_model.rs"]

@@ -90,6 +90,8 @@ impl Loaded {
         let name = name(&options.model);
         let sampling = source.sampling(&name);
         let info = ModelInfo {
+            family: tensors.architecture().name.gguf.to_owned(),
+            thinks: template.thought_marks().is_some(),
             sampling,
             ..info(&model, name, context, options.rounding)
         };
@@ -155,13 +157,16 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
     let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
     ModelInfo {
         id: name.to_lowercase(),
+        family: String::new(),
         parameters: weights.parameters(),
+        layer_parameters: weights.layer_parameters(),
         weight_bytes: weights.bytes(),
         context,
         vocabulary: config.vocabulary,
         quantization: format!("{}, {bits:.1} bits a weight", rounding.quantize.in_words()),
         kernel: model.kernel().name().to_owned(),
         threads: model.threads(),
+        thinks: false,
         sampling: Sampling::advised_for(&name),
         name,
     }

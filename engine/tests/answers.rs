@@ -5,7 +5,7 @@ use std::path::Path;
 use futures::executor::block_on_stream;
 use nibble_engine::{
     Answer, Completion, Engine, Error, Event, FinishReason, LoadOptions, MAX_MESSAGES,
-    MAX_STOP_BYTES, Message, Prompt, Request, Role, Sampling,
+    MAX_STOP_BYTES, Message, Prompt, Request, Role, Sampling, Thinking,
 };
 
 fn options() -> LoadOptions {
@@ -26,9 +26,12 @@ fn raw(text: &str, max_tokens: usize) -> Request {
         prompt: Prompt::Raw(text.into()),
         sampling: Sampling::default(),
         max_tokens,
+        thinking: Thinking::default(),
+        constraint: None,
         stop: Vec::new(),
         usd_per_hour: 1.0,
         caller: nibble_engine::Caller::default(),
+        ..Request::default()
     }
 }
 
@@ -43,7 +46,7 @@ fn read(answer: Answer) -> (String, Completion) {
                 text += &piece;
             }
             Event::Finished(completion) => return (text, completion),
-            Event::Called(call) => panic!("{call:?}"),
+            Event::Thought(_) | Event::Called(_) | Event::Learned(_) => panic!("{event:?}"),
             Event::Failed(error) => panic!("{error}"),
         }
     }
@@ -165,14 +168,21 @@ fn a_seed_repeats_an_answer_whatever_came_before() {
 }
 
 #[test]
-fn an_answer_never_outgrows_the_context() {
+fn an_answer_never_outgrows_the_context_and_says_which_limit_ended_it() {
     let engine = engine();
     let (_, completion) = ask(&engine, raw("The dog", 100_000));
-    assert_eq!(
-        completion.prompt_tokens + completion.token_ids.len(),
-        engine.info().context
-    );
-    assert_eq!(completion.finish_reason, FinishReason::Length);
+    let tokens = completion.token_ids.len();
+    assert_eq!(completion.prompt_tokens + tokens, engine.info().context);
+    assert_eq!(completion.finish_reason, FinishReason::Context);
+    for (most, reason) in [
+        (tokens + 1, FinishReason::Context),
+        (tokens, FinishReason::Length),
+        (tokens - 1, FinishReason::Length),
+    ] {
+        let (_, completion) = ask(&engine, raw("The dog", most));
+        assert_eq!(completion.finish_reason, reason, "{most} of {tokens}");
+        assert_eq!(completion.token_ids.len(), most.min(tokens));
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
-    Completion, Engine, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role, Sampling,
+    Completion, Conversation, Engine, Event, FinishReason, LoadOptions, Message, Prompt, Request,
+    Role, Sampling, Thinking,
 };
 
 #[path = "support/default_model.rs"]
@@ -33,13 +34,25 @@ fn ask(
         role: Role::User,
         content: content.into(),
     };
+    ask_all(engine, vec![message].into(), sampling, max_tokens)
+}
+
+fn ask_all(
+    engine: &Engine,
+    conversation: Conversation,
+    sampling: Sampling,
+    max_tokens: usize,
+) -> (Vec<String>, Completion) {
     let request = Request {
-        prompt: Prompt::Chat(vec![message].into()),
+        prompt: Prompt::Chat(conversation),
         sampling,
         max_tokens,
+        thinking: Thinking::default(),
+        constraint: None,
         stop: Vec::new(),
         usd_per_hour: 0.94256,
         caller: nibble_engine::Caller::default(),
+        ..Request::default()
     };
     let mut pieces = Vec::new();
     for event in block_on_stream(engine.submit(request).expect("the request is accepted")) {
@@ -47,7 +60,7 @@ fn ask(
             Event::Queued { .. } => {}
             Event::Text(piece) => pieces.push(piece),
             Event::Finished(completion) => return (pieces, completion),
-            Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Prefill { .. } | Event::Thought(_) | Event::Called(_) | Event::Learned(_) => {}
             Event::Failed(error) => panic!("{error}"),
         }
     }
@@ -81,6 +94,31 @@ fn greedy_answers_are_always_the_same_text() {
             assert_eq!(found, expected, "{question}");
             assert!(completion.token_ids.len() <= max_tokens);
         }
+    }
+}
+
+#[test]
+fn an_answer_goes_on_behind_each_of_its_tokens() {
+    let engine = engine();
+    let tokens = if emulated() { 3 } else { 24 };
+    let question = "What is gravity?";
+    let (pieces, whole) = ask(&engine, question, Sampling::default(), tokens);
+    assert_eq!(pieces.len(), tokens);
+    for cut in 1..tokens {
+        let (said, expected) = pieces.split_at(cut);
+        let messages = [
+            (Role::User, question.to_owned()),
+            (Role::Assistant, said.concat()),
+        ];
+        let messages = messages.map(|(role, content)| Message { role, content });
+        let conversation = Conversation {
+            continues_last: true,
+            ..messages.to_vec().into()
+        };
+        let (rest, end) = ask_all(&engine, conversation, Sampling::default(), tokens - cut);
+        assert_eq!(rest, expected, "behind {said:?}");
+        assert_eq!(end.prompt_tokens, whole.prompt_tokens + cut);
+        assert_eq!(end.cached_tokens, end.prompt_tokens - 1);
     }
 }
 

@@ -3,69 +3,25 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::answer::metrics::Clock;
+use crate::answer::constrained::Constrained;
+use crate::answer::logprobs::Scored;
+use crate::answer::metrics::{Clock, StepTime};
+use crate::answer::output::{Output, PartOf};
+use crate::answer::pending::{PendingAnswer, ThoughtLimit, restorable};
 use crate::answer::policy::{Caller, View};
 use crate::answer::prefix::PrefixCache;
+use crate::answer::repetition::Repetition;
+use crate::answer::rows::{PromptRows, Read};
 use crate::answer::sample::Sampler;
+use crate::answer::siblings::Lead;
+use crate::answer::steer::Steer;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvMemory};
 use crate::model::forward::NewTokens;
 use crate::model::rope::Rope;
-use crate::text::calls::CallReader;
-use crate::text::stop::{Filtered, StopFilter};
-use crate::text::tokenizer::{TokenDecoder, Tokenizer};
-use crate::{AnswerSender, Completion, Error, Event, FinishReason, Sampling};
-
-/// A checked request with its tokens.
-#[derive(Debug)]
-pub(crate) struct PendingAnswer {
-    pub(crate) caller: Caller,
-    pub(crate) prompt: Vec<u32>,
-    pub(crate) sampling: Sampling,
-    /// At least 1, and together with the prompt within the context.
-    pub(crate) max_tokens: usize,
-    pub(crate) stop: Vec<String>,
-    /// Where tools may be called.
-    pub(crate) calls: Option<CallReader>,
-    pub(crate) usd_per_hour: f64,
-    pub(crate) clock: Clock,
-    pub(crate) answer: AnswerSender,
-    /// How many were before it when its reader was last told.
-    pub(crate) told_before: Option<usize>,
-}
-
-impl PendingAnswer {
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.answer.is_cancelled()
-    }
-
-    /// How long it has waited.
-    pub(crate) fn waited(&self, now: Instant) -> Duration {
-        self.clock.since_accepted(now)
-    }
-
-    /// Tells the reader of its place, unless it is where it was.
-    pub(crate) fn tell(&mut self, before: usize, seconds: Option<f64>) {
-        if self.told_before.replace(before) != Some(before) {
-            self.answer.send(Event::Queued { before, seconds });
-        }
-    }
-
-    /// Ends it before it began.
-    pub(crate) fn cancel(self, now: Instant, (kernel, threads): (&Kernel, usize)) {
-        let metrics = self
-            .clock
-            .metrics(now, self.usd_per_hour, kernel.name(), threads);
-        self.answer.send(Event::Finished(Completion {
-            finish_reason: FinishReason::Cancelled,
-            prompt_tokens: self.prompt.len(),
-            cached_tokens: 0,
-            token_ids: Vec::new(),
-            metrics,
-        }));
-    }
-}
+use crate::text::tokenizer::Tokenizer;
+use crate::{AnswerSender, Completion, Error, Event, FinishReason, Learned, PromptLogprobs};
 
 /// An answer that the model computes.
 pub(crate) struct Generation {
@@ -78,13 +34,26 @@ pub(crate) struct Generation {
     cached_tokens: usize,
     paused: bool,
     max_tokens: usize,
+    limit: FinishReason,
+    repetition: Repetition,
     sampler: Sampler,
-    decoder: TokenDecoder,
-    filter: StopFilter,
-    calls: Option<CallReader>,
+    /// Where logits are changed before.
+    steer: Option<Steer>,
+    /// How many of the likeliest tokens are told beside each that is put out.
+    logprobs: Option<usize>,
+    /// Whether it is told with each how many there are.
+    counts: bool,
+    /// Until the whole prompt was read.
+    rows: Option<PromptRows>,
+    /// While others wait for the prompt.
+    lead: Option<Lead>,
+    thought_limit: Option<ThoughtLimit>,
+    output: Output,
+    constrained: Option<Box<Constrained>>,
+    /// Why it cannot go on.
+    failure: Option<Error>,
     usd_per_hour: f64,
     clock: Clock,
-    answer: AnswerSender,
 }
 
 impl Generation {
@@ -102,16 +71,23 @@ impl Generation {
             prompt,
             sampling,
             max_tokens,
+            limit,
             stop,
+            steering,
+            logprobs,
+            counts,
+            rows,
+            lead,
+            thoughts,
+            thought_limit,
             calls,
+            constrained,
             usd_per_hour,
             mut clock,
             answer,
             ..
         } = pending;
         clock.begin(now);
-        let marks = calls.iter().flat_map(|calls| calls.format().marks());
-        let decoder = tokenizer.decoder(&marks.collect::<Vec<_>>());
         let mut generation = Self {
             caller,
             prompt: prompt.len(),
@@ -120,13 +96,20 @@ impl Generation {
             cached_tokens: 0,
             paused: false,
             max_tokens,
+            limit,
+            repetition: Repetition::default(),
             sampler: Sampler::new(sampling, kernel, entropy()),
-            decoder,
-            filter: StopFilter::new(&stop),
-            calls,
+            steer: Steer::new(steering, tokenizer.ends()),
+            logprobs,
+            counts,
+            rows,
+            lead,
+            thought_limit,
+            output: Output::new(tokenizer, &stop, (thoughts, calls), answer),
+            constrained,
+            failure: None,
             usd_per_hour,
             clock,
-            answer,
         };
         generation.resume(memory, prefixes, rope);
         generation.cached_tokens = generation.cache.len();
@@ -149,7 +132,7 @@ impl Generation {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.answer.is_cancelled()
+        self.output.reader().is_cancelled()
     }
 
     /// How long ago it was asked for.
@@ -169,11 +152,14 @@ impl Generation {
 
     /// The next so many tokens, for a step, with logits behind the last one there is.
     pub(crate) fn next_tokens(&mut self, tokens: usize) -> NewTokens<'_> {
-        let pending = &self.tokens[self.cache.len()..];
+        let position = self.cache.len();
+        let pending = &self.tokens[position..];
+        let rows = self.rows.as_mut();
         NewTokens {
             tokens: &pending[..tokens],
-            wants_logits: tokens == pending.len(),
+            wants_logits: tokens == pending.len() && self.max_tokens > 0,
             cache: &mut self.cache,
+            reader: rows.map(|rows| rows.from(position)),
         }
     }
 
@@ -196,9 +182,14 @@ impl Generation {
         self.clock.alone(seconds);
     }
 
+    /// The program was throttled for so long so far.
+    pub(crate) fn throttled(&mut self, throttled: Option<Duration>) {
+        self.clock.throttled(throttled);
+    }
+
     /// Who knows whether the answer is still wanted.
     pub(crate) fn reader(&self) -> AnswerSender {
-        self.answer.clone()
+        self.output.reader().clone()
     }
 
     /// Accounts for a step, and keeps the blocks that it filled.
@@ -209,6 +200,7 @@ impl Generation {
         prefixes: &mut PrefixCache,
         rope: &Rope,
     ) {
+        self.clock.go_on(time.end - time.took);
         self.clock.step(time.took, time.share(tokens), time.answers);
         let before = self.cache.len() - tokens;
         if self.cache.filled_block(before) {
@@ -218,9 +210,34 @@ impl Generation {
             if self.cache.len() >= self.prompt {
                 let computed = self.prompt - self.cached_tokens;
                 self.clock.prefilled(time.end, computed);
+                if let Some(lead) = self.lead.take() {
+                    // For those who go on from here, with the block that is not full.
+                    self.keep(prefixes, rope, true);
+                    drop(lead);
+                }
             }
             self.tell_prefill();
         }
+    }
+
+    /// Says what was read of the prompt, once that is all there; the reason when there is to be no answer.
+    pub(crate) fn end_prompt(&mut self, tokenizer: &Tokenizer) -> Option<FinishReason> {
+        let learned = self.rows.take().map(|rows| match rows.read() {
+            Read::Embedding(embedding) => Learned::Embedding(embedding),
+            Read::Scores(scores) => {
+                let first = self.tokens[0];
+                let scores = scores.into_iter();
+                Learned::Prompt(PromptLogprobs {
+                    first,
+                    first_bytes: tokenizer.spelt_bytes(&[first]),
+                    rest: scores.map(|scored| scored.spelt(tokenizer)).collect(),
+                })
+            }
+        });
+        if let Some(learned) = learned {
+            self.output.reader().send(Event::Learned(learned));
+        }
+        (self.max_tokens == 0).then_some(self.limit)
     }
 
     /// Takes the logits behind the last token; the reason when the answer has ended.
@@ -230,22 +247,100 @@ impl Generation {
         now: Instant,
         tokenizer: &Tokenizer,
     ) -> Option<FinishReason> {
-        let token = self.sampler.next(logits);
+        let ended = match self.draw(logits, now, tokenizer) {
+            Ok(ended) => ended,
+            Err(error) => {
+                self.failure = Some(error);
+                return Some(FinishReason::Stop);
+            }
+        };
+        ended.or_else(|| self.end_long_thought(now, tokenizer))
+    }
+
+    /// Draws the next token by what the request makes of the logits, of those that its constraint allows.
+    fn draw(
+        &mut self,
+        logits: &[f32],
+        now: Instant,
+        tokenizer: &Tokenizer,
+    ) -> Result<Option<FinishReason>, Error> {
+        let stage = self.output.stage();
+        let steer = self.steer.as_mut();
+        let steered = steer.map_or(logits, |steer| {
+            steer.changed(logits, &self.tokens, self.prompt)
+        });
+        let allowed = match &mut self.constrained {
+            None => steered,
+            Some(constrained) => match constrained.mask(steered, stage)? {
+                None => return Ok(Some(FinishReason::Stop)),
+                Some(masked) => masked,
+            },
+        };
+        let token = self.sampler.next(allowed);
+        if let Some(most) = self.logprobs {
+            let likely = Scored::of(logits, token, most);
+            self.output.expect(likely.spelt(tokenizer));
+        }
+        if let Some(constrained) = &mut self.constrained {
+            constrained.follow(token, stage)?;
+        }
+        let ended = self.put_out(token, now, tokenizer);
+        match &mut self.constrained {
+            Some(constrained) if ended.is_none_or(|reason| reason == self.limit) => {
+                let complete = constrained.is_complete(self.output.begun(), tokenizer)?;
+                Ok(complete.then_some(FinishReason::Stop).or(ended))
+            }
+            _ => Ok(ended),
+        }
+    }
+
+    fn put_out(&mut self, token: u32, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {
         self.clock.token(now);
         self.tokens.push(token);
-        if tokenizer.is_end(token) {
+        if self.counts {
+            let [_, put_out] = self.lengths();
+            let learned = Learned::PutOut(put_out);
+            self.output.reader().send(Event::Learned(learned));
+        }
+        let (is_end, steer) = (tokenizer.is_end(token), self.steer.as_ref());
+        if steer.map_or(is_end, |steer| steer.ends_at(token, is_end)) {
             return Some(FinishReason::Stop);
         }
-        let piece = self.decoder.push(token).to_owned();
-        if self.show(&piece) {
+        let ended = self.output.push(token);
+        match self.output.part() {
+            PartOf::Thought => self.clock.thinks(now),
+            PartOf::Answer => self.clock.answers(now),
+            PartOf::Neither => {}
+        }
+        if ended {
             return Some(FinishReason::Stop);
         }
-        let put_out = self.tokens.len() - self.prompt;
-        (put_out == self.max_tokens).then_some(FinishReason::Length)
+        let put_out = &self.tokens[self.prompt..];
+        let goes_on = steer.is_some_and(|steer| steer.goes_on(put_out.len()));
+        if self.repetition.push(put_out) && !goes_on {
+            return Some(FinishReason::Repetition);
+        }
+        (put_out.len() == self.max_tokens).then_some(self.limit)
+    }
+
+    /// Puts its end behind a thought that has come to its limit. The tokens are computed in the steps that follow, as those
+    /// of an answer that goes on after a pause.
+    fn end_long_thought(&mut self, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {
+        let [_, put_out] = self.lengths();
+        let (thinks, room) = (self.output.is_thinking(), self.max_tokens - put_out);
+        let is_passed = |limit: &mut ThoughtLimit| {
+            // Nothing but the thought was put out so far.
+            thinks && put_out >= limit.tokens && limit.end.len() < room
+        };
+        let limit = self.thought_limit.take_if(is_passed)?;
+        self.output.interrupt();
+        let mut end = limit.end.into_iter();
+        end.find_map(|token| self.put_out(token, now, tokenizer))
     }
 
     /// Gives the blocks back. What was computed is computed again, unless it is still kept by then.
-    pub(crate) fn pause(&mut self, memory: &KvMemory) {
+    pub(crate) fn pause(&mut self, memory: &KvMemory, now: Instant) {
+        self.clock.pause(now);
         self.cache = memory.new_cache();
         self.paused = true;
     }
@@ -267,7 +362,8 @@ impl Generation {
         self.paused = false;
         let prompt = self.prompt;
         let rotation = |position| rope.length(prompt, position);
-        prefixes.restore(&self.tokens, rotation, &mut self.cache);
+        let known = restorable(&self.tokens, self.rows.as_ref());
+        prefixes.restore(known, rotation, &mut self.cache);
     }
 
     /// Ends the answer: shows what was held back, keeps its keys and values, and says what it took.
@@ -279,16 +375,15 @@ impl Generation {
         prefixes: &mut PrefixCache,
         rope: &Rope,
     ) {
-        let rest = self.filter.finish();
-        self.send(rest);
-        for event in self.calls.iter_mut().flat_map(CallReader::finish) {
-            self.answer.send(event.into());
-        }
+        self.output.finish();
         self.keep(prefixes, rope, true);
+        if let Some(error) = self.failure.take() {
+            return self.fail(error);
+        }
         let metrics = self
             .clock
             .metrics(now, self.usd_per_hour, kernel.name(), threads);
-        self.answer.send(Event::Finished(Completion {
+        self.output.reader().send(Event::Finished(Completion {
             finish_reason: reason,
             prompt_tokens: self.prompt,
             cached_tokens: self.cached_tokens,
@@ -299,7 +394,7 @@ impl Generation {
 
     /// Ends the answer without keeping anything of it.
     pub(crate) fn fail(self, error: Error) {
-        self.answer.send(Event::Failed(error));
+        self.output.reader().send(Event::Failed(error));
     }
 
     fn keep(&mut self, prefixes: &mut PrefixCache, rope: &Rope, whole: bool) {
@@ -308,52 +403,10 @@ impl Generation {
     }
 
     fn tell_prefill(&self) {
-        self.answer.send(Event::Prefill {
+        self.output.reader().send(Event::Prefill {
             done: self.cache.len().min(self.prompt),
             total: self.prompt,
         });
-    }
-
-    /// Sends what may be shown of a piece; true when it ended the answer.
-    fn show(&mut self, piece: &str) -> bool {
-        let (text, stopped) = match self.filter.push(piece) {
-            Filtered::Text(text) => (text, false),
-            Filtered::Stopped(text) => (text, true),
-        };
-        self.send(text);
-        stopped || self.calls.as_ref().is_some_and(CallReader::is_ended)
-    }
-
-    /// Sends a text, or the texts and calls that it decides.
-    fn send(&mut self, text: String) {
-        match &mut self.calls {
-            Some(calls) => {
-                for event in calls.push(&text) {
-                    self.answer.send(event.into());
-                }
-            }
-            None if text.is_empty() => {}
-            None => self.answer.send(Event::Text(text)),
-        }
-    }
-}
-
-/// A step as its answers account for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StepTime {
-    pub(crate) end: Instant,
-    /// Since the step before, where that was just before.
-    pub(crate) took: Duration,
-    /// Tokens of all its answers.
-    pub(crate) tokens: usize,
-    /// Its answers.
-    pub(crate) answers: usize,
-}
-
-impl StepTime {
-    /// The part of an answer with so many of the tokens.
-    fn share(self, tokens: usize) -> Duration {
-        self.took.mul_f64(tokens as f64 / self.tokens as f64)
     }
 }
 

@@ -51,13 +51,14 @@ pub(crate) struct LoadCounters {
 }
 
 impl LoadCounters {
-    /// Counts a token of an answer with so many tokens in its prompt and, with this one, so many put out.
-    pub(crate) fn token(&self, [prompt, put_out]: [usize; 2]) {
-        if put_out == 1 {
+    /// Counts what an answer with so many tokens in its prompt has put out, of which `before` are counted already.
+    pub(crate) fn tokens(&self, [prompt, put_out]: [usize; 2], before: usize) {
+        if before == 0 {
             self.prompt_tokens
                 .fetch_add(prompt as u64, Ordering::Relaxed);
         }
-        self.output_tokens.fetch_add(1, Ordering::Relaxed);
+        self.output_tokens
+            .fetch_add((put_out - before) as u64, Ordering::Relaxed);
     }
 
     /// All of them, and who waits, which is counted elsewhere.

@@ -10,6 +10,12 @@ pub struct Metrics {
     /// First token out - request accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_first_token_s: Option<f64>,
+    /// First token behind the thought out - request accepted; where nothing was thought, the first token out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_first_answer_token_s: Option<f64>,
+    /// Last token of the thought out - first token out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thought_s: Option<f64>,
     /// Work on the request began - request accepted.
     pub queued_s: f64,
     /// Time spent computing the prompt.
@@ -42,15 +48,33 @@ pub struct Metrics {
     pub usd_alone: Option<f64>,
     /// How many other answers were computed beside it, as a mean over its time.
     pub beside: f64,
+    /// Time for which its memory was lent to others and nothing of it was computed; absent where it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_s: Option<f64>,
+    /// Time that the program's threads waited since work began because a quota of CPU had run out, summed over CPUs; absent
+    /// where nothing counts that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_s: Option<f64>,
     /// Output tokens, the end-of-turn token included.
     pub completion_tokens: usize,
-    /// Each token after the first: token out - the token before it, a pause in between included. Too many for JSON.
+    /// Those of them that are the thought, its marks included.
+    pub thought_tokens: usize,
+    /// Each token after the first: token out - the token before it, a pause in between included; none for tokens that were put
+    /// out at once. Too many for JSON.
     #[serde(skip)]
     pub token_gaps_s: Vec<f32>,
     /// The matrix kernel that computed it.
     pub kernel: String,
     /// Threads that computed it.
     pub threads: usize,
+}
+
+impl Metrics {
+    /// The output tokens that are not the thought.
+    #[must_use]
+    pub fn answer_tokens(&self) -> usize {
+        self.completion_tokens.saturating_sub(self.thought_tokens)
+    }
 }
 
 /// The times of one answer; whoever computes it says what has just happened and when.
@@ -61,6 +85,9 @@ pub(crate) struct Clock {
     prefill: Option<(usize, Duration)>,
     first_token: Option<Instant>,
     last_token: Option<Instant>,
+    /// Of the thought: the number of its tokens, and when the last came out.
+    thought: Option<(usize, Instant)>,
+    first_answer_token: Option<Instant>,
     tokens: usize,
     /// Seconds between tokens.
     gaps: Vec<f32>,
@@ -70,6 +97,12 @@ pub(crate) struct Clock {
     beside: f64,
     /// Seconds of the machine that it would have taken by itself.
     alone_s: Option<f64>,
+    /// Since when it is paused, and for how long it was before.
+    paused_since: Option<Instant>,
+    paused: Duration,
+    /// How long the program was throttled so far, when work began, and since then.
+    throttled_before: Option<Duration>,
+    throttled: Option<Duration>,
 }
 
 impl Clock {
@@ -81,12 +114,18 @@ impl Clock {
             prefill: None,
             first_token: None,
             last_token: None,
+            thought: None,
+            first_answer_token: None,
             tokens: 0,
             gaps: Vec::new(),
             steps: Duration::ZERO,
             share: Duration::ZERO,
             beside: 0.0,
             alone_s: None,
+            paused_since: None,
+            paused: Duration::ZERO,
+            throttled_before: None,
+            throttled: None,
         }
     }
 
@@ -112,6 +151,26 @@ impl Clock {
         self.alone_s = seconds;
     }
 
+    /// Nothing more of it is computed until it goes on.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.paused_since.get_or_insert(now);
+    }
+
+    /// A step that computes some of it began.
+    pub(crate) fn go_on(&mut self, began: Instant) {
+        if let Some(since) = self.paused_since.take() {
+            self.paused += began.saturating_duration_since(since);
+        }
+    }
+
+    /// The program was throttled for so long since it began; told when work begins and at its end.
+    pub(crate) fn throttled(&mut self, throttled: Option<Duration>) {
+        let before = *self
+            .throttled_before
+            .get_or_insert(throttled.unwrap_or_default());
+        self.throttled = throttled.map(|throttled| throttled.saturating_sub(before));
+    }
+
     /// How long ago the request was accepted.
     pub(crate) fn since_accepted(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.accepted)
@@ -120,10 +179,23 @@ impl Clock {
     /// A token came out.
     pub(crate) fn token(&mut self, now: Instant) {
         self.first_token.get_or_insert(now);
-        if let Some(before) = self.last_token.replace(now) {
+        // What ends a thought is put out with the token before it.
+        if let Some(before) = self.last_token.replace(now)
+            && before < now
+        {
             self.gaps.push((now - before).as_secs_f32());
         }
         self.tokens += 1;
+    }
+
+    /// All tokens so far, the last of which came out now, are the thought.
+    pub(crate) fn thinks(&mut self, now: Instant) {
+        self.thought = Some((self.tokens, now));
+    }
+
+    /// The token that came out now belongs to what is said.
+    pub(crate) fn answers(&mut self, now: Instant) {
+        self.first_answer_token.get_or_insert(now);
     }
 
     /// The figures of an answer that ended.
@@ -141,8 +213,22 @@ impl Clock {
             .first_token
             .zip(self.last_token)
             .and_then(|(first, last)| rate(self.tokens.saturating_sub(1), last - first));
+        let thought_s = self
+            .first_token
+            .zip(self.thought)
+            .map(|(first, (_, last))| (last - first).as_secs_f64());
+        let first_answer_token = match self.thought {
+            Some(_) => self.first_answer_token,
+            None => self.first_token,
+        };
+        let pause = self
+            .paused_since
+            .map(|since| now.saturating_duration_since(since));
+        let paused = self.paused + pause.unwrap_or_default();
         Metrics {
             time_to_first_token_s: self.first_token.map(since_accepted),
+            time_to_first_answer_token_s: first_answer_token.map(since_accepted),
+            thought_s,
             queued_s: since_accepted(self.began.unwrap_or(now)),
             prefill_s: self.prefill.map(|(_, time)| time.as_secs_f64()),
             prefill_tokens_per_second: self
@@ -157,11 +243,33 @@ impl Clock {
             usd_share: usd_per_second * self.share.as_secs_f64(),
             usd_alone: self.alone_s.map(|seconds| usd_per_second * seconds),
             beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
+            paused_s: (!paused.is_zero()).then_some(paused.as_secs_f64()),
+            throttled_s: self.throttled.map(|throttled| throttled.as_secs_f64()),
             completion_tokens: self.tokens,
+            thought_tokens: self.thought.map_or(0, |(tokens, _)| tokens),
             token_gaps_s: self.gaps.clone(),
             kernel: kernel.to_owned(),
             threads,
         }
+    }
+}
+
+/// A step as its answers account for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepTime {
+    pub(crate) end: Instant,
+    /// Since the step before, where that was just before.
+    pub(crate) took: Duration,
+    /// Tokens of all its answers.
+    pub(crate) tokens: usize,
+    /// Its answers.
+    pub(crate) answers: usize,
+}
+
+impl StepTime {
+    /// The part of an answer with so many of the tokens.
+    pub(crate) fn share(self, tokens: usize) -> Duration {
+        self.took.mul_f64(tokens as f64 / self.tokens as f64)
     }
 }
 
@@ -171,84 +279,4 @@ fn rate(tokens: usize, time: Duration) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn close(found: Option<f64>, expected: f64) {
-        let found = found.unwrap();
-        assert!(
-            (found - expected).abs() <= 1e-9 * expected.abs(),
-            "{found} instead of {expected}"
-        );
-    }
-
-    #[test]
-    fn figures_follow_the_formulas() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut clock = Clock::accept(start);
-        clock.begin(at(100));
-        clock.prefilled(at(300), 50);
-        for ms in [350, 400, 430, 500, 550] {
-            clock.token(at(ms));
-        }
-        let ms = Duration::from_millis;
-        clock.step(ms(300), ms(100), 3);
-        clock.step(ms(100), ms(100), 1);
-        clock.alone(Some(0.25));
-        let metrics = clock.metrics(at(900), 3.6, "scalar", 2);
-        close(metrics.time_to_first_token_s, 0.35);
-        close(Some(metrics.queued_s), 0.1);
-        close(metrics.prefill_s, 0.2);
-        close(metrics.prefill_tokens_per_second, 250.0);
-        // Four intervals, 50 ms on average, between five tokens.
-        close(metrics.decode_tokens_per_second, 20.0);
-        close(metrics.time_per_output_token_ms, 50.0);
-        close(Some(metrics.total_s), 0.55);
-        // 0.001 dollars a second.
-        close(metrics.usd_per_million_tokens, 50.0);
-        close(Some(metrics.usd_total), 0.00055);
-        close(Some(metrics.machine_s), 0.2);
-        close(Some(metrics.usd_share), 0.0002);
-        close(metrics.usd_alone, 0.00025);
-        close(Some(metrics.beside), 1.5);
-        assert_eq!(metrics.completion_tokens, 5);
-        assert_eq!(metrics.token_gaps_s, [0.05, 0.03, 0.07, 0.05]);
-    }
-
-    #[test]
-    fn a_single_token_has_no_decode_speed() {
-        let start = Instant::now();
-        let mut clock = Clock::accept(start);
-        clock.begin(start);
-        clock.token(start + Duration::from_millis(10));
-        let metrics = clock.metrics(start + Duration::from_millis(20), 1.0, "scalar", 1);
-        assert_eq!(metrics.decode_tokens_per_second, None);
-        assert_eq!(metrics.usd_per_million_tokens, None);
-        assert_eq!(metrics.prefill_tokens_per_second, None);
-        close(Some(metrics.total_s), 0.01);
-    }
-
-    #[test]
-    fn an_answer_without_tokens_still_took_time() {
-        let start = Instant::now();
-        let clock = Clock::accept(start);
-        let metrics = clock.metrics(start + Duration::from_secs(2), 3600.0, "scalar", 1);
-        assert_eq!(metrics.time_to_first_token_s, None);
-        assert_eq!(
-            (metrics.queued_s, metrics.total_s, metrics.usd_total),
-            (2.0, 2.0, 2.0)
-        );
-    }
-
-    #[test]
-    fn absent_figures_are_left_out_of_json() {
-        let start = Instant::now();
-        let metrics = Clock::accept(start).metrics(start, 1.0, "scalar", 1);
-        let json = serde_json::to_string(&metrics).unwrap();
-        assert!(
-            !json.contains("first_token") && json.contains("total_s"),
-            "{json}"
-        );
-    }
-}
+mod tests;

@@ -44,7 +44,7 @@ pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize>
             pending, decoding, ..
         } = answers[index];
         if decoding {
-            // More than one where it was paused, and has to be computed again.
+            // More than one where it was paused and has to be computed again, or its thought was ended.
             tokens[index] = pending.min(left.max(1));
             left -= tokens[index].saturating_sub(1).min(left);
         } else {

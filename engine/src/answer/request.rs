@@ -1,20 +1,15 @@
-//! What goes into the engine and what comes out: plain data and the channel of one answer.
+//! What goes into the engine, and what it says of itself: plain data.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-
-use futures::Stream;
-use futures::channel::mpsc;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::answer::metrics::Metrics;
+use crate::answer::logprobs::MAX_LOGPROBS;
 use crate::answer::policy::Caller;
-use crate::sampling::Sampling;
-use crate::text::calls::AnswerPart;
-use crate::text::conversation::{Conversation, ToolCall};
+use crate::answer::rows::Pooling;
+use crate::answer::siblings::Siblings;
+use crate::sampling::{Sampling, Steering};
+use crate::text::constraint::Constraint;
+use crate::text::conversation::Conversation;
 
 /// What the model continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +18,8 @@ pub enum Prompt {
     Chat(Conversation),
     /// Text as it is, without a template.
     Raw(String),
+    /// Tokens as they are.
+    Tokens(Vec<u32>),
 }
 
 impl Prompt {
@@ -30,11 +27,11 @@ impl Prompt {
     pub(crate) fn field(&self) -> &'static str {
         match self {
             Self::Chat(_) => "messages",
-            Self::Raw(_) => "prompt",
+            Self::Raw(_) | Self::Tokens(_) => "prompt",
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
             Self::Chat(conversation) if conversation.turns.len() > MAX_MESSAGES => {
                 let found = conversation.turns.len();
@@ -42,7 +39,8 @@ impl Prompt {
                     format!("`messages` must be at most {MAX_MESSAGES} messages, found {found}");
                 Err(Error::request(self.field(), reason))
             }
-            _ => Ok(()),
+            Self::Chat(conversation) => conversation.check_end(),
+            Self::Raw(_) | Self::Tokens(_) => Ok(()),
         }
     }
 }
@@ -54,15 +52,130 @@ pub struct Request {
     pub prompt: Prompt,
     /// How to choose tokens.
     pub sampling: Sampling,
-    /// The most tokens to put out; the rest of the context is the limit when it is smaller.
+    /// The most tokens to put out; the rest of the context is the limit when it is smaller. None where the prompt alone is
+    /// of interest, as its logprobs or its embedding are.
     pub max_tokens: usize,
-    /// Texts that end the answer and are never shown.
+    /// Whether and how long the model may think before it answers.
+    pub thinking: Thinking,
+    /// What the answer must be.
+    pub constraint: Option<Constraint>,
+    /// Texts that end the answer and are never shown. What the model thinks before is not looked at.
     pub stop: Vec<String>,
-    /// Price of this machine, for the cost figures of [`Metrics`].
+    /// Price of this machine, for the cost figures of [`Metrics`](crate::metrics::Metrics).
     pub usd_per_hour: f64,
     /// Who asks: callers take turns.
     pub caller: Caller,
+    /// What is changed of the choice of tokens, and of where the answer ends.
+    pub steering: Steering,
+    /// What is to be told beside the answer.
+    pub wanted: Wanted,
+    /// What other requests with the same prompt have too, so that it is read once.
+    pub siblings: Option<Siblings>,
 }
+
+/// What is to be told of an answer beside its text, as [`Learned`](crate::Learned).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// How likely each token of the answer was, and so many of the likeliest, at most 20.
+    pub logprobs: Option<usize>,
+    /// The same of the prompt's tokens from the second on. Nothing of it is then taken from the KV cache.
+    pub prompt_logprobs: Option<usize>,
+    /// What the prompt comes to; there is no answer then.
+    pub embedding: Option<Pooling>,
+    /// How many tokens are put out, with each.
+    pub counts: bool,
+}
+
+impl Default for Request {
+    /// An empty prompt, greedily continued.
+    fn default() -> Self {
+        Self {
+            prompt: Prompt::Raw(String::new()),
+            sampling: Sampling::default(),
+            max_tokens: 1,
+            thinking: Thinking::default(),
+            stop: Vec::new(),
+            usd_per_hour: 0.0,
+            caller: Caller::default(),
+            steering: Steering::default(),
+            wanted: Wanted::default(),
+            siblings: None,
+            constraint: None,
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether there is something to say of the prompt alone.
+    fn is_of_prompt(self) -> bool {
+        self.prompt_logprobs.is_some() || self.embedding.is_some()
+    }
+
+    /// Refuses to tell more of a prompt of so many tokens than is kept until all of it was read.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that names the field, the limit and what was found.
+    pub(crate) fn check_prompt(self, tokens: usize) -> Result<(), Error> {
+        let found = self.prompt_logprobs.map_or(0, |most| tokens * (1 + most));
+        if found <= MAX_LOGPROBS_TOLD {
+            return Ok(());
+        }
+        let reason = format!(
+            "`prompt_logprobs` may come to {MAX_LOGPROBS_TOLD} logprobs of a prompt, found {found}: ask for fewer of each token"
+        );
+        Err(Error::request("prompt_logprobs", reason))
+    }
+
+    fn check(self) -> Result<(), Error> {
+        for (field, most) in [
+            ("logprobs", self.logprobs),
+            ("prompt_logprobs", self.prompt_logprobs),
+        ] {
+            if let Some(found) = most.filter(|most| *most > MAX_LOGPROBS) {
+                let reason = format!("`{field}` must be at most {MAX_LOGPROBS}, found {found}");
+                return Err(Error::request(field, reason));
+            }
+        }
+        if self.embedding.is_some() && self.prompt_logprobs.is_some() {
+            let reason = "`prompt_logprobs` cannot be told beside an embedding";
+            return Err(Error::request("prompt_logprobs", reason));
+        }
+        Ok(())
+    }
+}
+
+/// Whether and how long a model may think. Of no account for one that is not known to think, and for text that is continued
+/// without a template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thinking {
+    /// What the chat template is told as `enable_thinking`, unless the conversation has a variable of that name; nothing
+    /// leaves it to the template. Where this is false, a thought that is begun all the same is ended at once.
+    pub enabled: Option<bool>,
+    /// The most tokens of a thought, its opening mark included. Behind these its closing mark is put and an answer follows,
+    /// unless that would be beyond the most tokens to put out.
+    pub budget: Option<usize>,
+}
+
+impl Thinking {
+    /// Tells the chat template whether the model is to think, where that was said and the conversation says nothing else.
+    pub fn tell(self, conversation: &mut Conversation) {
+        if let Some(enabled) = self.enabled {
+            let variables = &mut conversation.variables;
+            variables.entry("enable_thinking").or_insert(enabled.into());
+        }
+    }
+
+    /// The most tokens that may be thought.
+    pub(crate) fn most_tokens(self) -> Option<usize> {
+        match self.enabled {
+            Some(false) => Some(0),
+            _ => self.budget,
+        }
+    }
+}
+
+/// The most logprobs of a prompt or an answer, those of the likeliest tokens included: each takes some 90 bytes until it is sent.
+const MAX_LOGPROBS_TOLD: usize = 256 << 10;
 
 /// The most stop texts of a request.
 pub const MAX_STOPS: usize = 16;
@@ -78,10 +191,31 @@ impl Request {
     /// [`Error::Request`] that names the field, its range and the value.
     pub fn check(&self) -> Result<(), Error> {
         self.sampling.check()?;
+        self.steering.check()?;
+        self.wanted.check()?;
         self.prompt.check()?;
         self.check_stop()?;
-        if self.max_tokens == 0 {
+        if self.max_tokens == 0 && !self.wanted.is_of_prompt() {
             let reason = "`max_tokens` must be at least 1, found 0";
+            return Err(Error::request("max_tokens", reason));
+        }
+        let told = self.wanted.logprobs.map_or(0, |likeliest| 1 + likeliest);
+        let told = self.max_tokens.saturating_mul(told);
+        if told > MAX_LOGPROBS_TOLD {
+            let reason = format!(
+                "`logprobs` of all tokens may come to {MAX_LOGPROBS_TOLD}, found {told}: fewer `top_logprobs`, or less of \
+                 `max_tokens`"
+            );
+            return Err(Error::request("logprobs", reason));
+        }
+        let (most, least) = (self.max_tokens, self.steering.min_tokens);
+        if least > most {
+            let reason =
+                format!("`min_tokens` must be at most `max_tokens`, {most}, found {least}");
+            return Err(Error::request("min_tokens", reason));
+        }
+        if self.wanted.embedding.is_some() && most > 0 {
+            let reason = format!("`max_tokens` must be 0 for an embedding, found {most}");
             return Err(Error::request("max_tokens", reason));
         }
         let price = self.usd_per_hour;
@@ -90,6 +224,13 @@ impl Request {
             return Err(Error::request("usd_per_hour", reason));
         }
         Ok(())
+    }
+
+    /// Tells the chat template whether the model is to think, where the request says so.
+    pub(crate) fn tell_template(&mut self) {
+        if let Prompt::Chat(conversation) = &mut self.prompt {
+            self.thinking.tell(conversation);
+        }
     }
 
     fn check_stop(&self) -> Result<(), Error> {
@@ -112,156 +253,6 @@ impl Request {
     }
 }
 
-/// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FinishReason {
-    /// The model ended its turn, or a stop text appeared.
-    Stop,
-    /// `max_tokens` or the context was reached.
-    Length,
-    /// [`Stopper::stop`] was called.
-    Cancelled,
-}
-
-/// The end of an answer: everything but its text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Completion {
-    /// Why it ended.
-    pub finish_reason: FinishReason,
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: usize,
-    /// Prompt tokens whose keys and values were still in the KV cache.
-    pub cached_tokens: usize,
-    /// The tokens put out, the end-of-turn token included.
-    pub token_ids: Vec<u32>,
-    /// What it took and what it cost.
-    pub metrics: Metrics,
-}
-
-/// What an [`Answer`] yields: any number of `Queued`, `Prefill`, `Text` and `Called`, then one `Finished` or `Failed`, then nothing.
-#[derive(Debug)]
-pub enum Event {
-    /// The request waits for the model; sent when its place changes, once a second at the most.
-    Queued {
-        /// Requests whose turn comes before.
-        before: usize,
-        /// How long it may take until its own comes, where that can be said.
-        seconds: Option<f64>,
-    },
-    /// Progress of the prompt, in tokens; sent before the first step and after each.
-    Prefill {
-        /// Tokens computed or found in the cache.
-        done: usize,
-        /// Tokens of the prompt.
-        total: usize,
-    },
-    /// The next piece of the answer: whole characters, never any part of a stop text.
-    Text(String),
-    /// The model calls a tool of its [`Conversation`].
-    Called(ToolCall),
-    /// The answer is complete.
-    Finished(Completion),
-    /// The answer could not be completed; text already sent stands.
-    Failed(Error),
-}
-
-impl From<AnswerPart> for Event {
-    fn from(part: AnswerPart) -> Self {
-        match part {
-            AnswerPart::Text(text) => Self::Text(text),
-            AnswerPart::Call(call) => Self::Called(call),
-        }
-    }
-}
-
-/// Ends one answer early; its events then close with [`FinishReason::Cancelled`].
-#[derive(Clone, Debug, Default)]
-pub struct Stopper(Arc<AtomicBool>);
-
-impl Stopper {
-    /// Asks the engine to stop at its next step.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`Stopper::stop`] was called.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The events of one request, in order. Dropping it cancels the request within one step.
-#[derive(Debug)]
-pub struct Answer {
-    events: mpsc::UnboundedReceiver<Event>,
-    stopper: Stopper,
-}
-
-impl Answer {
-    /// An answer and the end that feeds it, for whatever produces answers. The channel is unbounded: its content is
-    /// bounded by the request's `max_tokens`, and a slow reader must not hold the model up.
-    #[must_use]
-    pub fn channel() -> (AnswerSender, Self) {
-        let (sender, events) = mpsc::unbounded();
-        let stopper = Stopper::default();
-        (
-            AnswerSender {
-                events: sender,
-                stopper: stopper.clone(),
-            },
-            Self { events, stopper },
-        )
-    }
-
-    /// A handle that ends this answer early and keeps its metrics.
-    #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
-    }
-}
-
-impl Stream for Answer {
-    type Item = Event;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        Pin::new(&mut self.events).poll_next(context)
-    }
-}
-
-/// The producing end of an [`Answer`].
-#[derive(Clone, Debug)]
-pub struct AnswerSender {
-    events: mpsc::UnboundedSender<Event>,
-    stopper: Stopper,
-}
-
-impl AnswerSender {
-    /// Sends one event; an answer that nobody reads swallows it.
-    pub fn send(&self, event: Event) {
-        // The only failure is a dropped reader, which `is_abandoned` reports.
-        let _ = self.events.unbounded_send(event);
-    }
-
-    /// Whether the reader is gone.
-    #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        self.events.is_closed()
-    }
-
-    /// Whether nobody wants the rest.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.is_abandoned() || self.is_stopped()
-    }
-
-    /// Whether the reader asked for an early end.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.stopper.is_stopped()
-    }
-}
-
 /// What is loaded, for people to see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
@@ -269,8 +260,14 @@ pub struct ModelInfo {
     pub name: String,
     /// Short identifier for APIs: the name in lower case with hyphens.
     pub id: String,
+    /// The family of models that it is of, as GGUF files call it, such as "llama".
+    #[serde(skip)]
+    pub family: String,
     /// Weights, embedding included.
     pub parameters: u64,
+    /// Those that every token of a prefill is multiplied with: all but embedding and head.
+    #[serde(skip)]
+    pub layer_parameters: u64,
     /// Bytes of packed weights in memory.
     pub weight_bytes: u64,
     /// The longest sequence, in tokens.
@@ -283,6 +280,30 @@ pub struct ModelInfo {
     pub kernel: String,
     /// Threads that compute.
     pub threads: usize,
+    /// Whether it is known to think before it answers, by the marks that its chat template names.
+    pub thinks: bool,
     /// What the model's authors advise.
     pub sampling: Sampling,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_prompt_less_is_told_of_each_token() {
+        let wanted = |most| Wanted {
+            prompt_logprobs: most,
+            ..Wanted::default()
+        };
+        let check = |most, tokens| wanted(most).check_prompt(tokens);
+        assert!(check(Some(20), 8192).is_ok() && check(Some(1), 128 << 10).is_ok());
+        assert!(check(None, usize::MAX).is_ok());
+        let refused = check(Some(20), 16 << 10).unwrap_err().to_string();
+        assert!(
+            refused.contains(
+                "`prompt_logprobs` may come to 262144 logprobs of a prompt, found 344064"
+            )
+        );
+    }
 }

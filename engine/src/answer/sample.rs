@@ -74,11 +74,11 @@ fn choose(sampling: Sampling, weights: &mut TokenWeights, uniform: &mut dyn FnMu
     loop {
         let drawn = weights.draw(uniform());
         if top_p >= 1.0 {
-            return weights.token(drawn);
+            return drawn.token();
         }
         weights.keep_before(drawn);
         if weights.total() < enough {
-            return weights.token(drawn);
+            return drawn.token();
         }
     }
 }

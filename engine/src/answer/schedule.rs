@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::owner::Owner;
-use crate::answer::generation::PendingAnswer;
 use crate::answer::load::{Load, LoadCounters};
+use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::Caller;
 use crate::answer::waiting::{Place, WaitingList};
 use crate::model::forward::Model;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::answer::generation::PendingAnswer;
+use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::{self, Caller, Served};
 
 /// The list, between those who submit and the thread that owns the model.
@@ -116,8 +116,12 @@ impl WaitingList {
         fits: impl FnOnce(&PendingAnswer) -> bool,
     ) -> Option<PendingAnswer> {
         let mut state = self.lock();
-        let callers = state.pending.iter().map(|pending| pending.caller);
-        let index = *policy::order(callers, served).first()?;
+        let pending = state.pending.iter().enumerate();
+        let ready = pending.filter(|(_, pending)| pending.is_ready());
+        let (places, callers): (Vec<_>, Vec<_>) = ready
+            .map(|(place, pending)| (place, pending.caller))
+            .unzip();
+        let index = places[*policy::order(callers.into_iter(), served).first()?];
         if !fits(&state.pending[index]) {
             return None;
         }

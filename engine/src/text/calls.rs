@@ -1,7 +1,7 @@
 //! Calls of tools, read out of an answer while the model writes it.
 //!
 //! Besides the way that a model was trained to write calls there is one that small models fall into: JSON as the whole
-//! answer, perhaps in a code fence. What a model thinks or quotes is no call.
+//! answer, perhaps in a code fence. What a model quotes is no call, and what it thinks does not come here.
 //!
 //! What may be the beginning of a call is held back until it is one, or until it cannot become one and is text like any
 //! other. Nothing is lost but the blanks around calls, and how an answer was cut into pieces makes no difference.
@@ -105,7 +105,7 @@ impl CallReader {
     pub(crate) fn new(format: CallFormat, conversation: &Conversation, entropy: u64) -> Self {
         let names = conversation.tools.iter();
         let names = names.filter_map(|tool| tool["function"]["name"].as_str());
-        Self {
+        let mut reader = Self {
             format,
             names: names.map(str::to_owned).collect(),
             single: conversation.single_call,
@@ -118,13 +118,19 @@ impl CallReader {
             fenced: false,
             surroundings: Surroundings::default(),
             decided: Vec::new(),
+        };
+        if !conversation.strict.is_empty() && format != CallFormat::Bare {
+            // Only what is marked as a call was held to a schema.
+            reader.expect_text();
         }
+        reader.go_on(conversation.continued().unwrap_or_default());
+        reader
     }
 
-    /// Takes note of a prompt that has opened the model's thoughts for it.
-    pub(crate) fn follow(&mut self, prompt: &str) {
-        if prompt.trim_end().ends_with("<think>") {
-            self.surroundings = Surroundings::thoughts();
+    /// Goes on behind a text that is not its to tell again. A call may follow, but none that would be the whole answer.
+    fn go_on(&mut self, text: &str) {
+        if !text.trim().is_empty() {
+            self.surroundings = self.surroundings.followed_by(text);
             self.expect_text();
         }
     }

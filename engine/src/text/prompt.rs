@@ -4,12 +4,15 @@
 //! into control tokens: texts that could be mistaken for one are marked before rendering and unmarked behind the
 //! search for control tokens, so that words still merge across the border between template and message.
 
+mod continued;
 mod exact;
 mod guard;
 mod identifiers;
 mod jinja;
 mod json;
 mod scopes;
+mod spelt_tools;
+mod thoughts;
 mod tools;
 
 #[cfg(test)]
@@ -45,6 +48,8 @@ pub(crate) struct ChatTemplate {
     source: String,
     /// What it makes of tools, from when somebody asks.
     tools: OnceLock<Tools>,
+    /// How it ends a thought, from when somebody bounds one.
+    end_of_thought: OnceLock<String>,
     bos_token: String,
     eos_token: String,
 }
@@ -81,13 +86,14 @@ impl ChatTemplate {
         Ok(Self {
             source: source.unwrap_or_default(),
             tools: OnceLock::new(),
+            end_of_thought: OnceLock::new(),
             template,
             bos_token: text_of(tokenizer.bos()),
             eos_token: text_of(tokenizer.eos()),
         })
     }
 
-    /// The conversation up to where the model's next turn starts.
+    /// The conversation up to where the model's next turn starts, or up to where it goes on with the last one.
     pub(crate) fn render(
         &self,
         conversation: &Conversation,
@@ -98,6 +104,17 @@ impl ChatTemplate {
                 "`messages` must hold at least one message, found none",
             ));
         }
+        match conversation.continued() {
+            Some(said) => self.render_continued(said, conversation, tokenizer),
+            None => self.render_turns(conversation, tokenizer),
+        }
+    }
+
+    fn render_turns(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+    ) -> Result<RenderedPrompt, Error> {
         let given = self.render_as_given(conversation, tokenizer);
         if let Err(Error::Request { .. }) = given
             && let Some(renamed) = identifiers::with_short_identifiers(conversation)

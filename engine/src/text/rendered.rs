@@ -21,6 +21,21 @@ impl RenderedPrompt {
         Self::new(text.to_owned(), None)
     }
 
+    /// Goes on with a text of the template's.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Leaves out a character wherever it stands, and all that is behind the last one; false where there is none.
+    pub(crate) fn cut_at_last(&mut self, end: char) -> bool {
+        let Some(at) = self.text.rfind(end) else {
+            return false;
+        };
+        self.text.truncate(at);
+        self.text.retain(|character| character != end);
+        true
+    }
+
     /// The text without its marks, and where they were: byte positions in it, ascending.
     pub(crate) fn without_marks(&self) -> (Cow<'_, str>, Vec<usize>) {
         let Some(mark) = self.mark else {

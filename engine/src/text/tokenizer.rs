@@ -51,6 +51,15 @@ pub(crate) struct Tokenizer {
     ends: Vec<u32>,
 }
 
+/// How a text is read that becomes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Whether control tokens that it spells are control tokens.
+    pub control_tokens: bool,
+    /// Whether the token that every prompt of the model starts with goes before it.
+    pub first_token: bool,
+}
+
 /// Whether a blank goes before a text that is merged, so that its first word is spelt like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefix {
@@ -82,8 +91,12 @@ impl Prefix {
 impl Tokenizer {
     /// The ids of a text in which control tokens are plain text.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        let ids = self.ids(text, ControlTokens::None, Bounds::NONE);
-        ids.expect("nothing is too much where there are no bounds")
+        self.without_bounds(text, ControlTokens::None, self.prefix)
+    }
+
+    /// The ids of a text that goes on behind other tokens, in which control tokens are control tokens.
+    pub(crate) fn encode_behind(&self, text: &str) -> Vec<u32> {
+        self.without_bounds(text, ControlTokens::All, Prefix::Never)
     }
 
     /// [`Self::encode`] behind the model's first token.
@@ -96,8 +109,32 @@ impl Tokenizer {
     /// # Errors
     /// What there is more of than the bounds allow, found out early.
     pub(crate) fn raw_within(&self, text: &str, bounds: Bounds) -> Result<Vec<u32>, Excess> {
-        let ids = self.ids(text, ControlTokens::All, bounds)?;
-        Ok(self.with_bos(ids))
+        let all = Reading {
+            control_tokens: true,
+            first_token: true,
+        };
+        self.read_within(text, all, bounds)
+    }
+
+    /// The ids of a text that is read so.
+    ///
+    /// # Errors
+    /// As [`Self::raw_within`].
+    pub(crate) fn read_within(
+        &self,
+        text: &str,
+        reading: Reading,
+        bounds: Bounds,
+    ) -> Result<Vec<u32>, Excess> {
+        let control = match reading.control_tokens {
+            true => ControlTokens::All,
+            false => ControlTokens::None,
+        };
+        let ids = self.ids(text, control, self.prefix, bounds)?;
+        Ok(match reading.first_token {
+            true => self.with_bos(ids),
+            false => ids,
+        })
     }
 
     /// The ids of a rendered conversation, in which the template's control tokens are control tokens.
@@ -110,7 +147,7 @@ impl Tokenizer {
         bounds: Bounds,
     ) -> Result<Vec<u32>, Excess> {
         let (text, marks) = prompt.without_marks();
-        let ids = self.ids(&text, ControlTokens::Unmarked(&marks), bounds)?;
+        let ids = self.ids(&text, ControlTokens::Unmarked(&marks), self.prefix, bounds)?;
         Ok(self.with_bos(ids))
     }
 
@@ -133,10 +170,16 @@ impl Tokenizer {
         ids
     }
 
+    fn without_bounds(&self, text: &str, control: ControlTokens<'_>, prefix: Prefix) -> Vec<u32> {
+        let ids = self.ids(text, control, prefix, Bounds::NONE);
+        ids.expect("nothing is too much where there are no bounds")
+    }
+
     fn ids(
         &self,
         text: &str,
         control: ControlTokens<'_>,
+        prefix: Prefix,
         bounds: Bounds,
     ) -> Result<Vec<u32>, Excess> {
         let least = self.most_bytes.map_or(0, |most| text.len() / most);
@@ -148,7 +191,7 @@ impl Tokenizer {
             match piece {
                 Piece::Token(id) => ids.push(id),
                 Piece::Text(text) => {
-                    let text = self.prefix.put_before(&text, ids.is_empty());
+                    let text = prefix.put_before(&text, ids.is_empty());
                     self.words.encode(&text, bounds, &mut ids)?;
                 }
             }
@@ -159,10 +202,34 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// What ids spell, control tokens as they are written; unknown ids spell nothing.
+    pub(crate) fn spelt(&self, ids: &[u32]) -> String {
+        String::from_utf8_lossy(&self.spelt_bytes(ids)).into_owned()
+    }
+
+    /// The bytes that tokens spell, control tokens as they are written.
+    pub(crate) fn spelt_bytes(&self, ids: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for &id in ids {
+            let before = bytes.len();
+            self.vocabulary.append_bytes(id, &mut bytes);
+            if bytes.len() == before {
+                let text = self.vocabulary.text(id).unwrap_or_default();
+                bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+        bytes
+    }
+
     /// A decoder for the tokens of one answer. These texts it writes also where they are control tokens.
     pub(crate) fn decoder(&self, shown: &[&str]) -> TokenDecoder {
         let shown = shown.iter().filter_map(|text| self.control.id(text));
         TokenDecoder::new(Arc::clone(&self.vocabulary), shown.collect())
+    }
+
+    /// The tokens by which a turn ends.
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     /// Whether this token ends an answer.
@@ -170,8 +237,24 @@ impl Tokenizer {
         self.ends.contains(&id)
     }
 
+    /// The ids of a text within an answer, in which control tokens are plain text.
+    pub(crate) fn encode_within(&self, text: &str) -> Vec<u32> {
+        self.without_bounds(text, ControlTokens::None, Prefix::Never)
+    }
+
+    /// Whether a token is one that no text of a message has.
+    pub(crate) fn is_control(&self, id: u32) -> bool {
+        self.vocabulary.is_control(id)
+    }
+
+    /// What a token stands for; nothing for a control token.
+    pub(crate) fn bytes(&self, id: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.vocabulary.append_bytes(id, &mut bytes);
+        bytes
+    }
+
     /// Number of tokens.
-    #[cfg(test)]
     pub(crate) fn vocabulary(&self) -> usize {
         self.vocabulary.len()
     }

@@ -13,13 +13,11 @@ const BLOCK: usize = 1024;
 /// Partial sums within a block: enough for the registers of any instruction set.
 const LANES: usize = 16;
 
-/// Weights of a vocabulary, or of the likeliest of it, in its order.
+/// Weights of a vocabulary, in its order.
 #[derive(Debug, Default)]
 pub(super) struct TokenWeights {
     /// 0 for a token that was taken away.
     weights: Vec<f32>,
-    /// The token of each weight; empty where they are those of the whole vocabulary.
-    tokens: Vec<u32>,
     /// Of each block.
     sums: Vec<f32>,
     likeliest: Likeliest,
@@ -29,12 +27,17 @@ pub(super) struct TokenWeights {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drawn(usize);
 
+impl Drawn {
+    pub(super) fn token(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 impl TokenWeights {
     /// Weighs each token with `exp((logit - high) / temperature)`; the likeliest, whose logit is `high`, weighs 1.
     pub(super) fn weigh(&mut self, kernel: &Kernel, logits: &[f32], high: f32, temperature: f32) {
         let inverse = (1.0 / temperature).min(f32::MAX);
         self.weights.resize(logits.len(), 0.0);
-        self.tokens.clear();
         self.sums.clear();
         let blocks = self.weights.chunks_mut(BLOCK).zip(logits.chunks(BLOCK));
         let sums =
@@ -62,24 +65,12 @@ impl TokenWeights {
         panic!("no weight is left");
     }
 
-    /// What was drawn.
-    pub(super) fn token(&self, Drawn(index): Drawn) -> u32 {
-        self.tokens.get(index).copied().unwrap_or(index as u32)
-    }
-
     /// Takes away all but so many of the likeliest tokens.
     pub(super) fn keep_likeliest(&mut self, count: usize) {
-        if count >= self.weights.len() {
-            return;
+        if count < self.weights.len() {
+            let last = self.likeliest.last(&self.weights, count);
+            self.keep(last.weight(), last.token() + 1);
         }
-        let ranks = self.likeliest.find(&self.weights, count);
-        self.weights.clear();
-        self.weights.extend(ranks.iter().map(|rank| rank.weight()));
-        self.sums.clear();
-        let blocks = self.weights.chunks_mut(BLOCK);
-        self.sums
-            .extend(blocks.map(|block| clear_below(0.0, block)));
-        self.tokens.extend(ranks.iter().map(|rank| rank.token()));
     }
 
     /// Takes away all tokens lighter than `least`.
@@ -106,13 +97,15 @@ impl TokenWeights {
 /// Sets weights below `least` to 0; the sum of the others.
 fn clear_below(least: f32, weights: &mut [f32]) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (chunks, rest) = weights.as_chunks_mut::<LANES>();
-    for chunk in chunks.iter_mut().map(|chunk| &mut chunk[..]).chain([rest]) {
+    let mut clear = |chunk: &mut [f32]| {
         for (weight, lane) in chunk.iter_mut().zip(&mut lanes) {
             *weight = if *weight >= least { *weight } else { 0.0 };
             *lane += *weight;
         }
-    }
+    };
+    let (chunks, rest) = weights.as_chunks_mut::<LANES>();
+    chunks.iter_mut().for_each(|chunk| clear(chunk));
+    clear(rest);
     lanes.iter().sum()
 }
 

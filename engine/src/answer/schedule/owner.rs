@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use super::lengths::Lengths;
 use super::step_model::StepModel;
 use super::{Limits, Shared, fail_all};
-use crate::answer::generation::{Generation, StepTime};
+use crate::answer::generation::Generation;
 use crate::answer::load::LoadCounters;
+use crate::answer::metrics::StepTime;
 use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::waiting::WaitingList;
@@ -156,7 +157,7 @@ impl<M: StepModel> Owner<M> {
                 youngest.drop_partial_block();
                 continue;
             }
-            youngest.pause(&self.memory);
+            youngest.pause(&self.memory, self.model.now());
             self.load.preemptions.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -200,11 +201,16 @@ impl<M: StepModel> Owner<M> {
             if !answer.pending().is_empty() {
                 continue;
             }
+            if let Some(reason) = answer.end_prompt(&self.tokenizer) {
+                ended.push((index, reason));
+                continue;
+            }
             let logits = logits
                 .next()
                 .expect("logits for each that has no more tokens");
+            let [_, before] = answer.lengths();
             let reason = answer.take(logits, self.model.now(), &self.tokenizer);
-            self.load.token(answer.lengths());
+            self.load.tokens(answer.lengths(), before);
             ended.extend(reason.map(|reason| (index, reason)));
         }
         ended
@@ -233,6 +239,7 @@ impl<M: StepModel> Owner<M> {
         // The last step of a prompt gives the first token.
         let steps = output.saturating_sub(1);
         generation.alone(self.rates.seconds_alone(computed, steps));
+        generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
         generation.finish(reason, now, machine, &mut self.prefixes, &self.rope);
         let Self {

@@ -1,8 +1,9 @@
 //! What the loop asks of a model, so that tests can simulate one and its clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::compute::kernel::Kernel;
+use crate::machine::cgroup::Cgroup;
 use crate::model::forward::{Model, NewTokens};
 
 /// What computes steps, and tells the time.
@@ -24,6 +25,9 @@ pub(super) trait StepModel {
     fn machine(&self) -> (&'static Kernel, usize);
 
     fn now(&self) -> Instant;
+
+    /// How long the program's threads were throttled so far, where that is counted.
+    fn throttled(&self) -> Option<Duration>;
 }
 
 impl StepModel for Model {
@@ -49,5 +53,10 @@ impl StepModel for Model {
 
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    fn throttled(&self) -> Option<Duration> {
+        let throttling = Cgroup::of_this_process().throttling()?;
+        Some(throttling.throttled)
     }
 }

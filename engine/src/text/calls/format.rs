@@ -22,7 +22,7 @@ impl CallFormat {
     }
 
     /// What may end one.
-    pub(super) fn closing(self) -> Option<&'static str> {
+    pub(crate) fn closing(self) -> Option<&'static str> {
         match self {
             Self::Tagged => Some("</tool_call>"),
             Self::Listed | Self::Bare => None,

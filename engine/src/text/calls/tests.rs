@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::text::conversation::Turn;
+use crate::{Message, Role};
 
 /// What a reader made of an answer: texts that follow each other as one, calls as their names and arguments.
 #[derive(Debug, PartialEq)]
@@ -210,25 +212,19 @@ fn json_as_the_whole_answer_is_a_call_in_every_format() {
 }
 
 #[test]
-fn what_a_model_thinks_or_quotes_is_no_call() {
+fn what_a_model_quotes_is_no_call() {
     let now = r#"<tool_call>{"name": "now"}</tool_call>"#;
     let quoted = [
-        format!("<think>\nI could {now}\n</think>\nNo."),
-        format!("<think>{now}"),
-        format!("Well. <think>`</think> <think>{now}</think>"),
         format!("Write `{now}` for the time."),
         format!("Write ``a ` {now}`` for the time."),
         format!("`x` and `{now}"),
     ];
     assert_text(CallFormat::Tagged, &quoted.each_ref().map(String::as_str));
     for before in [
-        "<think>\nhm `\n</think>",
         "Use `now`:",
         "Use ``a`b``:",
         "An odd ` here:\n",
         "```\ncode\n```\n",
-        "The tags `<think>` and <thin>:",
-        "<think>a</think><think></think>",
     ] {
         let answer = format!("{before}{now}");
         let said = before.trim_end();
@@ -237,29 +233,43 @@ fn what_a_model_thinks_or_quotes_is_no_call() {
             [text(said), call("now", "{}")]
         );
     }
-    for (prompt, expected) in [
-        (
-            "<|im_start|>assistant\n<think>\n",
-            vec![text(&format!("Hm, {now}</think>")), call("now", "{}")],
-        ),
-        (
-            "<|im_start|>assistant\n",
-            vec![
-                text("Hm,"),
-                call("now", "{}"),
-                text("</think>"),
-                call("now", "{}"),
-            ],
-        ),
-    ] {
-        let mut reader = CallReader::new(CallFormat::Tagged, &offered(false), 0);
-        reader.follow(prompt);
-        let mut events = reader.push(&format!("Hm, {now}</think>{now}"));
-        events.extend(reader.finish());
-        assert_eq!(merged(events), expected, "{prompt}");
-    }
     let listed = r#"`[TOOL_CALLS][{"name": "now"}]` is a call"#;
     assert_text(CallFormat::Listed, &[listed]);
+}
+
+#[test]
+fn what_is_read_goes_on_behind_a_text_that_is_continued() {
+    let behind = |said: &str, rest: &str| {
+        let (role, content) = (Role::Assistant, said.to_owned());
+        let conversation = Conversation {
+            turns: vec![Turn::Said(Message { role, content })],
+            continues_last: true,
+            ..offered(false)
+        };
+        let mut reader = CallReader::new(CallFormat::Tagged, &conversation, 7);
+        let mut events = reader.push(rest);
+        events.extend(reader.finish());
+        merged(events)
+    };
+    let json = r#"{"name": "now"}"#;
+    let tagged = format!("<tool_call>{json}</tool_call>");
+    for blank in ["", " \n"] {
+        assert_eq!(behind(blank, json), [call("now", "{}")]);
+    }
+    assert_eq!(
+        behind("Let me", &format!(" see.\n{tagged}")),
+        [text(" see."), call("now", "{}")]
+    );
+    assert_eq!(behind("As JSON: ", json), [text(json)]);
+    assert_eq!(behind("Say `", &tagged), [text(&tagged)]);
+    // What has begun in the text that is continued is of that text.
+    for (begun, rest) in tagged
+        .char_indices()
+        .map(|(at, _)| tagged.split_at(at))
+        .skip(1)
+    {
+        assert_eq!(behind(begun, rest), [text(rest)], "{begun}");
+    }
 }
 
 #[test]
@@ -393,7 +403,6 @@ fn hostile_answers_are_text_in_no_time() {
             long(" "),
             long(" ]\n"),
             long("`"),
-            long("<think"),
             format!("```json\n{}", long("[")),
         ] {
             let bytes = answer.as_bytes().chunks(16);
@@ -413,7 +422,7 @@ proptest! {
     fn pieces_make_no_difference(
         parts in prop::collection::vec(
             prop::sample::select(vec![
-                "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<think>", "</think>", "`", "```", "<", "[", "]", "{", "}", "\"", "\\", ",", ";",
+                "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "`", "```", "<", "[", "]", "{", "}", "\"", "\\", ",", ";",
                 " ", "\n", "é", "text", r#"{"name": "now", "arguments": {}}"#, r#"{"name": "add", "parameters": {"a": [1]}}"#,
             ]),
             0..12,

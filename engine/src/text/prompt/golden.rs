@@ -34,6 +34,8 @@ struct RawMessage {
     role: String,
     content: String,
     #[serde(default)]
+    reasoning_content: String,
+    #[serde(default)]
     tool_calls: Vec<RawCall>,
     tool_call_id: Option<String>,
     name: Option<String>,
@@ -83,8 +85,11 @@ impl RawMessage {
         match self.role.as_str() {
             "system" => said(Role::System),
             "user" => said(Role::User),
-            "assistant" if self.tool_calls.is_empty() => said(Role::Assistant),
-            "assistant" => Turn::Called {
+            "assistant" if self.tool_calls.is_empty() && self.reasoning_content.is_empty() => {
+                said(Role::Assistant)
+            }
+            "assistant" => Turn::Answered {
+                thought: self.reasoning_content.clone(),
                 content,
                 calls: self.tool_calls.iter().map(RawCall::call).collect(),
             },

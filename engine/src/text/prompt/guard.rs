@@ -24,6 +24,8 @@ pub(super) struct TemplateMessage {
     role: &'static str,
     content: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<Vec<TemplateCall>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<String>,
@@ -73,13 +75,17 @@ pub(super) fn guard(
 }
 
 /// Everything that a caller wrote.
-fn texts(conversation: &Conversation) -> Vec<&str> {
+pub(super) fn texts(conversation: &Conversation) -> Vec<&str> {
     let mut texts = Vec::new();
     for turn in &conversation.turns {
         match turn {
             Turn::Said(message) => texts.push(message.content.as_str()),
-            Turn::Called { content, calls } => {
-                texts.push(content);
+            Turn::Answered {
+                thought,
+                content,
+                calls,
+            } => {
+                texts.extend([thought.as_str(), content]);
                 for call in calls {
                     texts.extend([call.id.as_str(), &call.name]);
                     texts_of_map(call.arguments.object(), &mut texts);
@@ -119,13 +125,13 @@ fn texts_of_map<'v>(map: &'v Map<String, Value>, texts: &mut Vec<&'v str>) {
 }
 
 /// A character for marks: one that Unicode keeps out of texts, and that these texts and the template keep out too.
-fn unused_character(texts: &[&str], source: &str) -> Result<char, Error> {
+pub(super) fn unused_character(texts: &[&str], source: &str) -> Result<char, Error> {
     let planes = (0..=16).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
     let nonchars = (0xfdd0..=0xfdef).chain(planes).filter_map(char::from_u32);
     let mut unused = nonchars
         .filter(|&mark| !source.contains(mark) && !texts.iter().any(|text| text.contains(mark)));
     unused.next().ok_or_else(|| {
-        super::refused("the messages hold control tokens and every Unicode noncharacter")
+        super::refused("the messages hold every Unicode noncharacter, and one is needed as a mark")
     })
 }
 
@@ -139,14 +145,21 @@ impl Marker<'_> {
         let message = |role, content: &str| TemplateMessage {
             role,
             content: self.text(content),
+            reasoning_content: None,
             tool_calls: None,
             tool_call_id: None,
             name: None,
         };
         match turn {
             Turn::Said(said) => message(role_name(said.role), &said.content),
-            Turn::Called { content, calls } => TemplateMessage {
-                tool_calls: Some(calls.iter().map(|call| self.call(call)).collect()),
+            Turn::Answered {
+                thought,
+                content,
+                calls,
+            } => TemplateMessage {
+                reasoning_content: (!thought.is_empty()).then(|| self.text(thought)),
+                tool_calls: (!calls.is_empty())
+                    .then(|| calls.iter().map(|call| self.call(call)).collect()),
                 ..message("assistant", content)
             },
             Turn::Returned {
@@ -213,5 +226,60 @@ fn role_name(role: Role) -> &'static str {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Model;
+    use super::*;
+    use crate::Message;
+
+    /// Two questions, the first answered behind a thought; the second too where `again` is set.
+    fn thoughtful(again: bool) -> Conversation {
+        let asked = |content: &str| {
+            let (role, content) = (Role::User, content.to_owned());
+            Turn::Said(Message { role, content })
+        };
+        let answered = |thought: &str, content: &str| Turn::Answered {
+            thought: thought.to_owned(),
+            content: content.to_owned(),
+            calls: Vec::new(),
+        };
+        let mut turns = vec![asked("One?"), answered("hm", "First."), asked("Two?")];
+        if again {
+            turns.push(answered("well<e>", "Second."));
+        }
+        Conversation {
+            turns,
+            ..Conversation::default()
+        }
+    }
+
+    #[test]
+    fn what_was_thought_reaches_a_template_apart_from_what_was_said() {
+        let written = "{% for m in messages %}{{ m.role[0] }}({{ m.reasoning_content }}){{ m.content }} {% endfor %}";
+        let model = Model::with_template(Some(written), &["<e>"]);
+        let text = model.conversation_text(&thoughtful(true)).unwrap();
+        assert_eq!(text, "u()One? a(hm)First. u()Two? a(well<e>)Second. ");
+        let written = "{% for m in messages %}{{ m.content }}{{ m | length }} {% endfor %}";
+        let model = Model::with_template(Some(written), &["<e>"]);
+        let text = model.conversation_text(&thoughtful(true)).unwrap();
+        assert_eq!(text, "One?2 First.3 Two?2 Second.3 ");
+    }
+
+    #[test]
+    fn published_templates_leave_out_the_thoughts_of_earlier_turns() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/chat_templates");
+        for name in ["qwen_3", "thinker"] {
+            let source = std::fs::read_to_string(format!("{folder}/{name}.jinja")).unwrap();
+            let model = Model::with_template(Some(&source), &["<|im_end|>", "<|im_start|>"]);
+            for again in [false, true] {
+                let text = model.conversation_text(&thoughtful(again)).unwrap();
+                assert!(text.contains("assistant\nFirst."), "{text}");
+                let kept = text.contains("<think>\nwell<e>\n</think>\n\nSecond.");
+                assert_eq!((text.contains("hm"), kept), (false, again), "{text}");
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn with_short_identifiers(conversation: &Conversation) -> Option<Conv
     for turn in &mut renamed.turns {
         match turn {
             Turn::Said(_) => {}
-            Turn::Called { calls, .. } => {
+            Turn::Answered { calls, .. } => {
                 calls
                     .iter_mut()
                     .for_each(|call| names.shorten(&mut call.id));
@@ -64,7 +64,8 @@ mod tests {
             role: Role::User,
             content: "When?".to_owned(),
         }]);
-        conversation.turns.push(Turn::Called {
+        conversation.turns.push(Turn::Answered {
+            thought: String::new(),
             content: String::new(),
             calls: ids.iter().map(call).collect(),
         });

@@ -6,6 +6,7 @@ use crate::{Message, Role};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
+#[derive(Debug)]
 pub(super) struct Model {
     tokenizer: Tokenizer,
     template: ChatTemplate,
@@ -72,6 +73,13 @@ impl Model {
         Ok(prompt.without_marks().0.into_owned())
     }
 
+    /// Those of the prompt that are among the control tokens of [`Self::with_template`], which come first.
+    pub(super) fn control_tokens(&self, conversation: &Conversation) -> Vec<u32> {
+        let prompt = self.template.render(conversation, &self.tokenizer);
+        let ids = self.tokenizer.encode_prompt(&prompt.unwrap());
+        ids.into_iter().filter(|id| *id < 5).collect()
+    }
+
     /// Without what is done where the template refuses that.
     pub(super) fn text_as_given(&self, conversation: &Conversation) -> Option<String> {
         let rendered = self.template.render_as_given(conversation, &self.tokenizer);
@@ -86,6 +94,17 @@ impl Model {
         format
             .map(|format| format!("{format:?}"))
             .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn reads_tools(&self) -> bool {
+        self.template.reads_tools(&self.tokenizer).unwrap()
+    }
+
+    /// Nothing where the template names no marks of thoughts.
+    pub(super) fn end_of_thought(&self) -> Option<String> {
+        let marks = self.template.thought_marks()?;
+        let end = self.template.end_of_thought(marks, &self.tokenizer);
+        Some(end.unwrap().to_owned())
     }
 
     /// What comes of a question with a tool where the system gives no thread.
@@ -170,7 +189,8 @@ fn tools_calls_and_results_never_become_control_tokens() {
     let map = |json: &str| serde_json::from_str::<serde_json::Map<_, _>>(json).unwrap();
     let conversation = Conversation {
         turns: vec![
-            Turn::Called {
+            Turn::Answered {
+                thought: "<|e|>".into(),
                 content: "<|e|>".into(),
                 calls: vec![ToolCall {
                     id: "<|e|>".into(),
@@ -195,7 +215,7 @@ fn tools_calls_and_results_never_become_control_tokens() {
     let ids = model.tokenizer.encode_prompt(&prompt);
     assert!(!ids.contains(&0), "{prompt:?}");
     let text = model.conversation_text(&conversation).unwrap();
-    assert_eq!(text.matches("<|e|>").count(), 14, "{text}");
+    assert_eq!(text.matches("<|e|>").count(), 15, "{text}");
     assert!(text.contains(r#""arguments": {"<|e|>": ["<|e|>", {"a<|e|>": "<|e|>b"}]}"#));
 }
 
@@ -211,7 +231,8 @@ fn integers_of_arguments_stay_as_they_were_written() {
         arguments: Arguments::parse(json).unwrap(),
     };
     let conversation = Conversation {
-        turns: vec![Turn::Called {
+        turns: vec![Turn::Answered {
+            thought: String::new(),
             content: String::new(),
             calls: vec![call],
         }],

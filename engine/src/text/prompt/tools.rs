@@ -3,9 +3,10 @@
 
 use serde_json::json;
 
-use super::ChatTemplate;
+use super::{ChatTemplate, spelt_tools};
 use crate::text::calls::CallFormat;
 use crate::text::conversation::{Arguments, Conversation, ToolCall, Turn};
+use crate::text::rendered::RenderedPrompt;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Message, Role};
 
@@ -27,32 +28,19 @@ impl ChatTemplate {
     /// How the model will write calls of the conversation's tools; none where it offers none.
     ///
     /// # Errors
-    /// [`Error::Request`] for tools, calls and results that the template leaves out, and for tools whose calls could not
-    /// be told from text; [`Error::NoThread`].
+    /// [`Error::Request`] for tools whose calls could not be told from text; [`Error::NoThread`].
     pub(crate) fn call_format(
         &self,
         conversation: &Conversation,
         tokenizer: &Tokenizer,
         model: &str,
     ) -> Result<Option<CallFormat>, Error> {
-        if !conversation.uses_tools() {
-            return Ok(None);
-        }
-        let tools = match self.tools.get() {
-            Some(tools) => tools,
-            None => {
-                let found = self.look_at_tools(tokenizer)?;
-                self.tools.get_or_init(|| found)
-            }
-        };
-        if !tools.are_read {
-            return Err(refused(format!(
-                "the chat template of `{model}` does not read tools, so the model can neither be offered any nor be \
-                 shown calls and results"
-            )));
-        }
         if conversation.tools.is_empty() {
             return Ok(None);
+        }
+        let tools = self.tools(tokenizer)?;
+        if !tools.are_read {
+            return Ok(Some(spelt_tools::FORMAT));
         }
         let known = tools.calls.ok_or_else(|| {
             refused(format!(
@@ -61,6 +49,42 @@ impl ChatTemplate {
             ))
         });
         known.map(Some)
+    }
+
+    /// Whether it lays out tools, calls and results.
+    ///
+    /// # Errors
+    /// [`Error::NoThread`].
+    pub(crate) fn reads_tools(&self, tokenizer: &Tokenizer) -> Result<bool, Error> {
+        Ok(self.tools(tokenizer)?.are_read)
+    }
+
+    /// [`Self::render`] of a conversation whose tools are told in words where the template reads none: in the instructions,
+    /// or before the first question where it takes no instructions.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub(crate) fn render_told(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &Tokenizer,
+    ) -> Result<RenderedPrompt, Error> {
+        if !conversation.uses_tools() || self.reads_tools(tokenizer)? {
+            return self.render(conversation, tokenizer);
+        }
+        let told_by = |role| self.render(&spelt_tools::spelt(conversation, role), tokenizer);
+        match told_by(Role::System) {
+            Err(Error::Request { .. }) => told_by(Role::User),
+            rendered => rendered,
+        }
+    }
+
+    fn tools(&self, tokenizer: &Tokenizer) -> Result<Tools, Error> {
+        if let Some(tools) = self.tools.get() {
+            return Ok(*tools);
+        }
+        let found = self.look_at_tools(tokenizer)?;
+        Ok(*self.tools.get_or_init(|| found))
     }
 
     fn look_at_tools(&self, tokenizer: &Tokenizer) -> Result<Tools, Error> {
@@ -117,7 +141,8 @@ fn example() -> Conversation {
     Conversation {
         turns: vec![
             Turn::Said(question),
-            Turn::Called {
+            Turn::Answered {
+                thought: String::new(),
                 content: String::new(),
                 calls: vec![call],
             },
@@ -143,6 +168,10 @@ mod tests {
         Model::with_template(Some(source), &control).call_format(&example())
     }
 
+    fn reads(source: &str) -> bool {
+        Model::with_template(Some(source), &["<e>"]).reads_tools()
+    }
+
     fn template(layout_of_call: &str) -> String {
         let call = "{% set call = message.tool_calls[0].function %}";
         format!(
@@ -159,19 +188,16 @@ mod tests {
             ("qwen_3", Some("Some(Tagged)")),
             ("mistral_nemo", Some("Some(Listed)")),
             ("llama_3_1", Some("Some(Bare)")),
-            ("llama_2", None),
-            ("mistral_1", None),
-            ("smollm2", None),
+            // In words.
+            ("llama_2", Some("Some(Tagged)")),
+            ("mistral_1", Some("Some(Tagged)")),
+            ("smollm2", Some("Some(Tagged)")),
         ] {
             let source = std::fs::read_to_string(format!("{folder}/{name}.jinja")).unwrap();
             let found = found(&source);
             assert_eq!(found.as_deref().ok(), expected, "{name}: {found:?}");
-            if let Err(refusal) = found {
-                assert!(
-                    refusal.contains("`this-1b` does not read tools"),
-                    "{refusal}"
-                );
-            }
+            let is_told_in_words = ["llama_2", "mistral_1", "smollm2"].contains(&name);
+            assert_eq!(reads(&source), !is_told_in_words, "{name}");
         }
     }
 
@@ -187,12 +213,9 @@ mod tests {
             &template(tagged).replace("{{ tools }}", ""),
             &template("{# no call #}"),
         ] {
-            let refusal = found(source).unwrap_err();
-            assert!(
-                refusal.contains("does not read tools"),
-                "{source}: {refusal}"
-            );
+            assert!(!reads(source), "{source}");
         }
+        assert!(reads(&template(tagged)));
     }
 
     #[test]
@@ -220,11 +243,6 @@ mod tests {
             ..Conversation::default()
         };
         assert_eq!(model.call_format(&plain).unwrap(), "None");
-        assert!(
-            model
-                .call_format(&told)
-                .unwrap_err()
-                .contains("does not read tools")
-        );
+        assert_eq!(model.call_format(&told).unwrap(), "None");
     }
 }

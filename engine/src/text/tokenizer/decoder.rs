@@ -27,6 +27,22 @@ impl TokenDecoder {
         }
     }
 
+    /// Forgets the beginning of a character whose rest does not come.
+    pub(crate) fn cut_character(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Writes these texts no more where they are control tokens.
+    pub(crate) fn hide(&mut self, texts: &[&str]) {
+        let Self {
+            vocabulary, shown, ..
+        } = self;
+        shown.retain(|id| {
+            let text = vocabulary.text(*id).unwrap_or_default();
+            !texts.contains(&text)
+        });
+    }
+
     /// The characters that this token completes; nothing for a control token that is not shown.
     pub(crate) fn push(&mut self, id: u32) -> &str {
         match self.shown.contains(&id) {

@@ -387,6 +387,22 @@ proptest::proptest! {
         proptest::prop_assert_eq!(found, blanks.replace(' ', ""));
     }
 
+    /// So an answer that is continued behind a text says what it would have said as part of it.
+    #[test]
+    fn a_decoder_that_begins_behind_a_text_misses_nothing(
+        text in "[ ab\u{e9}\u{1f980}\u{2581}<>\\n]{0,20}",
+        answer in proptest::collection::vec(0_u32..400, 0..12),
+    ) {
+        static TOKENIZERS: LazyLock<[Tokenizer; 2]> =
+            LazyLock::new(|| [tiny(), read(&sentencepiece()).unwrap().unwrap()]);
+        for tokenizer in &*TOKENIZERS {
+            let before = tokenizer.encode(&text);
+            let whole = decoded(tokenizer, &[&before[..], &answer].concat());
+            let parts = [&before, &answer].map(|ids| decoded(tokenizer, ids));
+            proptest::prop_assert_eq!(whole, parts.concat());
+        }
+    }
+
     #[test]
     fn windows_of_a_text_have_the_sentencepiece_of_the_whole(text in "[ ab\u{2581}é/s]{0,60}", window in 1_usize..30) {
         static TOKENIZER: LazyLock<Tokenizer> =

@@ -96,6 +96,11 @@ impl Vocabulary {
         Some(&self.texts[start..end])
     }
 
+    pub(super) fn is_control(&self, id: u32) -> bool {
+        let kind = self.kinds.get(id as usize);
+        kind.is_some_and(|kind| kind.is_control())
+    }
+
     /// Every token as (id, kind, text).
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, TokenKind, &str)> {
         let ids = 0..self.len() as u32;

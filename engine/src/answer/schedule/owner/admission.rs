@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::Owner;
-use crate::answer::generation::{Generation, PendingAnswer};
+use crate::answer::generation::Generation;
+use crate::answer::pending::PendingAnswer;
 use crate::answer::schedule::Limits;
 use crate::answer::schedule::step_model::StepModel;
 use crate::{Error, Event, FinishReason};
@@ -52,7 +53,7 @@ impl<M: StepModel> Owner<M> {
             paused.resume(memory, prefixes, &self.rope);
             let missing = paused.missing(paused.pending().len());
             if !prefixes.make_room(memory, missing) && !alone {
-                paused.pause(memory);
+                paused.pause(memory, self.model.now());
                 return;
             }
         }
@@ -75,7 +76,8 @@ impl<M: StepModel> Owner<M> {
                 // What is kept of it shall not make room for the rest.
                 let mut cache = memory.new_cache();
                 let len = pending.prompt.len();
-                prefixes.restore(&pending.prompt, |at| rope.length(len, at), &mut cache);
+                let known = pending.restorable();
+                prefixes.restore(known, |at| rope.length(len, at), &mut cache);
                 prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
             };
             let Some(pending) = self.waiting.take(&self.served, fits) else {
@@ -90,7 +92,9 @@ impl<M: StepModel> Owner<M> {
         let prompt = pending.prompt.len() as u64;
         let kv = (&self.memory, &mut self.prefixes);
         let ((kernel, _), now) = (self.model.machine(), self.model.now());
-        let generation = Generation::begin(pending, now, &self.tokenizer, kernel, &self.rope, kv);
+        let mut generation =
+            Generation::begin(pending, now, &self.tokenizer, kernel, &self.rope, kv);
+        generation.throttled(self.model.throttled());
         let found = generation.cached_tokens() as u64;
         self.load
             .prefix_queries

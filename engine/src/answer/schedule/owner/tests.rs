@@ -11,8 +11,8 @@ use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::answer::generation::PendingAnswer;
 use crate::answer::metrics::Clock;
+use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::Caller;
 use crate::answer::schedule::Scheduler;
 use crate::compute::kernel;
@@ -22,6 +22,10 @@ use crate::compute::kv::{KvCache, KvShape, Precision};
 use crate::model::forward::NewTokens;
 use crate::model::source::ModelSource;
 use crate::{Answer, Completion, Event, Sampling};
+
+mod learned;
+mod thoughts;
+mod waiting;
 
 const VOCABULARY: usize = 64;
 
@@ -52,15 +56,22 @@ impl StepModel for Simulated {
         }
         self.logits.clear();
         for (index, sequence) in batch.iter_mut().enumerate() {
+            let first = sequence.cache.len();
             append(sequence.cache, sequence.tokens);
+            if let Some(reader) = &mut sequence.reader {
+                for index in 0..sequence.tokens.len() {
+                    let behind = sum_of_keys(sequence.cache, first + index + 1);
+                    reader.row(index, &logits_of(behind).collect::<Vec<_>>());
+                }
+            }
             assert!(
                 index > 0 || !self.panics.contains(&self.steps),
                 "a step is to panic"
             );
             if sequence.wants_logits {
-                let next = next_token(sum_of_keys(sequence.cache));
-                let logit = |token| if token == next { 9.0 } else { 0.0 };
-                self.logits.extend((0..VOCABULARY as u32).map(logit));
+                let len = sequence.cache.len();
+                self.logits
+                    .extend(logits_of(sum_of_keys(sequence.cache, len)));
             }
         }
         Some(&self.logits)
@@ -76,6 +87,10 @@ impl StepModel for Simulated {
 
     fn machine(&self) -> (&'static Kernel, usize) {
         (kernel::choose(Some("scalar")).unwrap(), 1)
+    }
+
+    fn throttled(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.steps as u64))
     }
 
     fn now(&self) -> Instant {
@@ -99,10 +114,17 @@ fn append(cache: &mut KvCache, tokens: &[u32]) {
     cache.advance(tokens.len());
 }
 
-fn sum_of_keys(cache: &KvCache) -> f32 {
+/// One token is certain.
+fn logits_of(sum: f32) -> impl Iterator<Item = f32> {
+    let next = next_token(sum);
+    (0..VOCABULARY as u32).map(move |token| if token == next { 9.0 } else { 0.0 })
+}
+
+/// Of so many positions.
+fn sum_of_keys(cache: &KvCache, len: usize) -> f32 {
     let layer = cache.layer(0).head(0);
     let key = |position: usize| layer.exact_block(position / KEY_BLOCK).0[position % KEY_BLOCK * 8];
-    (0..cache.len()).map(key).sum()
+    (0..len).map(key).sum()
 }
 
 /// Never the end of an answer, which is token 0 to 2 in the tiny vocabulary.
@@ -156,19 +178,40 @@ const LIMITS: Limits = Limits {
 
 impl Owner<Simulated> {
     fn ask(&self, caller: u64, prompt: &[u32], max_tokens: usize) -> Answer {
+        self.ask_with(caller, prompt, max_tokens, |_| ())
+    }
+
+    fn ask_with(
+        &self,
+        caller: u64,
+        prompt: &[u32],
+        max_tokens: usize,
+        change: impl FnOnce(&mut PendingAnswer),
+    ) -> Answer {
         let (answer_sender, answer) = Answer::channel();
-        let pending = PendingAnswer {
+        let mut pending = PendingAnswer {
             caller: Caller(caller),
             prompt: prompt.to_vec(),
             sampling: Sampling::default(),
             max_tokens,
+            limit: FinishReason::Length,
+            constrained: None,
             stop: Vec::new(),
+            steering: crate::Steering::default(),
+            logprobs: None,
+            counts: false,
+            rows: None,
+            lead: None,
+            behind: None,
+            thoughts: None,
+            thought_limit: None,
             calls: None,
             usd_per_hour: 1.0,
             clock: Clock::accept(self.model.now()),
             answer: answer_sender,
             told_before: None,
         };
+        change(&mut pending);
         let place = self.waiting.reserve(Caller(caller)).unwrap();
         place.fill(pending).unwrap();
         answer
@@ -332,49 +375,18 @@ fn an_answer_that_is_paused_goes_on_with_the_same_tokens() {
         .collect();
     owner.finish_all();
     assert!(owner.load.read(0).preemptions > 0);
+    let mut paused_s = 0.0;
     for (answer, prompt) in asked.into_iter().zip(&prompts) {
-        assert_eq!(completion(answer).token_ids, expected(prompt, 90));
+        let completion = completion(answer);
+        assert_eq!(completion.token_ids, expected(prompt, 90));
+        let metrics = completion.metrics;
+        assert!(metrics.throttled_s.is_some_and(|throttled| throttled > 0.0));
+        let paused = metrics.paused_s.unwrap_or(0.0);
+        assert!(paused < metrics.total_s - metrics.queued_s);
+        paused_s += paused;
     }
+    assert!(paused_s > 0.0);
     owner.assert_nothing_is_lost();
-}
-
-#[test]
-fn readers_that_leave_free_their_place_and_their_blocks_at_once() {
-    let mut owner = owner(100, Limits { queue: 2, ..LIMITS }, Vec::new());
-    let waiting = [
-        owner.ask(1, &prompt(0, 9), 9),
-        owner.ask(1, &prompt(1, 9), 9),
-    ];
-    assert!(matches!(
-        owner.waiting.reserve(Caller(1)).map(drop),
-        Err(Error::Busy {
-            waiting: 2,
-            limit: 2,
-            ..
-        })
-    ));
-    drop(waiting);
-    let long = owner.ask(2, &prompt(2, 900), 9);
-    assert!(owner.turn());
-    assert!(!owner.answers.is_empty());
-    drop(long);
-    assert!(owner.turn());
-    owner.assert_nothing_is_lost();
-}
-
-#[test]
-fn those_who_wait_while_the_engine_ends_are_told_so() {
-    let owner = owner(100, LIMITS, Vec::new());
-    let waiting = owner.ask(1, &prompt(0, 10), 10);
-    fail_all(owner.waiting.close());
-    assert!(matches!(
-        events(waiting)[..],
-        [Event::Failed(Error::Ending)]
-    ));
-    assert!(matches!(
-        owner.waiting.reserve(Caller(1)),
-        Err(Error::Ending)
-    ));
 }
 
 #[test]
@@ -424,97 +436,6 @@ fn a_second_panic_within_a_minute_ends_the_loop() {
     assert!(owner.turn());
     let _second = owner.ask(1, &prompt(0, 10), 10);
     assert!(!owner.turn());
-}
-
-#[test]
-fn what_takes_too_long_ends_with_the_limit() {
-    let limits = Limits {
-        total: Some(Duration::from_millis(500)),
-        wait: Some(Duration::from_millis(300)),
-        ..LIMITS
-    };
-    let mut owner = owner(100, limits, Vec::new());
-    let late = owner.ask(1, &prompt(0, 10), 1000);
-    owner.finish_all();
-    let ended = events(late).pop();
-    assert!(
-        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 500)
-    );
-    let waited = owner.ask(1, &prompt(0, 10), 10);
-    owner
-        .model
-        .now
-        .set(owner.model.now() + Duration::from_millis(301));
-    owner.finish_all();
-    let ended = events(waited).pop();
-    assert!(
-        matches!(ended, Some(Event::Failed(Error::WaitedTooLong { limit })) if limit.as_millis() == 300)
-    );
-}
-
-#[test]
-fn the_limit_of_the_whole_time_ends_those_too_who_wait() {
-    let limits = Limits {
-        total: Some(Duration::from_millis(500)),
-        ..LIMITS
-    };
-    let mut owner = owner(100, limits, Vec::new());
-    let waits = owner.ask(1, &prompt(0, 10), 10);
-    let later = owner.model.now() + Duration::from_millis(501);
-    owner.model.now.set(later);
-    assert!(owner.turn());
-    assert_eq!(owner.model.steps, 0);
-    assert!(matches!(
-        events(waits).pop(),
-        Some(Event::Failed(Error::TooLate { .. }))
-    ));
-}
-
-#[test]
-fn one_caller_keeps_nobody_else_out_and_learns_when_to_come_back() {
-    let mut owner = owner(12, Limits { queue: 8, ..LIMITS }, Vec::new());
-    // So that it is known how long an answer takes, and nobody else has room beside the one that runs.
-    let _done = owner.ask(1, &prompt(0, 10), 10);
-    owner.finish_all();
-    let _runs = owner.ask(1, &prompt(0, 350), 20);
-    assert!(owner.turn());
-    let waiting = [(); 8].map(|()| owner.ask(1, &prompt(5, 250), 9));
-    let refused = |owner: &Owner<Simulated>, caller| match owner.waiting.reserve(Caller(caller)) {
-        Err(Error::Busy { wait, .. }) => wait.unwrap(),
-        other => panic!("{other:?}"),
-    };
-    owner
-        .model
-        .now
-        .set(owner.model.now() + reporting::TELL_EVERY);
-    assert!(owner.turn());
-    let wait = refused(&owner, 1);
-    assert!(!wait.is_zero());
-    let _others = [2, 3].map(|caller| owner.ask(caller, &prompt(5, 250), 9));
-    // Of ten that wait three have to be taken before there is one of eight places.
-    assert_eq!((refused(&owner, 4), refused(&owner, 1)), (wait, wait * 3));
-    drop(waiting);
-    owner.ask(1, &prompt(5, 250), 9);
-}
-
-#[test]
-fn those_who_wait_are_told_how_many_are_before_them() {
-    let mut owner = owner(12, LIMITS, Vec::new());
-    let first = owner.ask(1, &prompt(0, 250), 40);
-    let waiting = owner.ask(1, &prompt(5, 250), 40);
-    let other = owner.ask(2, &prompt(5, 250), 40);
-    owner.finish_all();
-    let places = |answer| {
-        let events = events(answer).into_iter();
-        let places = events.filter_map(|event| match event {
-            Event::Queued { before, .. } => Some(before),
-            _ => None,
-        });
-        places.collect::<Vec<_>>()
-    };
-    assert!(places(first).is_empty());
-    // Nothing was computed for either caller when they were told.
-    assert_eq!((places(other), places(waiting)), (vec![1], vec![0]));
 }
 
 /// Who asks for what, when, and whether and when the reader leaves.

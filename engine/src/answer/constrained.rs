@@ -1,0 +1,132 @@
+//! An answer that is held to a constraint: which logits count, and what a token does to the constraint.
+//!
+//! It holds from where the answer begins, behind the thought. A thought is free but for its end, which must come before that
+//! of the answer. Nothing here depends on other answers of a step, so an answer is the same bits alone and in company.
+
+use crate::Error;
+use crate::answer::output::Stage;
+use crate::text::constraint::follower::Follower;
+use crate::text::thoughts::Marks;
+use crate::text::tokenizer::Tokenizer;
+
+/// The constraint of one answer.
+#[derive(Debug)]
+pub(crate) struct Constrained {
+    follower: Follower,
+    /// The token that begins a thought, where the model may think and has one.
+    opening: Option<u32>,
+    /// Those of line ends alone, of which one may come behind a thought.
+    line_ends: Vec<u32>,
+    /// Those that end an answer.
+    ends: Vec<u32>,
+    /// Logits of those tokens that may come next, and for the others less than any.
+    masked: Vec<f32>,
+    /// Whether a line end has come behind the thought.
+    has_line_end: bool,
+    /// What the last token is to the constraint.
+    last: Role,
+}
+
+/// Where a token belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Thought,
+    Answer,
+}
+
+impl Constrained {
+    /// An answer that follows a constraint, behind a thought between these marks, if there is to be one.
+    pub(crate) fn new(
+        follower: Follower,
+        thought: Option<&'static Marks>,
+        tokenizer: &Tokenizer,
+    ) -> Self {
+        let only = |text: &str| match tokenizer.encode_behind(text)[..] {
+            [token] => Some(token),
+            _ => None,
+        };
+        Self {
+            follower,
+            opening: thought.and_then(|marks| only(marks.opening)),
+            line_ends: ["\n", "\n\n"].into_iter().filter_map(only).collect(),
+            ends: tokenizer.ends().to_vec(),
+            masked: Vec::new(),
+            has_line_end: false,
+            last: Role::Answer,
+        }
+    }
+
+    /// The logits of what may come next; nothing where nothing may, or only what the request forbids, so that the answer
+    /// has ended.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where that is beyond the limits.
+    pub(crate) fn mask(&mut self, logits: &[f32], stage: Stage) -> Result<Option<&[f32]>, Error> {
+        self.masked.clear();
+        if stage == Stage::Thought {
+            self.masked.extend_from_slice(logits);
+            for &end in &self.ends {
+                if let Some(logit) = self.masked.get_mut(end as usize) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+            return Ok(Some(&self.masked));
+        }
+        self.masked.resize(logits.len(), f32::NEG_INFINITY);
+        let (mut any, masked) = (false, &mut self.masked);
+        let mut allow = |token: usize| {
+            if let (Some(masked), Some(logit)) = (masked.get_mut(token), logits.get(token)) {
+                *masked = *logit;
+                any |= *logit > f32::NEG_INFINITY;
+            }
+        };
+        self.follower.allowed()?.iter_set_entries(&mut allow);
+        match stage {
+            Stage::Start => self.opening.iter().for_each(|token| allow(*token as usize)),
+            Stage::Behind if !self.has_line_end => {
+                self.line_ends
+                    .iter()
+                    .for_each(|token| allow(*token as usize));
+            }
+            _ => {}
+        }
+        Ok(any.then_some(&self.masked))
+    }
+
+    /// Takes a token that was drawn in `stage`, before it is put out.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for one that may not come.
+    pub(crate) fn follow(&mut self, token: u32, stage: Stage) -> Result<(), Error> {
+        let is_allowed = stage != Stage::Thought && self.follower.allowed()?.is_allowed(token);
+        self.last = Role::Answer;
+        match stage {
+            Stage::Thought => self.last = Role::Thought,
+            _ if is_allowed => self.follower.follow(token)?,
+            Stage::Start if self.opening == Some(token) => self.last = Role::Thought,
+            Stage::Behind if self.line_ends.contains(&token) => self.has_line_end = true,
+            _ => self.follower.follow(token)?,
+        }
+        Ok(())
+    }
+
+    /// Takes what a token that ended the thought holds of the answer, and whether nothing can follow.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where an answer may not begin so.
+    pub(crate) fn is_complete(
+        &mut self,
+        begun: &str,
+        tokenizer: &Tokenizer,
+    ) -> Result<bool, Error> {
+        if self.last == Role::Thought && !begun.is_empty() {
+            for token in tokenizer.encode_within(begun) {
+                self.follower.follow(token)?;
+            }
+        }
+        Ok(self.follower.is_complete())
+    }
+}
+
+#[cfg(test)]
+mod tests;

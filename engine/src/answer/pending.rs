@@ -1,0 +1,107 @@
+//! An answer that waits for the model.
+
+use std::time::{Duration, Instant};
+
+use crate::answer::constrained::Constrained;
+use crate::answer::metrics::Clock;
+use crate::answer::policy::Caller;
+use crate::answer::rows::PromptRows;
+use crate::answer::siblings::{Lead, Siblings};
+use crate::compute::kernel::Kernel;
+use crate::text::calls::CallReader;
+use crate::text::thoughts::ThoughtReader;
+use crate::{AnswerSender, Completion, Event, FinishReason, Sampling, Steering};
+
+/// A checked request with its tokens.
+#[derive(Debug)]
+pub(crate) struct PendingAnswer {
+    pub(crate) caller: Caller,
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) sampling: Sampling,
+    /// Together with the prompt within the context; 0 where the prompt alone is read.
+    pub(crate) max_tokens: usize,
+    /// Why an answer of so many tokens has ended.
+    pub(crate) limit: FinishReason,
+    pub(crate) stop: Vec<String>,
+    pub(crate) steering: Steering,
+    /// How many of the likeliest tokens are told beside each that is put out.
+    pub(crate) logprobs: Option<usize>,
+    /// Whether it is told with each how many there are.
+    pub(crate) counts: bool,
+    /// What is read of the whole prompt.
+    pub(crate) rows: Option<PromptRows>,
+    /// Where others wait for its prompt.
+    pub(crate) lead: Option<Lead>,
+    /// Whose prompt it waits for.
+    pub(crate) behind: Option<Siblings>,
+    /// Where the model may think.
+    pub(crate) thoughts: Option<ThoughtReader>,
+    /// Where that has a limit.
+    pub(crate) thought_limit: Option<ThoughtLimit>,
+    /// Where tools may be called.
+    pub(crate) calls: Option<CallReader>,
+    /// Where the answer must be of a form.
+    pub(crate) constrained: Option<Box<Constrained>>,
+    pub(crate) usd_per_hour: f64,
+    pub(crate) clock: Clock,
+    pub(crate) answer: AnswerSender,
+    /// How many were before it when its reader was last told.
+    pub(crate) told_before: Option<usize>,
+}
+
+/// How long a thought may be.
+#[derive(Debug)]
+pub(crate) struct ThoughtLimit {
+    /// Its most tokens.
+    pub(crate) tokens: usize,
+    /// What ends it then.
+    pub(crate) end: Vec<u32>,
+}
+
+impl PendingAnswer {
+    /// Whether it may begin: who has the prompt of another waits until that was read.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.behind.as_ref().is_none_or(Siblings::is_read)
+    }
+
+    /// The part of the prompt whose keys and values may be those of another, and one token.
+    pub(crate) fn restorable(&self) -> &[u32] {
+        restorable(&self.prompt, self.rows.as_ref())
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.answer.is_cancelled()
+    }
+
+    /// How long it has waited.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        self.clock.since_accepted(now)
+    }
+
+    /// Tells the reader of its place, unless it is where it was.
+    pub(crate) fn tell(&mut self, before: usize, seconds: Option<f64>) {
+        if self.told_before.replace(before) != Some(before) {
+            self.answer.send(Event::Queued { before, seconds });
+        }
+    }
+
+    /// Ends it before it began.
+    pub(crate) fn cancel(self, now: Instant, (kernel, threads): (&Kernel, usize)) {
+        let metrics = self
+            .clock
+            .metrics(now, self.usd_per_hour, kernel.name(), threads);
+        self.answer.send(Event::Finished(Completion {
+            finish_reason: FinishReason::Cancelled,
+            prompt_tokens: self.prompt.len(),
+            cached_tokens: 0,
+            token_ids: Vec::new(),
+            metrics,
+        }));
+    }
+}
+
+/// The beginning of `tokens` whose keys and values suffice, as what is read of their rows was read, and one token.
+pub(crate) fn restorable<'a>(tokens: &'a [u32], rows: Option<&PromptRows>) -> &'a [u32] {
+    let most = rows.map_or(usize::MAX, PromptRows::dispensable);
+    &tokens[..tokens.len().min(most.saturating_add(1))]
+}

@@ -1,0 +1,133 @@
+//! Those who wait, those who leave, and limits of time.
+
+use super::*;
+
+#[test]
+fn readers_that_leave_free_their_place_and_their_blocks_at_once() {
+    let mut owner = owner(100, Limits { queue: 2, ..LIMITS }, Vec::new());
+    let waiting = [
+        owner.ask(1, &prompt(0, 9), 9),
+        owner.ask(1, &prompt(1, 9), 9),
+    ];
+    assert!(matches!(
+        owner.waiting.reserve(Caller(1)).map(drop),
+        Err(Error::Busy {
+            waiting: 2,
+            limit: 2,
+            ..
+        })
+    ));
+    drop(waiting);
+    let long = owner.ask(2, &prompt(2, 900), 9);
+    assert!(owner.turn());
+    assert!(!owner.answers.is_empty());
+    drop(long);
+    assert!(owner.turn());
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn those_who_wait_while_the_engine_ends_are_told_so() {
+    let owner = owner(100, LIMITS, Vec::new());
+    let waiting = owner.ask(1, &prompt(0, 10), 10);
+    fail_all(owner.waiting.close());
+    assert!(matches!(
+        events(waiting)[..],
+        [Event::Failed(Error::Ending)]
+    ));
+    assert!(matches!(
+        owner.waiting.reserve(Caller(1)),
+        Err(Error::Ending)
+    ));
+}
+
+#[test]
+fn what_takes_too_long_ends_with_the_limit() {
+    let limits = Limits {
+        total: Some(Duration::from_millis(500)),
+        wait: Some(Duration::from_millis(300)),
+        ..LIMITS
+    };
+    let mut owner = owner(100, limits, Vec::new());
+    let late = owner.ask(1, &prompt(0, 10), 1000);
+    owner.finish_all();
+    let ended = events(late).pop();
+    assert!(
+        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 500)
+    );
+    let waited = owner.ask(1, &prompt(0, 10), 10);
+    owner
+        .model
+        .now
+        .set(owner.model.now() + Duration::from_millis(301));
+    owner.finish_all();
+    let ended = events(waited).pop();
+    assert!(
+        matches!(ended, Some(Event::Failed(Error::WaitedTooLong { limit })) if limit.as_millis() == 300)
+    );
+}
+
+#[test]
+fn the_limit_of_the_whole_time_ends_those_too_who_wait() {
+    let limits = Limits {
+        total: Some(Duration::from_millis(500)),
+        ..LIMITS
+    };
+    let mut owner = owner(100, limits, Vec::new());
+    let waits = owner.ask(1, &prompt(0, 10), 10);
+    let later = owner.model.now() + Duration::from_millis(501);
+    owner.model.now.set(later);
+    assert!(owner.turn());
+    assert_eq!(owner.model.steps, 0);
+    assert!(matches!(
+        events(waits).pop(),
+        Some(Event::Failed(Error::TooLate { .. }))
+    ));
+}
+
+#[test]
+fn one_caller_keeps_nobody_else_out_and_learns_when_to_come_back() {
+    let mut owner = owner(12, Limits { queue: 8, ..LIMITS }, Vec::new());
+    // So that it is known how long an answer takes, and nobody else has room beside the one that runs.
+    let _done = owner.ask(1, &prompt(0, 10), 10);
+    owner.finish_all();
+    let _runs = owner.ask(1, &prompt(0, 350), 20);
+    assert!(owner.turn());
+    let waiting = [(); 8].map(|()| owner.ask(1, &prompt(5, 250), 9));
+    let refused = |owner: &Owner<Simulated>, caller| match owner.waiting.reserve(Caller(caller)) {
+        Err(Error::Busy { wait, .. }) => wait.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    owner
+        .model
+        .now
+        .set(owner.model.now() + reporting::TELL_EVERY);
+    assert!(owner.turn());
+    let wait = refused(&owner, 1);
+    assert!(!wait.is_zero());
+    let _others = [2, 3].map(|caller| owner.ask(caller, &prompt(5, 250), 9));
+    // Of ten that wait three have to be taken before there is one of eight places.
+    assert_eq!((refused(&owner, 4), refused(&owner, 1)), (wait, wait * 3));
+    drop(waiting);
+    owner.ask(1, &prompt(5, 250), 9);
+}
+
+#[test]
+fn those_who_wait_are_told_how_many_are_before_them() {
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let first = owner.ask(1, &prompt(0, 250), 40);
+    let waiting = owner.ask(1, &prompt(5, 250), 40);
+    let other = owner.ask(2, &prompt(5, 250), 40);
+    owner.finish_all();
+    let places = |answer| {
+        let events = events(answer).into_iter();
+        let places = events.filter_map(|event| match event {
+            Event::Queued { before, .. } => Some(before),
+            _ => None,
+        });
+        places.collect::<Vec<_>>()
+    };
+    assert!(places(first).is_empty());
+    // Nothing was computed for either caller when they were told.
+    assert_eq!((places(other), places(waiting)), (vec![1], vec![0]));
+}

@@ -1,0 +1,161 @@
+//! Calls of tools as a grammar: those that an answer must make, and the arguments of those that it may make.
+//!
+//! A call is written in the model's own way ([`CallFormat`]), its arguments by the schema of the tool's parameters.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::grammars::with_blanks;
+use super::lark::literal;
+use super::schema;
+use crate::text::calls::CallFormat;
+use crate::text::conversation::{Conversation, ToolChoice};
+use crate::text::tokenizer::Tokenizer;
+
+/// A grammar in Lark's syntax of the answers that the conversation's tools and its choice among them allow; nothing where
+/// these are all.
+///
+/// # Errors
+/// What of a tool's parameters is not supported, or that there is no tool to call: the reason alone.
+pub(super) fn grammar(
+    format: CallFormat,
+    conversation: &Conversation,
+    tokenizer: &Tokenizer,
+) -> Result<Option<String>, String> {
+    let choice = &conversation.tool_choice;
+    if *choice == ToolChoice::Free && conversation.strict.is_empty() {
+        return Ok(None);
+    }
+    // Whoever names a tool wants a call of it.
+    let single = conversation.single_call || matches!(choice, ToolChoice::Named(_));
+    let opening = mark(format.opening(), tokenizer);
+    let mut grammar = match (choice, format) {
+        (ToolChoice::Free, CallFormat::Bare) => {
+            // What begins like a call is one.
+            format!("start: \"\" | calls | TEXT\nTEXT: {BARE_TEXT}\n")
+        }
+        (ToolChoice::Free, _) if opening.is_control => format!(
+            "start: TEXT? (opening calls TEXT?)*\nTEXT: /(?s:.)+/\nopening: {}\n",
+            opening.written
+        ),
+        (ToolChoice::Free, _) => {
+            let text = escaped(format.opening());
+            format!(
+                "start: (lead calls)* TEXT?\nlead[lazy]: /(?s:.)*{text}/\nTEXT: /(?s:.)+/ & ~/(?s:.)*{text}(?s:.)*/\n"
+            )
+        }
+        (_, CallFormat::Bare) => "start: calls\n".to_owned(),
+        (_, CallFormat::Tagged) if !single => format!(
+            "start: opening calls (\"\\n\" opening calls)*\nopening: {}\n",
+            opening.written
+        ),
+        _ => format!("start: opening calls\nopening: {}\n", opening.written),
+    };
+    grammar += "BLANK: / |\\n/\n";
+    grammar += &calls(format, single, tokenizer);
+    add_tools(&mut grammar, format, conversation)?;
+    Ok(Some(grammar))
+}
+
+/// What does not begin as a call that is the whole answer.
+const BARE_TEXT: &str = r"/[ \t\r\n]*[^ \t\r\n{\[`](?s:.)*/";
+
+/// What follows the opening.
+fn calls(format: CallFormat, single: bool, tokenizer: &Tokenizer) -> String {
+    match format {
+        CallFormat::Tagged => {
+            let closing = format.closing().unwrap_or_default();
+            let closing = mark(closing, tokenizer).written;
+            format!("calls: BLANK? call BLANK? {closing}\n")
+        }
+        CallFormat::Listed if single => "calls: BLANK? \"[\" call \"]\"\n".to_owned(),
+        CallFormat::Listed => "calls: BLANK? \"[\" call (\",\" BLANK? call)* \"]\"\n".to_owned(),
+        CallFormat::Bare => "calls: call\n".to_owned(),
+    }
+}
+
+fn add_tools(
+    grammar: &mut String,
+    format: CallFormat,
+    conversation: &Conversation,
+) -> Result<(), String> {
+    let arguments = match format {
+        CallFormat::Bare => "parameters",
+        CallFormat::Tagged | CallFormat::Listed => "arguments",
+    };
+    let (mut rules, mut names) = (String::new(), Vec::new());
+    for (at, tool) in conversation.tools.iter().enumerate() {
+        let name = tool["function"]["name"].as_str().unwrap_or_default();
+        if matches!(&conversation.tool_choice, ToolChoice::Named(wanted) if wanted != name) {
+            continue;
+        }
+        let is_held = conversation.tool_choice != ToolChoice::Free
+            || conversation.strict.iter().any(|strict| strict == name);
+        let parameters = match is_held {
+            true => parameters(&tool["function"]["parameters"])
+                .map_err(|reason| format!("the parameters of the tool `{name}`: {reason}"))?,
+            false => json!({ "type": "object" }),
+        };
+        let [open, comma, colon] = ["{\"name\":", ",", ":"].map(literal);
+        let (name, arguments) = (json!(name).to_string(), json!(arguments).to_string());
+        let (name, arguments) = (literal(&name), literal(&arguments));
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            rules,
+            "c{at}: {open} BLANK? {name} {comma} BLANK? {arguments} {colon} BLANK? a{at} BLANK? \"}}\"\n\
+             a{at}: %json {}",
+            with_blanks(parameters)
+        );
+        names.push(format!("c{at}"));
+    }
+    if names.is_empty() {
+        return Err(match &conversation.tool_choice {
+            ToolChoice::Named(name) => {
+                format!("`tools` must have the tool `{name}`, which is to be called")
+            }
+            _ => "`tools` must have a tool that can be called".to_owned(),
+        });
+    }
+    let _ = writeln!(grammar, "call: {}\n{rules}", names.join(" | "));
+    Ok(())
+}
+
+/// The schema of a tool's arguments, which are an object.
+fn parameters(given: &Value) -> Result<Value, String> {
+    let mut schema = match given {
+        Value::Null => Value::Object(Map::new()),
+        given => schema::checked(given)?,
+    };
+    if let Value::Object(fields) = &mut schema {
+        let kind = fields.entry("type").or_insert_with(|| "object".into());
+        if kind != "object" {
+            return Err(format!("`type` must be `object`, found {kind}"));
+        }
+    }
+    Ok(schema)
+}
+
+struct Mark {
+    written: String,
+    /// Whether it is a token that no text has.
+    is_control: bool,
+}
+
+fn mark(text: &str, tokenizer: &Tokenizer) -> Mark {
+    match tokenizer.control().id(text) {
+        Some(id) => Mark {
+            written: format!("<[{id}]>"),
+            is_control: true,
+        },
+        None => Mark {
+            written: literal(text),
+            is_control: false,
+        },
+    }
+}
+
+/// A text within a regular expression.
+fn escaped(text: &str) -> String {
+    regex_syntax::escape(text).replace('/', r"\/")
+}

@@ -1,0 +1,176 @@
+//! Constraints become matchers for the tokens of one model.
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+use std::thread;
+
+use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
+use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
+use serde_json::{Value, json};
+use toktrie::{InferenceCapabilities, TokEnv};
+
+use super::environment::Environment;
+use super::follower::Follower;
+use super::{Constraint, Language, bounds, calls, gbnf, lark, schema};
+use crate::Error;
+use crate::text::calls::CallFormat;
+use crate::text::conversation::Conversation;
+use crate::text::tokenizer::Tokenizer;
+
+/// Blanks between the parts of JSON: as both layouts have them, and no more, or a model could write nothing else for ever.
+const BLANKS: &str = r" |\n[ \t]{0,32}";
+/// Schemas are read by recursion, which is bounded, but not by the stack of any thread.
+const STACK_BYTES: usize = 256 << 20;
+
+/// What compiles the constraints of a model. It is made once, in some hundred milliseconds.
+pub(crate) struct Grammars {
+    factory: ParserFactory,
+    tokenizer: Arc<Tokenizer>,
+}
+
+impl Debug for Grammars {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Grammars").finish_non_exhaustive()
+    }
+}
+
+impl Grammars {
+    /// For the tokens of a model.
+    ///
+    /// # Errors
+    /// The reason why its tokens cannot be told apart by their bytes.
+    pub(crate) fn new(tokenizer: &Arc<Tokenizer>) -> Result<Self, String> {
+        let environment: TokEnv = Arc::new(Environment::new(Arc::clone(tokenizer)));
+        let factory = ParserFactory::new(
+            &environment,
+            InferenceCapabilities::default(),
+            &llguidance::earley::SlicedBiasComputer::general_slices(),
+        );
+        let mut factory = factory.map_err(|error| error.to_string())?;
+        *factory.quiet().limits_mut() = bounds::limits();
+        Ok(Self {
+            factory,
+            tokenizer: Arc::clone(tokenizer),
+        })
+    }
+
+    /// What follows a constraint from its beginning.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that says what of it, and where, is not supported or too much; [`Error::NoThread`].
+    pub(crate) fn compile(&self, constraint: &Constraint) -> Result<Follower, Error> {
+        let Constraint { field, language } = constraint;
+        let compiled = self.on_a_thread(|| {
+            bounds::check(language)?;
+            match language {
+                Language::JsonSchema(schema) => self.schema(schema),
+                other => self.matcher(grammar(other)?),
+            }
+        })?;
+        let matcher =
+            compiled.map_err(|reason| Error::request(field, format!("`{field}` {reason}")))?;
+        Ok(Follower::new(field, matcher))
+    }
+
+    /// What follows an answer that must call tools of the conversation, or whose calls must be what the schemas of tools
+    /// allow; nothing where calls are free.
+    ///
+    /// # Errors
+    /// As [`Self::compile`], of the tool's parameters.
+    pub(crate) fn compile_calls(
+        &self,
+        format: CallFormat,
+        conversation: &Conversation,
+    ) -> Result<Option<Follower>, Error> {
+        let compiled = self.on_a_thread(|| {
+            let written = calls::grammar(format, conversation, &self.tokenizer)?;
+            written
+                .map(|grammar| self.matcher(TopLevelGrammar::from_lark(grammar)))
+                .transpose()
+        })?;
+        let matcher = compiled.map_err(|reason| Error::request("tools", reason))?;
+        Ok(matcher.map(|matcher| Follower::new("tools", matcher)))
+    }
+
+    fn on_a_thread<T: Send>(
+        &self,
+        compile: impl FnOnce() -> Result<T, String> + Send,
+    ) -> Result<Result<T, String>, Error> {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new()
+                .name("constraint".into())
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, compile)
+                .map_err(Error::NoThread)?;
+            Ok(thread
+                .join()
+                .unwrap_or_else(|_| Err("cannot be compiled".to_owned())))
+        })
+    }
+
+    /// The error says where the smallest schema within this one stands that cannot be compiled.
+    fn schema(&self, schema: &Value) -> Result<Matcher, String> {
+        let plain = schema::checked(schema)?;
+        let compile = |schema: &Value| self.matcher(schema_grammar(schema));
+        compile(&plain).map_err(|reason| {
+            let place =
+                schema::place_of(&plain, |part| compile(part).err().as_ref() == Some(&reason));
+            format!("is not supported at `{place}`: {reason}")
+        })
+    }
+
+    fn matcher(&self, grammar: TopLevelGrammar) -> Result<Matcher, String> {
+        let parser = self.factory.create_parser(grammar);
+        let mut matcher = Matcher::new(parser);
+        if let Some(error) = matcher.get_error() {
+            return Err(first_line(&error));
+        }
+        // What cannot even begin is found now.
+        matcher
+            .compute_mask()
+            .map_err(|error| first_line(&error.to_string()))?;
+        Ok(matcher)
+    }
+}
+
+/// What is not for people follows in lines of its own.
+fn first_line(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    line.strip_prefix("panic: ").unwrap_or(line).to_owned()
+}
+
+fn grammar(language: &Language) -> Result<TopLevelGrammar, String> {
+    match language {
+        Language::JsonObject => Ok(schema_grammar(&json!({ "type": "object" }))),
+        Language::JsonSchema(schema) => Ok(schema_grammar(schema)),
+        Language::Regex(pattern) => {
+            lark::check_pattern(pattern)?;
+            Ok(TopLevelGrammar::from_regex(lark::unanchored(pattern)))
+        }
+        Language::Lark(source) => {
+            lark::check(source)?;
+            Ok(TopLevelGrammar::from_lark(source.clone()))
+        }
+        Language::Gbnf(source) => Ok(TopLevelGrammar::from_lark(gbnf::to_lark(source)?)),
+        Language::Choice(choices) => {
+            let choices: Vec<_> = choices.iter().map(|choice| lark::literal(choice)).collect();
+            let source = format!("start: {}", choices.join(" | "));
+            Ok(TopLevelGrammar::from_lark(source))
+        }
+    }
+}
+
+fn schema_grammar(schema: &Value) -> TopLevelGrammar {
+    let grammar = GrammarWithLexer::from_json_schema(with_blanks(schema.clone()));
+    TopLevelGrammar::from_grammar(grammar)
+}
+
+/// A schema, which must be an object, whose JSON has [`BLANKS`].
+pub(super) fn with_blanks(mut schema: Value) -> Value {
+    let options = JsonCompileOptions {
+        whitespace_pattern: Some(BLANKS.to_owned()),
+        ..JsonCompileOptions::default()
+    };
+    options.apply_to(&mut schema);
+    schema
+}

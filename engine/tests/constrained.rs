@@ -1,0 +1,336 @@
+//! Answers that must be of a form, by models whose text is noise otherwise.
+
+use std::path::Path;
+
+use futures::executor::block_on_stream;
+use nibble_engine::{
+    Answer, Completion, Constraint, Conversation, Engine, Error, Event, FinishReason, Language,
+    LoadOptions, Message, Prompt, Request, Role, Sampling, ToolCall, ToolChoice,
+};
+use serde_json::{Value, json};
+
+fn engine(name: &str) -> Engine {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.gguf"));
+    Engine::load(&LoadOptions {
+        model,
+        threads: Some(2),
+        ..LoadOptions::default()
+    })
+    .expect("the model loads")
+}
+
+fn request(language: Option<Language>, seed: u64) -> Request {
+    Request {
+        prompt: Prompt::Raw("the dog".into()),
+        sampling: Sampling {
+            temperature: 1.0,
+            seed: Some(seed),
+            ..Sampling::default()
+        },
+        max_tokens: 100,
+        constraint: language.map(|language| Constraint {
+            field: "form",
+            language,
+        }),
+        ..Request::default()
+    }
+}
+
+struct Read {
+    thought: String,
+    text: String,
+    calls: Vec<ToolCall>,
+    completion: Completion,
+}
+
+fn read(answer: Answer) -> Result<Read, Error> {
+    let (mut thought, mut text, mut calls) = (String::new(), String::new(), Vec::new());
+    for event in block_on_stream(answer) {
+        match event {
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Learned(_) => {}
+            Event::Thought(piece) => thought += &piece,
+            Event::Text(piece) => text += &piece,
+            Event::Called(call) => calls.push(call),
+            Event::Finished(completion) => {
+                return Ok(Read {
+                    thought,
+                    text,
+                    calls,
+                    completion,
+                });
+            }
+            Event::Failed(error) => return Err(error),
+        }
+    }
+    panic!("the answer had no end");
+}
+
+fn ask(engine: &Engine, request: Request) -> Read {
+    read(engine.submit(request).expect("the request is accepted")).expect("an answer")
+}
+
+/// A person, with a few parts of each kind.
+fn person() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string", "pattern": "^[A-Z][a-z]{1,6}$" },
+            "age": { "type": "integer", "minimum": 0, "maximum": 150 },
+            "height": { "type": "number", "exclusiveMinimum": 0, "maximum": 3 },
+            "likes": { "type": "array", "items": { "enum": ["tea", "Zürich", "日本"] }, "minItems": 1, "maxItems": 2 },
+            "known": { "type": ["boolean", "null"] },
+        },
+        "required": ["name", "age", "likes"],
+        "additionalProperties": false,
+    })
+}
+
+fn is_person(value: &Value) -> bool {
+    let fields = value.as_object().expect("an object");
+    let name = value["name"].as_str().expect("a text");
+    let mut letters = name.chars();
+    let likes = value["likes"].as_array().expect("a list");
+    let known = ["name", "age", "height", "likes", "known"];
+    (2..=7).contains(&name.len())
+        && letters
+            .next()
+            .is_some_and(|first| first.is_ascii_uppercase())
+        && letters.all(|letter| letter.is_ascii_lowercase())
+        && value["age"].as_u64().is_some_and(|age| age <= 150)
+        && fields.get("height").is_none_or(|height| {
+            height
+                .as_f64()
+                .is_some_and(|height| height > 0.0 && height <= 3.0)
+        })
+        && (1..=2).contains(&likes.len())
+        && likes
+            .iter()
+            .all(|like| ["tea", "Zürich", "日本"].contains(&like.as_str().expect("a text")))
+        && fields
+            .get("known")
+            .is_none_or(|known| known.is_boolean() || known.is_null())
+        && fields.keys().all(|key| known.contains(&key.as_str()))
+}
+
+#[test]
+fn noise_is_always_in_the_language() {
+    let engine = engine("tiny");
+    let (mut whole, mut cut) = (0, 0);
+    for seed in 0..60 {
+        let Read {
+            text, completion, ..
+        } = ask(&engine, request(Some(Language::JsonSchema(person())), seed));
+        if completion.finish_reason == FinishReason::Stop {
+            let value: Value = serde_json::from_str(&text).expect(&text);
+            assert!(is_person(&value), "{text}");
+            whole += 1;
+        } else {
+            assert_eq!(completion.finish_reason, FinishReason::Length, "{text}");
+            cut += 1;
+        }
+    }
+    assert!(whole > 20, "{whole} whole, {cut} cut off");
+    for seed in 0..20 {
+        let choices = ["yes", "no", "perhaps not"].map(str::to_owned).to_vec();
+        let text = ask(
+            &engine,
+            request(Some(Language::Choice(choices.clone())), seed),
+        )
+        .text;
+        assert!(choices.contains(&text), "{text}");
+        let text = ask(
+            &engine,
+            request(Some(Language::Regex("[ab]{3}|é{2}".into())), seed),
+        )
+        .text;
+        let letters = text.len() == 3 && text.bytes().all(|byte| b"ab".contains(&byte));
+        assert!(letters || text == "éé", "{text}");
+    }
+}
+
+#[test]
+fn a_greedy_answer_is_held_to_it_too_and_ends_with_it() {
+    let engine = engine("tiny");
+    let mut greedy = request(Some(Language::JsonSchema(person())), 0);
+    greedy.sampling = Sampling::default();
+    greedy.max_tokens = 200;
+    let Read {
+        text, completion, ..
+    } = ask(&engine, greedy);
+    let value: Value = serde_json::from_str(&text).expect(&text);
+    assert!(is_person(&value), "{text}");
+    assert_eq!(completion.finish_reason, FinishReason::Stop);
+}
+
+#[test]
+fn limits_and_stop_texts_end_an_answer_before_it_is_whole() {
+    let engine = engine("tiny");
+    let digits = || request(Some(Language::Regex("[0-9]{50}".into())), 1);
+    let limited = Request {
+        max_tokens: 3,
+        ..digits()
+    };
+    let Read {
+        text, completion, ..
+    } = ask(&engine, limited);
+    assert_eq!(completion.finish_reason, FinishReason::Length);
+    assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let stopped = Request {
+        stop: vec![text[1..2].to_owned()],
+        ..digits()
+    };
+    let stopped = ask(&engine, stopped);
+    assert_eq!(stopped.completion.finish_reason, FinishReason::Stop);
+    assert!(text.starts_with(&stopped.text) && stopped.text.len() < 2);
+}
+
+#[test]
+fn company_changes_no_bit() {
+    let engine = engine("tiny");
+    let language = |seed: u64| match seed % 3 {
+        0 => None,
+        1 => Some(Language::JsonSchema(person())),
+        _ => Some(Language::Regex("([a-z]+ ){1,20}".into())),
+    };
+    let requests = || (0..9).map(|seed| request(language(seed), seed));
+    let alone: Vec<_> = requests()
+        .map(|request| ask(&engine, request).completion.token_ids)
+        .collect();
+    let together: Vec<_> = requests()
+        .map(|request| engine.submit(request).unwrap())
+        .collect();
+    for (answer, alone) in together.into_iter().zip(alone) {
+        assert_eq!(read(answer).unwrap().completion.token_ids, alone);
+    }
+}
+
+#[test]
+fn a_constraint_begins_behind_the_thought() {
+    let engine = engine("thinker");
+    let message = Message {
+        role: Role::User,
+        content: "Why?".into(),
+    };
+    let choices = ["yes", "no"].map(str::to_owned).to_vec();
+    let mut thinking = request(Some(Language::Choice(choices.clone())), 3);
+    thinking.prompt = Prompt::Chat(vec![message].into());
+    thinking.sampling = Sampling::default();
+    thinking.max_tokens = 400;
+    let unbound = Request {
+        constraint: None,
+        ..thinking.clone()
+    };
+    let free = ask(&engine, unbound);
+    let held = ask(&engine, thinking);
+    assert!(!held.thought.is_empty());
+    assert_eq!(held.thought, free.thought);
+    assert!(choices.contains(&held.text), "{}", held.text);
+}
+
+fn tool(name: &str, parameters: &Value) -> Value {
+    json!({ "type": "function", "function": { "name": name, "description": "", "parameters": parameters } })
+}
+
+fn with_tools(choice: ToolChoice, strict: &[&str]) -> Request {
+    let message = Message {
+        role: Role::User,
+        content: "Weather?".into(),
+    };
+    let place = json!({ "type": "object", "properties": { "where": { "enum": ["Rome", "Bern"] } }, "required": ["where"], "additionalProperties": false });
+    let day = json!({ "type": "object", "properties": { "day": { "type": "integer", "minimum": 1, "maximum": 7 } }, "required": ["day"], "additionalProperties": false });
+    let conversation = Conversation {
+        tools: vec![tool("weather", &place), tool("now", &day)],
+        tool_choice: choice,
+        strict: strict.iter().map(|name| (*name).to_owned()).collect(),
+        single_call: true,
+        ..Conversation::from(vec![message])
+    };
+    Request {
+        prompt: Prompt::Chat(conversation),
+        ..request(None, 5)
+    }
+}
+
+fn assert_kept(call: &ToolCall) {
+    let arguments = call.arguments.object();
+    assert_eq!(arguments.len(), 1, "{call:?}");
+    match call.name.as_str() {
+        "weather" => {
+            assert!(["Rome", "Bern"].contains(&arguments["where"].as_str().expect("a text")))
+        }
+        "now" => assert!((1..=7).contains(&arguments["day"].as_u64().expect("a number"))),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_call_that_is_demanded_is_made_in_the_models_own_way() {
+    for name in ["caller_qwen", "caller_mistral", "caller_llama"] {
+        let engine = engine(name);
+        let Read {
+            text,
+            calls,
+            completion,
+            ..
+        } = ask(&engine, with_tools(ToolChoice::Required, &[]));
+        assert_eq!((text.trim(), calls.len()), ("", 1), "{name}");
+        assert_kept(&calls[0]);
+        assert_eq!(completion.finish_reason, FinishReason::Stop, "{name}");
+        let mut named = with_tools(ToolChoice::Named("now".into()), &[]);
+        if let Prompt::Chat(conversation) = &mut named.prompt {
+            conversation.single_call = false;
+        }
+        let calls = ask(&engine, named).calls;
+        assert_eq!(calls.len(), 1, "{name}");
+        assert_eq!(calls[0].name, "now", "{name}");
+        assert_kept(&calls[0]);
+    }
+}
+
+#[test]
+fn a_call_that_is_made_freely_keeps_to_a_strict_schema() {
+    // They call "weather" of "Zürich", where they are free.
+    for name in ["caller_qwen", "caller_mistral"] {
+        let engine = engine(name);
+        let free = |strict: &[&str]| {
+            let mut free = with_tools(ToolChoice::Free, strict);
+            free.sampling = Sampling::default();
+            ask(&engine, free)
+        };
+        let loose = free(&[]);
+        assert_eq!(
+            loose.calls[0].arguments.object()["where"],
+            "Zürich",
+            "{name}"
+        );
+        let strict = free(&["weather", "now"]);
+        assert_eq!(strict.text, loose.text, "{name}");
+        assert_kept(&strict.calls[0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_demanded_is_refused() {
+    let engine = engine("caller_qwen");
+    let refusal = |request: Request| engine.submit(request).unwrap_err().to_string();
+    let both = Request {
+        constraint: request(Some(Language::JsonObject), 0).constraint,
+        ..with_tools(ToolChoice::Free, &[])
+    };
+    let refused = refusal(both);
+    assert!(
+        refused.starts_with("`form` and `tools` cannot"),
+        "{refused}"
+    );
+    let mut odd = with_tools(ToolChoice::Required, &[]);
+    if let Prompt::Chat(conversation) = &mut odd.prompt {
+        conversation.tools[1] = tool("now", &json!({ "properties": { "a": { "not": {} } } }));
+    }
+    let refused = refusal(odd);
+    assert!(
+        refused.contains("`now`") && refused.contains("`/properties/a/not`"),
+        "{refused}"
+    );
+    let missing = refusal(with_tools(ToolChoice::Named("other".into()), &[]));
+    assert!(missing.contains("`other`"), "{missing}");
+}
