@@ -1,0 +1,178 @@
+//! `POST /v1/messages` and `POST /v1/messages/count_tokens`.
+
+use std::mem::take;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::sse;
+use axum::response::{IntoResponse, Json, Response};
+use futures::Stream;
+use nibble_engine::{Completion, Constraint, Prompt};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::conversation::ConversationFields;
+use super::response::MessageForm;
+use crate::api::body::{self, Integer};
+use crate::api::constraint::{of_format, only as only_one};
+use crate::api::fields::refuse_unknown;
+use crate::api::openapi::{Schemas, all_of};
+use crate::api::reply::{Answered, Asked, Asker, Form, Piece, only, prepared, reply, server_sent};
+use crate::api::sampling::{SamplingFields, limit};
+use crate::caller::CalledBy;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Fields that change no answer here.
+const HARMLESS: [&str; 4] = ["cache_control", "inference_geo", "metadata", "service_tier"];
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageAnswerFields)]
+#[serde(expecting = "an object")]
+struct AnswerFields {
+    max_tokens: Option<Integer>,
+    stream: Option<bool>,
+    output_format: Option<Value>,
+    output_config: Option<OutputConfig>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
+struct OutputConfig {
+    format: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+pub(in crate::api) async fn create(
+    State(state): State<AppState>,
+    CalledBy(caller): CalledBy,
+    request: Request,
+) -> Result<Response, ApiError> {
+    reply(&state, caller, request, read).await
+}
+
+/// What [`read`] reads.
+pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
+    all_of([
+        schemas.of::<ConversationFields>(),
+        schemas.of::<AnswerFields>(),
+        schemas.of::<SamplingFields>(),
+    ])
+}
+
+/// What [`count`] reads.
+pub(in crate::api) fn count_schema(schemas: &mut Schemas) -> Value {
+    schemas.of::<ConversationFields>()
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, ApiError> {
+    let mut conversation: ConversationFields = body::read(body, "a request for a message")?;
+    let mut answer: AnswerFields = body::rest(take(&mut conversation.others))?;
+    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
+    refuse_unknown(&sampling.others, &HARMLESS)?;
+    let info = asker.info();
+    let (conversation, thinking) = conversation.checked(asker)?;
+    let stop = sampling.stops();
+    let constraint = answer.constraint()?;
+    Ok(Asked {
+        form: MessageForm::new(&info.id, stop.clone(), Arc::clone(&asker.generator)),
+        requests: vec![nibble_engine::Request {
+            sampling: sampling.sampling(info.sampling)?,
+            max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
+            steering: sampling.steering()?,
+            prompt: Prompt::Chat(conversation),
+            thinking,
+            constraint,
+            stop,
+            usd_per_hour: asker.usd_per_hour,
+            caller: asker.caller,
+            ..nibble_engine::Request::default()
+        }],
+        stream: answer.stream == Some(true),
+    })
+}
+
+impl AnswerFields {
+    fn constraint(&mut self) -> Result<Option<Constraint>, ApiError> {
+        let configured = match self.output_config.take() {
+            None => None,
+            Some(config) => {
+                refuse_unknown(&config.others, &[])?;
+                of_format("output_config.format", config.format)?
+            }
+        };
+        let format = of_format("output_format", self.output_format.take())?;
+        only_one([
+            ("output_config.format", configured),
+            ("output_format", format),
+        ])
+    }
+}
+
+pub(in crate::api) async fn count_tokens(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    prepared(&state, request, count).await
+}
+
+/// # Errors
+/// As [`read`].
+pub(super) fn count(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
+    let mut fields: ConversationFields = body::read(body, "messages to count")?;
+    refuse_unknown(&take(&mut fields.others), &HARMLESS)?;
+    let (mut conversation, thinking) = fields.checked(asker)?;
+    thinking.tell(&mut conversation);
+    let prompt = Prompt::Chat(conversation);
+    let tokens = asker.generator.prompt_tokens(&prompt, thinking)?;
+    Ok(Json(json!({ "input_tokens": tokens.len() })))
+}
+
+impl Form for MessageForm {
+    type Frame = sse::Event;
+
+    fn whole(self, answers: Vec<Answered>) -> Result<Response, ApiError> {
+        Ok(Json(self.message(only(answers)?)?).into_response())
+    }
+
+    fn begin(&mut self) -> Vec<sse::Event> {
+        // The message begins with how many tokens it answers.
+        Vec::new()
+    }
+
+    fn reads(&mut self, _: usize, tokens: usize, cached: usize) -> Vec<sse::Event> {
+        vec![self.start(tokens, cached)]
+    }
+
+    fn piece(&mut self, _: usize, piece: Piece) -> Vec<sse::Event> {
+        match piece {
+            Piece::Thought(thought) => self.thought(&thought),
+            Piece::Text(text) => self.text(&text),
+            Piece::Called(call) => self.called(&call),
+        }
+    }
+
+    fn end(&mut self, _: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
+        self.ended(completion)
+    }
+
+    fn done(&mut self) -> Vec<sse::Event> {
+        vec![super::response::event(&json!({ "type": "message_stop" }))]
+    }
+
+    fn failed(&mut self, error: &ApiError) -> sse::Event {
+        let written = super::written(error.status(), error.logged().clone());
+        super::response::event(&written)
+    }
+
+    fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
+        server_sent(frames)
+    }
+}

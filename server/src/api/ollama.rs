@@ -1,0 +1,79 @@
+//! Ollama's API, for programs that know no other: chats, completions, and what there is to say of the one model that is loaded.
+//!
+//! Streams are lines of JSON, and the default. Models are neither fetched nor removed this way, and `keep_alive` changes nothing:
+//! the model stays.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any};
+use futures::{Stream, StreamExt};
+use serde_json::{Value, json};
+
+use crate::error::{ApiError, ErrorBody, rewritten, wrong_method};
+use crate::state::AppState;
+
+mod answer;
+pub(super) mod chat;
+pub(super) mod embed;
+mod fields;
+pub(super) mod generate;
+mod messages;
+pub(super) mod models;
+#[cfg(test)]
+mod tests;
+
+/// What is named otherwise elsewhere.
+const NAMES: [(&str, &str); 2] = [("max_tokens", "num_predict"), ("reasoning_effort", "think")];
+
+/// A handler whose errors are written as Ollama's are.
+pub(super) fn form(handler: MethodRouter<AppState>) -> MethodRouter<AppState> {
+    with_errors(handler.fallback(wrong_method))
+}
+
+/// What is not done here, told as Ollama tells errors.
+pub(super) fn refusing() -> MethodRouter<AppState> {
+    with_errors(any(refused))
+}
+
+fn with_errors(handler: MethodRouter<AppState>) -> MethodRouter<AppState> {
+    handler.layer(map_response(async |response: Response| told(response)))
+}
+
+/// A response whose error is written as Ollama's are.
+pub(super) fn told(response: Response) -> Response {
+    rewritten(response, |_, error| written(error))
+}
+
+/// What Ollama does with models.
+async fn refused(uri: axum::http::Uri) -> ApiError {
+    let path = uri.path();
+    let reason = format!(
+        "`{path}` is not supported: this server runs the one model that it was started with"
+    );
+    ApiError::refused(StatusCode::NOT_IMPLEMENTED, reason)
+}
+
+fn written(error: ErrorBody) -> Value {
+    json!({ "error": error.renamed(&NAMES).message() })
+}
+
+/// A reply of lines.
+fn lines(lines: impl Stream<Item = Value> + Send + 'static) -> Response {
+    let lines = lines.map(|line| Ok::<_, std::convert::Infallible>(format!("{line}\n")));
+    let headers = [
+        (CONTENT_TYPE.as_str(), "application/x-ndjson"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(lines)).into_response()
+}
+
+/// The requests of a body, read as one of each form.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read(body: &[u8], asker: &super::reply::Asker) -> Vec<nibble_engine::Request> {
+    let chat = chat::read(body, asker).map(|asked| asked.requests);
+    let generate = generate::read(body, asker).map(|asked| asked.requests);
+    [chat, generate].into_iter().flatten().flatten().collect()
+}

@@ -1,0 +1,222 @@
+//! What chats and completions say alike: the model, its options, whether it thinks, and whether to stream.
+
+use std::mem::take;
+
+use nibble_engine::{Constraint, Conversation, Language, ModelInfo, Prompt, Request, Thinking};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::answer::{AnswerForm, Place};
+use crate::api::body::{self, Integer};
+use crate::api::constraint::only;
+use crate::api::effort;
+use crate::api::fields::refuse_unknown;
+use crate::api::reply::{Asked, Asker};
+use crate::api::sampling::{SamplingFields, limit};
+use crate::error::ApiError;
+
+/// What every name of a model may end in.
+const TAG: &str = ":latest";
+
+/// How a model lies in memory and is computed, which is said when this server starts.
+const OF_THE_MACHINE: [&str; 12] = [
+    "f16_kv",
+    "low_vram",
+    "main_gpu",
+    "num_batch",
+    "num_gpu",
+    "num_keep",
+    "num_thread",
+    "numa",
+    "penalize_newline",
+    "use_mlock",
+    "use_mmap",
+    "vocab_only",
+];
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OllamaAnswerFields)]
+#[serde(expecting = "an object")]
+pub(super) struct AnswerFields {
+    model: Option<String>,
+    stream: Option<bool>,
+    think: Option<Think>,
+    #[schema(value_type = Option<Value>)]
+    keep_alive: Option<Value>,
+    #[schema(value_type = Option<Options>)]
+    options: Option<Map<String, Value>>,
+    format: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OllamaThink)]
+#[serde(untagged, expecting = "expected true, false or how much")]
+enum Think {
+    Whether(bool),
+    Effort(String),
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OllamaOptions)]
+#[serde(expecting = "an object")]
+struct Options {
+    num_predict: Option<Integer>,
+    num_ctx: Option<Integer>,
+    #[serde(flatten)]
+    #[schema(value_type = SamplingFields)]
+    others: Map<String, Value>,
+}
+
+/// # Errors
+/// Status 404 for another model than the one that is loaded, whatever its tag.
+pub(super) fn check_name(name: Option<&str>, asker: &Asker) -> Result<(), ApiError> {
+    asker.check_model(name.map(|name| name.strip_suffix(TAG).unwrap_or(name)))
+}
+
+/// The name of the model as Ollama lists it.
+pub(super) fn tagged(id: &str) -> String {
+    format!("{id}{TAG}")
+}
+
+/// Refuses options that would change an embedding.
+///
+/// # Errors
+/// Status 400 that names the first.
+pub(super) fn refuse_options(
+    options: Option<Map<String, Value>>,
+    info: &ModelInfo,
+) -> Result<(), ApiError> {
+    let mut options: Options = body::rest(options.unwrap_or_default())?;
+    // How an answer would be chosen changes none.
+    let sampling: SamplingFields = body::rest(take(&mut options.others))?;
+    refuse_unknown(&sampling.others, &OF_THE_MACHINE)?;
+    options.check_context(info.context)
+}
+
+impl AnswerFields {
+    pub(super) fn stream(&self) -> bool {
+        self.stream != Some(false)
+    }
+
+    /// Where there is nothing to answer, Ollama loads the model, or unloads it. Here it stays, whatever is said.
+    ///
+    /// # Errors
+    /// Status 404 for another model.
+    pub(super) fn nothing(
+        mut self,
+        place: Place,
+        asker: &Asker,
+    ) -> Result<Asked<AnswerForm>, ApiError> {
+        let info = asker.info();
+        check_name(self.model.as_deref(), asker)?;
+        refuse_unknown(&self.others, &[])?;
+        refuse_options(self.options.take(), info)?;
+        let ends_now = |keep: &Value| match keep {
+            Value::Number(keep) => keep.as_f64() == Some(0.0),
+            // Durations such as "0s".
+            Value::String(keep) => {
+                let digits = keep.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+                digits.parse::<f64>() == Ok(0.0)
+            }
+            _ => false,
+        };
+        let nothing = match self.keep_alive.as_ref().is_some_and(ends_now) {
+            true => "unload",
+            false => "load",
+        };
+        Ok(Asked {
+            requests: Vec::new(),
+            stream: self.stream(),
+            form: AnswerForm {
+                model: info.id.clone(),
+                place,
+                nothing: Some(nothing),
+            },
+        })
+    }
+
+    /// The request for an answer to `prompt`.
+    ///
+    /// # Errors
+    /// Status 400 that names the field, 404 for another model.
+    pub(super) fn request(
+        mut self,
+        mut prompt: Prompt,
+        asker: &Asker,
+    ) -> Result<Request, ApiError> {
+        let info = asker.info();
+        check_name(self.model.as_deref(), asker)?;
+        refuse_unknown(&self.others, &[])?;
+        let mut options: Options = body::rest(self.options.take().unwrap_or_default())?;
+        let mut sampling: SamplingFields = body::rest(take(&mut options.others))?;
+        refuse_unknown(&sampling.others, &OF_THE_MACHINE)?;
+        options.check_context(info.context)?;
+        let mut none = Conversation::default();
+        let conversation = match &mut prompt {
+            Prompt::Chat(conversation) => conversation,
+            Prompt::Raw(_) | Prompt::Tokens(_) => &mut none,
+        };
+        let thinking = match self.think {
+            None => Thinking::default(),
+            Some(Think::Effort(word)) => effort::thinking(Some(word), &mut conversation.variables)?,
+            Some(Think::Whether(enabled)) => Thinking {
+                enabled: Some(enabled),
+                budget: None,
+            },
+        };
+        Ok(Request {
+            sampling: sampling.sampling(info.sampling)?,
+            max_tokens: asker.most_tokens(options.max_tokens()?),
+            steering: sampling.steering()?,
+            prompt,
+            thinking,
+            constraint: constraint(self.format)?,
+            stop: sampling.stops(),
+            usd_per_hour: asker.usd_per_hour,
+            caller: asker.caller,
+            ..Request::default()
+        })
+    }
+}
+
+/// What an answer must be: `json`, or a schema.
+fn constraint(format: Option<Value>) -> Result<Option<Constraint>, ApiError> {
+    let language = match format {
+        Some(Value::String(name)) if name == "json" => Some(Language::JsonObject),
+        Some(schema @ Value::Object(_)) => Some(Language::JsonSchema(schema)),
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if name.is_empty() => None,
+        Some(other) => {
+            let message = format!("`format` must be `json` or a JSON schema, found {other}");
+            return Err(ApiError::invalid_field("format", message));
+        }
+    };
+    only([("format", language)])
+}
+
+impl Options {
+    /// -1 is without end, and -2 to the end of the context, which comes to the same.
+    fn max_tokens(&self) -> Result<Option<usize>, ApiError> {
+        match self.num_predict {
+            Some(Integer(-2)) => Ok(Some(usize::MAX)),
+            tokens => limit("num_predict", tokens),
+        }
+    }
+
+    /// A shorter context than there is is none that anybody misses.
+    fn check_context(&self, context: usize) -> Result<(), ApiError> {
+        match self.num_ctx {
+            Some(Integer(wanted)) if wanted > context as i128 => {
+                let message = format!(
+                    "`num_ctx` may be {context}, found {wanted}: `--context` says how long it is when the server starts"
+                );
+                Err(ApiError::invalid_field("num_ctx", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What there is to say of the model: `GET /api/tags`, `GET /api/ps`, `POST /api/show`, `GET /api/version`.
+
+use std::sync::LazyLock;
+
+use axum::extract::{Request, State};
+use axum::response::Json;
+use jiff::Timestamp;
+use nibble_engine::{Conversation, Message, ModelInfo, Prompt, Role, Thinking};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::fields::{check_name, tagged};
+use crate::api::body;
+use crate::api::fields::refuse_unknown;
+use crate::api::model::names;
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Asker, prepared};
+use crate::error::ApiError;
+use crate::hex::hex;
+use crate::state::AppState;
+
+/// Model files carry no date: the first time this program was asked.
+static MODIFIED: LazyLock<String> = LazyLock::new(|| Timestamp::now().to_string());
+
+/// A model that is never unloaded still has to have an end.
+const NEVER: &str = "9999-12-31T23:59:59Z";
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OllamaShowRequest)]
+#[serde(expecting = "an object")]
+struct Wire {
+    #[serde(alias = "name")]
+    model: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+fn details(info: &ModelInfo) -> Value {
+    let size = match info.parameters {
+        small if small < 1_000_000_000 => format!("{}M", small / 1_000_000),
+        large => format!("{:.1}B", large as f64 / 1e9),
+    };
+    json!({
+        "parent_model": "",
+        "format": "nibble",
+        "family": info.family,
+        "families": [info.family],
+        "parameter_size": size,
+        "quantization_level": info.quantization,
+    })
+}
+
+fn listed(info: &ModelInfo, name: &str) -> Value {
+    json!({
+        "name": tagged(name),
+        "model": tagged(name),
+        "size": info.weight_bytes,
+        "digest": hex(&Sha256::digest(info.id.as_bytes())),
+        "details": details(info),
+    })
+}
+
+pub(in crate::api) async fn tags(State(state): State<AppState>) -> Json<Value> {
+    let info = state.model.info();
+    let models = names(info, &state.access.served_names).map(|name| {
+        let mut model = listed(info, name);
+        model["modified_at"] = MODIFIED.as_str().into();
+        model
+    });
+    Json(json!({ "models": models.collect::<Vec<_>>() }))
+}
+
+pub(in crate::api) async fn ps(State(state): State<AppState>) -> Json<Value> {
+    let info = state.model.info();
+    let mut model = listed(info, &info.id);
+    model["expires_at"] = NEVER.into();
+    model["size_vram"] = 0.into();
+    model["context_length"] = info.context.into();
+    Json(json!({ "models": [model] }))
+}
+
+pub(in crate::api) async fn version() -> Json<Value> {
+    Json(json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// What [`show`] reads.
+pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
+    schemas.of::<Wire>()
+}
+
+pub(in crate::api) async fn show(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    prepared(&state, request, |body, asker| {
+        let wire: Wire = body::read(body, "a request for a model")?;
+        refuse_unknown(&wire.others, &["verbose"])?;
+        let info = asker.info();
+        check_name(wire.model.as_deref(), asker)?;
+        let sampling = &info.sampling;
+        let (temperature, top_p) = (sampling.temperature, sampling.top_p);
+        Ok(Json(json!({
+            "parameters": format!("temperature {temperature}\ntop_p {top_p}"),
+            "modified_at": *MODIFIED,
+            "details": details(info),
+            "model_info": {
+                "general.architecture": "nibble",
+                "general.basename": info.name,
+                "general.parameter_count": info.parameters,
+                "nibble.context_length": info.context,
+                "nibble.vocab_size": info.vocabulary,
+            },
+            "capabilities": capabilities(asker),
+        })))
+    })
+    .await
+}
+
+fn capabilities(asker: &Asker) -> Vec<&'static str> {
+    let question = Message {
+        role: Role::User,
+        content: String::new(),
+    };
+    let offers = Prompt::Chat(Conversation {
+        tools: vec![json!({
+            "type": "function",
+            "function": { "name": "f", "description": "", "parameters": { "type": "object", "properties": {} } },
+        })],
+        ..vec![question].into()
+    });
+    let calls = asker
+        .generator
+        .prompt_tokens(&offers, Thinking::default())
+        .is_ok();
+    let all = [
+        ("completion", true),
+        ("tools", calls),
+        ("thinking", asker.info().thinks),
+    ];
+    let has = all.into_iter().filter(|(_, has)| *has);
+    has.map(|(name, _)| name).collect()
+}

@@ -1,0 +1,106 @@
+//! What every kind of completion says of its answer: by which model, how long, whole or streamed.
+//!
+//! `max_completion_tokens` outranks `max_tokens`; without either an answer ends at the server's `--default-max-tokens`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::api::body::Integer;
+use crate::api::choices;
+use crate::api::reply::Asker;
+use crate::api::sampling::{limit, whole};
+use crate::error::ApiError;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
+pub(super) struct AnswerFields {
+    model: Option<String>,
+    max_tokens: Option<Integer>,
+    max_completion_tokens: Option<Integer>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    n: Option<Integer>,
+    best_of: Option<Integer>,
+    prompt_logprobs: Option<Integer>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub(super) others: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
+struct StreamOptions {
+    include_usage: Option<bool>,
+    continuous_usage_stats: Option<bool>,
+}
+
+impl AnswerFields {
+    /// # Errors
+    /// Status 404 for another model.
+    pub(super) fn check_model(&self, asker: &Asker) -> Result<(), ApiError> {
+        asker.check_model(self.model.as_deref())
+    }
+
+    /// How many answers are wanted.
+    ///
+    /// # Errors
+    /// Status 400 that names the field.
+    pub(super) fn choices(&self) -> Result<usize, ApiError> {
+        choices::count(self.n, self.best_of)
+    }
+
+    /// How many of the likeliest tokens are told beside each of the prompt, where that is wanted.
+    ///
+    /// # Errors
+    /// Status 400 that names the field, also where parts of a stream would have to hold it.
+    pub(super) fn prompt_logprobs(&self) -> Result<Option<usize>, ApiError> {
+        let most = whole("prompt_logprobs", self.prompt_logprobs)?;
+        if most.is_some() && self.stream() {
+            let message = "`prompt_logprobs` are told of answers that are not streamed";
+            return Err(ApiError::invalid_field("prompt_logprobs", message));
+        }
+        Ok(most)
+    }
+
+    /// Nothing where no limit is named.
+    ///
+    /// # Errors
+    /// Status 400 that names the field.
+    pub(super) fn max_tokens(&self) -> Result<Option<usize>, ApiError> {
+        match self.max_completion_tokens {
+            Some(_) => limit("max_completion_tokens", self.max_completion_tokens),
+            None => limit("max_tokens", self.max_tokens),
+        }
+    }
+
+    /// The same, and 0 where how likely the prompt is will be told.
+    ///
+    /// # Errors
+    /// Status 400 that names the field.
+    pub(super) fn max_tokens_or_none(
+        &self,
+        prompt_logprobs: Option<usize>,
+    ) -> Result<Option<usize>, ApiError> {
+        match self.max_completion_tokens.or(self.max_tokens) {
+            Some(Integer(0)) if prompt_logprobs.is_some() => Ok(Some(0)),
+            _ => self.max_tokens(),
+        }
+    }
+
+    pub(super) fn stream(&self) -> bool {
+        self.stream.unwrap_or(false)
+    }
+
+    pub(super) fn include_usage(&self) -> bool {
+        let options = self.stream_options.as_ref();
+        options.and_then(|options| options.include_usage) == Some(true)
+    }
+
+    /// Whether each part of a stream tells the usage so far.
+    pub(super) fn continuous_usage(&self) -> bool {
+        let options = self.stream_options.as_ref();
+        let continuous = options.and_then(|options| options.continuous_usage_stats);
+        self.include_usage() && continuous == Some(true)
+    }
+}

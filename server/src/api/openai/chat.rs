@@ -1,0 +1,234 @@
+//! `POST /v1/chat/completions`.
+
+use std::mem::take;
+
+use axum::extract::{Request, State};
+use axum::response::sse;
+use axum::response::{IntoResponse, Json, Response};
+use futures::Stream;
+use nibble_engine::{Completion, Learned, Logprobs, MAX_LOGPROBS, Prompt, Wanted};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use self::response::{Chunk, Reply};
+use super::answer_fields::AnswerFields;
+use super::conversation::ConversationFields;
+use super::figures::Usage;
+use crate::api::body::{self, Integer};
+use crate::api::choices;
+use crate::api::constraint::ConstraintFields;
+use crate::api::fields::refuse_unsupported;
+use crate::api::openapi::{Schemas, all_of};
+use crate::api::reply::{Answered, Asked, Asker, Form, Piece, data, reply, server_sent};
+use crate::api::sampling::{SamplingFields, whole};
+use crate::caller::CalledBy;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+mod response;
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatLogprobs)]
+#[serde(expecting = "an object")]
+struct Wire {
+    logprobs: Option<bool>,
+    top_logprobs: Option<Integer>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+pub(in crate::api) async fn complete(
+    State(state): State<AppState>,
+    CalledBy(caller): CalledBy,
+    request: Request,
+) -> Result<Response, ApiError> {
+    reply(&state, caller, request, read).await
+}
+
+/// What [`read`] reads.
+pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
+    all_of([
+        schemas.of::<ConversationFields>(),
+        schemas.of::<AnswerFields>(),
+        schemas.of::<SamplingFields>(),
+        schemas.of::<ConstraintFields>(),
+        schemas.of::<Wire>(),
+    ])
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiError> {
+    let mut conversation: ConversationFields = body::read(body, "a chat completion request")?;
+    let mut answer: AnswerFields = body::rest(take(&mut conversation.others))?;
+    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
+    let mut form: ConstraintFields = body::rest(take(&mut sampling.others))?;
+    let info = asker.info();
+    answer.check_model(asker)?;
+    let (wire, n) = (Wire::read(take(&mut form.others))?, answer.choices()?);
+    let (conversation, thinking) = conversation.checked()?;
+    let request = nibble_engine::Request {
+        sampling: sampling.sampling(info.sampling)?,
+        max_tokens: asker.most_tokens(answer.max_tokens()?),
+        prompt: Prompt::Chat(conversation),
+        thinking,
+        constraint: form.constraint()?,
+        stop: sampling.stops(),
+        usd_per_hour: asker.usd_per_hour,
+        caller: asker.caller,
+        steering: sampling.steering()?,
+        wanted: Wanted {
+            logprobs: wire.logprobs()?,
+            prompt_logprobs: answer.prompt_logprobs()?,
+            counts: answer.continuous_usage(),
+            embedding: None,
+        },
+        ..nibble_engine::Request::default()
+    };
+    let wanted = request.wanted;
+    Ok(Asked {
+        requests: choices::each([request], n),
+        stream: answer.stream(),
+        form: ChatForm {
+            reply: Reply::new(&info.id, wanted),
+            include_usage: answer.include_usage(),
+            choices: (0..n).map(|_| Choice::default()).collect(),
+            prompt_tokens: 0,
+            usage: Usage::default(),
+        },
+    })
+}
+
+impl Wire {
+    fn read(others: Map<String, Value>) -> Result<Self, ApiError> {
+        let wire: Self = body::rest(others)?;
+        refuse_unsupported(&wire.others)?;
+        Ok(wire)
+    }
+
+    /// How many of the likeliest tokens are told beside each of the answer, where that is wanted.
+    fn logprobs(&self) -> Result<Option<usize>, ApiError> {
+        let most = whole("top_logprobs", self.top_logprobs)?.unwrap_or_default();
+        match self.logprobs {
+            Some(true) if most > MAX_LOGPROBS => Err(ApiError::invalid_field(
+                "top_logprobs",
+                format!("`top_logprobs` must be at most {MAX_LOGPROBS}, found {most}"),
+            )),
+            Some(true) => Ok(Some(most)),
+            _ if most > 0 => Err(ApiError::invalid_field(
+                "top_logprobs",
+                "`top_logprobs` needs `logprobs` to be true",
+            )),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A chat completion on the wire.
+pub(super) struct ChatForm {
+    reply: Reply,
+    include_usage: bool,
+    choices: Vec<Choice>,
+    prompt_tokens: usize,
+    usage: Usage,
+}
+
+/// What there is of one answer in a stream.
+#[derive(Default)]
+struct Choice {
+    /// Calls of tools so far.
+    calls: usize,
+    /// Of tokens whose text is to come.
+    likely: Vec<Logprobs>,
+    put_out: usize,
+}
+
+impl Form for ChatForm {
+    type Frame = sse::Event;
+
+    fn whole(self, answers: Vec<Answered>) -> Result<Response, ApiError> {
+        Ok(Json(self.reply.whole(answers)?).into_response())
+    }
+
+    fn begin(&mut self) -> Vec<sse::Event> {
+        let choices = 0..self.choices.len();
+        let roles = choices.map(|choice| self.chunk(choice, self.reply.role(choice)));
+        roles.collect()
+    }
+
+    fn reads(&mut self, _: usize, tokens: usize, _: usize) -> Vec<sse::Event> {
+        self.prompt_tokens = tokens;
+        Vec::new()
+    }
+
+    fn learned(&mut self, choice: usize, learned: Learned) -> Vec<sse::Event> {
+        match learned {
+            Learned::Token(likely) => self.choices[choice].likely.push(likely),
+            Learned::PutOut(tokens) => self.choices[choice].put_out = tokens,
+            // Of a prompt nothing is told in a stream.
+            Learned::Prompt(_) | Learned::Embedding(_) => {}
+        }
+        Vec::new()
+    }
+
+    fn piece(&mut self, choice: usize, piece: Piece) -> Vec<sse::Event> {
+        let is_thought = matches!(piece, Piece::Thought(_));
+        let chunk = match piece {
+            Piece::Thought(thought) => self.reply.thought(choice, thought),
+            Piece::Text(text) => self.reply.text(choice, text),
+            Piece::Called(call) => {
+                let calls = &mut self.choices[choice].calls;
+                *calls += 1;
+                self.reply.call(choice, call, *calls - 1)
+            }
+        };
+        let likely = match is_thought {
+            true => Vec::new(),
+            false => take(&mut self.choices[choice].likely),
+        };
+        vec![self.chunk(choice, chunk.likely(&likely))]
+    }
+
+    fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
+        let n = self.choices.len();
+        let usage = Usage::of_choice(completion, choice, n);
+        self.usage = self.usage.and(usage);
+        let of_choice = &mut self.choices[choice];
+        of_choice.put_out = completion.token_ids.len();
+        let (likely, called) = (take(&mut of_choice.likely), of_choice.calls > 0);
+        let end = self.reply.end(choice, completion, called)?;
+        Ok(vec![self.chunk(choice, end.likely(&likely))])
+    }
+
+    fn done(&mut self) -> Vec<sse::Event> {
+        let usage = self.include_usage.then_some(self.usage);
+        let usage = usage.map(|usage| data(&self.reply.usage(usage)));
+        let done = sse::Event::default().data("[DONE]");
+        usage.into_iter().chain([done]).collect()
+    }
+
+    fn failed(&mut self, error: &ApiError) -> sse::Event {
+        data(&error.in_mid_stream())
+    }
+
+    fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
+        server_sent(frames)
+    }
+}
+
+impl ChatForm {
+    /// A chunk with the usage that its reader asked for.
+    fn chunk(&self, choice: usize, chunk: Chunk<'_>) -> sse::Event {
+        let put_out = self.choices[choice].put_out;
+        let so_far = self
+            .reply
+            .counts()
+            .then(|| Usage::so_far(self.prompt_tokens, put_out));
+        data(&match self.include_usage {
+            true => chunk.with_usage(so_far),
+            false => chunk,
+        })
+    }
+}

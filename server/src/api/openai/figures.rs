@@ -1,0 +1,141 @@
+//! What an answer took, on the wire: tokens as OpenAI counts them, and the figures that it has no fields for.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nibble_engine::metrics::Metrics;
+use nibble_engine::{Completion, FinishReason};
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// Tokens that went in and came out.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(super) struct Usage {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+    prompt_tokens_details: PromptTokensDetails,
+    completion_tokens_details: CompletionTokensDetails,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct PromptTokensDetails {
+    cached_tokens: usize,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct CompletionTokensDetails {
+    reasoning_tokens: usize,
+}
+
+/// What OpenAI has no fields for.
+#[derive(Serialize)]
+pub(super) struct Figures {
+    /// The engine's own reason, of which OpenAI's clients know but some.
+    finish_reason: FinishReason,
+    #[serde(flatten)]
+    metrics: Metrics,
+}
+
+impl Figures {
+    pub(super) fn of(completion: Completion) -> Self {
+        Self {
+            finish_reason: completion.finish_reason,
+            metrics: completion.metrics,
+        }
+    }
+}
+
+impl Usage {
+    /// Of two answers together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            completion_tokens: self.completion_tokens + other.completion_tokens,
+            total_tokens: self.total_tokens + other.total_tokens,
+            prompt_tokens_details: PromptTokensDetails {
+                cached_tokens: self.prompt_tokens_details.cached_tokens
+                    + other.prompt_tokens_details.cached_tokens,
+            },
+            completion_tokens_details: CompletionTokensDetails {
+                reasoning_tokens: self.completion_tokens_details.reasoning_tokens
+                    + other.completion_tokens_details.reasoning_tokens,
+            },
+        }
+    }
+
+    /// Of answers that are under way.
+    pub(super) fn so_far(prompt_tokens: usize, completion_tokens: usize) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+            ..Self::default()
+        }
+    }
+
+    /// Of all answers to a question, of which each has so many in turn: a prompt counts once.
+    pub(super) fn of_choices<'a>(
+        completions: impl IntoIterator<Item = &'a Completion>,
+        n: usize,
+    ) -> Self {
+        let completions = completions.into_iter().enumerate();
+        let usages = completions.map(|(choice, completion)| Self::of_choice(completion, choice, n));
+        usages.fold(Self::default(), Self::and)
+    }
+
+    /// Of one choice, which has the prompt where it is the first of `n`.
+    pub(super) fn of_choice(completion: &Completion, choice: usize, n: usize) -> Self {
+        let usage = Self::of(completion);
+        if choice.is_multiple_of(n) {
+            return usage;
+        }
+        Self {
+            prompt_tokens: 0,
+            total_tokens: usage.completion_tokens,
+            prompt_tokens_details: PromptTokensDetails::default(),
+            ..usage
+        }
+    }
+
+    fn of(completion: &Completion) -> Self {
+        let completion_tokens = completion.token_ids.len();
+        Self {
+            prompt_tokens: completion.prompt_tokens,
+            completion_tokens,
+            total_tokens: completion.prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptTokensDetails {
+                cached_tokens: completion.cached_tokens,
+            },
+            completion_tokens_details: CompletionTokensDetails {
+                reasoning_tokens: completion.metrics.thought_tokens,
+            },
+        }
+    }
+}
+
+/// OpenAI's word for the reason. Clients refuse words that they do not know, so an answer that was ended because it repeated
+/// itself has the one for those that are not complete; [`Figures`] says which it is.
+///
+/// # Errors
+/// A cancelled answer is none: a client must not take it for complete.
+pub(super) fn finish_reason(
+    completion: &Completion,
+    called: bool,
+) -> Result<&'static str, ApiError> {
+    match completion.finish_reason {
+        FinishReason::Stop if called => Ok("tool_calls"),
+        FinishReason::Stop => Ok("stop"),
+        FinishReason::Length | FinishReason::Context | FinishReason::Repetition => Ok("length"),
+        FinishReason::Cancelled => Err(ApiError::unavailable(
+            "the server cancelled the answer before it was complete",
+        )),
+    }
+}
+
+/// Seconds since 1970; 0 on a clock that is set before.
+pub(super) fn unix_time() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

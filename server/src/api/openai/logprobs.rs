@@ -1,0 +1,198 @@
+//! How likely tokens were, in the forms of OpenAI's chats and completions, and of vLLM's `prompt_logprobs`.
+//!
+//! They are of the model's own distribution, whatever was asked of the choice. Tokens that end an answer and are not shown are left
+//! out; those of a stop text, of which nothing is shown, are not.
+
+use nibble_engine::{Logprob, Logprobs, PromptLogprobs};
+use serde::{Serialize, Serializer};
+
+/// What stands for impossible, which JSON has no number for; vLLM's.
+const IMPOSSIBLE: f32 = -9999.0;
+
+/// Of the tokens of a chat's choice.
+#[derive(Serialize)]
+pub(super) struct ChatLogprobs {
+    content: Vec<ChatToken>,
+    refusal: Option<()>,
+}
+
+#[derive(Serialize)]
+struct ChatToken {
+    #[serde(flatten)]
+    chosen: LikelyToken,
+    top_logprobs: Vec<LikelyToken>,
+}
+
+#[derive(Serialize)]
+struct LikelyToken {
+    token: String,
+    logprob: f32,
+    bytes: Vec<u8>,
+}
+
+/// Of the tokens of a completion's choice.
+#[derive(Default, Serialize)]
+pub(super) struct CompletionLogprobs {
+    tokens: Vec<String>,
+    /// Nothing for a prompt's first token.
+    token_logprobs: Vec<Option<f32>>,
+    top_logprobs: Vec<Option<Pairs<String, f32>>>,
+    /// Where each begins in the choice's text, in characters.
+    text_offset: Vec<usize>,
+}
+
+/// An object whose keys come in this order. Its floats are written as short as those beside it, with which clients compare
+/// them.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Pairs<K: Serialize, V: Serialize>(
+    #[serde(serialize_with = "as_map")] Vec<(K, V)>,
+);
+
+fn as_map<K: Serialize, V: Serialize, S: Serializer>(
+    pairs: &[(K, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+}
+
+impl<K: Serialize + PartialEq, V: Serialize> Pairs<K, V> {
+    /// Of equal keys the first counts.
+    fn first_of(pairs: impl Iterator<Item = (K, V)>) -> Self {
+        let mut found: Vec<(K, V)> = Vec::new();
+        for (key, value) in pairs {
+            if found.iter().all(|(known, _)| *known != key) {
+                found.push((key, value));
+            }
+        }
+        Self(found)
+    }
+}
+
+/// A token of a prompt, or one that might have been, in vLLM's words.
+#[derive(Serialize)]
+pub(super) struct PromptToken {
+    logprob: f32,
+    rank: usize,
+    decoded_token: String,
+}
+
+fn finite(likely: &Logprob) -> f32 {
+    likely.logprob.max(IMPOSSIBLE)
+}
+
+fn spelt(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl LikelyToken {
+    fn new(likely: &Logprob) -> Self {
+        Self {
+            token: spelt(&likely.bytes),
+            logprob: finite(likely),
+            bytes: likely.bytes.clone(),
+        }
+    }
+}
+
+impl ChatLogprobs {
+    pub(super) fn of(tokens: &[Logprobs]) -> Self {
+        let content = tokens.iter().map(|token| ChatToken {
+            chosen: LikelyToken::new(&token.chosen),
+            top_logprobs: token.likeliest.iter().map(LikelyToken::new).collect(),
+        });
+        Self {
+            content: content.collect(),
+            refusal: None,
+        }
+    }
+}
+
+impl CompletionLogprobs {
+    /// Of the tokens of a prompt that is echoed.
+    pub(super) fn echo(&mut self, prompt: &PromptLogprobs, most: usize, place: &mut Place) {
+        self.tokens.push(spelt(&prompt.first_bytes));
+        self.token_logprobs.push(None);
+        self.top_logprobs.push(None);
+        self.text_offset.push(place.of(&prompt.first_bytes));
+        self.add(&prompt.rest, most, place);
+    }
+
+    /// Of tokens, with so many of the likeliest of each, and itself.
+    pub(super) fn add(&mut self, tokens: &[Logprobs], most: usize, place: &mut Place) {
+        for token in tokens {
+            let chosen = &token.chosen;
+            self.tokens.push(spelt(&chosen.bytes));
+            self.token_logprobs.push(Some(finite(chosen)));
+            // Of tokens that are spelt alike the likeliest counts.
+            let top = token.likeliest.iter().take(most).chain([chosen]);
+            let top = top.map(|likely| (spelt(&likely.bytes), finite(likely)));
+            self.top_logprobs.push(Some(Pairs::first_of(top)));
+            self.text_offset.push(place.of(&chosen.bytes));
+        }
+    }
+}
+
+/// vLLM's `prompt_logprobs`: by the ids of tokens, the prompt's own and so many of the likeliest; nothing for the first.
+pub(super) fn prompt(prompt: &PromptLogprobs, most: usize) -> Vec<Option<Pairs<u32, PromptToken>>> {
+    let of_token = |token: &Logprobs| {
+        let all = token.likeliest.iter().take(most).chain([&token.chosen]);
+        Pairs::first_of(all.map(|likely| {
+            let token = PromptToken {
+                logprob: finite(likely),
+                rank: likely.rank,
+                decoded_token: spelt(&likely.bytes),
+            };
+            (likely.token, token)
+        }))
+    };
+    let rest = prompt.rest.iter().map(|token| Some(of_token(token)));
+    std::iter::once(None).chain(rest).collect()
+}
+
+/// Where tokens stand in a text that grows. A token whose bytes are not there, as of control tokens, stands where the next does.
+#[derive(Default)]
+pub(super) struct Place {
+    text: String,
+    /// Bytes behind which the next token begins, and the characters that they begin.
+    bytes: usize,
+    characters: usize,
+}
+
+impl Place {
+    /// The text goes on.
+    pub(super) fn extend(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Where a token begins that spells these bytes, in characters.
+    fn of(&mut self, token: &[u8]) -> usize {
+        let found = self.characters;
+        let rest = &self.text.as_bytes()[self.bytes..];
+        // The space in front of the first word is not always written.
+        let unspaced = token.strip_prefix(b" ").filter(|_| self.bytes == 0);
+        let written = [Some(token), unspaced].into_iter().flatten();
+        let written = written.into_iter().find(|token| rest.starts_with(token));
+        if let Some(token) = written {
+            self.bytes += token.len();
+            // Every byte but those that go on with a character.
+            self.characters += token.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_stand_where_their_characters_begin() {
+        let mut place = Place::default();
+        place.extend("Né");
+        let tokens: [&[u8]; 5] = [b"<s>", b" N", b"\xc3", b"\xa9", b"!"];
+        assert_eq!(tokens.map(|token| place.of(token)), [0, 0, 1, 2, 2]);
+        place.extend("!?");
+        assert_eq!([place.of(b"!"), place.of(b"?"), place.of(b"x")], [2, 3, 4]);
+    }
+}

@@ -1,0 +1,271 @@
+//! `POST /v1/responses`, without a memory: what was said before comes along as `input`, and nothing is stored.
+
+use std::mem::take;
+
+use axum::extract::{Request, State};
+use axum::response::sse;
+use axum::response::{IntoResponse, Json, Response};
+use futures::Stream;
+use nibble_engine::{Completion, Conversation, Message, Prompt, Role, Thinking, Turn};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use self::form::{Offered, ResponseForm};
+use self::input::Input;
+use crate::api::body::{self, Integer};
+use crate::api::constraint::{of_format, only as only_one};
+use crate::api::effort;
+use crate::api::fields::{refuse_all, refuse_unknown};
+use crate::api::openapi::{Schemas, all_of};
+use crate::api::reply::{Answered, Asked, Asker, Form, Piece, only, reply, server_sent};
+use crate::api::sampling::{SamplingFields, limit};
+use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
+use crate::caller::CalledBy;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+mod form;
+mod input;
+
+/// Fields that change no answer here.
+const HARMLESS: [&str; 8] = [
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream_options",
+    "user",
+];
+
+/// Fields that want something kept.
+const OF_A_MEMORY: [&str; 3] = ["conversation", "previous_response_id", "prompt"];
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseRequest)]
+#[serde(expecting = "an object")]
+struct Wire {
+    model: Option<String>,
+    input: Input,
+    instructions: Option<String>,
+    tools: Option<Vec<WireTool>>,
+    tool_choice: Option<Value>,
+    parallel_tool_calls: Option<bool>,
+    reasoning: Option<Reasoning>,
+    max_output_tokens: Option<Integer>,
+    stream: Option<bool>,
+    text: Option<Text>,
+    truncation: Option<String>,
+    background: Option<bool>,
+    include: Option<Vec<String>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseTool)]
+#[serde(expecting = "an object")]
+struct WireTool {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(flatten)]
+    #[schema(value_type = Function)]
+    function: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseReasoning)]
+#[serde(expecting = "an object")]
+struct Reasoning {
+    effort: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseText)]
+#[serde(expecting = "an object")]
+struct Text {
+    format: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+pub(in crate::api) async fn create(
+    State(state): State<AppState>,
+    CalledBy(caller): CalledBy,
+    request: Request,
+) -> Result<Response, ApiError> {
+    reply(&state, caller, request, read).await
+}
+
+/// What [`read`] reads.
+pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
+    all_of([schemas.of::<Wire>(), schemas.of::<SamplingFields>()])
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, ApiError> {
+    let mut wire: Wire = body::read(body, "a request for a response")?;
+    let mut sampling: SamplingFields = body::rest(take(&mut wire.others))?;
+    let kept = "nothing is kept here, so `input` must hold all that was said";
+    refuse_all(&sampling.others, &OF_A_MEMORY, kept)?;
+    refuse_unknown(&sampling.others, &HARMLESS)?;
+    wire.refuse_others()?;
+    let info = asker.info();
+    asker.check_model(wire.model.as_deref())?;
+    let max_tokens = limit("max_output_tokens", wire.max_output_tokens)?;
+    let stream = wire.stream == Some(true);
+    let tools = wire.offered();
+    let format = wire.text.as_mut().and_then(|text| text.format.take());
+    let format = of_format("text.format", format)?;
+    let constraint = only_one([("text.format", format)])?;
+    let (conversation, thinking) = wire.conversation()?;
+    Ok(Asked {
+        requests: vec![nibble_engine::Request {
+            sampling: sampling.sampling(info.sampling)?,
+            max_tokens: asker.most_tokens(max_tokens),
+            steering: sampling.steering()?,
+            prompt: Prompt::Chat(conversation),
+            thinking,
+            constraint,
+            stop: sampling.stops(),
+            usd_per_hour: asker.usd_per_hour,
+            caller: asker.caller,
+            ..nibble_engine::Request::default()
+        }],
+        stream,
+        form: ResponseForm::new(&info.id, tools),
+    })
+}
+
+impl Wire {
+    fn refuse_others(&self) -> Result<(), ApiError> {
+        if let Some(text) = &self.text {
+            refuse_unknown(&text.others, &[])?;
+        }
+        if let Some(reasoning) = &self.reasoning {
+            // Nothing is summed up, which those who leave it open are told by there being nothing.
+            let summaries = ["summary", "generate_summary"];
+            let is_open = |name: &str| reasoning.others.get(name).is_none_or(|how| how == "auto");
+            let open: Vec<_> = summaries.into_iter().filter(|name| is_open(name)).collect();
+            refuse_unknown(&reasoning.others, &open)?;
+        }
+        let refused = [
+            (
+                "truncation",
+                self.truncation
+                    .as_deref()
+                    .is_some_and(|how| how != "disabled"),
+            ),
+            ("background", self.background == Some(true)),
+            (
+                "include",
+                self.include.as_ref().is_some_and(|what| !what.is_empty()),
+            ),
+        ];
+        match refused.into_iter().find(|(_, is_there)| *is_there) {
+            None => Ok(()),
+            Some((field, _)) => {
+                let message = format!("`{field}` is not supported beyond its default");
+                Err(ApiError::invalid_field(field, message))
+            }
+        }
+    }
+
+    /// The tools and what was said of their choice, as the response repeats them.
+    fn offered(&self) -> Offered {
+        let tools = self.tools.iter().flatten().map(|tool| {
+            let mut function = tool.function.clone();
+            function.insert("type".into(), tool.kind.clone().into());
+            Value::Object(function)
+        });
+        Offered {
+            tools: tools.collect(),
+            choice: self.tool_choice.clone().unwrap_or_else(|| "auto".into()),
+            parallel: self.parallel_tool_calls != Some(false),
+        }
+    }
+
+    fn conversation(self) -> Result<(Conversation, Thinking), ApiError> {
+        let mut variables = Map::new();
+        let effort = self.reasoning.and_then(|reasoning| reasoning.effort);
+        let thinking = effort::thinking(effort, &mut variables)?;
+        let role = Role::System;
+        let told_first = self
+            .instructions
+            .map(|content| Turn::Said(Message { role, content }));
+        let turns = told_first.into_iter().chain(self.input.turns()?).collect();
+        let tools = self.tools.unwrap_or_default().into_iter().enumerate();
+        let tools = bounded(tools.map(|(at, tool)| tool.checked(&format!("tools[{at}]"))))?;
+        let Chosen {
+            tools,
+            strict,
+            tool_choice,
+        } = chosen(tools, self.tool_choice.as_ref())?;
+        let conversation = Conversation {
+            turns,
+            tools,
+            strict,
+            tool_choice,
+            single_call: self.parallel_tool_calls == Some(false),
+            variables,
+            ..Conversation::default()
+        };
+        Ok((conversation, thinking))
+    }
+}
+
+impl WireTool {
+    fn checked(self, at: &str) -> Result<Told, ApiError> {
+        if self.kind != "function" {
+            let kind = self.kind;
+            let message = format!("`{at}` must be a tool of type `function`, found type `{kind}`");
+            return Err(ApiError::invalid_field(at, message));
+        }
+        let function: Function = body::rest(self.function)?;
+        told(function, at)
+    }
+}
+
+impl Form for ResponseForm {
+    type Frame = sse::Event;
+
+    fn whole(self, answers: Vec<Answered>) -> Result<Response, ApiError> {
+        Ok(Json(self.response(only(answers)?)?).into_response())
+    }
+
+    fn begin(&mut self) -> Vec<sse::Event> {
+        self.start()
+    }
+
+    fn piece(&mut self, _: usize, piece: Piece) -> Vec<sse::Event> {
+        match piece {
+            Piece::Thought(thought) => self.thought(&thought),
+            Piece::Text(text) => self.text(&text),
+            Piece::Called(call) => self.called(&call),
+        }
+    }
+
+    fn end(&mut self, _: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
+        self.ended(completion)
+    }
+
+    fn done(&mut self) -> Vec<sse::Event> {
+        Vec::new()
+    }
+
+    fn failed(&mut self, error: &ApiError) -> sse::Event {
+        self.failure(error.logged())
+    }
+
+    fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
+        server_sent(frames)
+    }
+}

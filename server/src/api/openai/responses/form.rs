@@ -1,0 +1,287 @@
+//! What a response looks like on the wire, whole and as events.
+
+use axum::response::sse;
+use nibble_engine::{Completion, FinishReason, ToolCall};
+use serde_json::{Value, json};
+
+use crate::api::openai::figures::{Figures, unix_time};
+use crate::api::reply::{Answered, named};
+use crate::error::{ApiError, ErrorBody};
+
+/// A response on the wire.
+pub(in crate::api::openai) struct ResponseForm {
+    id: String,
+    created: u64,
+    model: String,
+    /// Events so far.
+    events: usize,
+    /// Items that are complete.
+    output: Vec<Value>,
+    open: Option<Open>,
+    offered: Offered,
+}
+
+/// What a request says of tools, which its response repeats.
+pub(in crate::api::openai) struct Offered {
+    pub(super) tools: Vec<Value>,
+    pub(super) choice: Value,
+    pub(super) parallel: bool,
+}
+
+/// An item that grows.
+struct Open {
+    kind: Kind,
+    id: String,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Thought,
+    Text,
+}
+
+impl Kind {
+    /// What the events of its text are called.
+    fn events(self) -> &'static str {
+        match self {
+            Self::Thought => "response.reasoning_text",
+            Self::Text => "response.output_text",
+        }
+    }
+
+    fn part(self, text: &str) -> Value {
+        match self {
+            Self::Thought => json!({ "type": "reasoning_text", "text": text }),
+            Self::Text => {
+                json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
+            }
+        }
+    }
+
+    fn item(self, id: &str, status: &str, parts: Vec<Value>) -> Value {
+        match self {
+            Self::Thought => {
+                json!({ "id": id, "type": "reasoning", "status": status, "summary": [], "content": parts })
+            }
+            Self::Text => {
+                json!({ "id": id, "type": "message", "status": status, "role": "assistant", "content": parts })
+            }
+        }
+    }
+
+    fn new_id(self) -> String {
+        match self {
+            Self::Thought => identifier("rs"),
+            Self::Text => identifier("msg"),
+        }
+    }
+}
+
+fn identifier(kind: &str) -> String {
+    format!("{kind}_{:032x}", rand::random::<u128>())
+}
+
+fn called_item(call: &ToolCall, id: &str, arguments: &str, status: &str) -> Value {
+    json!({
+        "id": id,
+        "type": "function_call",
+        "status": status,
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": arguments,
+    })
+}
+
+impl ResponseForm {
+    pub(super) fn new(model: &str, offered: Offered) -> Self {
+        Self {
+            id: identifier("resp"),
+            created: unix_time(),
+            model: model.to_owned(),
+            events: 0,
+            output: Vec::new(),
+            open: None,
+            offered,
+        }
+    }
+
+    /// # Errors
+    /// A cancelled answer is none: a client must not take it for complete.
+    pub(super) fn response(mut self, answered: Answered) -> Result<Value, ApiError> {
+        for (kind, text) in [
+            (Kind::Thought, answered.thought),
+            (Kind::Text, answered.text),
+        ] {
+            if !text.is_empty() {
+                let id = kind.new_id();
+                self.output
+                    .push(kind.item(&id, "completed", vec![kind.part(&text)]));
+            }
+        }
+        for call in answered.calls {
+            let arguments = call.arguments.as_json();
+            self.output.push(called_item(
+                &call,
+                &identifier("fc"),
+                arguments,
+                "completed",
+            ));
+        }
+        Ok(self.ending(&answered.completion)?.1)
+    }
+
+    /// The response so far.
+    fn envelope(&self, status: &str) -> Value {
+        json!({
+            "id": self.id,
+            "object": "response",
+            "created_at": self.created,
+            "status": status,
+            "error": null,
+            "incomplete_details": null,
+            "model": self.model,
+            "output": self.output,
+            "parallel_tool_calls": self.offered.parallel,
+            "previous_response_id": null,
+            "store": false,
+            "tool_choice": self.offered.choice,
+            "tools": self.offered.tools,
+            "usage": null,
+        })
+    }
+
+    /// The event that ends a stream, and the whole response.
+    fn ending(&self, completion: &Completion) -> Result<(&'static str, Value), ApiError> {
+        let (event, status) = match completion.finish_reason {
+            FinishReason::Stop => ("response.completed", "completed"),
+            FinishReason::Length | FinishReason::Context | FinishReason::Repetition => {
+                ("response.incomplete", "incomplete")
+            }
+            FinishReason::Cancelled => {
+                return Err(ApiError::unavailable(
+                    "the server cancelled the answer before it was complete",
+                ));
+            }
+        };
+        let mut response = self.envelope(status);
+        if status == "incomplete" {
+            response["incomplete_details"] = json!({ "reason": "max_output_tokens" });
+        }
+        let (input, output) = (completion.prompt_tokens, completion.token_ids.len());
+        response["usage"] = json!({
+            "input_tokens": input,
+            "input_tokens_details": { "cached_tokens": completion.cached_tokens, "cache_write_tokens": 0 },
+            "output_tokens": output,
+            "output_tokens_details": { "reasoning_tokens": completion.metrics.thought_tokens },
+            "total_tokens": input + output,
+        });
+        response["nibble"] = json!(Figures::of(completion.clone()));
+        Ok((event, response))
+    }
+
+    fn event(&mut self, kind: &str, mut content: Value) -> sse::Event {
+        content["type"] = kind.into();
+        content["sequence_number"] = self.events.into();
+        self.events += 1;
+        named(kind, &content)
+    }
+
+    pub(super) fn start(&mut self) -> Vec<sse::Event> {
+        let response = self.envelope("in_progress");
+        let content = json!({ "response": response });
+        let kinds = ["response.created", "response.in_progress"];
+        kinds.map(|kind| self.event(kind, content.clone())).into()
+    }
+
+    pub(super) fn thought(&mut self, text: &str) -> Vec<sse::Event> {
+        self.grow(Kind::Thought, text)
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> Vec<sse::Event> {
+        self.grow(Kind::Text, text)
+    }
+
+    fn grow(&mut self, kind: Kind, text: &str) -> Vec<sse::Event> {
+        let mut events = Vec::new();
+        if self.open.as_ref().is_none_or(|open| open.kind != kind) {
+            events.extend(self.close());
+            let (id, index) = (kind.new_id(), self.output.len());
+            let item = kind.item(&id, "in_progress", Vec::new());
+            let content = json!({ "output_index": index, "item": item });
+            events.push(self.event("response.output_item.added", content));
+            let part = json!({ "item_id": id, "output_index": index, "content_index": 0, "part": kind.part("") });
+            events.push(self.event("response.content_part.added", part));
+            let text = String::new();
+            self.open = Some(Open { kind, id, text });
+        }
+        let index = self.output.len();
+        if let Some(open) = &mut self.open {
+            open.text.push_str(text);
+            let delta = json!({
+                "item_id": open.id, "output_index": index, "content_index": 0, "delta": text, "logprobs": [],
+            });
+            events.push(self.event(&format!("{}.delta", kind.events()), delta));
+        }
+        events
+    }
+
+    /// Ends the item that grows.
+    fn close(&mut self) -> Vec<sse::Event> {
+        let Some(Open { kind, id, text }) = self.open.take() else {
+            return Vec::new();
+        };
+        let (index, part) = (self.output.len(), kind.part(&text));
+        let item = kind.item(&id, "completed", vec![part.clone()]);
+        self.output.push(item.clone());
+        let done = json!({
+            "item_id": id, "output_index": index, "content_index": 0, "text": text, "logprobs": [],
+        });
+        let part =
+            json!({ "item_id": id, "output_index": index, "content_index": 0, "part": part });
+        let item = json!({ "output_index": index, "item": item });
+        vec![
+            self.event(&format!("{}.done", kind.events()), done),
+            self.event("response.content_part.done", part),
+            self.event("response.output_item.done", item),
+        ]
+    }
+
+    pub(super) fn called(&mut self, call: &ToolCall) -> Vec<sse::Event> {
+        let mut events = self.close();
+        let (id, index) = (identifier("fc"), self.output.len());
+        let arguments = call.arguments.as_json();
+        let begun = called_item(call, &id, "", "in_progress");
+        let item = called_item(call, &id, arguments, "completed");
+        self.output.push(item.clone());
+        let place = |key: &str| json!({ "item_id": id, "output_index": index, key: arguments });
+        for (kind, content) in [
+            (
+                "response.output_item.added",
+                json!({ "output_index": index, "item": begun }),
+            ),
+            ("response.function_call_arguments.delta", place("delta")),
+            ("response.function_call_arguments.done", place("arguments")),
+            (
+                "response.output_item.done",
+                json!({ "output_index": index, "item": item }),
+            ),
+        ] {
+            events.push(self.event(kind, content));
+        }
+        events
+    }
+
+    /// # Errors
+    /// As [`Self::response`].
+    pub(super) fn ended(&mut self, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
+        let mut events = self.close();
+        let (kind, response) = self.ending(completion)?;
+        events.push(self.event(kind, json!({ "response": response })));
+        Ok(events)
+    }
+
+    pub(super) fn failure(&mut self, error: &ErrorBody) -> sse::Event {
+        self.event("error", json!(error))
+    }
+}

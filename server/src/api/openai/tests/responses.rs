@@ -1,0 +1,158 @@
+//! Responses, which remember nothing.
+
+use nibble_engine::{Arguments, ToolCall};
+
+use super::*;
+
+fn respond(fields: Value) -> Request<Body> {
+    let mut body = json!({ "input": "Hi" });
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    post("/v1/responses", body)
+}
+
+macro_rules! assert_response {
+    ($text:expr) => {{
+        let text = $text;
+        with_settings!({filters => [
+            ("(resp|msg|rs|fc)_[0-9a-f]{32}", "${1}_ID"),
+            (r#"("created_at": ?)\d+"#, "${1}TIME"),
+        ]}, { assert_snapshot!(text) })
+    }};
+}
+
+fn thinking() -> Arc<dyn Generator> {
+    Arc::new(Scripted::thinking(&["Let me", " see."], &["Hel", "lo"]))
+}
+
+fn calling() -> Arc<dyn Generator> {
+    let call = ToolCall {
+        id: "abcdefghi".into(),
+        name: "weather".into(),
+        arguments: Arguments::parse(r#"{"city":"Oslo"}"#).unwrap(),
+    };
+    Arc::new(Scripted::calling(&["Let me look."], vec![call]))
+}
+
+#[tokio::test]
+async fn a_response_in_one_piece_looks_like_openais() {
+    let thought = pretty(send(thinking(), respond(json!({}))).await).await;
+    let called = pretty(send(calling(), respond(json!({ "max_output_tokens": 9 }))).await).await;
+    assert_response!(format!("{thought}\n{called}"));
+}
+
+#[tokio::test]
+async fn a_streamed_response_has_an_event_for_each_step_of_an_item() {
+    let fields = json!({ "stream": true });
+    let thought = text(send(thinking(), respond(fields.clone())).await).await;
+    let called = text(send(calling(), respond(fields)).await).await;
+    assert_response!(format!("{thought}=====\n\n{called}"));
+}
+
+#[tokio::test]
+async fn a_response_that_reaches_its_limit_is_incomplete() {
+    let fields = json!({ "max_output_tokens": 2 });
+    let body = text(send(scripted(), respond(fields)).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["status"], "incomplete");
+    assert_eq!(body["incomplete_details"]["reason"], "max_output_tokens");
+}
+
+#[tokio::test]
+async fn every_item_reaches_the_engine() {
+    let generator = Arc::new(Held::default());
+    let fields = json!({
+        "model": "scripted-1b",
+        "instructions": "Be brief.",
+        "input": [
+            { "role": "user", "content": [{ "type": "input_text", "text": "Oslo?" }] },
+            { "type": "reasoning", "id": "rs_1", "summary": [], "content": [{ "type": "reasoning_text", "text": "Hm." }] },
+            { "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "I look." }] },
+            { "type": "function_call", "call_id": "abcdefghi", "name": "weather", "arguments": "{\"city\":\"Oslo\"}" },
+            { "type": "function_call_output", "call_id": "abcdefghi", "output": "Rain" },
+            { "role": "user", "content": "So?" },
+        ],
+        "tools": [{ "type": "function", "name": "weather", "parameters": { "type": "object" }, "strict": true }],
+        "tool_choice": "auto", "parallel_tool_calls": false, "reasoning": { "effort": "low" },
+        "temperature": 0.5, "top_p": 0.25, "max_output_tokens": 9, "text": { "format": { "type": "text" } },
+        "store": false, "truncation": "disabled", "metadata": {}, "include": [],
+    });
+    let response = tokio::spawn(send(generator.clone(), respond(fields)));
+    let (request, _) = taken(&generator).await;
+    response.await.unwrap();
+    assert_snapshot!(format!("{request:#?}"));
+}
+
+#[tokio::test]
+async fn a_response_repeats_what_was_said_of_tools() {
+    let tool = json!({ "type": "function", "name": "f", "strict": true });
+    let fields = json!({ "tools": [tool], "tool_choice": "none", "parallel_tool_calls": false });
+    let body = text(send(scripted(), respond(fields)).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["tools"], json!([tool]));
+    assert_eq!(body["tool_choice"], "none");
+    assert_eq!(body["parallel_tool_calls"], false);
+}
+
+#[tokio::test]
+async fn what_wants_a_memory_or_cannot_be_done_is_refused_by_name() {
+    for (name, value, param) in [
+        (
+            "previous_response_id",
+            json!("resp_1"),
+            "previous_response_id",
+        ),
+        ("conversation", json!("conv_1"), "conversation"),
+        ("background", json!(true), "background"),
+        ("truncation", json!("auto"), "truncation"),
+        ("include", json!(["file_search_call.results"]), "include"),
+        (
+            "text",
+            json!({ "format": { "type": "json_schema" } }),
+            "text.format",
+        ),
+        ("text", json!({ "verbosity": "low" }), "verbosity"),
+        ("reasoning", json!({ "summary": "detailed" }), "summary"),
+        (
+            "input",
+            json!([{ "type": "function_call", "call_id": "1", "name": "f", "arguments": "[0,".repeat(40_000) }]),
+            "input[0].arguments",
+        ),
+        ("tools", json!([{ "type": "web_search" }]), "tools[0]"),
+        ("tool_choice", json!("required"), "tool_choice"),
+        ("top_logprobs", json!(2), "top_logprobs"),
+        ("max_tool_calls", json!(2), "max_tool_calls"),
+        ("unheard", json!(2), "unheard"),
+        ("input", json!([]), "input"),
+        (
+            "input",
+            json!([{ "type": "item_reference", "id": "a" }]),
+            "input[0]",
+        ),
+        (
+            "input",
+            json!([{ "role": "robot", "content": "" }]),
+            "input[0].role",
+        ),
+        ("max_output_tokens", json!(0), "max_output_tokens"),
+    ] {
+        let response = send(scripted(), respond(json!({ name: value }))).await;
+        let status = response.status().as_u16();
+        let body: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(
+            (status, &body["error"]["param"]),
+            (400, &json!(param)),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failure_in_mid_stream_is_an_event() {
+    let generator = Arc::new(Held::default());
+    let response = send(generator.clone(), respond(json!({ "stream": true }))).await;
+    let (_, sender) = generator.take().unwrap();
+    sender.send(Event::Failed(Error::Broken));
+    let wire = text(response).await;
+    assert!(wire.contains("event: error\ndata: {\"message\""), "{wire}");
+}
