@@ -1,7 +1,7 @@
 //! The files that pages load, inside the program.
 //!
-//! All of them live under one folder named by the hash of their content: modules import each other by plain relative
-//! names, and a browser may keep each for ever.
+//! Nearly all of them live under one folder named by the hash of their content: modules import each other by plain
+//! relative names, and a browser may keep each for ever.
 
 use std::sync::LazyLock;
 
@@ -23,39 +23,92 @@ struct Asset {
     content: &'static [u8],
 }
 
-const ICON: Asset = Asset {
-    name: "icon.png",
-    content_type: "image/png",
-    content: include_bytes!("../../public/icon.png"),
-};
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The style sheet in the order in which later rules win.
+const STYLE: &str = concat!(
+    include_str!("../../style/base.css"),
+    include_str!("../../style/layout.css"),
+    include_str!("../../style/sidebar.css"),
+    include_str!("../../style/composer.css"),
+    include_str!("../../style/chat.css"),
+    include_str!("../../style/files.css"),
+    include_str!("../../style/memory.css"),
+    include_str!("../../style/figures.css"),
+    include_str!("../../style/prose.css"),
+    include_str!("../../style/acts.css"),
+    include_str!("../../style/speed.css"),
+    include_str!("../../style/print.css"),
+);
+
+/// The styles of a conversation in a file of its own, which has no page around it.
+pub(crate) const FILE_STYLE: &str = concat!(
+    include_str!("../../style/base.css"),
+    include_str!("../../style/chat.css"),
+    include_str!("../../style/files.css"),
+    include_str!("../../style/figures.css"),
+    include_str!("../../style/prose.css"),
+    include_str!("../../style/print.css"),
+    include_str!("../../style/export.css"),
+);
+
+/// A file of `public/`, under its own name.
+macro_rules! public {
+    ($name:literal, $content_type:expr) => {
+        Asset {
+            name: $name,
+            content_type: $content_type,
+            content: include_bytes!(concat!("../../public/", $name)),
+        }
+    };
+}
 
 const ASSETS: &[Asset] = &[
     Asset {
         name: "main.css",
         content_type: "text/css; charset=utf-8",
-        content: include_bytes!("../../style/main.css"),
+        content: STYLE.as_bytes(),
     },
-    Asset {
-        name: "chat.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_bytes!("../../public/chat.js"),
-    },
-    Asset {
-        name: "answer.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_bytes!("../../public/answer.js"),
-    },
-    Asset {
-        name: "scroll.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_bytes!("../../public/scroll.js"),
-    },
-    Asset {
-        name: "icon.svg",
-        content_type: "image/svg+xml",
-        content: include_bytes!("../../public/icon.svg"),
-    },
-    ICON,
+    public!("theme.js", SCRIPT),
+    public!("chat.js", SCRIPT),
+    public!("acts.js", SCRIPT),
+    public!("attach.js", SCRIPT),
+    public!("answer.js", SCRIPT),
+    public!("complaint.js", SCRIPT),
+    public!("keys.js", SCRIPT),
+    public!("morph.js", SCRIPT),
+    public!("page.js", SCRIPT),
+    public!("presets.js", SCRIPT),
+    public!("progress.js", SCRIPT),
+    public!("scroll.js", SCRIPT),
+    public!("settings.js", SCRIPT),
+    public!("texts.js", SCRIPT),
+    public!("icon.svg", "image/svg+xml"),
+];
+
+/// Files whose addresses browsers know by themselves or keep, and how long their content may be kept.
+const FIXED: &[(&str, Asset, &str)] = &[
+    (
+        "/favicon.ico",
+        public!("icon.png", "image/png"),
+        "public, max-age=86400",
+    ),
+    (
+        "/icon-192.png",
+        public!("icon-192.png", "image/png"),
+        "public, max-age=86400",
+    ),
+    (
+        "/icon-512.png",
+        public!("icon-512.png", "image/png"),
+        "public, max-age=86400",
+    ),
+    (
+        "/manifest.webmanifest",
+        public!("manifest.webmanifest", "application/manifest+json"),
+        "public, max-age=86400",
+    ),
+    ("/worker.js", public!("worker.js", SCRIPT), "no-cache"),
 ];
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -74,18 +127,22 @@ pub(crate) fn addresses() -> Assets {
     Assets {
         style: address("main.css"),
         script: address("chat.js"),
+        theme: address("theme.js"),
         icon: address("icon.svg"),
     }
 }
 
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/assets/{version}/{name}", get(asset))
-        // Browsers ask for it wherever the page says its icons are.
-        .route(
-            "/favicon.ico",
-            get(async || serve(&ICON, "public, max-age=86400")),
-        )
+    let mut router = Router::new().route("/assets/{version}/{name}", get(asset));
+    for (path, file, cache_control) in FIXED {
+        router = router.route(path, get(async || serve(file, cache_control)));
+    }
+    router
+}
+
+/// Whether a path is that of a file.
+pub(crate) fn owns(path: &str) -> bool {
+    path.starts_with("/assets/") || FIXED.iter().any(|(fixed, ..)| *fixed == path)
 }
 
 /// Another version's file is not found, rather than kept for ever with this one's content.

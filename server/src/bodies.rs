@@ -6,26 +6,36 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures::StreamExt;
+use multer::Multipart;
+use nibble_app::language::Language;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use self::inflate::{Coding, Inflate};
 use crate::error::ApiError;
-use crate::serve::{BODY_IN_ALL, BODY_PAUSE};
+
+pub(crate) mod form;
+mod inflate;
 
 /// A body up to this length needs no place.
 const SMALL: usize = 64 << 10;
 /// Large bodies in memory.
 const AT_ONCE: usize = 12;
-/// How long one waits for a place, unread, which is less than the pause that its connection allows; and how long it may
-/// then take to arrive.
+/// How long one waits for a place, unread: less than [`BODY_PAUSE`].
 const WAIT: Duration = Duration::from_secs(10);
+/// How long a large body may keep its place before all of it has come.
 const ARRIVAL: Duration = Duration::from_secs(60);
+/// How long a connection waits between two pieces of a body, large or small,
+pub(crate) const BODY_PAUSE: Duration = Duration::from_secs(15);
+/// and for a whole one: 2 MiB come in half of this at 256 kbit/s.
+pub(crate) const BODY_IN_ALL: Duration = Duration::from_secs(120);
 
 /// The places of large bodies.
 pub(crate) struct Bodies {
@@ -34,9 +44,7 @@ pub(crate) struct Bodies {
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-        }
+        Self::new(AT_ONCE)
     }
 }
 
@@ -57,6 +65,10 @@ pub(crate) enum Unread {
     Late,
     /// Its connection waited too long for it.
     Slow,
+    /// It is written in a way that is not read.
+    Coded,
+    /// It is not the gzip that it should be.
+    NoGzip,
     /// Its sender left, or sent what is no body.
     Broken,
 }
@@ -67,35 +79,38 @@ impl Unread {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Late | Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Coded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NoGzip | Self::Broken => StatusCode::BAD_REQUEST,
         }
     }
 
-    pub(crate) fn reason(self) -> String {
+    pub(crate) fn reason(self, t: Language) -> String {
         match self {
-            Self::TooLarge(limit) => format!("the body may have at most {} MiB", limit >> 20),
-            Self::Busy => format!(
-                "{AT_ONCE} bodies of more than {} KiB are being read, as many as there is room for",
-                SMALL >> 10
-            ),
-            Self::Late => format!("the body must arrive within {} s", ARRIVAL.as_secs()),
-            Self::Slow => format!(
-                "the body came too slowly: it may pause for {} s, and take {} s in all",
-                BODY_PAUSE.as_secs(),
-                BODY_IN_ALL.as_secs()
-            ),
-            Self::Broken => "the body did not arrive whole".to_owned(),
+            Self::TooLarge(limit) => t.body_too_large(limit >> 20),
+            Self::Busy => t.bodies_busy(AT_ONCE, SMALL >> 10),
+            Self::Late => t.body_late(ARRIVAL.as_secs()),
+            Self::Slow => t.body_slow(BODY_PAUSE.as_secs(), BODY_IN_ALL.as_secs()),
+            Self::Coded => t.body_coded().to_owned(),
+            Self::NoGzip => t.body_no_gzip().to_owned(),
+            Self::Broken => t.body_broken().to_owned(),
         }
     }
 }
 
 impl From<Unread> for ApiError {
     fn from(unread: Unread) -> Self {
-        Self::refused(unread.status(), unread.reason())
+        Self::refused(unread.status(), unread.reason(Language::English))
     }
 }
 
 impl Bodies {
+    /// Places for so many large bodies.
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
     /// The body of a request, which may have so many bytes.
     ///
     /// # Errors
@@ -104,6 +119,9 @@ impl Bodies {
         let promised = promised(request.headers());
         if promised > limit {
             return Err(Unread::TooLarge(limit));
+        }
+        if Coding::of(request.headers())? == Coding::Gzip {
+            return self.inflated(request, limit).await;
         }
         let mut stream = request.into_body().into_data_stream();
         let mut bytes = Vec::new();
@@ -116,8 +134,7 @@ impl Bodies {
                 });
             }
         }
-        let place = timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
-        let place = place.map_err(|_| Unread::Busy)?.map_err(|_| Unread::Busy)?;
+        let place = self.place().await?;
         bytes.reserve(promised.saturating_sub(bytes.len()));
         let rest = append(&mut stream, &mut bytes, limit, limit);
         timeout(ARRIVAL, rest).await.map_err(|_| Unread::Late)??;
@@ -126,6 +143,64 @@ impl Bodies {
             _place: Some(place),
         })
     }
+
+    /// A body in gzip, which takes a place however small it comes.
+    async fn inflated(&self, request: Request<Body>, limit: usize) -> Result<Held, Unread> {
+        let place = self.place().await?;
+        let mut stream = request.into_body().into_data_stream();
+        let whole = async {
+            let mut inflate = Inflate::new(limit);
+            while let Some(piece) = stream.next().await {
+                inflate.add(&piece.map_err(|error| why_unread(&error))?)?;
+            }
+            inflate.finish()
+        };
+        let bytes = timeout(ARRIVAL, whole).await.map_err(|_| Unread::Late)??;
+        Ok(Held {
+            bytes: bytes.into(),
+            _place: Some(place),
+        })
+    }
+
+    /// The first file of a form, which may have so many bytes and takes a place however small it is.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    pub(crate) async fn file(&self, request: Request<Body>, limit: usize) -> Result<Held, Unread> {
+        let boundary = form::boundary(request.headers()).ok_or(Unread::Broken)?;
+        let place = self.place().await?;
+        let mut bytes = Vec::with_capacity(promised(request.headers()).min(limit));
+        let (mut form, read) = form::parts(request, boundary, limit);
+        let outcome = first_file(&mut form, &mut bytes).await;
+        if read.load(Ordering::Relaxed) > limit {
+            return Err(Unread::TooLarge(limit));
+        }
+        outcome.map_err(|error| why_unread(&error))?;
+        Ok(Held {
+            bytes: bytes.into(),
+            _place: Some(place),
+        })
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Unread> {
+        let place = timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
+        place.map_err(|_| Unread::Busy)?.map_err(|_| Unread::Busy)
+    }
+}
+
+/// Appends the first file of a form, to the form's end.
+async fn first_file(form: &mut Multipart<'_>, bytes: &mut Vec<u8>) -> Result<(), multer::Error> {
+    let mut is_first = true;
+    while let Some(mut field) = form.next_field().await? {
+        let wanted = is_first && field.file_name().is_some();
+        is_first &= !wanted;
+        while let Some(piece) = field.chunk().await? {
+            if wanted {
+                bytes.extend_from_slice(&piece);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The length that the headers name; 0 where they name none.
@@ -165,70 +240,4 @@ fn why_unread(error: &(dyn Error + 'static)) -> Unread {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::stream;
-
-    use super::*;
-
-    fn request(bytes: usize) -> Request<Body> {
-        let request = Request::post("/").header(CONTENT_LENGTH, bytes);
-        request.body(Body::from(vec![b'x'; bytes])).unwrap()
-    }
-
-    /// A body that never ends, of which so many bytes come.
-    fn endless(bytes: usize) -> Request<Body> {
-        let first = stream::iter([Ok::<_, std::io::Error>(vec![b'x'; bytes])]);
-        Request::new(Body::from_stream(first.chain(stream::pending())))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn large_bodies_take_places_until_they_are_dropped_and_small_ones_need_none() {
-        let bodies = Bodies::default();
-        let large = SMALL + 1;
-        let mut held = Vec::new();
-        for _ in 0..AT_ONCE {
-            held.push(bodies.read(request(large), large).await.ok().unwrap());
-        }
-        assert!(held.iter().all(|held| held.bytes.len() == large));
-        let refused = bodies.read(request(large), large).await.err();
-        assert_eq!(refused, Some(Unread::Busy));
-        assert!(bodies.read(request(SMALL), large).await.is_ok());
-        held.pop();
-        assert!(bodies.read(request(large), large).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_large_body_without_its_length_takes_a_place_when_it_turns_out_to_be_one() {
-        let bodies = Bodies::default();
-        let read = |bytes: usize| {
-            let pieces = [0; 4].map(|_| Ok::<_, std::io::Error>(vec![b'x'; bytes / 4]));
-            let body = Body::from_stream(stream::iter(pieces));
-            bodies.read(Request::new(body), 4 * SMALL)
-        };
-        let held = read(2 * SMALL).await.ok().unwrap();
-        assert_eq!(held.bytes.len(), 2 * SMALL);
-        assert_eq!(bodies.places.available_permits(), AT_ONCE - 1);
-        assert_eq!(
-            read(8 * SMALL).await.err(),
-            Some(Unread::TooLarge(4 * SMALL))
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_large_body_that_does_not_arrive_gives_its_place_back() {
-        let bodies = Bodies::default();
-        let late = bodies.read(endless(2 * SMALL), 4 * SMALL).await.err();
-        assert_eq!(late, Some(Unread::Late));
-        assert_eq!(bodies.places.available_permits(), AT_ONCE);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
-        let request = Request::post("/").header(CONTENT_LENGTH, "1000000000000000");
-        let request = request.body(Body::from_stream(
-            stream::pending::<std::io::Result<Vec<u8>>>(),
-        ));
-        let refused = Bodies::default().read(request.unwrap(), SMALL).await.err();
-        assert_eq!(refused, Some(Unread::TooLarge(SMALL)));
-    }
-}
+mod tests;

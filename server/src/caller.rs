@@ -1,15 +1,18 @@
-//! Who asks: requests of one address share its turn.
+//! Who asks: requests of one address share its turn, and those of one key wherever they come from.
 //!
 //! Behind a proxy all come from the proxy's address, so where that is of this machine or a private network, the last entry
 //! of `X-Forwarded-For` counts, which such a proxy writes. Whoever lies in it gains a turn, and nothing else.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use nibble_engine::Caller;
+
+use crate::keys::Key;
 
 /// The caller of a request, as an extractor.
 pub(crate) struct CalledBy(pub(crate) Caller);
@@ -24,6 +27,9 @@ impl<S: Sync> FromRequestParts<S> for CalledBy {
 
 /// The caller of a request with these headers, which came over a connection that says from where.
 pub(crate) fn caller(extensions: &Extensions, headers: &HeaderMap) -> Caller {
+    if let Some(key) = extensions.get::<Arc<Key>>() {
+        return key.caller();
+    }
     let connection = extensions.get::<ConnectInfo<SocketAddr>>();
     connection.map_or_else(Caller::default, |ConnectInfo(peer)| {
         let peer = peer.ip().to_canonical();

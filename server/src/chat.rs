@@ -1,155 +1,169 @@
 //! Brings the page, the conversations and the engine together.
+//!
+//! A question is in the store before the engine is asked. Where the engine refuses, it is taken back; where an answer of the
+//! conversation is still written, it waits for that one's end.
 
-use std::pin::pin;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::future::BoxFuture;
+use async_trait::async_trait;
 use nibble_app::chat::{
-    Answer, Chat, Conversation, End, Following, Metrics, ModelCard, Started, Visitor,
+    Change, Chat, Following, List, ListQuery, ModelCard, Started, Thread, WhenFull,
 };
-use nibble_app::complaint::{Complaint, ComplaintKind};
+use nibble_app::complaint::Complaint;
+use nibble_app::domain::{Answer, Attachment, Content, Conversation, Id};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
-use nibble_engine::{
-    Caller, Completion, Error, Event, FinishReason, Message, Prompt, Request, Role, Sampling,
-};
+use nibble_app::visitor::Visitor;
 
-use crate::error::retry_after_s;
-use crate::metered::{Metered, MeteredAnswer};
-use crate::runs::{Run, RunId, Runs};
-use crate::store::{NotBegun, Store, is_running, text_bytes};
+use crate::metered::Metered;
+use crate::runs::Run;
+use crate::store::{Ask, Copied, Part, Store, StoreError};
 
-/// The most text of one conversation.
-const CONVERSATION_BYTES: usize = 256 * 1024;
-/// The most questions of one conversation: its template is rendered anew for each.
-const CONVERSATION_TURNS: usize = 1000;
+mod asking;
+mod complaints;
+mod export;
+mod facts;
+mod import;
+mod journal;
+mod memory;
+mod mirror;
+mod opening;
+mod presets;
+mod prompt;
+mod speeds;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use self::complaints::unstored;
+pub(crate) use self::facts::Refused;
+use self::facts::{Measured, Surveyed};
+use self::mirror::Mirrors;
+use self::writing::Writer;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 
-/// What a person reads who comes back too late.
-const LEFT: &str =
-    "its page was closed while it waited for its turn, so others took its place; ask again";
+/// Turns on a page, and conversations in a list.
+const TURNS: usize = 40;
+const LISTED: usize = 50;
 
 /// The conversations of the page and the answers that are being written in them.
 pub(crate) struct ChatService {
-    model: Metered,
+    writer: Writer,
+    mirrors: Mirrors,
     usd_per_hour: f64,
-    store: Arc<Store>,
-    runs: Arc<Runs>,
+    surveyed: Surveyed,
+    limits: Measured,
 }
 
 impl ChatService {
-    pub(crate) fn new(model: Metered, usd_per_hour: f64) -> Self {
+    /// Must be called where tasks can be spawned.
+    pub(crate) fn new(model: Metered, store: Arc<dyn Store>, usd_per_hour: f64) -> Self {
+        let runs = Arc::default();
+        tokio::spawn(journal::keep(Arc::clone(&store), Arc::downgrade(&runs)));
         Self {
-            model,
+            mirrors: Mirrors::new(Arc::clone(&store)),
+            writer: Writer { model, store, runs },
             usd_per_hour,
-            store: Arc::default(),
-            runs: Arc::default(),
+            surveyed: Surveyed::default(),
+            limits: Measured::default(),
         }
-    }
-
-    /// Submits first and takes the turn afterwards, so that nothing has to be undone when the engine refuses. Of two
-    /// messages at once the second loses its claim, and dropping its answer cancels it.
-    async fn start(&self, form: &MessageForm, caller: Caller) -> Result<Started, Complaint> {
-        let settings = Settings::from_form(form)?;
-        let question = form.question()?;
-        let earlier = self.earlier(&form.conversation)?;
-        if let Some(earlier) = &earlier {
-            check_room(earlier, &question)?;
-        }
-        let turn = earlier.as_ref().map_or(0, |earlier| earlier.turns.len());
-        let request = Request {
-            caller,
-            ..self.request(earlier.as_ref(), &question, &settings)
-        };
-        let answer = self
-            .model
-            .submit(request)
-            .await
-            .map_err(|error| refusal(&error))?;
-        let conversation = match earlier {
-            Some(earlier) => earlier.id,
-            None => self.store.create(settings.clone()),
-        };
-        let id = RunId { conversation, turn };
-        let run = self.runs.claim(&id, answer.stopper()).ok_or_else(running)?;
-        let turn = self
-            .store
-            .begin_turn(&id, question, settings)
-            .map_err(|reason| {
-                self.runs.remove(&id);
-                match reason {
-                    NotBegun::Moved => running(),
-                    NotBegun::Full => unavailable(
-                        "the conversations that wait for answers take all memory there is for them; try again in a \
-                         moment"
-                            .to_owned(),
-                    ),
-                }
-            })?;
-        let conversation = id.conversation.clone();
-        let (store, runs) = (Arc::clone(&self.store), Arc::clone(&self.runs));
-        tokio::spawn(async move {
-            let end = write(answer, &run).await;
-            store.finish_turn(&id, run.text(), end);
-            run.end();
-            runs.remove(&id);
-        });
-        Ok(Started { conversation, turn })
     }
 
     /// An answer in the making.
-    pub(crate) fn run(&self, run: &str) -> Option<Arc<Run>> {
-        self.runs.get(&RunId::parse(run)?)
+    pub(crate) fn run(&self, run: Id) -> Option<Arc<Run>> {
+        self.writer.runs.get(run)
     }
 
-    fn earlier(&self, id: &str) -> Result<Option<Conversation>, Complaint> {
-        if id.is_empty() {
-            return Ok(None);
-        }
-        let earlier = self.store.get(id).ok_or_else(gone)?;
-        if is_running(&earlier) {
-            return Err(running());
-        }
-        Ok(Some(earlier))
+    /// An answer in the making, whichever process writes it.
+    pub(crate) fn followed(&self, run: Id) -> Option<Arc<Run>> {
+        self.run(run).or_else(|| self.mirrors.run(run))
     }
 
-    fn request(
+    /// Whether a message is the visitor's own; nothing where it may not be read.
+    pub(crate) async fn owns(&self, visitor: Visitor, message: Id) -> Option<bool> {
+        if let Some(run) = self.run(message)
+            && run.owner == visitor.owner
+        {
+            return Some(true);
+        }
+        let id = self.writer.store.conversation_of(message).await.ok()??;
+        let (_, own) = self.readable(visitor, id).await.ok()??;
+        Some(own)
+    }
+
+    /// The text of a message that a visitor may read.
+    pub(crate) async fn text(&self, visitor: Visitor, message: Id) -> Option<String> {
+        self.owns(visitor, message).await?;
+        self.answer(message).await.map(|answer| answer.text)
+    }
+
+    /// Ready when every answer is written down.
+    pub(crate) async fn all_written(&self) {
+        self.writer.runs.all_gone().await;
+    }
+
+    /// Ends with the store, after which nothing may be asked.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.writer.store.close().await {
+            tracing::error!("the database is not closed: {error}");
+        }
+    }
+
+    /// A conversation that a visitor may read, and whether it is the visitor's own.
+    async fn readable(
         &self,
-        earlier: Option<&Conversation>,
-        question: &str,
-        settings: &Settings,
-    ) -> Request {
-        Request {
-            prompt: Prompt::Chat(messages(earlier, question, &settings.system_prompt).into()),
-            sampling: Sampling {
-                temperature: settings.temperature,
-                ..self.model.info().sampling
-            },
-            max_tokens: settings.max_tokens,
-            stop: Vec::new(),
-            usd_per_hour: settings.usd_per_hour,
-            caller: Caller::default(),
-        }
+        visitor: Visitor,
+        id: Id,
+    ) -> Result<Option<(Conversation, bool)>, StoreError> {
+        let found = self.writer.store.conversation(id).await?;
+        Ok(found.and_then(|(conversation, owner)| {
+            let own = owner == visitor.owner;
+            (own || conversation.shared).then_some((conversation, own))
+        }))
+    }
+
+    /// The settings of a visitor's own conversation.
+    async fn settings_of(&self, visitor: Visitor, id: &str) -> Option<Settings> {
+        let found = self.readable(visitor, id.parse().ok()?).await.ok()??;
+        let (conversation, own) = found;
+        own.then_some(conversation.settings)
+    }
+
+    /// The settings of the visitor's conversation that a message is in.
+    async fn settings_at(&self, visitor: Visitor, message: Id) -> Result<Settings, Complaint> {
+        let found = async {
+            let id = self.writer.store.conversation_of(message).await?;
+            let id = id.ok_or(StoreError::Gone)?;
+            let (conversation, own) = self.readable(visitor, id).await?.ok_or(StoreError::Gone)?;
+            own.then_some(conversation.settings).ok_or(StoreError::Gone)
+        };
+        found.await.map_err(unstored)
     }
 }
 
+#[async_trait]
 impl Chat for ChatService {
     fn model(&self) -> ModelCard {
-        let info = self.model.info();
+        let info = self.writer.model.info();
         ModelCard {
             name: info.name.clone(),
             parameters: info.parameters,
+            layer_parameters: info.layer_parameters,
             weight_bytes: info.weight_bytes,
             context: info.context,
             quantization: info.quantization.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
+            thinks: info.thinks,
+            advised: {
+                let advised = &info.sampling;
+                (advised.top_k, advised.top_p, advised.min_p)
+            },
         }
     }
 
     fn defaults(&self) -> Settings {
-        let advised = self.model.info().sampling.temperature;
+        let advised = self.writer.model.info().sampling.temperature;
         Settings {
             temperature: advised.clamp(*TEMPERATURE.start(), *TEMPERATURE.end()),
             max_tokens: DEFAULT_MAX_TOKENS.clamp(*MAX_TOKENS.start(), *MAX_TOKENS.end()),
@@ -157,197 +171,211 @@ impl Chat for ChatService {
             usd_per_hour: self
                 .usd_per_hour
                 .clamp(*USD_PER_HOUR.start(), *USD_PER_HOUR.end()),
+            ..Settings::default()
         }
     }
 
-    fn conversation(&self, id: &str) -> Option<Conversation> {
-        self.store.get(id)
+    async fn last_settings(&self, visitor: Visitor) -> Result<Settings, Complaint> {
+        let kept = self.writer.store.settings(visitor.owner).await;
+        Ok(kept.map_err(unstored)?.unwrap_or_else(|| self.defaults()))
     }
 
-    fn answer(&self, run: &str) -> Option<Answer> {
-        self.store.answer(&RunId::parse(run)?)
+    async fn list(&self, visitor: Visitor, query: &ListQuery) -> Result<List, Complaint> {
+        let listed = self.writer.store.list(visitor.owner, query, LISTED).await;
+        listed.map_err(unstored)
     }
 
-    fn send<'a>(
-        &'a self,
-        form: &'a MessageForm,
+    async fn open(
+        &self,
         visitor: Visitor,
-    ) -> BoxFuture<'a, Result<Started, Complaint>> {
-        Box::pin(self.start(form, Caller(visitor.0)))
+        id: Id,
+        before: Option<Id>,
+    ) -> Result<Option<Thread>, Complaint> {
+        let part = before.map_or(Part::Last(TURNS), |before| Part::Before(before, TURNS));
+        self.thread(visitor, id, part).await
     }
 
-    fn stop(&self, run: &str) -> Option<String> {
-        let id = RunId::parse(run)?;
-        if let Some(run) = self.runs.get(&id) {
-            run.stop();
+    async fn end(&self, visitor: Visitor, id: Id) -> Result<Option<Thread>, Complaint> {
+        self.end_of(visitor, id).await
+    }
+
+    async fn answer(&self, run: Id) -> Option<Answer> {
+        let found = async {
+            let store = &self.writer.store;
+            let Some(mut answer) = store.answer(run).await? else {
+                return Ok(None);
+            };
+            if let Some(conversation) = store.conversation_of(run).await? {
+                let tree = store.tree(conversation).await?;
+                answer.siblings = tree.siblings(run).to_vec();
+                answer.is_told_alone = tree.is_told_alone(run);
+            }
+            Ok::<_, StoreError>(Some(answer))
+        };
+        let answer = found.await.unwrap_or_else(|error| {
+            tracing::error!("an answer cannot be read: {error}");
+            None
+        });
+        self.writer.current(run, answer)
+    }
+
+    async fn send(
+        &self,
+        visitor: Visitor,
+        form: &MessageForm,
+        attachments: Vec<Attachment>,
+    ) -> Result<Started, Complaint> {
+        let settings = Settings::from_form(form)?;
+        let question = asked(form, attachments)?;
+        let when_full = WhenFull::named(&form.when_full);
+        let ask = match form.conversation.as_str() {
+            "" => Ask::First(question),
+            _ if when_full == WhenFull::NewChat => Ask::First(question),
+            id => match id.parse() {
+                Ok(id) => Ask::Next(id, question),
+                Err(_) => return Err(unstored(StoreError::Gone)),
+            },
+        };
+        self.start(visitor, ask, settings, when_full).await
+    }
+
+    async fn again(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+        form: &MessageForm,
+    ) -> Result<Started, Complaint> {
+        let settings = Settings::from_form(form)?;
+        let when_full = WhenFull::named(&form.when_full);
+        let ask = match when_full {
+            WhenFull::NewChat => Ask::First(self.question_of(visitor, answer).await?),
+            _ => Ask::Again(answer),
+        };
+        self.start(visitor, ask, settings, when_full).await
+    }
+
+    async fn go_on(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        self.start_again(visitor, answer, when_full).await
+    }
+
+    async fn edit(
+        &self,
+        visitor: Visitor,
+        question: Id,
+        text: &str,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        let form = MessageForm {
+            message: text.to_owned(),
+            ..MessageForm::default()
+        };
+        let settings = self.settings_at(visitor, question).await?;
+        let before = self.writer.store.question(question).await;
+        let before = before.map_err(unstored)?.ok_or_else(Complaint::gone)?;
+        let content = asked(&form, before.attachments)?;
+        let ask = match when_full {
+            WhenFull::NewChat => Ask::First(content),
+            _ => Ask::Instead(question, content),
+        };
+        self.start(visitor, ask, settings, when_full).await
+    }
+
+    async fn place(&self, visitor: Visitor, message: Id) -> Option<Id> {
+        let id = self.writer.store.conversation_of(message).await.ok()??;
+        self.readable(visitor, id).await.ok()?.map(|_| id)
+    }
+
+    async fn branch(&self, visitor: Visitor, answer: Id) -> Result<Id, Complaint> {
+        let copied = self
+            .writer
+            .store
+            .copy(visitor.owner, answer, Copied::Whole)
+            .await;
+        copied.map_err(unstored)
+    }
+
+    async fn show(&self, visitor: Visitor, message: Id) -> Result<Id, Complaint> {
+        let shown = async {
+            let store = &self.writer.store;
+            let id = store.conversation_of(message).await?;
+            let id = id.ok_or(StoreError::Gone)?;
+            let tip = store.tree(id).await?.newest_leaf(message);
+            let is_there = store.change(visitor.owner, id, Change::Show(tip)).await?;
+            is_there.then_some(id).ok_or(StoreError::Gone)
+        };
+        shown.await.map_err(unstored)
+    }
+
+    async fn hide(&self, visitor: Visitor, question: Id, hidden: bool) -> Result<Id, Complaint> {
+        let store = &self.writer.store;
+        let done = store.hide(visitor.owner, question, hidden).await;
+        done.map_err(unstored)
+    }
+
+    async fn change(&self, visitor: Visitor, id: Id, change: Change) -> Result<bool, Complaint> {
+        let changed = self.writer.store.change(visitor.owner, id, change).await;
+        changed.map_err(unstored)
+    }
+
+    async fn delete_all(&self, visitor: Visitor) -> Result<i64, Complaint> {
+        let at = crate::store::now();
+        let deleted = self.writer.store.delete_all(visitor.owner, at).await;
+        deleted.map_err(unstored)?;
+        Ok(at)
+    }
+
+    async fn restore_all(&self, visitor: Visitor, at: i64) -> Result<u64, Complaint> {
+        let restored = self.writer.store.restore_all(visitor.owner, at).await;
+        restored.map_err(unstored)
+    }
+
+    async fn stop(&self, visitor: Visitor, run: Id) -> Option<Id> {
+        let store = &self.writer.store;
+        let id = store.conversation_of(run).await.ok()??;
+        let (conversation, own) = self.readable(visitor, id).await.ok()??;
+        if !own {
+            return None;
         }
-        self.store.get(&id.conversation).map(|found| found.id)
-    }
-
-    fn reset(&self, form: &MessageForm) -> Option<String> {
-        let earlier = self.store.get(&form.conversation);
-        if let Some(turn) = earlier.as_ref().and_then(|earlier| earlier.turns.last()) {
-            self.stop(&turn.answer.run);
+        let stopped = match self.run(run) {
+            Some(running) => writing::stop(&**store, &self.writer.runs, run, &running).await,
+            None if store.is_shared() => store.stop(run).await,
+            None => Ok(()),
+        };
+        if let Err(error) = stopped {
+            tracing::error!("an answer cannot be stopped: {error}");
         }
-        let seen = Settings::from_form(form).ok();
-        let settings = seen.or_else(|| earlier.map(|earlier| earlier.settings))?;
-        Some(self.store.create(settings))
+        Some(conversation.id)
     }
 
-    fn follow(&self, run: &str) -> Following {
-        let Some(run) = self.run(run) else {
+    async fn reset(&self, visitor: Visitor, form: &MessageForm) {
+        let store = &self.writer.store;
+        let settings = match Settings::from_form(form) {
+            Ok(settings) => settings,
+            Err(_) => match self.settings_of(visitor, &form.conversation).await {
+                Some(settings) => settings,
+                None => return,
+            },
+        };
+        if let Err(error) = store.keep_settings(visitor.owner, &settings).await {
+            tracing::error!("settings are not kept: {error}");
+        }
+    }
+
+    fn follow(&self, run: Id) -> Following {
+        let Some(run) = self.followed(run) else {
             return Following::Ended;
         };
         run.follow().map_or(Following::Full, Following::Running)
     }
 }
 
-fn check_room(earlier: &Conversation, question: &str) -> Result<(), Complaint> {
-    let full = |holds: String| {
-        Err(unavailable(format!(
-            "this conversation is full: it may hold {holds}; `Reset chat` begins a new one"
-        )))
-    };
-    if earlier.turns.len() >= CONVERSATION_TURNS {
-        return full(format!("{CONVERSATION_TURNS} questions"));
-    }
-    if text_bytes(earlier) + question.len() > CONVERSATION_BYTES {
-        return full(format!("{} KiB of text", CONVERSATION_BYTES / 1024));
-    }
-    Ok(())
-}
-
-/// Answers that came to nothing are left out with their questions: templates expect the two to alternate.
-fn messages(earlier: Option<&Conversation>, question: &str, system_prompt: &str) -> Vec<Message> {
-    let message = |role, content: &str| Message {
-        role,
-        content: content.to_owned(),
-    };
-    let mut messages = Vec::new();
-    if !system_prompt.is_empty() {
-        messages.push(message(Role::System, system_prompt));
-    }
-    let turns = earlier
-        .map(|earlier| earlier.turns.as_slice())
-        .unwrap_or_default();
-    for turn in turns.iter().filter(|turn| !turn.answer.text.is_empty()) {
-        messages.push(message(Role::User, &turn.question));
-        messages.push(message(Role::Assistant, &turn.answer.text));
-    }
-    messages.push(message(Role::User, question));
-    messages
-}
-
-/// Writes an answer down. One that waits for its turn gives its place up when those who read it have left.
-async fn write(mut answer: MeteredAnswer, run: &Run) -> End {
-    let mut left = pin!(run.left_waiting());
-    loop {
-        let event = tokio::select! {
-            event = answer.next() => event,
-            () = &mut left => return End::Failed(LEFT.to_owned()),
-        };
-        let Some(event) = event else {
-            return End::Failed(reason(&Error::Stopped));
-        };
-        match event {
-            Event::Queued { before, seconds } => run.queued(before, seconds),
-            Event::Prefill { done, total } => run.prefill(done, total),
-            Event::Text(text) => run.append(&text),
-            // The page offers no tools.
-            Event::Called(_) => {}
-            Event::Finished(completion) => return ended(completion, answer.is_cut_off()),
-            Event::Failed(error) => return End::Failed(reason(&error)),
-        }
-    }
-}
-
-fn ended(completion: Completion, cut_off: bool) -> End {
-    let measured = completion.metrics;
-    let metrics = Metrics {
-        time_to_first_token_s: measured.time_to_first_token_s,
-        queued_s: measured.queued_s,
-        prefill_s: measured.prefill_s,
-        prefill_tokens_per_second: measured.prefill_tokens_per_second,
-        decode_tokens_per_second: measured.decode_tokens_per_second,
-        time_per_output_token_ms: measured.time_per_output_token_ms,
-        total_s: measured.total_s,
-        usd_per_million_tokens: measured.usd_per_million_tokens,
-        usd_total: measured.usd_total,
-        usd_share: measured.usd_share,
-        usd_alone: measured.usd_alone,
-        beside: measured.beside,
-        prompt_tokens: completion.prompt_tokens,
-        cached_tokens: completion.cached_tokens,
-        output_tokens: measured.completion_tokens,
-    };
-    match completion.finish_reason {
-        FinishReason::Stop => End::Complete(metrics),
-        FinishReason::Length => End::Length(metrics),
-        FinishReason::Cancelled if cut_off => End::CutOff(metrics),
-        FinishReason::Cancelled => End::Stopped(metrics),
-    }
-}
-
-fn refusal(error: &Error) -> Complaint {
-    let reason = reason(error);
-    match error {
-        Error::Request { field, .. } => Complaint {
-            reason,
-            // The page's form has no other field that the engine knows than settings of the same names.
-            kind: ComplaintKind::Field(match *field {
-                "messages" => "message",
-                other => other,
-            }),
-        },
-        Error::Busy { wait, .. } => {
-            let retry_after_s = retry_after_s(*wait);
-            Complaint {
-                reason: format!("{reason}; try again in about {retry_after_s} s"),
-                kind: ComplaintKind::Busy { retry_after_s },
-            }
-        }
-        Error::Ending => unavailable(format!("{reason}; try again in a moment")),
-        _ => unavailable(reason),
-    }
-}
-
-/// What a person may read: errors of the machine stay in the log.
-fn reason(error: &Error) -> String {
-    match error {
-        Error::Request { .. }
-        | Error::Busy { .. }
-        | Error::WaitedTooLong { .. }
-        | Error::TooLate { .. }
-        | Error::Stopped => error.to_string(),
-        Error::Ending => "the server is ending".to_owned(),
-        _ => {
-            tracing::error!(%error, "an answer failed");
-            "the engine could not go on".to_owned()
-        }
-    }
-}
-
-fn running() -> Complaint {
-    Complaint {
-        reason: "an answer is still being written in this conversation: wait for it or stop it"
-            .to_owned(),
-        kind: ComplaintKind::Running,
-    }
-}
-
-fn gone() -> Complaint {
-    Complaint {
-        reason:
-            "the earlier conversation is gone from the server's memory; your message is kept here, \
-                 and sending it begins a new conversation"
-                .to_owned(),
-        kind: ComplaintKind::Gone,
-    }
-}
-
-fn unavailable(reason: String) -> Complaint {
-    Complaint {
-        reason,
-        kind: ComplaintKind::Unavailable,
-    }
+/// What a form asks, with files beside it.
+fn asked(form: &MessageForm, attachments: Vec<Attachment>) -> Result<Content, Complaint> {
+    let text = form.question(!attachments.is_empty())?;
+    Ok(Content { text, attachments })
 }

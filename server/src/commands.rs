@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 
+mod backup;
 mod bench;
 mod chat;
 mod compare_quantization;
+mod doctor;
 mod generate;
 mod health;
 mod kernels;
@@ -17,11 +19,14 @@ mod perplexity;
 mod serve;
 mod table;
 mod text;
+mod thought;
 mod tokenize;
 
+use self::backup::{BackupArgs, RestoreArgs};
 use self::bench::BenchArgs;
 use self::chat::ChatArgs;
 use self::compare_quantization::CompareQuantizationArgs;
+use self::doctor::DoctorArgs;
 use self::generate::GenerateArgs;
 use self::health::HealthArgs;
 use self::kernels::KernelsArgs;
@@ -38,6 +43,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Ask the server on this machine whether it is well: exit code 0 or 1
     Health(HealthArgs),
+    /// Copy all conversations into a file, also while a server has them
+    Backup(BackupArgs),
+    /// Put such a copy in the place of the conversations, which are kept beside it; not while a server has them
+    Restore(RestoreArgs),
     /// Chat in the terminal
     Chat(ChatArgs),
     /// Answer one prompt and exit
@@ -54,6 +63,8 @@ pub(crate) enum Command {
     CompareQuantization(CompareQuantizationArgs),
     /// List the matrix kernels and which of them this CPU runs
     Kernels(KernelsArgs),
+    /// Say what slows this machine down, and what would help: exit code 0 or 1
+    Doctor(DoctorArgs),
     /// List the models that have short names, with sizes and licences
     Models(ModelsArgs),
     /// Fetch a model from the hub, or what has changed of it, and print its path
@@ -74,6 +85,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(args),
         Command::Health(args) => health::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::Tokenize(args) => tokenize::run(&args),
@@ -82,6 +95,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Perplexity(args) => perplexity::run(&args),
         Command::CompareQuantization(args) => compare_quantization::run(&args),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Models(args) => models::models(&args),
         Command::Download(args) => models::download(&args),
         Command::List(args) => models::list(&args),

@@ -12,8 +12,11 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Error;
-use serde::Serialize;
 use serde_json::json;
+
+mod body;
+
+pub(crate) use self::body::{Envelope, ErrorBody, rewritten};
 
 /// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
 /// ended its first answer, from which on the engine can say.
@@ -30,22 +33,6 @@ pub(crate) struct ApiError {
     /// When there may be a place, where that is known.
     wait: Option<Duration>,
     cause: Option<Cause>,
-}
-
-/// The error object of OpenAI's API.
-#[derive(Debug, Serialize)]
-pub(crate) struct ErrorBody {
-    message: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    param: Option<String>,
-    code: Option<&'static str>,
-}
-
-/// The envelope in which [`ErrorBody`] travels, as a response or as an event in mid-stream.
-#[derive(Serialize)]
-pub(crate) struct Envelope<'a> {
-    error: &'a ErrorBody,
 }
 
 /// What went wrong behind an error, on its way to the log.
@@ -83,6 +70,22 @@ impl ApiError {
         let mut error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         error.body.code = Some("model_not_found");
         error.about("model")
+    }
+
+    /// The request has no key that is known.
+    pub(crate) fn unknown_key(message: &str) -> Self {
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message);
+        error.body.code = Some("invalid_api_key");
+        error
+    }
+
+    /// Too much was asked for, and how long until there may be more, where that is known.
+    pub(crate) fn over_limit(message: String, wait: Option<Duration>) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut error = Self::new(status, "rate_limit_error", message);
+        error.body.code = Some("rate_limit_exceeded");
+        error.wait = wait;
+        error
     }
 
     /// The request does not come from where requests may come from.
@@ -153,13 +156,23 @@ impl ApiError {
         )
     }
 
-    /// For a stream, whose status was sent long ago: the same body as an event's data, and the cause to the log,
-    /// since no response passes [`log_cause`] any more.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For a stream, whose status was sent long ago: the same body as an event's data.
     pub(crate) fn in_mid_stream(&self) -> Envelope<'_> {
+        Envelope {
+            error: self.logged(),
+        }
+    }
+
+    /// What is told in mid-stream, and the cause to the log, since no response passes [`log_cause`] any more.
+    pub(crate) fn logged(&self) -> &ErrorBody {
         if let Some(cause) = &self.cause {
             tracing::error!(cause = chain(&*cause.0), "an answer failed in mid-stream");
         }
-        Envelope { error: &self.body }
+        &self.body
     }
 }
 
@@ -186,16 +199,16 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Request { field, reason } => Self::invalid_field(field, reason),
-            Error::Busy { wait, .. } => {
-                let mut busy = Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "rate_limit_error",
-                    error.to_string(),
+            Error::TooLong { field, context, .. } => {
+                // In words by which clients know it, too: LiteLLM by the first, LangChain by the second.
+                let message = format!(
+                    "this model's maximum context length is {context} tokens, and the prompt is too long: {error}"
                 );
-                busy.body.code = Some("queue_full");
-                busy.wait = wait;
-                busy
+                let mut long = Self::invalid_field(field, message);
+                long.body.code = Some("context_length_exceeded");
+                long
             }
+            Error::Busy { wait, .. } => Self::over_limit(error.to_string(), wait),
             Error::WaitedTooLong { .. } => {
                 Self::too_late(StatusCode::SERVICE_UNAVAILABLE, "max_wait_passed", &error)
             }
@@ -221,6 +234,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let envelope = Envelope { error: &self.body };
         let mut response = (self.status, Json(envelope)).into_response();
+        response.extensions_mut().insert(self.body);
         let passes = [
             StatusCode::TOO_MANY_REQUESTS,
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,38 +1,85 @@
-//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: bodies of requests. An input may be refused; it must not
-//! panic, hang, or take memory out of proportion.
+//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: bodies of requests, files of chats, and what models answer. An input may
+//! be refused; it must not panic, hang, or take memory out of proportion.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use futures::executor::block_on;
-use nibble_engine::{ModelInfo, Sampling};
+use nibble_app::domain::{Answer, Id, Origin};
+use nibble_app::language::Language;
+use nibble_app::{LiveText, answer_html};
+use nibble_engine::{Error, ModelInfo, Request, Sampling};
 
-use crate::{openai, pages};
+use crate::api::Clients;
+use crate::generator::Generator;
+use crate::{api, interchange, pages};
 
 /// What reads one kind of input.
 pub type Target = fn(&[u8]);
 
-/// The kinds of bodies by the names of their folders in `fuzz/corpus`, and what reads them.
-pub const TARGETS: [(&str, Target); 2] = [("chat_completion", chat_completion), ("form", form)];
+/// The kinds of input by the names of their folders in `fuzz/corpus`, and what reads them.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("anthropic_message", anthropic_message),
+    ("chat_completion", chat_completion),
+    ("chats", chats),
+    ("form", form),
+    ("markdown", markdown),
+    ("ollama_request", ollama_request),
+    ("response", chat_completion),
+];
 
-static MODEL: LazyLock<ModelInfo> = LazyLock::new(|| ModelInfo {
-    name: "Fuzzed".into(),
-    id: "fuzzed".into(),
-    parameters: 0,
-    weight_bytes: 0,
-    context: 2048,
-    vocabulary: 0,
-    quantization: String::new(),
-    kernel: String::new(),
-    threads: 1,
-    sampling: Sampling::default(),
+/// A generator that answers nothing.
+struct Silent(ModelInfo);
+
+impl Generator for Silent {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn submit(&self, _: Request) -> Result<nibble_engine::Answer, Error> {
+        Err(Error::Stopped)
+    }
+}
+
+static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
+    let info = ModelInfo {
+        name: "Fuzzed".into(),
+        id: "fuzzed".into(),
+        family: String::new(),
+        parameters: 0,
+        layer_parameters: 0,
+        weight_bytes: 0,
+        context: 2048,
+        vocabulary: 0,
+        quantization: String::new(),
+        kernel: String::new(),
+        threads: 1,
+        thinks: false,
+        sampling: Sampling::default(),
+    };
+    Arc::new(Silent(info))
 });
 
-/// The body of a chat completion, up to what the engine checks.
+/// The body of a completion, of a chat or of text, or of a response, up to what the engine checks.
 fn chat_completion(body: &[u8]) {
-    openai::read(body, &MODEL);
+    api::read(Clients::OpenAi, body, &MODEL);
+}
+
+/// The body of a message, or of messages to count.
+fn anthropic_message(body: &[u8]) {
+    api::read(Clients::Anthropic, body, &MODEL);
+}
+
+/// The body of a chat, or of a text to go on with.
+fn ollama_request(body: &[u8]) {
+    api::read(Clients::Ollama, body, &MODEL);
+}
+
+/// A file of chats, ours or another program's.
+fn chats(file: &[u8]) {
+    interchange::read_any(file);
 }
 
 /// The form of a message, and whatever its fields are as settings.
@@ -41,6 +88,28 @@ fn form(body: &[u8]) {
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     headers.insert(CONTENT_TYPE, kind);
     block_on(pages::read(&headers, &Bytes::copy_from_slice(body)));
+}
+
+/// The text of an answer, whole and as it grows.
+fn markdown(text: &[u8]) {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let middle = text.floor_char_boundary(text.len() / 2);
+    let mut live = LiveText::new(Language::English);
+    for piece in [&text[..middle], &text[middle..]] {
+        live.push(piece);
+        live.settle();
+        let _ = live.tail_html();
+    }
+    let answer = Answer {
+        id: Id(0),
+        thought: String::new(),
+        text,
+        end: None,
+        siblings: Vec::new(),
+        is_told_alone: false,
+        origin: Origin::default(),
+    };
+    let _ = answer_html(Language::English, &answer, true);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What the server needs of an engine, so that its routes can be tested without a model.
 
-use nibble_engine::{Answer, Engine, Error, Load, ModelInfo, Request};
+use nibble_engine::{
+    Answer, Conversation, Engine, Error, Load, ModelInfo, Prompt, Reading, Request, Thinking,
+};
 
 /// A source of answers.
 pub trait Generator: Send + Sync {
@@ -17,11 +19,56 @@ pub trait Generator: Send + Sync {
         Load::default()
     }
 
+    /// How many tokens a text has, or at most may have where nobody knows.
+    fn tokens(&self, text: &str) -> usize {
+        text.len()
+    }
+
+    /// The tokens of a request's prompt; none where there is no limit to them.
+    ///
+    /// # Errors
+    /// As [`Engine::count`].
+    fn count(&self, _request: Request) -> Result<usize, Error> {
+        Ok(0)
+    }
+
     /// Puts a request into the queue.
     ///
     /// # Errors
     /// As [`Engine::submit`].
     fn submit(&self, request: Request) -> Result<Answer, Error>;
+
+    /// What the chat template makes of a conversation.
+    ///
+    /// # Errors
+    /// As [`Engine::laid_out`], and where there is no template.
+    fn laid_out(&self, _: &Conversation, _: Thinking) -> Result<String, Error> {
+        Err(Error::Stopped)
+    }
+
+    /// The tokens of a prompt.
+    ///
+    /// # Errors
+    /// As [`Engine::prompt_tokens`], and where there is no tokenizer.
+    fn prompt_tokens(&self, _: &Prompt, _: Thinking) -> Result<Vec<u32>, Error> {
+        Err(Error::Stopped)
+    }
+
+    /// The tokens of a text.
+    ///
+    /// # Errors
+    /// As [`Engine::text_tokens`], and where there is no tokenizer.
+    fn text_tokens(&self, _: &str, _: Reading) -> Result<Vec<u32>, Error> {
+        Err(Error::Stopped)
+    }
+
+    /// The text of tokens.
+    ///
+    /// # Errors
+    /// As [`Engine::spelt`], and where there is no tokenizer.
+    fn spelt(&self, _: &[u32]) -> Result<String, Error> {
+        Err(Error::Stopped)
+    }
 }
 
 impl Generator for Engine {
@@ -37,7 +84,31 @@ impl Generator for Engine {
         self.load_now()
     }
 
+    fn tokens(&self, text: &str) -> usize {
+        self.tokenize(text).len()
+    }
+
+    fn count(&self, request: Request) -> Result<usize, Error> {
+        self.count(request)
+    }
+
     fn submit(&self, request: Request) -> Result<Answer, Error> {
         self.submit(request)
+    }
+
+    fn laid_out(&self, conversation: &Conversation, thinking: Thinking) -> Result<String, Error> {
+        self.laid_out(conversation, thinking)
+    }
+
+    fn prompt_tokens(&self, prompt: &Prompt, thinking: Thinking) -> Result<Vec<u32>, Error> {
+        self.prompt_tokens(prompt, thinking)
+    }
+
+    fn text_tokens(&self, text: &str, reading: Reading) -> Result<Vec<u32>, Error> {
+        self.text_tokens(text, reading)
+    }
+
+    fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {
+        self.spelt(tokens)
     }
 }

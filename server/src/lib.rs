@@ -2,10 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
+mod api;
 mod assets;
+mod attachments;
 mod bodies;
 mod caller;
 mod chat;
+mod cookies;
 mod error;
 mod events;
 #[cfg(any(test, fuzzing))]
@@ -14,21 +18,27 @@ pub mod fuzzing;
 pub mod generator;
 mod hex;
 pub mod hub;
+mod interchange;
+pub mod keys;
+mod language;
+pub mod machine;
 mod metered;
-mod openai;
-mod ops;
+pub mod origins;
 mod pages;
 mod preparation;
+mod request_id;
 mod router;
 mod runs;
 mod security;
 mod serve;
+pub mod sign_in;
 pub mod state;
-mod store;
+pub mod store;
 mod telemetry;
 #[cfg(test)]
 mod test_support;
 pub mod traces;
+mod visitor;
 
 pub use router::router;
 pub use serve::serve;

@@ -3,26 +3,32 @@
 //! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
 //! complete in time.
 
-use std::pin::Pin;
+use std::iter;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use futures::Stream;
-use nibble_engine::{
-    Answer, Completion, Error, Event, FinishReason, Load, ModelInfo, Request, Stopper,
-};
+use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
 
 use crate::generator::Generator;
+use crate::keys;
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
 use crate::traces::{RequestTrace, Traces};
 
+mod answer;
 mod open;
+mod tab;
 #[cfg(test)]
 mod tests;
 
-use open::{OpenAnswers, Ticket};
+pub(crate) use answer::MeteredAnswer;
+use answer::Stage;
+use open::OpenAnswers;
+use tab::Tab;
+
+/// Counts at once, and those that may wait for it. Questions are read apart from them.
+const COUNTING: usize = 1;
+const COUNTS_WAITING: usize = 16;
 
 /// A generator whose answers are counted; cheap to clone.
 #[derive(Clone)]
@@ -31,6 +37,7 @@ pub(crate) struct Metered {
     telemetry: Arc<Telemetry>,
     open: Arc<OpenAnswers>,
     preparation: Arc<Preparation>,
+    counting: Arc<Preparation>,
     traces: Option<Traces>,
 }
 
@@ -41,6 +48,7 @@ impl Metered {
             telemetry,
             open: Arc::default(),
             preparation: Arc::default(),
+            counting: Arc::new(Preparation::new(COUNTING, COUNTS_WAITING)),
             traces: None,
         }
     }
@@ -59,9 +67,30 @@ impl Metered {
         self.generator.info()
     }
 
+    /// What counts and lays out; answers come by [`Self::submit`].
+    pub(crate) fn generator(&self) -> Arc<dyn Generator> {
+        Arc::clone(&self.generator)
+    }
+
+    /// Does what is no answer, which takes no turns of those who ask for one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait for their turn.
+    pub(crate) async fn prepared<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.counting.run(work).await
+    }
+
     /// What the engine is doing.
     pub(crate) fn load(&self) -> Load {
         self.generator.load()
+    }
+
+    /// As [`Generator::tokens`], which takes its time.
+    pub(crate) fn tokens(&self, text: &str) -> usize {
+        self.generator.tokens(text)
     }
 
     /// Whether answers can be had.
@@ -74,22 +103,22 @@ impl Metered {
     /// # Errors
     /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
-        let read = move || Ok::<_, Error>((request, ()));
-        Ok(self.submit_read(read).await?.0)
+        let read = move || Ok::<_, Error>((vec![request], ()));
+        let (answers, ()) = self.submit_read(read).await?;
+        answers.into_iter().next().ok_or(Error::Stopped)
     }
 
-    /// [`Self::submit`] of a request that is read in the same turn, and what else was read.
+    /// [`Self::submit`] of requests that are read in the same turn, and what else was read. All are taken, or none is.
     ///
     /// # Errors
     /// As [`Self::submit`], and those of `read`.
     pub(crate) async fn submit_read<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
-        read: impl FnOnce() -> Result<(Request, T), E> + Send + 'static,
-    ) -> Result<(MeteredAnswer, T), E> {
-        let traces = self.traces.as_ref();
-        let trace = traces.map(|traces| traces.begin(&self.info().id));
+        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
+    ) -> Result<(Vec<MeteredAnswer>, T), E> {
+        let trace = self.trace();
         let _preparing = self.open.prepare();
-        let (accepted, answer, rest) = match self.taken(read).await {
+        let (accepted, answers, rest) = match self.taken(read).await {
             Ok(taken) => taken,
             Err(refused) => {
                 let outcome = refused.outcome();
@@ -100,9 +129,30 @@ impl Metered {
                 return Err(refused.into_error());
             }
         };
+        let traces = iter::once(trace).chain(iter::repeat_with(|| self.trace()));
+        let answers = answers.into_iter().zip(traces);
+        let answers = answers.map(|((answer, shares_prompt), trace)| {
+            let tab = Tab::of(keys::current(), shares_prompt);
+            self.metered(answer, accepted, trace, tab)
+        });
+        Ok((answers.collect(), rest))
+    }
+
+    fn trace(&self) -> Option<RequestTrace> {
+        let traces = self.traces.as_ref();
+        traces.map(|traces| traces.begin(&self.info().id))
+    }
+
+    fn metered(
+        &self,
+        answer: Answer,
+        accepted: SystemTime,
+        trace: Option<RequestTrace>,
+        tab: Tab,
+    ) -> MeteredAnswer {
         self.telemetry.waiting.inc();
         let ticket = self.open.enter(answer.stopper());
-        let answer = MeteredAnswer {
+        MeteredAnswer {
             answer,
             telemetry: Arc::clone(&self.telemetry),
             open: Arc::clone(&self.open),
@@ -110,29 +160,52 @@ impl Metered {
             stage: Stage::Waiting,
             accepted,
             trace,
-        };
-        Ok((answer, rest))
+            tab,
+        }
     }
 
-    /// The answer, when the engine was asked for it, and what else was read.
+    /// The answers, each with whether an earlier one has its prompt, when the engine was asked for them, and what else was
+    /// read.
     async fn taken<T: Send + 'static, E: Send + 'static>(
         &self,
-        read: impl FnOnce() -> Result<(Request, T), E> + Send + 'static,
-    ) -> Result<(SystemTime, Answer, T), Refused<E>> {
+        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
+    ) -> Result<(SystemTime, Vec<(Answer, bool)>, T), Refused<E>> {
         if self.is_ending() {
             return Err(Refused::Untaken(Error::Ending));
         }
         let generator = Arc::clone(&self.generator);
         let asked = self.preparation.run(move || {
-            let (request, rest) = read().map_err(Refused::Unread)?;
+            let (requests, rest) = read().map_err(Refused::Unread)?;
             let accepted = SystemTime::now();
-            let answer = generator.submit(request).map_err(Refused::Untaken)?;
-            Ok((accepted, answer, rest))
+            let mut families = Vec::new();
+            let answers = requests.into_iter().map(|request| {
+                let family = request.siblings.clone();
+                let shares_prompt = family.is_some() && families.contains(&family);
+                families.push(family);
+                Ok((generator.submit(request)?, shares_prompt))
+            });
+            let answers = answers
+                .collect::<Result<_, _>>()
+                .map_err(Refused::Untaken)?;
+            Ok((accepted, answers, rest))
         });
         tokio::select! {
             asked = asked => asked.map_err(Refused::Untaken)?,
             () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
         }
+    }
+
+    /// Counts tokens of prompts, in its turn and off the threads that serve others.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait for their turn, else those of `count`.
+    pub(crate) async fn counted<T: Send + 'static>(
+        &self,
+        count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let generator = Arc::clone(&self.generator);
+        let counted = self.preparation.run(move || count(&*generator));
+        counted.await?
     }
 
     /// Whether the program ends, and takes no more requests.
@@ -169,7 +242,9 @@ impl<E: From<Error>> Refused<E> {
         match self {
             Self::Untaken(Error::Ending) => Outcome::Ending,
             Self::Untaken(Error::Busy { .. }) => Outcome::Busy,
-            Self::Unread(_) | Self::Untaken(Error::Request { .. }) => Outcome::Invalid,
+            Self::Unread(_) | Self::Untaken(Error::Request { .. } | Error::TooLong { .. }) => {
+                Outcome::Invalid
+            }
             Self::Untaken(_) => Outcome::Failed,
         }
     }
@@ -179,102 +254,5 @@ impl<E: From<Error>> Refused<E> {
             Self::Unread(error) => error,
             Self::Untaken(error) => error.into(),
         }
-    }
-}
-
-/// An [`Answer`] that counts itself when it ends, however it does.
-pub(crate) struct MeteredAnswer {
-    answer: Answer,
-    telemetry: Arc<Telemetry>,
-    open: Arc<OpenAnswers>,
-    ticket: Arc<Ticket>,
-    stage: Stage,
-    accepted: SystemTime,
-    trace: Option<RequestTrace>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    Running,
-    Ended,
-}
-
-impl MeteredAnswer {
-    /// A handle that ends this answer early and keeps its figures.
-    pub(crate) fn stopper(&self) -> Stopper {
-        self.answer.stopper()
-    }
-
-    /// Whether the end of the program ended it.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.ticket.is_cut_off()
-    }
-
-    fn observe(&mut self, event: Option<&Event>) {
-        match event {
-            Some(Event::Queued { .. }) => {}
-            Some(Event::Prefill { .. } | Event::Text(_) | Event::Called(_)) => {
-                self.enter(Stage::Running);
-            }
-            Some(Event::Finished(completion)) => {
-                let outcome = match completion.finish_reason {
-                    FinishReason::Stop => Outcome::Complete,
-                    FinishReason::Length => Outcome::Length,
-                    FinishReason::Cancelled if self.is_cut_off() => Outcome::CutOff,
-                    FinishReason::Cancelled => Outcome::Stopped,
-                };
-                self.end(outcome, Some(completion));
-            }
-            Some(Event::Failed(_)) | None => self.end(Outcome::Failed, None),
-        }
-    }
-
-    /// Counts it, unless it has ended already.
-    fn end(&mut self, outcome: Outcome, completion: Option<&Completion>) {
-        if !self.enter(Stage::Ended) {
-            return;
-        }
-        match completion {
-            Some(completion) => self.telemetry.answered(outcome, completion),
-            None => self.telemetry.ended(outcome),
-        }
-        if let Some(trace) = self.trace.take() {
-            trace.end(outcome, completion.map(|answer| (self.accepted, answer)));
-        }
-    }
-
-    /// Whether the stage is new.
-    fn enter(&mut self, stage: Stage) -> bool {
-        if self.stage == stage {
-            return false;
-        }
-        match self.stage {
-            Stage::Waiting => self.telemetry.waiting.dec(),
-            Stage::Running => self.telemetry.running.dec(),
-            Stage::Ended => return false,
-        }
-        if stage == Stage::Running {
-            self.telemetry.running.inc();
-        }
-        self.stage = stage;
-        true
-    }
-}
-
-impl Stream for MeteredAnswer {
-    type Item = Event;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let event = ready!(Pin::new(&mut self.answer).poll_next(context));
-        self.observe(event.as_ref());
-        Poll::Ready(event)
-    }
-}
-
-impl Drop for MeteredAnswer {
-    fn drop(&mut self) {
-        self.end(Outcome::Abandoned, None);
-        self.open.leave(&self.ticket);
     }
 }

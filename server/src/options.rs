@@ -1,13 +1,19 @@
 //! Options that several commands have, checked at the edge so that nothing behind them sees a bad value.
 
+mod access;
 mod address;
 mod answer;
+mod database;
 mod model;
+mod password;
 mod rounding;
 mod values;
 
+pub(crate) use self::access::AccessArgs;
 pub(crate) use self::address::AddrArgs;
 pub(crate) use self::answer::{AnswerArgs, PriceArgs};
+pub(crate) use self::database::DatabaseArgs;
 pub(crate) use self::model::{CalibrationArgs, ComputeArgs, FileArgs, ModelArgs, PackedArgs};
+pub(crate) use self::password::PasswordArgs;
 pub(crate) use self::rounding::{RoundingArgs, VocabularyArgs, choice};
 pub(crate) use self::values::{count, seconds};

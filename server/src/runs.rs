@@ -1,20 +1,25 @@
 //! Answers in the making. A run belongs to the server, not to a connection: it goes on when nobody reads, and readers
 //! follow it from its start, so many at a time and the slower the more there are, so that they do not slow it down.
 
+mod all;
+mod reader;
 mod rendered;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::fmt::{self, Display};
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::stream;
-use nibble_app::chat::{Phase, Progress, ProgressStream};
+use nibble_app::chat::{Phase, ProgressStream};
+use nibble_app::domain::End;
+use nibble_app::language::Language;
+use nibble_app::visitor::Owner;
 use nibble_engine::Stopper;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::all::Runs;
+use self::reader::Reader;
 pub(crate) use self::rendered::Frame;
 use self::rendered::Rendered;
 
@@ -30,90 +35,96 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A page that is loaded anew, or has lost its connection, is back after so many looks.
 const LOOKS: usize = 10;
 
-/// The name of a run: the conversation's and the number of the turn.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RunId {
-    pub(crate) conversation: String,
-    pub(crate) turn: usize,
-}
-
-impl Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.conversation, self.turn)
-    }
-}
-
-impl RunId {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (conversation, turn) = text.rsplit_once('-')?;
-        Some(Self {
-            conversation: conversation.to_owned(),
-            turn: turn.parse().ok()?,
-        })
-    }
-}
-
-/// The runs that are not ended.
-#[derive(Default)]
-pub(crate) struct Runs {
-    by_id: Mutex<HashMap<RunId, Arc<Run>>>,
-}
-
-impl Runs {
-    /// Begins a run, unless one of that name is there.
-    pub(crate) fn claim(&self, id: &RunId, stopper: Stopper) -> Option<Arc<Run>> {
-        match self.lock().entry(id.clone()) {
-            Entry::Occupied(_) => None,
-            Entry::Vacant(vacant) => Some(Arc::clone(vacant.insert(Arc::new(Run::new(stopper))))),
-        }
-    }
-
-    pub(crate) fn get(&self, id: &RunId) -> Option<Arc<Run>> {
-        self.lock().get(id).cloned()
-    }
-
-    pub(crate) fn remove(&self, id: &RunId) {
-        self.lock().remove(id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Run>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// One answer in the making.
 pub(crate) struct Run {
+    /// Whose conversation it is in.
+    pub(crate) owner: Owner,
     started: Instant,
-    stopper: Stopper,
+    stopping: Mutex<Stopping>,
+    /// Bytes of text that are in the store.
+    written: AtomicUsize,
     state: watch::Sender<State>,
-    rendered: Mutex<Rendered>,
+    /// In each language that somebody reads it in.
+    rendered: Mutex<Vec<Rendered>>,
     places: Arc<Semaphore>,
+}
+
+/// Who ends an answer early, and whether somebody wants that.
+#[derive(Default)]
+struct Stopping {
+    wanted: bool,
+    stopper: Option<Stopper>,
 }
 
 struct State {
     phase: Phase,
+    thought: String,
     text: String,
-    ended: bool,
+    /// Pieces that the text came in.
+    tokens: usize,
+    first_token: Option<Duration>,
+    end: Option<End>,
+}
+
+impl State {
+    fn count(&mut self, started: Instant) {
+        self.tokens += 1;
+        self.first_token.get_or_insert(started.elapsed());
+    }
 }
 
 impl Run {
-    fn new(stopper: Stopper) -> Self {
+    fn new(owner: Owner) -> Self {
         let state = State {
             phase: Phase::WAITING,
+            thought: String::new(),
             text: String::new(),
-            ended: false,
+            tokens: 0,
+            first_token: None,
+            end: None,
         };
         Self {
+            owner,
             started: Instant::now(),
-            stopper,
+            stopping: Mutex::default(),
+            written: AtomicUsize::new(0),
             state: watch::Sender::new(state),
             rendered: Mutex::default(),
             places: Arc::new(Semaphore::new(READERS)),
         }
     }
 
-    pub(crate) fn stop(&self) {
-        self.stopper.stop();
+    /// Has the engine end the answer early, now or as soon as it is asked; says whether it had been asked.
+    pub(crate) fn stop(&self) -> bool {
+        let mut stopping = self.stopping();
+        stopping.wanted = true;
+        if let Some(stopper) = &stopping.stopper {
+            stopper.stop();
+        }
+        stopping.stopper.is_some()
+    }
+
+    /// From now on the engine writes it.
+    pub(crate) fn attach(&self, stopper: Stopper) {
+        let mut stopping = self.stopping();
+        if stopping.wanted {
+            stopper.stop();
+        }
+        stopping.stopper = Some(stopper);
+    }
+
+    /// Whether somebody has ended it before the engine was asked.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.stopping().wanted
+    }
+
+    fn stopping(&self) -> MutexGuard<'_, Stopping> {
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It waits for the answer before it.
+    pub(crate) fn behind(&self) {
+        self.state.send_modify(|state| state.phase = Phase::Behind);
     }
 
     pub(crate) fn queued(&self, before: usize, seconds: Option<f64>) {
@@ -127,16 +138,50 @@ impl Run {
             .send_modify(|state| state.phase = Phase::Prefill { done, total });
     }
 
+    /// Begins with what was written before.
+    pub(crate) fn go_on_with(&self, thought: &str, text: &str) {
+        self.state.send_modify(|state| {
+            thought.clone_into(&mut state.thought);
+            text.clone_into(&mut state.text);
+        });
+    }
+
+    pub(crate) fn think(&self, thought: &str) {
+        self.state.send_modify(|state| {
+            state.phase = Phase::Thinking;
+            state.thought.push_str(thought);
+            state.count(self.started);
+        });
+    }
+
     pub(crate) fn append(&self, text: &str) {
         self.state.send_modify(|state| {
             state.phase = Phase::Decode;
             state.text.push_str(text);
+            state.count(self.started);
         });
     }
 
-    /// All text so far.
-    pub(crate) fn text(&self) -> String {
-        self.state.borrow().text.clone()
+    /// As far as another process has written it, which alone knows how fast.
+    pub(crate) fn mirror(&self, thought: &str, text: &str) {
+        self.state.send_if_modified(|state| {
+            let is_more = state.thought.len() + state.text.len() < thought.len() + text.len();
+            if is_more {
+                thought.clone_into(&mut state.thought);
+                text.clone_into(&mut state.text);
+                state.phase = match text {
+                    "" => Phase::Thinking,
+                    _ => Phase::Decode,
+                };
+            }
+            is_more
+        });
+    }
+
+    /// The thought and the text so far.
+    pub(crate) fn written(&self) -> (String, String) {
+        let state = self.state.borrow();
+        (state.thought.clone(), state.text.clone())
     }
 
     /// Ready when the answer still waits for its turn and nobody has read it for a while.
@@ -154,9 +199,31 @@ impl Run {
         }
     }
 
-    /// Releases the readers. What the answer became must be in the store by now, where they look next.
-    pub(crate) fn end(&self) {
-        self.state.send_modify(|state| state.ended = true);
+    /// Releases the readers.
+    pub(crate) fn end(&self, end: End) {
+        self.state.send_modify(|state| state.end = Some(end));
+    }
+
+    /// How it ended; nothing while it goes on.
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.state.borrow().end.clone()
+    }
+
+    /// Ready when it has ended.
+    pub(crate) async fn until_ended(&self) {
+        let _ = self
+            .state
+            .subscribe()
+            .wait_for(|state| state.end.is_some())
+            .await;
+    }
+
+    /// Whether there is more than when this was asked before. What has ended is written down by whoever ended it.
+    fn has_more(&self) -> bool {
+        let state = self.state.borrow();
+        let bytes = state.thought.len() + state.text.len();
+        let written = self.written.swap(bytes, Ordering::Relaxed);
+        state.end.is_none() && bytes > written
     }
 
     /// First what there is, then what comes. Steps that a reader was too slow for come as one. Nothing when it has all the
@@ -167,6 +234,7 @@ impl Run {
             started: self.started,
             state: self.state.subscribe(),
             read: 0,
+            thought: 0,
             begun: None,
             places: Arc::clone(&self.places),
             _place: place,
@@ -177,52 +245,19 @@ impl Run {
         })))
     }
 
-    /// The text as HTML, for a reader that has its blocks before the byte `settled`.
-    pub(crate) fn frame(&self, settled: usize) -> Frame {
+    /// The text as HTML, for a reader of this language that has its blocks before the byte `settled`.
+    pub(crate) fn frame(&self, language: Language, settled: usize) -> Frame {
         let rendered = self.rendered.lock();
         let mut rendered = rendered.unwrap_or_else(PoisonError::into_inner);
         let state = self.state.borrow();
-        rendered.frame(&state.text, settled)
-    }
-}
-
-struct Reader {
-    started: Instant,
-    state: watch::Receiver<State>,
-    /// Bytes of text.
-    read: usize,
-    /// The phase of the step before.
-    begun: Option<Phase>,
-    places: Arc<Semaphore>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Reader {
-    async fn next(&mut self) -> Option<Progress> {
-        if self.begun == Some(Phase::Decode) {
-            tokio::time::sleep(self.pace()).await;
-        }
-        if self.begun.is_some() && !self.state.borrow().ended {
-            // A sender that is gone leaves a state that says nothing new.
-            self.state.changed().await.ok()?;
-        }
-        let state = self.state.borrow_and_update();
-        let text = state.text.get(self.read..).unwrap_or_default();
-        if self.begun.is_some() && state.ended && text.is_empty() {
-            return None;
-        }
-        self.begun = Some(state.phase);
-        self.read += text.len();
-        Some(Progress {
-            phase: state.phase,
-            elapsed: self.started.elapsed(),
-            text: text.to_owned(),
-        })
-    }
-
-    fn pace(&self) -> Duration {
-        let readers = READERS.saturating_sub(self.places.available_permits());
-        PACE * (1 + readers / PACED) as u32
+        let at = rendered
+            .iter()
+            .position(|rendered| rendered.language == language);
+        let at = at.unwrap_or_else(|| {
+            rendered.push(Rendered::new(language));
+            rendered.len() - 1
+        });
+        rendered[at].frame(&state.text, settled)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What every request must be and every response must say, so that other sites can do nothing through a person's
 //! browser.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::{Request, State};
@@ -12,17 +11,19 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use nibble_engine::Error;
 
+use crate::api;
 use crate::error::{ApiError, not_here};
-use crate::openai;
+use crate::origins::Origins;
 use crate::state::AppState;
 
 mod framing;
+mod hosts;
 #[cfg(test)]
 mod tests;
 
 /// No inline script or style, nothing from elsewhere, no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -53,17 +54,21 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Refuses what comes from elsewhere and marks what goes out, refusals included.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let in_api = openai::owns(request.uri().path()) || openai::is_client(request.headers());
+    let path = request.uri().path().to_owned();
+    let in_api = api::owns(&path) || api::is_client(request.headers());
     let refusal = framing::check(&request)
-        .and_then(|()| check_host(&request, &state.settings.allowed_hosts))
-        .and_then(|()| check_origin(&request))
+        .and_then(|()| hosts::check(&request, &state))
+        .and_then(|()| check_origin(&request, &state.access.origins))
         .err();
     let mut response = match refusal {
-        Some((status, reason)) if in_api => ApiError::refused(status, reason).into_response(),
+        Some((status, reason)) if in_api => {
+            api::in_its_form(&path, ApiError::refused(status, reason).into_response())
+        }
         Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
         None => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
-            Err(_) => failed(in_api),
+            Err(_) if in_api => api::in_its_form(&path, failed(true)),
+            Err(_) => failed(false),
         },
     };
     for (name, value) in RESPONSE_HEADERS {
@@ -81,56 +86,17 @@ fn failed(in_api: bool) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, reason).into_response()
 }
 
-/// A site whose name was pointed at this machine's address is of the same origin as we are, by all that a browser
-/// knows; only the name in `Host` tells it apart, or that in the request's first line where there is one.
-fn check_host(request: &Request, allowed: &[String]) -> Result<(), (StatusCode, String)> {
-    let host = request.headers().get(header::HOST);
-    let Some(host) = host.and_then(|host| host.to_str().ok()) else {
-        return Err((
-            StatusCode::BAD_REQUEST,
-            "the `Host` header is missing or is not text".to_owned(),
-        ));
-    };
-    let named = [Some(without_port(host)), request.uri().host()];
-    let mut unknown = named
-        .into_iter()
-        .flatten()
-        .filter(|name| !is_known(name, allowed));
-    match unknown.next() {
-        None => Ok(()),
-        Some(name) => Err((
-            StatusCode::MISDIRECTED_REQUEST,
-            format!(
-                "this server does not answer for the host `{name}`: allow it with `--allowed-host {name}` or in \
-                 `NIBBLE_ALLOWED_HOSTS`"
-            ),
-        )),
-    }
-}
-
-fn is_known(name: &str, allowed: &[String]) -> bool {
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    address.parse::<IpAddr>().is_ok()
-        || name.eq_ignore_ascii_case("localhost")
-        || allowed
-            .iter()
-            .any(|allowed| allowed.eq_ignore_ascii_case(name))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-/// Methods that change something must come from our own pages. Programs send neither header; to them only the API is
-/// open, which needs no page.
-fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
+/// Methods that change something must come from our own pages, or, where the API is asked, from sites that may ask it.
+/// Programs send neither header; to them only the API is open, which needs no page.
+fn check_origin(request: &Request, origins: &Origins) -> Result<(), (StatusCode, String)> {
     if request.method().is_safe() {
         return Ok(());
     }
     let (headers, path) = (request.headers(), request.uri().path());
+    let origin = headers.get(header::ORIGIN);
+    if origin.is_some_and(|origin| origins.allow(origin)) && api::owns(path) {
+        return Ok(());
+    }
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let own = match (
         text(HeaderName::from_static("sec-fetch-site")),
@@ -141,16 +107,18 @@ fn check_origin(request: &Request) -> Result<(), (StatusCode, String)> {
             let authority = origin.split_once("://").map(|(_, authority)| authority);
             authority.is_some() && authority == text(header::HOST)
         }
-        (None, None) if openai::is_client(headers) && !openai::owns(path) => {
+        (None, None) if api::is_client(headers) && !api::owns(path) => {
             return Err((StatusCode::NOT_FOUND, not_here(path)));
         }
-        (None, None) => openai::owns(path),
+        (None, None) => api::owns(path),
     };
     if own {
         return Ok(());
     }
-    Err((
-        StatusCode::FORBIDDEN,
-        "requests that change something are accepted from this server's own pages only".to_owned(),
-    ))
+    let mut reason =
+        "requests that change something are accepted from this server's own pages only".to_owned();
+    if let Some(origin) = text(header::ORIGIN).filter(|_| api::owns(path)) {
+        reason += &format!(", and from sites that `--cors-origin` names, which `{origin}` is not");
+    }
+    Err((StatusCode::FORBIDDEN, reason))
 }

@@ -18,7 +18,6 @@ mod pulse;
 mod tests;
 
 use door::Door;
-pub(crate) use pulse::{BODY_IN_ALL, BODY_PAUSE};
 
 /// What is left to send after the last answer has ended gets this long.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -49,6 +48,7 @@ pub async fn serve(
         let _ = timeout(FLUSH, async {
             // The page's answers go on without a connection.
             model.all_ended().await;
+            state.chat.all_written().await;
             door.close().await;
         })
         .await;

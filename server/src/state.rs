@@ -3,12 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Access;
+use crate::attachments::Attachments;
 use crate::bodies::Bodies;
 use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::metered::Metered;
+use crate::preparation::Preparation;
+use crate::sign_in::SignIn;
+use crate::store::SqlStore;
 use crate::telemetry::Telemetry;
 use crate::traces::Traces;
+
+/// Files of conversations that are written or read at once, and those that may wait for it.
+const FILED_AT_ONCE: usize = 1;
+const WAITING: usize = 16;
 
 /// Settings of a server that routes read; the command line makes them.
 #[derive(Clone, Debug)]
@@ -19,6 +28,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// How long answers may go on after the server was told to end.
     pub grace: Duration,
+    /// The most tokens of an answer to a program that names no limit.
+    pub default_max_tokens: usize,
     /// Connections at a time; one peer may have three quarters of them.
     pub connections: usize,
 }
@@ -32,26 +43,28 @@ pub struct AppState {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) chat: Arc<ChatService>,
     pub(crate) bodies: Arc<Bodies>,
+    /// Files beside questions.
+    pub(crate) attachments: Arc<Attachments>,
+    /// Who may use the API.
+    pub(crate) access: Arc<Access>,
+    /// What asks for the password, where there is one.
+    pub(crate) sign_in: Option<Arc<SignIn>>,
+    /// Files of conversations that come in.
+    pub(crate) files: Arc<Bodies>,
+    /// Conversations become files, and files conversations.
+    pub(crate) filing: Arc<Preparation>,
 }
 
 impl AppState {
-    /// A server without conversations.
+    /// A server with the conversations of a store, and with spans for each request where there are traces.
     ///
     /// # Panics
-    /// When two figures of `/metrics` have one name.
+    /// When two figures of `/metrics` have one name, and outside of a runtime.
     #[must_use]
-    pub fn new(generator: Arc<dyn Generator>, settings: Settings) -> Self {
-        Self::traced(generator, settings, None)
-    }
-
-    /// [`Self::new`] with spans for each request where there are traces.
-    ///
-    /// # Panics
-    /// As [`Self::new`].
-    #[must_use]
-    pub fn traced(
+    pub fn new(
         generator: Arc<dyn Generator>,
         settings: Settings,
+        store: SqlStore,
         traces: Option<Traces>,
     ) -> Self {
         let telemetry = Telemetry::new(
@@ -62,13 +75,48 @@ impl AppState {
         .expect("names of figures are fixed and differ");
         let telemetry = Arc::new(telemetry);
         let model = Metered::new(generator, Arc::clone(&telemetry)).traced(traces);
-        let chat = ChatService::new(model.clone(), settings.usd_per_hour);
+        let chat = ChatService::new(model.clone(), Arc::new(store), settings.usd_per_hour);
         Self {
             model,
             telemetry,
             settings: Arc::new(settings),
             chat: Arc::new(chat),
             bodies: Arc::default(),
+            attachments: Arc::default(),
+            access: Arc::default(),
+            sign_in: None,
+            files: Arc::new(Bodies::new(FILED_AT_ONCE)),
+            filing: Arc::new(Preparation::new(FILED_AT_ONCE, WAITING)),
         }
+    }
+
+    /// The same for those alone who have a password.
+    #[must_use]
+    pub fn behind(self, sign_in: Option<SignIn>) -> Self {
+        Self {
+            sign_in: sign_in.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// The same, whose API is for those alone who may use it.
+    ///
+    /// # Panics
+    /// When figures of keys have the name of others.
+    #[must_use]
+    pub fn with(self, access: Access) -> Self {
+        if let Some(keys) = &access.keys {
+            let registered = self.telemetry.register_keys(keys);
+            registered.expect("names of figures are fixed and differ");
+        }
+        Self {
+            access: Arc::new(access),
+            ..self
+        }
+    }
+
+    /// Closes the store of a server that has ended: all that was written is then in its one file.
+    pub async fn close(&self) {
+        self.chat.close().await;
     }
 }

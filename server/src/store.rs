@@ -1,333 +1,239 @@
-//! Conversations, in memory and bounded by bytes: what is new takes the place of what is longest unused. Those that
-//! nobody asked anything in yet have a bound of their own, so that whoever begins many costs nobody a conversation.
+//! Where conversations are kept: what a store can do, as a trait of plain data, and how it fails.
 //!
-//! Callers see plain data only, so that a database can take this place.
+//! A question is committed with its empty answer before the engine is asked, an answer is written down while it comes, and
+//! what a crash leaves open is marked at the next start. `sql` keeps them in SQLite or Postgres.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt::{self, Display};
 
-use nibble_app::chat::{Answer, Conversation, End, Turn};
+use async_trait::async_trait;
+use nibble_app::chat::{Change, List, ListQuery};
+pub(crate) use nibble_app::domain::MESSAGES;
+use nibble_app::domain::{
+    Answer, Content, Conversation, End, Id, Measured, Message, Origin, Question, Transcript, Tree,
+    Turn,
+};
+use nibble_app::presets::{PRESETS, Preset};
 use nibble_app::settings::Settings;
+use nibble_app::visitor::Owner;
 
-use crate::runs::RunId;
+mod sql;
+#[cfg(test)]
+pub(crate) mod tests;
 
-/// The most memory of conversations with questions; the engine's estimate of what it may use leaves room for it.
-const CONVERSATION_BYTES: usize = 24 << 20;
-/// The most memory of conversations without.
-const BLANK_BYTES: usize = 1 << 20;
-/// What a conversation or a turn takes beside its text, with what the allocator rounds up.
-const BOOKKEEPING_BYTES: usize = 512;
+pub(crate) use self::sql::now;
+pub use self::sql::{Database, SqlStore, backup, restore};
 
-/// All conversations of the server.
-#[derive(Default)]
-pub(crate) struct Store {
-    records: Mutex<Records>,
+/// What asks the model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ask {
+    /// A question that begins a conversation.
+    First(Content),
+    /// A question after the last answer of the branch that a conversation shows.
+    Next(Id, Content),
+    /// A question in the place of this one.
+    Instead(Id, Content),
+    /// The question of this answer, once more.
+    Again(Id),
 }
 
-#[derive(Default)]
-struct Records {
-    by_id: HashMap<String, Record>,
-    /// Counts uses; stands in for time.
-    uses: u64,
+/// An answer that is to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    /// With what now holds for it.
+    pub(crate) conversation: Conversation,
+    /// The question, and the answer with nothing in it.
+    pub(crate) turn: Turn,
+    /// The answer that is written before it.
+    pub(crate) after: Option<Id>,
 }
 
-struct Record {
-    conversation: Conversation,
-    used: u64,
+/// What there is of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The answer.
+    pub(crate) id: Id,
+    /// What it thought.
+    pub(crate) thought: String,
+    /// What it says.
+    pub(crate) text: String,
 }
 
-/// Why a turn was not begun.
+/// A part of a conversation's branch.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    /// Oldest first.
+    pub(crate) turns: Vec<Turn>,
+    /// Whether there are others before.
+    pub(crate) earlier: bool,
+    /// Whether there are others after.
+    pub(crate) later: bool,
+    /// The question of the whole branch with which the model's memory begins, see [`Tree::memory`].
+    pub(crate) memory: Option<Id>,
+}
+
+/// Which part of a conversation's branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotBegun {
-    /// The conversation is not as it was, or is gone.
-    Moved,
-    /// Conversations that wait for their answers take all the room there is.
-    Full,
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// So many turns at its end.
+    Last(usize),
+    /// So many turns before this question.
+    Before(Id, usize),
 }
 
-impl Store {
-    /// Begins an empty conversation under a name that cannot be guessed.
-    pub(crate) fn create(&self, settings: Settings) -> String {
-        let id = format!("{:032x}", rand::random::<u128>());
-        let conversation = Conversation {
-            id: id.clone(),
-            settings,
-            turns: Vec::new(),
-        };
-        let mut records = self.lock();
-        records.uses += 1;
-        let record = Record {
-            conversation,
-            used: records.uses,
-        };
-        records.by_id.insert(id.clone(), record);
-        records.make_room(&id);
-        id
-    }
+/// What is copied of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copied {
+    /// All of it.
+    Whole,
+    /// Its last question with the answer.
+    LastTurn,
+}
 
-    /// A copy of a conversation.
-    pub(crate) fn get(&self, id: &str) -> Option<Conversation> {
-        self.lock().touch(id).cloned()
-    }
+/// Where a message stands among all of its conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place(i64);
+
+/// Conversations that outlast the program. Owners see nothing of each other.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Writes a question and its empty answer, both or neither. The settings hold for the conversation from now on, and those
+    /// of its first question for the owner's next one.
+    async fn begin(&self, owner: Owner, ask: Ask, origin: Origin) -> Result<Begun, StoreError>;
+
+    /// From now on the model's memory begins with this question, in every branch that it is on.
+    async fn begin_memory(&self, question: Id) -> Result<(), StoreError>;
+
+    /// Opens the answer at the end of a branch again, to be gone on with; gives it as it was. [`Self::finish`] with its old end
+    /// takes that back.
+    async fn reopen(&self, owner: Owner, answer: Id) -> Result<Begun, StoreError>;
+
+    /// Takes back what [`Self::begin`] wrote for this answer, as if it had not been asked.
+    async fn withdraw(&self, answer: Id) -> Result<(), StoreError>;
+
+    /// Writes down what there is of answers that are being written; those in the list whose turn has come run from now on.
+    async fn checkpoint(&self, answers: &[Written]) -> Result<(), StoreError>;
+
+    /// Writes down an answer at its end.
+    async fn finish(&self, answer: &Written, end: &End) -> Result<(), StoreError>;
+
+    /// Whether other processes may write answers here too.
+    fn is_shared(&self) -> bool;
+
+    /// Asks the process that writes this answer to end it.
+    async fn stop(&self, answer: Id) -> Result<(), StoreError>;
+
+    /// The open answers of this process that others asked to end.
+    async fn stopping(&self) -> Result<Vec<Id>, StoreError>;
+
+    /// Marks the open answers of processes that are no more; says how many.
+    async fn interrupt_open(&self) -> Result<u64, StoreError>;
+
+    /// A conversation that is not deleted, and whose it is.
+    async fn conversation(&self, id: Id) -> Result<Option<(Conversation, Owner)>, StoreError>;
+
+    /// All messages of a conversation by their places.
+    async fn tree(&self, conversation: Id) -> Result<Tree, StoreError>;
+
+    /// A part of the branch of a conversation that ends with `tip`.
+    async fn window(
+        &self,
+        conversation: Id,
+        tip: Option<Id>,
+        part: Part,
+    ) -> Result<Window, StoreError>;
 
     /// One answer.
-    pub(crate) fn answer(&self, run: &RunId) -> Option<Answer> {
-        let mut records = self.lock();
-        let conversation = records.touch(&run.conversation)?;
-        Some(conversation.turns.get(run.turn)?.answer.clone())
-    }
+    async fn answer(&self, id: Id) -> Result<Option<Answer>, StoreError>;
 
-    /// Appends a turn whose answer runs.
-    ///
-    /// # Errors
-    /// When the conversation has gone on since the caller looked, or there is no room for it.
-    pub(crate) fn begin_turn(
+    /// One question, but for its siblings.
+    async fn question(&self, id: Id) -> Result<Option<Question>, StoreError>;
+
+    /// The conversation that a message is in.
+    async fn conversation_of(&self, message: Id) -> Result<Option<Id>, StoreError>;
+
+    /// An owner's conversations.
+    async fn list(&self, owner: Owner, query: &ListQuery, most: usize) -> Result<List, StoreError>;
+
+    /// What the answers of an owner took that are neither deleted nor hidden, those of the newest conversations where there are
+    /// more than [`nibble_app::domain::MEASURED`].
+    async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError>;
+
+    /// What an owner's next conversation starts with.
+    async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError>;
+
+    /// Keeps what an owner's next conversation starts with.
+    async fn keep_settings(&self, owner: Owner, settings: &Settings) -> Result<(), StoreError>;
+
+    /// What an owner keeps under names, by name.
+    async fn presets(&self, owner: Owner) -> Result<Vec<Preset>, StoreError>;
+
+    /// Keeps settings under a name of this owner, in the place of those that it had.
+    async fn save_preset(&self, owner: Owner, preset: &Preset) -> Result<(), StoreError>;
+
+    /// Forgets what an owner keeps under a name; says whether there was anything.
+    async fn delete_preset(&self, owner: Owner, name: &str) -> Result<bool, StoreError>;
+
+    /// Changes a conversation of this owner; says whether it is there.
+    async fn change(&self, owner: Owner, id: Id, change: Change) -> Result<bool, StoreError>;
+
+    /// Copies the branch up to this answer, or the turns at its end, into a new conversation of the same owner.
+    async fn copy(&self, owner: Owner, answer: Id, part: Copied) -> Result<Id, StoreError>;
+
+    /// Hides a question of this owner with all that follows it, or shows it again; names the conversation.
+    async fn hide(&self, owner: Owner, question: Id, hidden: bool) -> Result<Id, StoreError>;
+
+    /// The names of an owner's conversations, as a list shows them.
+    async fn names(&self, owner: Owner) -> Result<Vec<Id>, StoreError>;
+
+    /// So many messages of a conversation after those that were read before, oldest first.
+    async fn messages(
         &self,
-        run: &RunId,
-        question: String,
-        settings: Settings,
-    ) -> Result<Turn, NotBegun> {
-        let mut records = self.lock();
-        let conversation = records.touch(&run.conversation).ok_or(NotBegun::Moved)?;
-        if conversation.turns.len() != run.turn {
-            return Err(NotBegun::Moved);
-        }
-        let turn = Turn {
-            question,
-            answer: Answer {
-                run: run.to_string(),
-                text: String::new(),
-                end: None,
-            },
-        };
-        let earlier = std::mem::replace(&mut conversation.settings, settings);
-        conversation.turns.push(turn.clone());
-        if records.make_room(&run.conversation) {
-            return Ok(turn);
-        }
-        if let Some(conversation) = records.touch(&run.conversation) {
-            conversation.turns.pop();
-            conversation.settings = earlier;
-        }
-        Err(NotBegun::Full)
-    }
+        conversation: Id,
+        after: Place,
+        most: usize,
+    ) -> Result<Vec<(Place, Message)>, StoreError>;
 
-    /// Writes down how an answer ended.
-    pub(crate) fn finish_turn(&self, run: &RunId, text: String, end: End) {
-        let mut records = self.lock();
-        if let Some(conversation) = records.touch(&run.conversation)
-            && let Some(turn) = conversation.turns.get_mut(run.turn)
-        {
-            turn.answer.text = text;
-            turn.answer.end = Some(end);
-        }
-        records.make_room(&run.conversation);
-    }
+    /// Writes a conversation from elsewhere down, all of it or nothing. It and its messages get names of their own, and
+    /// nobody else may read it.
+    async fn import(&self, owner: Owner, transcript: &Transcript) -> Result<Id, StoreError>;
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        // A panic elsewhere leaves no record half-written.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Deletes all conversations of this owner at a time, by which they can be had back for a while; says how many.
+    async fn delete_all(&self, owner: Owner, at: i64) -> Result<u64, StoreError>;
+
+    /// Has all back that this owner deleted at that time; says how many.
+    async fn restore_all(&self, owner: Owner, at: i64) -> Result<u64, StoreError>;
+
+    /// Forgets what was deleted before this time.
+    async fn purge(&self, before: i64) -> Result<u64, StoreError>;
+
+    /// Ready when all is in its place and other processes know that this one is no more, which must ask nothing after it.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Why a store could not do something.
+#[derive(Debug)]
+pub enum StoreError {
+    /// What it was about is not there, or is another owner's.
+    Gone,
+    /// There are as many messages in the conversation as may be.
+    Full,
+    /// An owner keeps as many settings under names as may be.
+    Presets,
+    /// The database failed, for this reason in words for whoever runs it.
+    Failed(String),
+}
+
+impl Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("there is no such conversation"),
+            Self::Full => write!(f, "a conversation may have at most {MESSAGES} messages"),
+            Self::Presets => write!(f, "there may be at most {PRESETS} presets of yours"),
+            Self::Failed(reason) => f.write_str(reason),
+        }
     }
 }
 
-impl Records {
-    fn touch(&mut self, id: &str) -> Option<&mut Conversation> {
-        self.uses += 1;
-        let record = self.by_id.get_mut(id)?;
-        record.used = self.uses;
-        Some(&mut record.conversation)
-    }
-
-    /// Drops conversations, those longest unused first, until those of the kind of `kept` fit their bound; says whether
-    /// they do. `kept` stays, and so does what waits for an answer.
-    fn make_room(&mut self, kept: &str) -> bool {
-        let Some(blank) = self.by_id.get(kept).map(Record::is_blank) else {
-            return true;
-        };
-        let bound = if blank {
-            BLANK_BYTES
-        } else {
-            CONVERSATION_BYTES
-        };
-        let alike = self
-            .by_id
-            .values()
-            .filter(|record| record.is_blank() == blank);
-        let mut bytes: usize = alike.map(Record::bytes).sum();
-        while bytes > bound {
-            let idle = self.by_id.iter().filter(|(id, record)| {
-                record.is_blank() == blank && *id != kept && !is_running(&record.conversation)
-            });
-            let oldest = idle.min_by_key(|(_, record)| record.used);
-            let Some(id) = oldest.map(|(id, _)| id.clone()) else {
-                return false;
-            };
-            let dropped = self.by_id.remove(&id);
-            bytes -= dropped.as_ref().map_or(0, Record::bytes);
-        }
-        true
-    }
-}
-
-impl Record {
-    /// Whether nothing was asked in it yet.
-    fn is_blank(&self) -> bool {
-        self.conversation.turns.is_empty()
-    }
-
-    /// About what it takes in memory.
-    fn bytes(&self) -> usize {
-        let Conversation {
-            settings, turns, ..
-        } = &self.conversation;
-        BOOKKEEPING_BYTES * (1 + turns.len())
-            + settings.system_prompt.len()
-            + text_bytes(&self.conversation)
-    }
-}
-
-/// The bytes of its questions and answers.
-pub(crate) fn text_bytes(conversation: &Conversation) -> usize {
-    let turns = conversation.turns.iter();
-    turns
-        .map(|turn| turn.question.len() + turn.answer.text.len())
-        .sum()
-}
-
-/// Whether its last answer is still being written.
-pub(crate) fn is_running(conversation: &Conversation) -> bool {
-    let last = conversation.turns.last();
-    last.is_some_and(|turn| turn.answer.end.is_none())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            temperature: 0.2,
-            max_tokens: 250,
-            system_prompt: String::new(),
-            usd_per_hour: 1.0,
-        }
-    }
-
-    /// A conversation with one question and its answer, of about these many bytes.
-    fn begun(store: &Store, bytes: usize) -> String {
-        let run = RunId {
-            conversation: store.create(settings()),
-            turn: 0,
-        };
-        store
-            .begin_turn(&run, "a".into(), settings())
-            .expect("there is room");
-        store.finish_turn(&run, "x".repeat(bytes), End::Failed(String::new()));
-        run.conversation
-    }
-
-    fn held(store: &Store) -> usize {
-        store.lock().by_id.values().map(Record::bytes).sum()
-    }
-
-    #[test]
-    fn the_conversation_longest_unused_makes_room_for_a_new_one() {
-        let store = Store::default();
-        let fourth = CONVERSATION_BYTES / 4 - 4 * BOOKKEEPING_BYTES;
-        let ids: Vec<_> = (0..4).map(|_| begun(&store, fourth)).collect();
-        assert!(store.get(&ids[0]).is_some());
-        begun(&store, fourth);
-        assert!(store.get(&ids[0]).is_some());
-        assert!(store.get(&ids[1]).is_none());
-        assert!(store.get(&ids[2]).is_some());
-    }
-
-    #[test]
-    fn conversations_are_bounded_by_bytes_whatever_their_number() {
-        let store = Store::default();
-        for _ in 0..600 {
-            begun(&store, 256 * 1024);
-        }
-        assert!(held(&store) <= CONVERSATION_BYTES, "{}", held(&store));
-        assert!(held(&store) > CONVERSATION_BYTES / 2, "{}", held(&store));
-    }
-
-    #[test]
-    fn blank_conversations_drive_out_only_each_other() {
-        let store = Store::default();
-        let begun = begun(&store, 100);
-        let first = store.create(settings());
-        let long = Settings {
-            system_prompt: "x".repeat(8 * 1024),
-            ..settings()
-        };
-        for _ in 0..1000 {
-            store.create(long.clone());
-        }
-        assert!(store.get(&begun).is_some());
-        assert!(store.get(&first).is_none());
-        assert!(held(&store) <= BLANK_BYTES + 2000, "{}", held(&store));
-    }
-
-    #[test]
-    fn a_conversation_that_waits_for_an_answer_stays() {
-        let store = Store::default();
-        let run = RunId {
-            conversation: store.create(settings()),
-            turn: 0,
-        };
-        assert!(store.begin_turn(&run, "a".into(), settings()).is_ok());
-        for _ in 0..100 {
-            begun(&store, 256 * 1024);
-        }
-        assert!(store.get(&run.conversation).is_some());
-    }
-
-    #[test]
-    fn what_waits_for_answers_may_take_all_the_room_and_no_more() {
-        let store = Store::default();
-        let ask = |bytes| {
-            let run = RunId {
-                conversation: store.create(settings()),
-                turn: 0,
-            };
-            let turn = store.begin_turn(&run, "x".repeat(bytes), settings());
-            (run.conversation, turn.err())
-        };
-        let half = CONVERSATION_BYTES / 2 - 2 * BOOKKEEPING_BYTES;
-        let (first, _) = ask(half);
-        assert_eq!(ask(half).1, None);
-        let (refused, reason) = ask(half);
-        assert_eq!(reason, Some(NotBegun::Full));
-        assert!(
-            store
-                .get(&refused)
-                .is_some_and(|blank| blank.turns.is_empty())
-        );
-        assert!(
-            store
-                .get(&first)
-                .is_some_and(|running| is_running(&running))
-        );
-    }
-
-    #[test]
-    fn a_turn_cannot_be_begun_twice() {
-        let store = Store::default();
-        let run = RunId {
-            conversation: store.create(settings()),
-            turn: 0,
-        };
-        assert!(store.begin_turn(&run, "a".into(), settings()).is_ok());
-        let second = store.begin_turn(&run, "b".into(), settings());
-        assert_eq!(second.err(), Some(NotBegun::Moved));
-    }
-
-    #[test]
-    fn names_are_128_random_bits() {
-        let store = Store::default();
-        let (a, b) = (store.create(settings()), store.create(settings()));
-        assert_eq!((a.len(), b.len()), (32, 32));
-        assert_ne!(a, b);
-    }
-}
+impl std::error::Error for StoreError {}

@@ -13,6 +13,7 @@ use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, Registry, 
 use self::answer_figures::AnswerFigures;
 use self::engine_load::EngineLoad;
 use self::register::Register;
+use crate::keys::Keys;
 
 mod answer_figures;
 mod engine_load;
@@ -191,6 +192,14 @@ impl Telemetry {
             }),
             registry: register.0,
         })
+    }
+
+    /// Shows what keys are used for, too.
+    ///
+    /// # Errors
+    /// When two figures have one name.
+    pub(crate) fn register_keys(&self, keys: &Keys) -> prometheus::Result<()> {
+        keys.register(&self.registry)
     }
 
     /// Counts an answer with what it took.

@@ -24,6 +24,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use self::collector::Collector;
+use crate::request_id;
 use crate::telemetry::Outcome;
 
 mod collector;
@@ -78,10 +79,14 @@ impl Traces {
             .tracer
             .span_builder(format!("chat {model}"))
             .with_kind(SpanKind::Server)
-            .with_attributes([
-                KeyValue::new("gen_ai.operation.name", "chat"),
-                KeyValue::new("gen_ai.request.model", model.to_owned()),
-            ]);
+            .with_attributes(
+                [
+                    KeyValue::new("gen_ai.operation.name", "chat"),
+                    KeyValue::new("gen_ai.request.model", model.to_owned()),
+                ]
+                .into_iter()
+                .chain(request_id::current().map(|id| KeyValue::new("nibble.request_id", id))),
+            );
         let parent = Context::current();
         let span = self.tracer.build_with_context(span, &parent);
         RequestTrace {
@@ -184,6 +189,8 @@ fn figures(completion: &Completion) -> [KeyValue; 4] {
     let reason = match completion.finish_reason {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
+        FinishReason::Context => "context",
+        FinishReason::Repetition => "repetition",
         FinishReason::Cancelled => "cancelled",
     };
     let count = |tokens: usize| i64::try_from(tokens).unwrap_or(i64::MAX);

@@ -22,10 +22,12 @@ const MODEL: &str = concat!(
 fn nibble(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nibble"));
     command.args(words).env("NIBBLE_MODEL", MODEL);
+    command.env("NIBBLE_DATABASE", "memory");
     for name in [
         "NIBBLE_ADDR",
         "NIBBLE_GRACE",
         "NIBBLE_LOG",
+        "NIBBLE_PASSWORD_FILE",
         "NIBBLE_THREADS",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -100,6 +102,43 @@ fn generate_prints_one_json_object_that_a_seed_repeats() {
     assert!(["stop", "length"].contains(&first["finish_reason"].as_str().unwrap()));
     assert!(first["metrics"]["total_s"].as_f64().unwrap() > 0.0);
     assert!(first["metrics"]["kernel"].is_string());
+}
+
+/// A model that always thinks before it answers, unless told not to.
+const THINKER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../engine/tests/fixtures/thinker.gguf"
+);
+
+#[test]
+fn a_thought_is_shown_apart_from_the_text() {
+    let generate = |options: &[&str]| {
+        let words = [
+            &["generate", "--model", THINKER, "--prompt", "Coffee?"],
+            options,
+        ]
+        .concat();
+        let output = run(&words);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (stdout, stderr) = generate(&[]);
+    assert_eq!(stdout, "Fine then.\n");
+    assert!(stderr.contains("Hm, café?\n\n"), "{stderr}");
+    assert!(stderr.contains("thought 7 tokens in "), "{stderr}");
+    let (stdout, stderr) = generate(&["--no-thinking"]);
+    assert_eq!(stdout, "Fine then.\n");
+    assert!(!stderr.contains("Hm"), "{stderr}");
+    let (stdout, stderr) = generate(&["--thinking-budget", "3"]);
+    assert_eq!(stdout, "Fine then.\n");
+    assert!(stderr.contains("Hm, caf\n\n"), "{stderr}");
+    let (stdout, stderr) = generate(&["--json"]);
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&object["thought"], &object["text"]),
+        (&"Hm, café?".into(), &"Fine then.".into())
+    );
+    assert!(!stderr.contains("Hm"), "{stderr}");
 }
 
 #[test]
@@ -380,4 +419,42 @@ fn a_collector_at_no_address_fails_at_once_in_one_line() {
     let message = text(&output.stderr);
     assert!(message.contains("cannot send traces"), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn a_password_that_cannot_be_used_is_named_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = folder.path().join("short");
+    std::fs::write(&short, "short\n").unwrap();
+    let gone = folder.path().join("gone");
+    for (file, reason) in [
+        (&short, "a password must have 8 to 1024 bytes, found 5"),
+        (&gone, "No such file or directory"),
+    ] {
+        let file = file.to_str().unwrap();
+        let output = run(&["serve", "--addr", "127.0.0.1:0", "--password-file", file]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(
+            told.contains(&format!("the password in `{file}`")),
+            "{told}"
+        );
+        assert!(told.contains(reason), "{told}");
+    }
+}
+
+#[test]
+fn the_doctor_says_what_it_finds_and_exits_by_it() {
+    let found = run(&["doctor", "--json", "--threads", "1"]);
+    let json: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    for about in ["Kernel", "Threads", "Reading memory"] {
+        let is_there = findings.iter().any(|finding| finding["about"] == about);
+        assert!(is_there, "no {about} in {json}");
+    }
+    let advised = findings.iter().any(|finding| !finding["advice"].is_null());
+    assert_eq!(found.status.code(), Some(i32::from(advised)), "{json}");
+    let unknown = run(&["doctor", "--kernel", "abacus"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("`abacus`"));
 }

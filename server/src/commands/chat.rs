@@ -11,12 +11,14 @@ use clap::Args;
 use futures::StreamExt;
 use nibble_engine::{
     Answer, Caller, Completion, Engine, Error, Event, LoadOptions, Message, Prompt, Request, Role,
+    Turn,
 };
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use super::thought::Thought;
 use super::{loading, metrics};
 use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 
@@ -33,10 +35,14 @@ pub(crate) struct ChatArgs {
     pub(crate) model: ModelArgs,
 }
 
-/// What a turn of the conversation came to.
-enum Turn {
-    /// The answer and its end.
-    Answered(String, Box<Completion>),
+/// What a question came to.
+enum Outcome {
+    /// What was thought and said, and the end of it.
+    Answered {
+        thought: String,
+        text: String,
+        completion: Box<Completion>,
+    },
     /// Nothing that the conversation should keep.
     Failed(Error),
     /// The person left in mid-answer.
@@ -85,63 +91,71 @@ async fn converse(engine: &Engine, args: &ChatArgs) -> anyhow::Result<()> {
 struct Conversation<'a> {
     engine: &'a Engine,
     args: &'a ChatArgs,
-    messages: Vec<Message>,
+    turns: Vec<Turn>,
 }
 
 impl<'a> Conversation<'a> {
     fn new(engine: &'a Engine, args: &'a ChatArgs) -> Self {
         let system = args.system.clone();
-        let message = system.map(|content| Message {
-            role: Role::System,
-            content,
-        });
+        let system = system.map(|content| said(Role::System, content));
         Self {
             engine,
             args,
-            messages: message.into_iter().collect(),
+            turns: system.into_iter().collect(),
         }
     }
 
     /// Asks and answers; breaks when the person leaves in mid-answer.
     async fn ask(&mut self, question: String) -> io::Result<ControlFlow<()>> {
-        self.push(Role::User, question);
-        let turn = match self.engine.submit(self.request()) {
+        self.turns.push(said(Role::User, question));
+        let outcome = match self.engine.submit(self.request()) {
             Ok(answer) => follow(answer).await?,
-            Err(error) => Turn::Failed(error),
+            Err(error) => Outcome::Failed(error),
         };
-        match turn {
-            Turn::Answered(text, completion) => {
-                self.push(Role::Assistant, text);
+        match outcome {
+            Outcome::Answered {
+                thought,
+                text,
+                completion,
+            } => {
+                self.turns.push(Turn::Answered {
+                    thought,
+                    content: text,
+                    calls: Vec::new(),
+                });
                 writeln!(io::stderr(), "{}", metrics::line(&completion))?;
             }
-            Turn::Failed(error) => {
-                self.messages.pop();
+            Outcome::Failed(error) => {
+                self.turns.pop();
                 writeln!(io::stderr(), "{error}; the question is forgotten")?;
             }
-            Turn::Left => return Ok(ControlFlow::Break(())),
+            Outcome::Left => return Ok(ControlFlow::Break(())),
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn push(&mut self, role: Role, content: String) {
-        self.messages.push(Message { role, content });
-    }
-
     fn request(&self) -> Request {
         Request {
-            prompt: Prompt::Chat(self.messages.clone().into()),
+            prompt: Prompt::Chat(self.turns.clone().into()),
             sampling: self.args.answer.sampling(self.engine.info().sampling),
             max_tokens: self.args.answer.max_tokens,
+            thinking: self.args.answer.thinking(),
+            constraint: None,
             stop: Vec::new(),
             usd_per_hour: self.args.price.usd_per_hour,
             caller: Caller::default(),
+            ..Request::default()
         }
     }
 }
 
+fn said(role: Role, content: String) -> Turn {
+    Turn::Said(Message { role, content })
+}
+
 /// Writes the answer as it comes. The first Ctrl-C stops it, the second leaves.
-async fn follow(mut answer: Answer) -> io::Result<Turn> {
-    let mut text = String::new();
+async fn follow(mut answer: Answer) -> io::Result<Outcome> {
+    let (mut thought, mut text) = (Thought::shown(), String::new());
     let stopper = answer.stopper();
     let mut stdout = io::stdout();
     loop {
@@ -150,28 +164,37 @@ async fn follow(mut answer: Answer) -> io::Result<Turn> {
             interrupt = tokio::signal::ctrl_c() => {
                 interrupt?;
                 if stopper.is_stopped() {
-                    return Ok(Turn::Left);
+                    return Ok(Outcome::Left);
                 }
                 stopper.stop();
                 continue;
             }
         };
         match event {
-            Some(Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_)) => {}
+            Some(
+                Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) | Event::Learned(_),
+            ) => {}
+            Some(Event::Thought(piece)) => thought.push(&piece)?,
             Some(Event::Text(piece)) => {
+                thought.end()?;
                 stdout.write_all(piece.as_bytes())?;
                 stdout.flush()?;
                 text.push_str(&piece);
             }
             Some(Event::Finished(completion)) => {
+                thought.end()?;
                 writeln!(stdout)?;
-                return Ok(Turn::Answered(text, Box::new(completion)));
+                return Ok(Outcome::Answered {
+                    thought: thought.into_text(),
+                    text,
+                    completion: Box::new(completion),
+                });
             }
             Some(Event::Failed(error)) => {
                 writeln!(stdout)?;
-                return Ok(Turn::Failed(error));
+                return Ok(Outcome::Failed(error));
             }
-            None => return Ok(Turn::Failed(Error::Stopped)),
+            None => return Ok(Outcome::Failed(Error::Stopped)),
         }
     }
 }

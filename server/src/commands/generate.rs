@@ -12,6 +12,7 @@ use nibble_engine::{
 };
 use serde::Serialize;
 
+use super::thought::Thought;
 use super::{loading, metrics};
 use crate::options::{AnswerArgs, ModelArgs, PriceArgs};
 
@@ -34,7 +35,7 @@ pub(crate) struct GenerateArgs {
     /// Text that ends the answer and is not printed; repeat for more
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     stop: Vec<String>,
-    /// Print one JSON object with text, token ids and metrics when the answer is complete
+    /// Print one JSON object with thought, text, token ids and metrics when the answer is complete
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -48,6 +49,8 @@ pub(crate) struct GenerateArgs {
 /// The object that `--json` prints.
 #[derive(Serialize)]
 struct Output {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    thought: String,
     text: String,
     prompt_tokens: usize,
     completion_tokens: usize,
@@ -64,14 +67,19 @@ pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
         max_tokens: args.answer.max_tokens,
         usd_per_hour: args.price.usd_per_hour,
         caller: Caller::default(),
+        thinking: args.answer.thinking(),
+        constraint: None,
         stop: args.stop,
         prompt: prompt(args.prompt, args.system, args.raw),
+        ..Request::default()
     };
     let events = block_on_stream(engine.submit(request)?);
     let mut stdout = io::stdout();
     if json {
-        let (text, completion) = follow(events, &mut io::sink())?;
+        let mut thought = Thought::hidden();
+        let (text, completion) = follow(events, &mut thought, &mut io::sink())?;
         let output = Output {
+            thought: thought.into_text(),
             text,
             prompt_tokens: completion.prompt_tokens,
             completion_tokens: completion.token_ids.len(),
@@ -81,7 +89,7 @@ pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
         };
         writeln!(stdout, "{}", serde_json::to_string_pretty(&output)?)?;
     } else {
-        let (_, completion) = follow(events, &mut stdout)?;
+        let (_, completion) = follow(events, &mut Thought::shown(), &mut stdout)?;
         writeln!(stdout)?;
         writeln!(io::stderr(), "{}", metrics::line(&completion))?;
     }
@@ -99,21 +107,28 @@ fn prompt(text: String, system: Option<String>, raw: bool) -> Prompt {
     Prompt::Chat(messages.into())
 }
 
-/// Writes the text as it comes and returns it with the end of the answer.
+/// Writes thought and text as they come and returns the text with the end of the answer.
 fn follow(
     events: impl Iterator<Item = Event>,
+    thought: &mut Thought,
     output: &mut dyn Write,
 ) -> anyhow::Result<(String, Completion)> {
     let mut text = String::new();
     for event in events {
         match event {
-            Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) => {}
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Called(_) | Event::Learned(_) => {
+            }
+            Event::Thought(piece) => thought.push(&piece)?,
             Event::Text(piece) => {
+                thought.end()?;
                 output.write_all(piece.as_bytes())?;
                 output.flush()?;
                 text.push_str(&piece);
             }
-            Event::Finished(completion) => return Ok((text, completion)),
+            Event::Finished(completion) => {
+                thought.end()?;
+                return Ok((text, completion));
+            }
             Event::Failed(error) => return Err(error).context("the answer failed"),
         }
     }

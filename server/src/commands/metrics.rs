@@ -14,6 +14,12 @@ pub(super) fn line(completion: &Completion) -> String {
         metrics
             .time_to_first_token_s
             .map(|seconds| format!("first token {seconds:.2} s")),
+        metrics.thought_s.map(|seconds| {
+            format!(
+                "thought {} tokens in {seconds:.2} s",
+                metrics.thought_tokens
+            )
+        }),
         metrics
             .prefill_tokens_per_second
             .map(|speed| format!("prefill {speed:.1} tokens/s")),
@@ -55,6 +61,9 @@ mod tests {
             line(&completion),
             "20 + 2 tokens · first token 0.25 s · total 1.50 s · $0.000123"
         );
+        completion.metrics.thought_tokens = 70;
+        completion.metrics.thought_s = Some(2.5);
+        assert!(line(&completion).contains(" · thought 70 tokens in 2.50 s · "));
         completion.metrics.decode_tokens_per_second = Some(41.26);
         assert!(line(&completion).contains("decode 41.3 tokens/s"));
     }

@@ -1,7 +1,7 @@
 //! `nibble serve`: the page and the API until a signal ends them.
 //!
 //! The port is taken before the model is loaded, so that a busy one fails at once, and answered after it: whoever
-//! connects in between waits in the listen queue instead of being turned away.
+//! connects in between waits in the listen queue instead of being turned away. The database too is opened first.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -12,13 +12,19 @@ use anyhow::Context;
 use clap::Args;
 use nibble_engine::LoadOptions;
 use nibble_server::state::{AppState, Settings};
+use nibble_server::store::SqlStore;
 use nibble_server::traces::Traces;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use super::loading;
-use crate::options::{AddrArgs, ModelArgs, PriceArgs, count, seconds};
+use crate::options::{
+    AccessArgs, AddrArgs, DatabaseArgs, ModelArgs, PasswordArgs, PriceArgs, count, seconds,
+};
 
 mod descriptors;
+mod openness;
+mod own_names;
 mod signals;
 
 /// What is still at work when the server has ended gets this long.
@@ -59,6 +65,15 @@ pub(crate) struct ServeArgs {
     /// Seconds that open answers may go on after SIGTERM or Ctrl-C; then they are cut off
     #[arg(long, env = "NIBBLE_GRACE", hide_env_values = true, value_name = "S", value_parser = seconds(0.0..=3600.0), default_value = "20")]
     grace: Duration,
+    /// The most tokens of an answer to a program that names no limit, where the context is not shorter
+    #[arg(long, env = "NIBBLE_DEFAULT_MAX_TOKENS", hide_env_values = true, value_name = "N", value_parser = count(1..=10_000_000), default_value = "4096")]
+    default_max_tokens: usize,
+    #[command(flatten)]
+    password: PasswordArgs,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     price: PriceArgs,
     #[command(flatten)]
@@ -68,9 +83,17 @@ pub(crate) struct ServeArgs {
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
+    let sign_in = args.password.sign_in()?;
+    let (access, key_file) = args.access.access()?;
+    if let Some(who) = openness::told(address, sign_in.is_some(), access.keys.is_some()) {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(io::stderr(), "{who}");
+    }
     let shutdown = signals::heard(args.grace)?;
     let traces = Traces::from_environment()
         .context("cannot send traces as the variables `OTEL_...` of the environment say")?;
+    let runtime = Runtime::new()?;
+    let store = runtime.block_on(SqlStore::open(&args.database.place()?))?;
     let limits = LoadOptions {
         queue: Some(args.queue),
         kv_bytes: args.kv_memory.map(|megabytes| megabytes as u64 * 1_000_000),
@@ -82,13 +105,17 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let name = engine.info().name.clone();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
-        allowed_hosts: args.allowed_hosts,
+        allowed_hosts: [args.allowed_hosts, own_names::found()].concat(),
         grace: args.grace,
+        default_max_tokens: args.default_max_tokens,
         connections: descriptors::connections(args.connections),
     };
-    let state = AppState::traced(Arc::new(engine), settings, traces.clone());
-    let runtime = Runtime::new()?;
     let served = runtime.block_on(async {
+        let state = AppState::new(Arc::new(engine), settings, store, traces.clone());
+        let state = state.behind(sign_in).with(access);
+        if let Some(key_file) = key_file {
+            signals::on_hangup(move || log_keys(key_file.read_again()))?;
+        }
         let asked = shutdown.asked();
         // A closed stdout must not keep the server from serving.
         let _ = writeln!(io::stdout(), "{name} is ready at {}", url(address));
@@ -96,8 +123,9 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         let told = async {
             let _ = asked.await;
         };
-        nibble_server::serve(listener, state, told).await?;
-        Ok(())
+        let served = nibble_server::serve(listener, state.clone(), told).await;
+        let _ = timeout(LAST_WORK, state.close()).await;
+        Ok(served?)
     });
     runtime.shutdown_timeout(LAST_WORK);
     if let Some(traces) = traces {
@@ -114,6 +142,13 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+fn log_keys(read: anyhow::Result<usize>) {
+    match read {
+        Ok(count) => tracing::info!(count, "API keys were read again"),
+        Err(error) => tracing::error!("API keys stay as they were: {error:#}"),
+    }
 }
 
 /// An address that a browser on this machine can open.

@@ -75,10 +75,33 @@ async fn an_answer_comes_in_steps_and_ends_with_its_figures() {
     assert_eq!(done.data["status"], "The answer is complete.");
     let html = done.data["html"].as_str().unwrap();
     assert!(
-        html.contains("<p>one</p>\n<p>two</p>\n<p>three</p>"),
+        html.contains(
+            "<p dir=\"auto\">one</p>\n<p dir=\"auto\">two</p>\n<p dir=\"auto\">three</p>"
+        ),
         "{html}"
     );
     assert!(html.contains("Time to first token"), "{html}");
+}
+
+#[tokio::test]
+async fn a_growing_answer_tells_how_fast_it_comes() {
+    let browser = Browser::scripted(&["word "; 60], Duration::from_millis(20));
+    let reply = browser.post_json("/api/send", &message("", "what?")).await;
+    let run = reply.json()["run"].as_str().unwrap().to_owned();
+    let events = parsed(&browser.get(&format!("/runs/{run}/events")).await.body);
+    let figures: Vec<_> = events
+        .iter()
+        .filter_map(|sent| sent.data["figures"].as_array())
+        .collect();
+    assert!(figures.len() > 2, "{figures:?}");
+    let text = |figure: &serde_json::Value| figure.as_str().unwrap().to_owned();
+    assert!(
+        text(&figures[0][0]).starts_with("first token "),
+        "{figures:?}"
+    );
+    let last: Vec<_> = figures.last().unwrap().iter().map(text).collect();
+    assert!(last[0].ends_with(" tokens/s"), "{last:?}");
+    assert!(last[1].ends_with("× reading"), "{last:?}");
 }
 
 #[tokio::test]
@@ -88,11 +111,11 @@ async fn a_lost_connection_takes_up_again_without_gaps_or_doubles() {
     // Two paragraphs are written, and the first is settled.
     let (whole, rest) = tokio::join!(from(&browser, &path, "0"), from(&browser, &path, "5"));
     let (blocks, tail) = shown(&whole);
-    assert_eq!(blocks, "<p>one</p>\n<p>two</p>\n");
-    assert_eq!(tail, "<p>three</p>\n");
+    assert_eq!(blocks, "<p dir=\"auto\">one</p>\n<p dir=\"auto\">two</p>\n");
+    assert_eq!(tail, "<p dir=\"auto\">three</p>\n");
     let first = rest.iter().find(|sent| sent.event == "text").unwrap();
     assert_eq!(first.data["at"], 5);
-    assert_eq!(shown(&rest), ("<p>two</p>\n".into(), tail));
+    assert_eq!(shown(&rest), ("<p dir=\"auto\">two</p>\n".into(), tail));
     let ids: Vec<_> = whole.iter().filter_map(|sent| sent.id.as_deref()).collect();
     assert_eq!((ids.first(), ids.last()), (Some(&"5"), Some(&"10")));
 }

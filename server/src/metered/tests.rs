@@ -1,5 +1,5 @@
 use futures::StreamExt;
-use nibble_engine::{Prompt, Sampling};
+use nibble_engine::{Event, Prompt, Sampling, Thinking};
 
 use super::*;
 use crate::telemetry::Telemetry;
@@ -10,9 +10,12 @@ fn request() -> Request {
         prompt: Prompt::Raw("Hi".into()),
         sampling: Sampling::default(),
         max_tokens: 5,
+        thinking: Thinking::default(),
+        constraint: None,
         stop: Vec::new(),
         usd_per_hour: 1.0,
         caller: nibble_engine::Caller::default(),
+        ..Request::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! How answers are made in the terminal, and what they cost.
 
 use clap::Args;
-use nibble_engine::Sampling;
+use nibble_engine::{Sampling, Thinking};
 
 use super::values::{count, number};
 
@@ -11,6 +11,12 @@ pub(crate) struct AnswerArgs {
     /// The most tokens of an answer
     #[arg(long, value_name = "N", value_parser = count(1..=10_000_000), default_value = "250")]
     pub(crate) max_tokens: usize,
+    /// Answer at once, where the model would think before
+    #[arg(long, conflicts_with = "thinking_budget")]
+    no_thinking: bool,
+    /// The most tokens that the model may think before it answers [default: --max-tokens]
+    #[arg(long, value_name = "N", value_parser = count(0..=10_000_000))]
+    thinking_budget: Option<usize>,
     /// How freely tokens are chosen, 0 (always the likeliest) to 2 [default: the model's own]
     #[arg(long, value_name = "T", value_parser = number(0.0..=2.0))]
     temperature: Option<f64>,
@@ -23,6 +29,14 @@ pub(crate) struct AnswerArgs {
 }
 
 impl AnswerArgs {
+    /// Whether and how long the model may think; it is the template's to say where nothing was typed.
+    pub(crate) fn thinking(&self) -> Thinking {
+        Thinking {
+            enabled: self.no_thinking.then_some(false),
+            budget: self.thinking_budget,
+        }
+    }
+
     /// What was typed over what the model's authors advise.
     #[expect(
         clippy::cast_possible_truncation,

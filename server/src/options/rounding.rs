@@ -8,7 +8,7 @@ use nibble_engine::{Quantize, Rounding};
 #[derive(Debug, Args)]
 pub(crate) struct RoundingArgs {
     /// What floats become in the layers: four bits with one scale for 32, 64 or 128 weights or a whole row (channel),
-    /// with -min a minimum too; or none, floats as they are. Blocks of four or eight bits in a file stay as they are,
+    /// with -min a minimum too; or none, floats as they are. Blocks of four to eight bits in a file stay as they are,
     /// but for none and channel
     #[arg(
         long,

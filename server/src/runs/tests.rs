@@ -12,14 +12,14 @@ async fn all(mut progress: ProgressStream) -> String {
 
 #[tokio::test]
 async fn every_reader_gets_the_whole_text_whenever_it_comes() {
-    let run = Run::new(Stopper::default());
+    let run = Run::new(Owner::default());
     let early = tokio::spawn(all(run.follow().unwrap()));
     run.append("one ");
     tokio::task::yield_now().await;
     let middle = tokio::spawn(all(run.follow().unwrap()));
     tokio::task::yield_now().await;
     run.append("two");
-    run.end();
+    run.end(End::failed("a test"));
     let late = run.follow().unwrap();
     assert_eq!(early.await.unwrap(), "one two");
     assert_eq!(middle.await.unwrap(), "one two");
@@ -28,7 +28,7 @@ async fn every_reader_gets_the_whole_text_whenever_it_comes() {
 
 #[tokio::test]
 async fn a_reader_learns_where_the_run_is_at_once() {
-    let run = Run::new(Stopper::default());
+    let run = Run::new(Owner::default());
     run.prefill(3, 10);
     let step = run.follow().unwrap().next().await.unwrap();
     assert_eq!(step.phase, Phase::Prefill { done: 3, total: 10 });
@@ -36,7 +36,7 @@ async fn a_reader_learns_where_the_run_is_at_once() {
 
 #[tokio::test]
 async fn a_run_that_is_dropped_releases_its_readers() {
-    let run = Run::new(Stopper::default());
+    let run = Run::new(Owner::default());
     run.append("half");
     let reader = tokio::spawn(all(run.follow().unwrap()));
     tokio::task::yield_now().await;
@@ -46,7 +46,7 @@ async fn a_run_that_is_dropped_releases_its_readers() {
 
 #[tokio::test]
 async fn a_run_has_so_many_readers_and_a_place_for_another_when_one_leaves() {
-    let run = Run::new(Stopper::default());
+    let run = Run::new(Owner::default());
     let mut readers: Vec<_> = (0..READERS).map(|_| run.follow().unwrap()).collect();
     assert!(run.follow().is_none());
     readers.pop();
@@ -55,7 +55,7 @@ async fn a_run_has_so_many_readers_and_a_place_for_another_when_one_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn many_readers_are_woken_less_often() {
-    let run = Run::new(Stopper::default());
+    let run = Run::new(Owner::default());
     run.append("a");
     let mut readers: Vec<_> = (0..READERS).map(|_| run.follow().unwrap()).collect();
     let began = tokio::time::Instant::now();
@@ -65,16 +65,4 @@ async fn many_readers_are_woken_less_often() {
         readers[0].next().await.unwrap();
     }
     assert_eq!(began.elapsed(), PACE * 5 * 10);
-}
-
-#[test]
-fn a_name_survives_its_text() {
-    let id = RunId {
-        conversation: "ab".into(),
-        turn: 7,
-    };
-    assert_eq!(RunId::parse(&id.to_string()), Some(id));
-    for text in ["", "ab", "ab-", "ab-x", "ab-1.0"] {
-        assert_eq!(RunId::parse(text), None, "{text}");
-    }
 }

@@ -7,7 +7,8 @@ use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode, Uri};
 
-use crate::openai::MAX_BODY_BYTES;
+use crate::api::MAX_BODY_BYTES;
+use crate::pages::takes_files;
 
 /// Browsers send some 20, and proxies add some 10.
 const MOST_HEADERS: usize = 100;
@@ -37,6 +38,10 @@ pub(super) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
         return bad(format!(
             "{method} is answered for paths only, which begin with `/`"
         ));
+    }
+    // Too large a form is answered by a page that says so.
+    if takes_files(request) {
+        return Ok(());
     }
     check_length(headers)
 }

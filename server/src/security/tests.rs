@@ -156,7 +156,7 @@ async fn api_clients_read_every_refusal_and_wrong_address_as_json() {
         ("GET", "/v1/models", "evil.example", None, 421),
         ("POST", "/v1/chat/completions", here, foreign, 403),
         ("POST", "/v1", here, foreign, 403),
-        ("POST", "/v1/embeddings", here, None, 404),
+        ("POST", "/v1/images/generations", here, None, 404),
         ("GET", "/v1", here, None, 404),
         ("GET", "/v1/", here, None, 404),
         ("DELETE", "/v1/models", here, None, 405),
@@ -198,9 +198,9 @@ async fn nothing_changes_by_reading() {
 async fn a_client_without_v1_in_its_base_url_is_told_in_json() {
     let json = "application/json";
     for (method, path, name, value) in [
-        ("POST", "/chat/completions", "content-type", json),
-        ("POST", "/api/generate", "authorization", "Bearer none"),
-        ("GET", "/models/x", "accept", json),
+        ("POST", "/chat/complete", "content-type", json),
+        ("POST", "/api/nowhere", "authorization", "Bearer none"),
+        ("GET", "/model/x", "accept", json),
         ("GET", "/nowhere", "authorization", "Bearer none"),
         ("POST", "/v1/v1/chat/completions", "content-type", json),
     ] {
@@ -225,4 +225,18 @@ async fn a_client_without_v1_in_its_base_url_is_told_in_json() {
             .body
             .starts_with("<!DOCTYPE html>")
     );
+}
+
+#[tokio::test]
+async fn every_api_reads_a_refusal_in_its_own_form() {
+    let refused = async |path: &str| {
+        let request = Request::post(path).header(header::HOST, "evil.example");
+        let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, StatusCode::MISDIRECTED_REQUEST);
+        reply.json()
+    };
+    assert_eq!(refused("/v1/messages").await["type"], "error");
+    assert!(refused("/api/chat").await["error"].is_string());
+    let openai = refused("/v1/responses").await;
+    assert_eq!(openai["error"]["type"], "invalid_request_error");
 }

@@ -1,4 +1,9 @@
 //! One connection: requests one after another, until either side has enough.
+//!
+//! HTTP/2 is not spoken, which would break the limits: a connection has one [`Pulse`], whose phase would be that of whichever
+//! request came last, so that a body could pause for ever behind another's answer; one place would hold a hundred requests;
+//! and the `100 Continue` that finds out whether a client is there would fall between frames. Proxies speak HTTP/1.1 to what is
+//! behind them.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,8 +14,8 @@ use std::task::{Context, Poll, ready};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Version};
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -78,7 +83,12 @@ async fn answer(
     let turn = Turn(Arc::clone(&pulse));
     let mut request = request.map(|body| Body::new(Question { body, pulse }));
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = router.oneshot(request).await?;
+    let mut response = router.oneshot(request).await?;
+    if turn.0.leaves_a_body() {
+        // What is still coming of it would be read as the next request.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     let streams_events = is_event_stream(response.headers());
     if streams_events {
         turn.0.streams_events();

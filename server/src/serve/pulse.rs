@@ -9,15 +9,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::bodies::{BODY_IN_ALL, BODY_PAUSE};
+
 /// Between requests, and before the first. Longer than the 60 s after which proxies give up connections that idle: were
 /// ours the first to go, a question could be sent into it.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
 /// From the first byte of a head to its last.
 pub(super) const HEAD: Duration = Duration::from_secs(15);
-/// Between two pieces of a body.
-pub(crate) const BODY_PAUSE: Duration = Duration::from_secs(15);
-/// For a whole body: 2 MiB come in half of this at 256 kbit/s.
-pub(crate) const BODY_IN_ALL: Duration = Duration::from_secs(120);
 
 /// How long a client may take nothing of what it is sent,
 pub(super) const STALL: Duration = Duration::from_secs(60);
@@ -119,6 +117,11 @@ impl Pulse {
         if state.phase == Phase::Body {
             state.answer();
         }
+    }
+
+    /// Whether a body is still to come, though the response is made.
+    pub(super) fn leaves_a_body(&self) -> bool {
+        self.lock().unread_body
     }
 
     /// Something of the response was sent.

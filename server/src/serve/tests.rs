@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::generator::Generator;
 use crate::state::Settings;
+use crate::test_support::browser::store;
 use crate::test_support::held::Held;
 
 mod framing;
@@ -35,6 +36,7 @@ fn settings() -> Settings {
         usd_per_hour: 1.0,
         allowed_hosts: Vec::new(),
         grace: GRACE,
+        default_max_tokens: 4096,
         connections: CONNECTIONS,
     }
 }
@@ -53,7 +55,7 @@ async fn start() -> Running {
 async fn start_with(
     generator: Arc<dyn Generator>,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
-    let state = AppState::new(generator, settings());
+    let state = AppState::new(generator, settings(), store(), None);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, asked) = oneshot::channel();
@@ -205,8 +207,9 @@ async fn whoever_comes_while_the_server_ends_is_told_so() {
 }
 
 impl Running {
-    /// Sends a message as the page does; the name of its run.
-    async fn send_message(&self) -> String {
+    /// Sends a message as the page does; the name of its run and the cookie of who sent it. From then on the clock stands
+    /// still but for what is waited for: a database does not work at its pace.
+    async fn send_message(&self) -> (String, String) {
         let fields = "message=Hi&temperature=0&max_tokens=10&system_prompt=&usd_per_hour=1";
         let request = format!(
             "POST /api/send HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n\
@@ -215,20 +218,27 @@ impl Running {
             fields.len()
         );
         let text = self.answer(&request).await;
-        let run = text.split("\"run\":\"").nth(1).expect(&text);
-        run.split('"').next().unwrap().to_owned()
+        let after = |mark: &str, end: char| {
+            let rest = text.split(mark).nth(1).expect(&text);
+            rest.split(end).next().unwrap().to_owned()
+        };
+        tokio::time::pause();
+        (after("\"run\":\"", '"'), after("set-cookie: ", ';'))
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_that_waits_gives_its_place_up_when_its_page_was_closed_for_a_while() {
     let running = start().await;
-    let run = running.send_message().await;
+    let (run, cookie) = running.send_message().await;
     let (_, sender) = running.generator.take().unwrap();
     let mut page = TcpStream::connect(running.address).await.unwrap();
-    let events = format!("GET /runs/{run}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let events =
+        format!("GET /runs/{run}/events HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\r\n");
     page.write_all(events.as_bytes()).await.unwrap();
-    page.read_exact(&mut [0; 12]).await.unwrap();
+    let mut status = [0; 12];
+    page.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(!sender.is_abandoned());
     drop(page);
@@ -240,7 +250,7 @@ async fn an_answer_that_waits_gives_its_place_up_when_its_page_was_closed_for_a_
     assert!(closed.elapsed() > Duration::from_secs(5));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_that_is_written_goes_on_when_its_page_is_closed() {
     let running = start().await;
     running.send_message().await;
@@ -270,7 +280,7 @@ impl Generator for Stopped {
 async fn a_model_that_has_stopped_ends_the_server_with_an_error() {
     let stopped = Arc::new(Stopped(Held::default().info().clone()));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let state = AppState::new(stopped, settings());
+    let state = AppState::new(stopped, settings(), store(), None);
     let ended = serve(listener, state, std::future::pending()).await;
     assert!(
         ended

@@ -1,26 +1,59 @@
 //! A browser for tests, as far as routes can tell: requests in process, and their answers as text.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, ORIGIN};
-use axum::http::request::Builder;
+use axum::http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE,
+};
+use axum::http::request;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use futures::StreamExt;
+use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+use crate::access::Access;
 use crate::generator::Generator;
 use crate::router;
+use crate::sign_in::SignIn;
 use crate::state::{AppState, Settings};
+use crate::store::{Database, SqlStore};
 use crate::test_support::scripted::Scripted;
 use crate::traces::Traces;
 
 pub(crate) const ORIGIN_HERE: &str = "http://localhost:8080";
 
+/// What it was told to send, by name.
+#[derive(Default)]
+struct Cookies(Mutex<BTreeMap<String, String>>);
+
 pub(crate) struct Browser {
     router: Router,
+    cookies: Cookies,
+}
+
+fn settings() -> Settings {
+    Settings {
+        usd_per_hour: 0.94256,
+        allowed_hosts: vec!["chat.example".into()],
+        grace: Duration::from_secs(1),
+        default_max_tokens: 4096,
+        connections: 64,
+    }
+}
+
+/// A store that ends with the test.
+pub(crate) fn store() -> SqlStore {
+    /// Connections go back to their pool in tasks of the runtime that they were opened in, which has to live on.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    // A test's own runtime may have a single thread, which waits here.
+    let opened = thread::spawn(|| RUNTIME.block_on(SqlStore::open(&Database::Memory)).unwrap());
+    opened.join().unwrap()
 }
 
 pub(crate) struct Reply {
@@ -47,14 +80,65 @@ impl Browser {
     }
 
     pub(crate) fn traced(generator: Arc<dyn Generator>, traces: Option<Traces>) -> Self {
-        let settings = Settings {
-            usd_per_hour: 0.94256,
-            allowed_hosts: vec!["chat.example".into()],
-            grace: Duration::from_secs(1),
-            connections: 64,
-        };
+        Self::of(generator, store(), traces)
+    }
+
+    /// At a server with this store, which must have been opened in the test's own runtime.
+    pub(crate) fn with_store(generator: Arc<dyn Generator>, store: SqlStore) -> Self {
+        Self::of(generator, store, None)
+    }
+
+    fn of(generator: Arc<dyn Generator>, store: SqlStore, traces: Option<Traces>) -> Self {
         Self {
-            router: router(AppState::traced(generator, settings, traces)),
+            router: router(AppState::new(generator, settings(), store, traces)),
+            cookies: Cookies::default(),
+        }
+    }
+
+    /// At a server that has this password.
+    pub(crate) fn behind(password: &str) -> Self {
+        let generator = Arc::new(Scripted::new(&["secret"], Duration::ZERO));
+        let sign_in = SignIn::new(password).unwrap();
+        let state = AppState::new(generator, settings(), store(), None).behind(Some(sign_in));
+        Self {
+            router: router(state),
+            cookies: Cookies::default(),
+        }
+    }
+
+    /// At a server whose API is for those who may use it, and answers `hi`.
+    pub(crate) fn with_access(access: Access) -> Self {
+        let generator = Arc::new(Scripted::new(&["hi"], Duration::ZERO));
+        let state = AppState::new(generator, settings(), store(), None).with(access);
+        Self {
+            router: router(state),
+            cookies: Cookies::default(),
+        }
+    }
+
+    /// The paths of all routes, as axum's table tells them.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let table = format!("{:?}", self.router);
+        let named = table.split(": \"/").skip(1);
+        named
+            .filter_map(|path| Some(format!("/{}", path.split('"').next()?)))
+            .collect()
+    }
+
+    /// Another browser at the same server.
+    pub(crate) fn other(&self) -> Self {
+        Self {
+            router: self.router.clone(),
+            cookies: Cookies::default(),
+        }
+    }
+
+    /// This browser at another server.
+    pub(crate) fn at(&self, server: &Self) -> Self {
+        let cookies = self.cookies.0.lock().unwrap().clone();
+        Self {
+            router: server.router.clone(),
+            cookies: Cookies(Mutex::new(cookies)),
         }
     }
 
@@ -62,8 +146,23 @@ impl Browser {
         Self::new(Arc::new(Scripted::new(pieces, pause)))
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn response(&self, mut request: Request<Body>) -> Response {
+        for (name, value) in &*self.cookies.0.lock().unwrap() {
+            let cookie = format!("{name}={value}").parse().unwrap();
+            request.headers_mut().append(COOKIE, cookie);
+        }
         let response = self.router.clone().oneshot(request).await.unwrap();
+        for cookie in response.headers().get_all(SET_COOKIE) {
+            let named = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = named.split_once('=').unwrap();
+            let mut cookies = self.cookies.0.lock().unwrap();
+            cookies.insert(name.to_owned(), value.to_owned());
+        }
+        response
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.response(request).await;
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         Reply {
@@ -80,7 +179,7 @@ impl Browser {
     /// The pieces in which a body arrives.
     pub(crate) async fn chunks(&self, path: &str) -> Vec<String> {
         let request = get(path).body(Body::empty()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.response(request).await;
         let chunks = response.into_body().into_data_stream();
         chunks
             .map(|chunk| String::from_utf8(chunk.unwrap().to_vec()).unwrap())
@@ -116,7 +215,36 @@ pub(crate) fn form(path: &str, fields: &[(&str, &str)], accept: &str) -> Request
     request.body(Body::from(body)).unwrap()
 }
 
-pub(crate) fn get(path: &str) -> Builder {
+/// The post of a form with files, each with the name and the bytes that are sent of it.
+pub(crate) fn upload(
+    path: &str,
+    fields: &[(&str, &str)],
+    files: &[(&str, &[u8])],
+    accept: &str,
+) -> Request<Body> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend([head.as_bytes(), value.as_bytes(), b"\r\n"].concat());
+    }
+    for (name, bytes) in files {
+        let head = format!(
+            "--edge\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+    }
+    body.extend(b"--edge--\r\n");
+    let request = Request::post(path)
+        .header(HOST, "localhost:8080")
+        .header(ORIGIN, ORIGIN_HERE)
+        .header(ACCEPT, accept)
+        .header(CONTENT_TYPE, "multipart/form-data; boundary=edge")
+        .header(CONTENT_LENGTH, body.len());
+    request.body(Body::from(body)).unwrap()
+}
+
+pub(crate) fn get(path: &str) -> request::Builder {
     Request::get(path).header(HOST, "localhost:8080")
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Request};
+use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Prompt, Request, Thinking};
 
 use crate::generator::Generator;
 use crate::test_support::scripted::Scripted;
@@ -39,5 +39,15 @@ impl Generator for Held {
         let (sender, answer) = Answer::channel();
         self.taken.lock().unwrap().push((request, sender));
         Ok(answer)
+    }
+
+    /// As [`Scripted`] makes them.
+    fn prompt_tokens(&self, prompt: &Prompt, thinking: Thinking) -> Result<Vec<u32>, Error> {
+        Scripted::new(&[], Duration::ZERO).prompt_tokens(prompt, thinking)
+    }
+
+    /// As [`Scripted`] spells them.
+    fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {
+        Scripted::new(&[], Duration::ZERO).spelt(tokens)
     }
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
-    Answer, Completion, Error, Event, FinishReason, ModelInfo, Request, Sampling, ToolCall,
+    Answer, Completion, Conversation, Error, Event, FinishReason, Learned, Logprob, Logprobs,
+    ModelInfo, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking, ToolCall,
 };
 
 use crate::generator::Generator;
 
-/// Answers every request with the same pieces, one every `pause`, and the same calls.
+/// Answers every request with the same thought and pieces, one every `pause`, and the same calls.
 pub(crate) struct Scripted {
     info: ModelInfo,
+    thought: Vec<String>,
     pieces: Vec<String>,
     calls: Vec<ToolCall>,
     pause: Duration,
@@ -23,13 +25,16 @@ impl Scripted {
         let info = ModelInfo {
             name: "Scripted 1B".into(),
             id: "scripted-1b".into(),
+            family: "llama".into(),
             parameters: 1_000_000_000,
+            layer_parameters: 900_000_000,
             weight_bytes: 600_000_000,
             context: 2048,
             vocabulary: 32_000,
             quantization: "int4, groups of 32".into(),
             kernel: "scalar".into(),
             threads: 2,
+            thinks: false,
             sampling: Sampling {
                 temperature: 0.2,
                 top_p: 0.9,
@@ -38,9 +43,18 @@ impl Scripted {
         };
         Self {
             info,
+            thought: Vec::new(),
             pieces: pieces.iter().map(ToString::to_string).collect(),
             calls: Vec::new(),
             pause,
+        }
+    }
+
+    /// What it thinks counts as tokens like any other piece.
+    pub(crate) fn thinking(thought: &[&str], pieces: &[&str]) -> Self {
+        Self {
+            thought: thought.iter().map(ToString::to_string).collect(),
+            ..Self::new(pieces, Duration::ZERO)
         }
     }
 
@@ -52,24 +66,57 @@ impl Scripted {
     }
 }
 
+/// A token that is the second likeliest, beside the likeliest.
+fn likely(token: u32, text: &str, most: usize) -> Logprobs {
+    let logprob = |token, text: &str, logprob, rank| Logprob {
+        token,
+        bytes: text.as_bytes().to_vec(),
+        logprob,
+        rank,
+    };
+    let chosen = logprob(token, text, -1.1, 2);
+    let mut likeliest = vec![logprob(900, " or", -0.3, 1), chosen.clone()];
+    likeliest.truncate(most);
+    Logprobs { chosen, likeliest }
+}
+
 impl Generator for Scripted {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
 
+    /// Its tokens are words.
+    fn tokens(&self, text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
     fn submit(&self, request: Request) -> Result<Answer, Error> {
         request.check()?;
         let (sender, answer) = Answer::channel();
-        let (pieces, calls, pause) = (self.pieces.clone(), self.calls.clone(), self.pause);
+        let thought = self.thought.clone().into_iter().map(Event::Thought);
+        let pieces = self.pieces.clone().into_iter().map(Event::Text);
+        let (thought_tokens, calls, pause) = (thought.len(), self.calls.clone(), self.pause);
         thread::spawn(move || {
             sender.send(Event::Prefill { done: 0, total: 10 });
             sender.send(Event::Prefill {
                 done: 10,
                 total: 10,
             });
+            let wanted = request.wanted;
+            if let Some(most) = wanted.prompt_logprobs {
+                sender.send(Event::Learned(Learned::Prompt(PromptLogprobs {
+                    first: 1,
+                    first_bytes: b"<s>".to_vec(),
+                    rest: vec![likely(2, "Once", most)],
+                })));
+            }
+            if wanted.embedding.is_some() {
+                let states = vec![3.0, 4.0, 12.0];
+                sender.send(Event::Learned(Learned::Embedding(states)));
+            }
             let mut reason = FinishReason::Stop;
             let mut tokens = Vec::new();
-            for piece in pieces {
+            for event in thought.chain(pieces) {
                 thread::sleep(pause);
                 if sender.is_abandoned() {
                     return;
@@ -82,8 +129,16 @@ impl Generator for Scripted {
                     reason = FinishReason::Length;
                     break;
                 }
-                tokens.push(u32::try_from(tokens.len()).expect("a script is short"));
-                sender.send(Event::Text(piece));
+                let token = u32::try_from(tokens.len()).expect("a script is short");
+                tokens.push(token);
+                if wanted.counts {
+                    sender.send(Event::Learned(Learned::PutOut(tokens.len())));
+                }
+                if let (Some(most), Event::Text(piece)) = (wanted.logprobs, &event) {
+                    let likely = likely(token, piece, most);
+                    sender.send(Event::Learned(Learned::Token(likely)));
+                }
+                sender.send(event);
             }
             for call in calls {
                 sender.send(Event::Called(call));
@@ -100,6 +155,7 @@ impl Generator for Scripted {
                 machine_s: 1.25,
                 usd_share: request.usd_per_hour / 3600.0 * 1.25,
                 completion_tokens: tokens.len(),
+                thought_tokens: thought_tokens.min(tokens.len()),
                 kernel: "scalar".into(),
                 threads: 2,
                 ..Metrics::default()
@@ -113,5 +169,37 @@ impl Generator for Scripted {
             }));
         });
         Ok(answer)
+    }
+
+    fn laid_out(&self, conversation: &Conversation, thinking: Thinking) -> Result<String, Error> {
+        let turns = &conversation.turns;
+        Ok(format!("{turns:?} {thinking:?}"))
+    }
+
+    /// Each byte is a token, behind a 1.
+    fn prompt_tokens(&self, prompt: &Prompt, thinking: Thinking) -> Result<Vec<u32>, Error> {
+        let text = match prompt {
+            Prompt::Chat(conversation) => self.laid_out(conversation, thinking)?,
+            Prompt::Raw(text) => text.clone(),
+            Prompt::Tokens(tokens) => return Ok(tokens.clone()),
+        };
+        let reading = Reading {
+            control_tokens: true,
+            first_token: true,
+        };
+        self.text_tokens(&text, reading)
+    }
+
+    fn text_tokens(&self, text: &str, reading: Reading) -> Result<Vec<u32>, Error> {
+        let first = reading.first_token.then_some(1);
+        Ok(first
+            .into_iter()
+            .chain(text.bytes().map(u32::from))
+            .collect())
+    }
+
+    fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {
+        let bytes: Vec<u8> = tokens.iter().map(|&id| id as u8).collect();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -125,7 +125,11 @@ fn milliseconds(span: &SentSpan, since: &SentSpan) -> [u64; 2] {
 async fn an_answer_has_spans_of_its_parts_under_its_request_under_the_callers() {
     let traced = Traced::scripted().await;
     traced
-        .ask(question().header("traceparent", parent(true)))
+        .ask(
+            question()
+                .header("traceparent", parent(true))
+                .header("x-request-id", "mine-1"),
+        )
         .await;
     let spans = traced.spans().await;
     assert_eq!(spans.len(), 4, "{spans:?}");
@@ -134,6 +138,7 @@ async fn an_answer_has_spans_of_its_parts_under_its_request_under_the_callers() 
     assert_eq!(request.kind(), SentKind::Server);
     for (key, value) in [
         ("nibble.outcome", "complete"),
+        ("nibble.request_id", "mine-1"),
         ("nibble.finish_reason", "stop"),
         ("gen_ai.request.model", "scripted-1b"),
         ("gen_ai.usage.input_tokens", "10"),

@@ -70,6 +70,25 @@ pub(super) fn heard(grace: Duration) -> anyhow::Result<Shutdown> {
     Ok(shutdown)
 }
 
+/// Does `work` in a task of the runtime whenever SIGHUP comes, which else ends the program.
+#[cfg(unix)]
+pub(super) fn on_hangup(work: impl Fn() + Send + 'static) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            work();
+        }
+    });
+    Ok(())
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(super) fn on_hangup(_: impl Fn() + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -110,5 +129,23 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         130
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::sync::mpsc;
+
+    use super::on_hangup;
+
+    #[tokio::test]
+    async fn a_hangup_is_heard_again_and_again() {
+        let (sender, mut heard) = mpsc::unbounded_channel();
+        on_hangup(move || sender.send(()).unwrap()).unwrap();
+        for _ in 0..2 {
+            kill_process(getpid(), Signal::HUP).unwrap();
+            heard.recv().await.unwrap();
+        }
     }
 }

@@ -176,3 +176,49 @@ async fn a_lack_of_threads_is_not_the_clients_fault() {
     assert!(text.contains("retry-after: 5"), "{text}");
     assert!(text.contains("no thread"), "{text}");
 }
+
+/// A client that would send more could not know where its next request begins.
+#[tokio::test]
+async fn who_is_refused_before_its_body_has_come_is_told_that_the_connection_ends() {
+    let running = start().await;
+    let (local, chat) = ("host: localhost", "POST /v1/chat/completions HTTP/1.1");
+    let many = "content-length: 3000000";
+    let foreign = "host: evil.example";
+    let (some, coded) = ("content-length: 100", "content-encoding: zstd");
+    for (status, lines) in [
+        (413, &[chat, local, many][..]),
+        (421, &[chat, foreign, some]),
+        (415, &[chat, local, some, coded]),
+        (404, &["POST /v1/nowhere HTTP/1.1", local, some]),
+        (
+            405,
+            &[
+                "POST /v1/models HTTP/1.1",
+                local,
+                "transfer-encoding: chunked",
+            ],
+        ),
+    ] {
+        let text = reply(running.address, &head(lines)).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{text}");
+        assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+    }
+    for lines in [
+        &["GET /health HTTP/1.1", local][..],
+        &["GET /v1/nowhere HTTP/1.1", local],
+        &["POST /v1/nowhere HTTP/1.1", local, "content-length: 0"],
+    ] {
+        let text = reply(running.address, &head(lines)).await;
+        assert!(!text.contains("connection: close"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_preface_of_http_2_ends_its_connection_and_no_other() {
+    let running = start().await;
+    let text = reply(running.address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(!text.starts_with("HTTP/1.1 200"), "{text}");
+    let health = head(&["GET /health HTTP/1.1", "host: localhost"]);
+    let text = reply(running.address, &health).await;
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}

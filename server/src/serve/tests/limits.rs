@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::*;
+use crate::bodies::{BODY_IN_ALL, BODY_PAUSE};
 use crate::serve::pulse::{HEAD, IDLE};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,217 @@
+//! From a question to the engine: what is written down, what the engine is asked, and what becomes of it when it refuses.
+
+use std::sync::Arc;
+
+use nibble_app::chat::{Change, Chat, Started, WhenFull};
+use nibble_app::complaint::{Complaint, ComplaintKind};
+use nibble_app::domain::{Content, End, EndReason, Id, Origin};
+use nibble_app::settings::{SEED, Settings};
+use nibble_app::visitor::Visitor;
+use nibble_engine::{Caller, Error};
+use opentelemetry::trace::FutureExt;
+
+use super::ChatService;
+use super::complaints::{refusal, unstored};
+use super::writing::Writer;
+use crate::runs::Run;
+use crate::store::{Ask, Begun, Copied, Part, StoreError};
+
+impl ChatService {
+    /// Writes a question down and has it answered.
+    pub(super) async fn start(
+        &self,
+        visitor: Visitor,
+        ask: Ask,
+        settings: Settings,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        let (writer, origin) = (self.writer.clone(), self.origin(settings));
+        to_its_end(async move { writer.start(visitor, ask, origin, when_full).await }).await
+    }
+
+    /// Has an answer gone on with that was cut off.
+    pub(super) async fn start_again(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        let writer = self.writer.clone();
+        to_its_end(async move {
+            match when_full {
+                WhenFull::NewChat => writer.start_elsewhere(visitor, answer).await,
+                _ => writer.start_again(visitor, answer, when_full).await,
+            }
+        })
+        .await
+    }
+
+    /// The question of an answer that the visitor may read.
+    pub(super) async fn question_of(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+    ) -> Result<Content, Complaint> {
+        let place = self.place(visitor, answer).await;
+        let place = place.ok_or_else(Complaint::gone)?;
+        let window = self.writer.store.window(place, Some(answer), Part::Last(1));
+        let turn = window.await.map_err(unstored)?.turns.pop();
+        let question = turn.ok_or_else(Complaint::gone)?.question;
+        Ok(Content {
+            text: question.text,
+            attachments: question.attachments,
+        })
+    }
+
+    /// What an answer is going to be made with.
+    fn origin(&self, settings: Settings) -> Origin {
+        let info = self.writer.model.info();
+        Origin {
+            seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),
+            settings,
+            model: info.name.clone(),
+            quantization: info.quantization.clone(),
+            kernel: info.kernel.clone(),
+            threads: info.threads,
+        }
+    }
+}
+
+/// Goes on when whoever asked has left: what is written down as open must be answered, or taken back.
+async fn to_its_end(
+    work: impl Future<Output = Result<Started, Complaint>> + Send + 'static,
+) -> Result<Started, Complaint> {
+    // The engine's span is to belong to the request's.
+    let done = tokio::spawn(work.with_current_context()).await;
+    done.unwrap_or_else(|_| Err(refusal(&Error::Broken)))
+}
+
+impl Writer {
+    async fn start(
+        self,
+        visitor: Visitor,
+        ask: Ask,
+        origin: Origin,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        let begun = self.store.begin(visitor.owner, ask, origin).await;
+        let begun = begun.map_err(unstored)?;
+        let id = begun.turn.answer.id;
+        let run = self.runs.begin(id, visitor.owner);
+        let started = Started {
+            conversation: begun.conversation.clone(),
+            turn: begun.turn.clone(),
+        };
+        let caller = Caller(visitor.caller);
+        if begun.after.is_some() {
+            run.behind();
+            tokio::spawn(follow_up(self, run, begun, caller, when_full));
+            return Ok(started);
+        }
+        match self.asked(&run, &begun, caller, when_full).await {
+            Ok(answer) => {
+                tokio::spawn(async move { self.write(id, &run, answer, None).await });
+                Ok(started)
+            }
+            Err(complaint) => {
+                self.runs.remove(id);
+                if let Err(error) = self.store.withdraw(id).await {
+                    tracing::error!("a refused question cannot be taken back: {error}");
+                }
+                Err(complaint)
+            }
+        }
+    }
+
+    /// In a conversation that has nothing but the question and the answer so far.
+    async fn start_elsewhere(self, visitor: Visitor, answer: Id) -> Result<Started, Complaint> {
+        let store = Arc::clone(&self.store);
+        let copied = async {
+            let copy = store.copy(visitor.owner, answer, Copied::LastTurn).await?;
+            let found = store.conversation(copy).await?;
+            let tip = found.and_then(|(conversation, _)| conversation.tip);
+            Ok((copy, tip.ok_or(StoreError::Gone)?))
+        };
+        let (copy, tip) = copied.await.map_err(unstored)?;
+        let started = self.start_again(visitor, tip, WhenFull::Refuse).await;
+        if started.is_err()
+            && let Err(error) = store.change(visitor.owner, copy, Change::Delete).await
+        {
+            tracing::error!("a chat that was not gone on with cannot be deleted: {error}");
+        }
+        started
+    }
+
+    async fn start_again(
+        self,
+        visitor: Visitor,
+        answer: Id,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint> {
+        let begun = self.store.reopen(visitor.owner, answer).await;
+        let begun = begun.map_err(unstored)?;
+        let before = begun.turn.answer.clone();
+        let run = self.runs.begin(answer, visitor.owner);
+        run.go_on_with(&before.thought, &before.text);
+        let caller = Caller(visitor.caller);
+        let asked = match before.may_go_on() || before.lacks_room() {
+            true => self.asked(&run, &begun, caller, when_full).await,
+            false => Err(Complaint::gone()),
+        };
+        match asked {
+            Ok(rest) => {
+                let metrics = before.end.and_then(|end| end.metrics);
+                tokio::spawn(async move { self.write(answer, &run, rest, metrics).await });
+                Ok(Started {
+                    conversation: begun.conversation,
+                    turn: begun.turn,
+                })
+            }
+            Err(complaint) => {
+                let end = before
+                    .end
+                    .unwrap_or_else(|| End::failed("it was not written"));
+                self.end(answer, &run, end).await;
+                Err(complaint)
+            }
+        }
+    }
+}
+
+/// Waits for the answer before it, unless it is withdrawn meanwhile, and is then written.
+async fn follow_up(
+    writer: Writer,
+    run: Arc<Run>,
+    begun: Begun,
+    caller: Caller,
+    when_full: WhenFull,
+) {
+    let id = begun.turn.answer.id;
+    let mut before = begun.after;
+    while let Some(answer) = before {
+        tokio::select! {
+            () = writer.until_done(answer) => {}
+            () = run.until_ended() => return,
+        }
+        // It may have been withdrawn, and have waited itself.
+        before = writer.open_before(&begun).await;
+    }
+    // Whoever withdraws it ends it, too.
+    if run.is_unwanted() {
+        return;
+    }
+    match writer.asked(&run, &begun, caller, when_full).await {
+        Ok(answer) => writer.write(id, &run, answer, None).await,
+        Err(complaint) => {
+            let end = match complaint.kind {
+                // Below it stand the ways on.
+                ComplaintKind::Full => End {
+                    reason: EndReason::Context,
+                    metrics: None,
+                },
+                _ => End::failed(complaint.reason.to_string()),
+            };
+            writer.end(id, &run, end).await;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A conversation as pages show it: a part of the branch that is shown, with what is written of answers by now.
+
+use nibble_app::chat::{Chat, Thread};
+use nibble_app::complaint::Complaint;
+use nibble_app::domain::{Id, Turn};
+use nibble_app::visitor::Visitor;
+
+use super::complaints::unstored;
+use super::{ChatService, TURNS};
+use crate::store::{Part, Window};
+
+/// The last turns, of which most often one tells what it took: an answer is written, and one stands before it.
+const LAST: usize = 2;
+
+impl ChatService {
+    /// A part of a conversation, where the visitor may read it.
+    pub(super) async fn thread(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        part: Part,
+    ) -> Result<Option<Thread>, Complaint> {
+        let found = self.readable(visitor, id).await.map_err(unstored)?;
+        let Some((conversation, own)) = found else {
+            return Ok(None);
+        };
+        let window = self.writer.store.window(id, conversation.tip, part).await;
+        let Window {
+            mut turns,
+            earlier,
+            later,
+            memory,
+        } = window.map_err(unstored)?;
+        for turn in &mut turns {
+            self.writer.refresh(&mut turn.answer);
+        }
+        // What its owner tells the model is not shared.
+        let settings = match own {
+            true => conversation.settings.clone(),
+            false => self.last_settings(visitor).await?,
+        };
+        Ok(Some(Thread {
+            settings,
+            conversation: Some(conversation),
+            earlier: turns
+                .first()
+                .map(|turn| turn.question.id)
+                .filter(|_| earlier),
+            turns,
+            memory,
+            later,
+            own,
+        }))
+    }
+
+    /// The last turns, as far back as a page has them where the very last do not tell what they took.
+    pub(super) async fn end_of(
+        &self,
+        visitor: Visitor,
+        id: Id,
+    ) -> Result<Option<Thread>, Complaint> {
+        let thread = self.thread(visitor, id, Part::Last(LAST)).await?;
+        let says =
+            |thread: &Thread| thread.earlier.is_none() || thread.turns.iter().any(is_measured);
+        match thread {
+            Some(thread) if !says(&thread) => self.thread(visitor, id, Part::Last(TURNS)).await,
+            _ => Ok(thread),
+        }
+    }
+}
+
+fn is_measured(turn: &Turn) -> bool {
+    let end = turn.answer.end.as_ref();
+    end.is_some_and(|end| end.metrics.is_some())
+}

@@ -1,0 +1,66 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nibble_engine::{AnswerSender, Request};
+
+use crate::test_support::browser::{Browser, message};
+use crate::test_support::held::Held;
+
+/// The next request that the engine gets; nothing when it gets none for a while.
+async fn taken(engine: &Held) -> Option<(Request, AnswerSender)> {
+    for _ in 0..30 {
+        if let Some(taken) = engine.take() {
+            return Some(taken);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn who_waits_for_a_withdrawn_question_waits_for_what_that_waited_for() {
+    let engine = Arc::new(Held::default());
+    let browser = Browser::new(engine.clone());
+    let mut conversation = String::new();
+    let mut runs = Vec::new();
+    for question in ["one", "two", "three"] {
+        let sent = browser
+            .post_json("/api/send", &message(&conversation, question))
+            .await
+            .json();
+        sent["conversation"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut conversation);
+        runs.push(sent["run"].as_str().unwrap().to_owned());
+    }
+    let first = taken(&engine).await.unwrap();
+    browser.post_json("/api/stop", &[("run", &runs[1])]).await;
+    assert!(taken(&engine).await.is_none());
+    drop(first);
+    assert!(taken(&engine).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_sender_left_meanwhile_is_answered_or_was_never_asked() {
+    let browser = Browser::scripted(&["a"], Duration::ZERO);
+    let fields = message("", "one");
+    let began = Instant::now();
+    browser.post_json("/api/send", &fields).await;
+    let whole = began.elapsed();
+    for wait in 0..60 {
+        let sent = browser.post_json("/api/send", &fields);
+        let _ = tokio::time::timeout(whole * wait / 40, sent).await;
+    }
+    let list = browser.get("/chats").await.body;
+    let names = list.split("href=\"/c/").skip(1);
+    let names: BTreeSet<_> = names.map(|rest| &rest[..32]).collect();
+    assert!(names.len() > 20, "{} chats {list}", names.len());
+    for name in names {
+        let address = format!("/c/{name}");
+        let page = tokio::time::timeout(Duration::from_secs(10), browser.get(&address));
+        let page = page.await.expect("the answer ends").body;
+        assert!(page.contains("class=\"final\""), "{page}");
+    }
+}

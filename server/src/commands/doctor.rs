@@ -1,0 +1,109 @@
+//! `nibble doctor`: whether this machine runs a model as fast as it can, and what would help.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use nibble_app::doctor::{Finding, findings};
+use nibble_app::language::Language;
+use nibble_engine::available_memory;
+use nibble_engine::bench::{self, Limits};
+use nibble_engine::survey::Survey;
+use nibble_server::machine::machine;
+use serde_json::json;
+
+use crate::options::ComputeArgs;
+
+/// Bytes that are read to measure memory: more than caches hold, and a small part of what is left.
+const MOST_BYTES: u64 = 512 << 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
+    let kernels = bench::kernels();
+    let kernel = match &args.compute.kernel {
+        Some(name) => {
+            let supported = |kernel: &&bench::KernelInfo| kernel.name == name && kernel.supported;
+            let found = kernels.iter().find(supported);
+            found.with_context(|| format!("kernel `{name}` does not run on this CPU"))?
+        }
+        None => kernels
+            .iter()
+            .find(|kernel| kernel.chosen)
+            .context("no kernel runs on this CPU")?,
+    };
+    let survey = Survey::take();
+    let bytes = available_memory().map_or(MOST_BYTES, |left| MOST_BYTES.min(left / 8));
+    let limits = Limits::measure(args.compute.threads, usize::try_from(bytes)?)?;
+    let machine = machine(survey, kernel.name.to_owned(), limits.threads, Some(limits));
+    let found = findings(Language::English, &machine);
+    let advised = found.iter().filter(|finding| finding.advice.is_some());
+    let advised = advised.count();
+    match args.json {
+        true => writeln!(io::stdout(), "{:#}", as_json(&found))?,
+        false => write!(io::stdout(), "{}", lines(&found))?,
+    }
+    match advised {
+        0 => Ok(()),
+        1 => bail!("one thing could be better"),
+        advised => bail!("{advised} things could be better"),
+    }
+}
+
+fn as_json(findings: &[Finding]) -> serde_json::Value {
+    let findings = findings.iter().map(|finding| {
+        json!({ "about": finding.about, "found": finding.found, "advice": finding.advice })
+    });
+    json!({ "findings": findings.collect::<Vec<_>>() })
+}
+
+/// A line for each, and its advice below it.
+fn lines(findings: &[Finding]) -> String {
+    let widest = findings.iter().map(|finding| finding.about.len()).max();
+    let width = widest.unwrap_or(0);
+    let lines = findings.iter().map(|finding| {
+        let Finding {
+            about,
+            found,
+            advice,
+        } = finding;
+        let mark = if advice.is_some() { '!' } else { ' ' };
+        let advice = advice
+            .iter()
+            .map(|advice| format!("  {:width$}  {advice}\n", ""));
+        format!(
+            "{mark} {about:width$}  {found}\n{}",
+            advice.collect::<String>()
+        )
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_stands_below_what_it_is_about() {
+        let finding = |about, advice: Option<&str>| Finding {
+            about,
+            found: "2".to_owned(),
+            advice: advice.map(str::to_owned),
+        };
+        let findings = [finding("Threads", None), finding("Load", Some("end it"))];
+        assert_eq!(
+            lines(&findings),
+            "  Threads  2\n! Load     2\n           end it\n"
+        );
+        let json = as_json(&findings);
+        assert_eq!(json["findings"][1]["advice"], "end it");
+        assert!(json["findings"][0]["advice"].is_null());
+    }
+}

@@ -1,0 +1,206 @@
+//! How much a key may do.
+
+use super::*;
+
+const NONE: Limits = Limits {
+    requests_per_minute: None,
+    tokens_per_minute: None,
+    chats: None,
+};
+
+fn after(now: Instant, seconds: u64) -> Instant {
+    now + Duration::from_secs(seconds)
+}
+
+fn by(key: &str) -> [(&str, &str); 1] {
+    [("authorization", key)]
+}
+
+#[test]
+fn requests_come_back_one_by_one() {
+    let spent = Arc::new(Spent::new(0));
+    let limits = Limits {
+        requests_per_minute: Some(2),
+        ..NONE
+    };
+    let now = Instant::now();
+    assert!(spent.admit(limits, now).is_ok());
+    let left = spent.left(limits, now).requests.unwrap();
+    assert_eq!((left.limit, left.remaining), (2, 1));
+    assert_eq!(left.reset, Duration::from_secs(30));
+    assert!(spent.admit(limits, now).is_ok());
+    let refused = spent.admit(limits, after(now, 10)).err();
+    let wait = Duration::from_secs(20);
+    assert_eq!(refused, Some(Exhausted::Requests { limit: 2, wait }));
+    assert!(spent.admit(limits, after(now, 31)).is_ok());
+    assert!(spent.admit(limits, after(now, 31)).is_err());
+    // A long pause fills it, and no more than that.
+    let later = after(now, 100_000);
+    assert!(spent.admit(limits, later).is_ok() && spent.admit(limits, later).is_ok());
+    assert!(spent.admit(limits, later).is_err());
+}
+
+#[test]
+fn tokens_are_owed_until_they_have_come_back() {
+    let spent = Arc::new(Spent::new(0));
+    let limits = Limits {
+        tokens_per_minute: Some(60),
+        ..NONE
+    };
+    let now = Instant::now();
+    spent.charge(u64::MAX, NONE, now);
+    assert!(spent.admit(limits, now).is_ok());
+    spent.charge(90, limits, now);
+    let wait = Duration::from_secs(31);
+    let refused = spent.admit(limits, now).err();
+    assert_eq!(refused, Some(Exhausted::Tokens { limit: 60, wait }));
+    assert!(spent.admit(limits, after(now, 40)).is_ok());
+    let left = spent.left(limits, after(now, 40)).tokens.unwrap();
+    assert_eq!((left.limit, left.remaining), (60, 10));
+    // What no machine could use up is still waited for without a panic.
+    spent.charge(u64::MAX, limits, after(now, 40));
+    assert!(spent.admit(limits, after(now, 40)).is_err());
+}
+
+#[test]
+fn answers_at_once_are_places() {
+    let spent = Arc::new(Spent::new(0));
+    let limits = Limits {
+        chats: Some(2),
+        requests_per_minute: Some(2),
+        ..NONE
+    };
+    let now = Instant::now();
+    let held: Vec<_> = (0..2).map(|_| spent.admit(limits, now).unwrap()).collect();
+    let limits = Limits {
+        requests_per_minute: Some(9),
+        ..limits
+    };
+    let refused = spent.admit(limits, now).err();
+    assert_eq!(refused, Some(Exhausted::Chats { limit: 2 }));
+    drop(held);
+    assert!(spent.admit(limits, now).is_ok());
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let server = server(&format!("anna {ANNA} requests/min=1\nbert {BERT}"));
+    let (anna, bert) = (bearer(ANNA), bearer(BERT));
+    // What asks nothing of the model costs nothing.
+    let list = request(Method::GET, "/v1/models", &by(&anna), &Value::Null);
+    assert_eq!(server.send(list).await.status, StatusCode::OK);
+    let first = asked(&server, "/v1/chat/completions", &by(&anna)).await;
+    assert_eq!(first.status, StatusCode::OK);
+    assert_eq!(first.headers["x-ratelimit-limit-requests"], "1");
+    assert_eq!(first.headers["x-ratelimit-remaining-requests"], "0");
+    assert_eq!(first.headers["x-ratelimit-reset-requests"], "60s");
+    assert!(!first.headers.contains_key("x-ratelimit-limit-tokens"));
+    for (path, kind) in [
+        ("/v1/chat/completions", json!("rate_limit_error")),
+        ("/v1/messages", json!("rate_limit_error")),
+        ("/api/chat", Value::Null),
+    ] {
+        let refused = asked(&server, path, &by(&anna)).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        let wait: u64 = refused.headers[header::RETRY_AFTER]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert!(refused.body.contains("`anna` may make 1 requests a minute"));
+        let error = &refused.json()["error"];
+        assert_eq!(error.get("type").cloned().unwrap_or_default(), kind);
+    }
+    let refused = asked(&server, "/v1/chat/completions", &by(&anna)).await;
+    assert_eq!(refused.json()["error"]["code"], "rate_limit_exceeded");
+    assert_eq!(refused.headers["x-ratelimit-limit-requests"], "1");
+    assert_eq!(refused.headers["x-ratelimit-remaining-requests"], "0");
+    let other = asked(&server, "/v1/chat/completions", &by(&bert)).await;
+    assert_eq!(other.status, StatusCode::OK);
+    let metrics = server.get("/metrics").await.body;
+    assert!(metrics.contains(r#"nibble_key_refusals_total{key="anna"} 4"#));
+}
+
+#[tokio::test]
+async fn tokens_of_answers_count_and_so_do_those_of_answers_that_nobody_waits_for() {
+    let server = server(&format!(
+        "anna {ANNA} tokens/min=11\nbert {BERT} tokens/min=5"
+    ));
+    let (anna, bert) = (bearer(ANNA), bearer(BERT));
+    // A prompt of 10 tokens, and an answer of 1.
+    let first = asked(&server, "/v1/chat/completions", &by(&anna)).await;
+    assert_eq!(first.headers["x-ratelimit-remaining-tokens"], "11");
+    let refused = asked(&server, "/v1/chat/completions", &by(&anna)).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "{}",
+        refused.body
+    );
+    assert!(
+        refused.body.contains("may use 11 tokens a minute"),
+        "{}",
+        refused.body
+    );
+    let mut body = question();
+    body["stream"] = true.into();
+    let streamed = request(Method::POST, "/v1/chat/completions", &by(&bert), &body);
+    let response = server.response(streamed).await;
+    let mut pieces = response.into_body().into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        // The first text comes behind the prefill.
+        if String::from_utf8_lossy(&piece.unwrap()).contains("hi") {
+            break;
+        }
+    }
+    drop(pieces);
+    let refused = asked(&server, "/v1/chat/completions", &by(&bert)).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn several_answers_to_a_prompt_pay_for_it_once() {
+    let server = server(&format!("anna {ANNA}"));
+    let mut body = question();
+    body["n"] = 3.into();
+    let anna = bearer(ANNA);
+    let asked = request(Method::POST, "/v1/chat/completions", &by(&anna), &body);
+    let usage = server.send(asked).await.json()["usage"].clone();
+    assert_eq!(
+        (&usage["prompt_tokens"], &usage["completion_tokens"]),
+        (&json!(10), &json!(3))
+    );
+    let metrics = server.get("/metrics").await.body;
+    for counted in [
+        r#"nibble_key_prompt_tokens_total{key="anna"} 10"#,
+        r#"nibble_key_output_tokens_total{key="anna"} 3"#,
+    ] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_holds_its_place_until_it_is_read_or_left() {
+    let server = server(&format!("anna {ANNA} chats=1"));
+    let anna = bearer(ANNA);
+    let headers = [("authorization", anna.as_str())];
+    let mut body = question();
+    body["stream"] = true.into();
+    let streamed = || request(Method::POST, "/v1/chat/completions", &headers, &body);
+    let open = server.response(streamed()).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    let refused = asked(&server, "/v1/messages", &headers).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        refused.body.contains("may have 1 requests at once"),
+        "{}",
+        refused.body
+    );
+    assert!(text(open).await.contains("[DONE]"));
+    let left = server.response(streamed()).await;
+    assert_eq!(left.status(), StatusCode::OK);
+    drop(left);
+    let again = asked(&server, "/v1/messages", &headers).await;
+    assert_eq!(again.status, StatusCode::OK);
+}

@@ -1,0 +1,40 @@
+//! The machine as the pages and `nibble doctor` know it, from what the engine finds.
+
+use nibble_app::doctor::Machine;
+use nibble_engine::available_memory;
+use nibble_engine::bench::{self, Limits};
+use nibble_engine::survey::Survey;
+
+/// The machine with a kernel and threads that compute on it; `limits` are those that were measured.
+#[must_use]
+pub fn machine(survey: Survey, kernel: String, threads: usize, limits: Option<Limits>) -> Machine {
+    let throttling = survey
+        .throttling
+        .filter(|throttling| throttling.periods > 0);
+    Machine {
+        cpu: survey.cpu,
+        kernel,
+        kernels: bench::kernels()
+            .into_iter()
+            .map(|kernel| (kernel.name.to_owned(), kernel.supported))
+            .collect(),
+        features: bench::cpu_features()
+            .into_iter()
+            .map(|(name, has)| (name.to_owned(), has))
+            .collect(),
+        threads,
+        allowed: survey.allowed,
+        cpus: survey.cpus,
+        cores: survey.cores,
+        quota: survey.quota,
+        throttled: throttling
+            .map(|throttling| throttling.throttled_periods as f64 / throttling.periods as f64),
+        busy: survey.busy,
+        huge_pages: survey.huge_pages,
+        governor: survey.governor,
+        memory: available_memory(),
+        read: limits.map(|limits| limits.read_bytes_per_second),
+        multiplies: limits.and_then(|limits| limits.multiplies_per_second),
+        measured: None,
+    }
+}

@@ -1,0 +1,128 @@
+//! Sites whose scripts may use the API from a browser. None may, unless it is named.
+//!
+//! No answer ever allows credentials: the API knows nobody by a cookie, and a key is sent by the script that has it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+/// How long a browser may remember what it was told.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
+/// What scripts may read of an answer beside its body.
+const EXPOSED: [HeaderName; 11] = [
+    ALLOW,
+    CONTENT_LENGTH,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+/// One that may, as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Whoever asks.
+    Any,
+    /// This one, in the bytes of the header.
+    Is(String),
+    /// All of a scheme such as `vscode-webview`, which gives each page a name of its own.
+    Scheme(String),
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.to_ascii_lowercase();
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        if text == "null" {
+            return Ok(Self::Is(text));
+        }
+        let is_scheme = |scheme: &str| {
+            let mut bytes = scheme.bytes();
+            bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
+                && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        let Some((scheme, name)) = text
+            .split_once("://")
+            .filter(|(scheme, _)| is_scheme(scheme))
+        else {
+            return Err("must be `SCHEME://NAME[:PORT]`, `null` or `*`".to_owned());
+        };
+        if name == "*" && !matches!(scheme, "http" | "https") {
+            return Ok(Self::Scheme(scheme.to_owned()));
+        }
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_of_name) {
+            return Err(
+                "must have a name behind `://`, and nothing behind that: no path, and no `*` in a name".to_owned(),
+            );
+        }
+        Ok(Self::Is(text))
+    }
+}
+
+impl Origin {
+    fn is(&self, sent: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(origin) => sent == origin.as_bytes(),
+            Self::Scheme(scheme) => {
+                let rest = sent.strip_prefix(scheme.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"://"))
+            }
+        }
+    }
+}
+
+/// Those that may.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(Vec<Origin>);
+
+impl Origins {
+    /// These, and no others.
+    #[must_use]
+    pub fn new(origins: Vec<Origin>) -> Self {
+        Self(origins)
+    }
+
+    /// Whether this one may, by the bytes of its header.
+    pub(crate) fn allow(&self, origin: &HeaderValue) -> bool {
+        self.0.iter().any(|allowed| allowed.is(origin.as_bytes()))
+    }
+
+    /// What tells browsers, and answers what they ask before they send something; nothing where no site may.
+    pub(crate) fn layer(&self) -> Option<CorsLayer> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let allowed = if self.0.contains(&Origin::Any) {
+            AllowOrigin::any()
+        } else {
+            let origins = self.clone();
+            AllowOrigin::predicate(move |origin, _| origins.allow(origin))
+        };
+        let layer = CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST])
+            // `*` would leave out `Authorization`.
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(EXPOSED)
+            .max_age(REMEMBERED);
+        Some(layer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

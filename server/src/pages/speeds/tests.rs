@@ -1,0 +1,176 @@
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use nibble_app::domain::Id;
+use nibble_app::visitor::Owner;
+
+use super::*;
+use crate::store::{Database, SqlStore, Store};
+use crate::test_support::browser::{Browser, message};
+use crate::test_support::scripted::Scripted;
+
+const PIECES: [&str; 20] = ["word "; 20];
+
+/// A browser with an answer, its name and its conversation's.
+async fn answered() -> (Browser, String, String) {
+    let browser = Browser::scripted(&PIECES, Duration::ZERO);
+    let sent = browser
+        .post_json("/api/send", &message("", "what?"))
+        .await
+        .json();
+    let name = |field: &str| sent[field].as_str().unwrap().to_owned();
+    let (answer, conversation) = (name("run"), name("conversation"));
+    browser.get(&format!("/runs/{answer}/events")).await;
+    browser.get(&format!("/c/{conversation}")).await;
+    (browser, answer, conversation)
+}
+
+#[tokio::test]
+async fn the_page_counts_what_the_answers_of_its_reader_took() {
+    let (browser, answer, conversation) = answered().await;
+    let page = browser.get("/speed").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "<dt>Answers</dt><dd>1</dd>",
+        "<dt>First token, median</dt><dd>250 ms</dd>",
+        "<dt>Decode, median</dt><dd>40.0 tokens/s</dd>",
+        "<option value=\"Scripted 1B\">",
+        "<th scope=\"row\">Scripted 1B</th><td>1</td><td>250 ms</td>",
+        "role=\"img\"",
+        "href=\"/speed.csv?\"",
+    ] {
+        assert!(page.body.contains(part), "no {part} in {}", page.body);
+    }
+    let none = browser.get("/speed?model=Other&from=nonsense").await.body;
+    assert!(none.contains("There are no answers"), "{none}");
+    assert!(none.contains("<option value=\"Other\" selected"), "{none}");
+    let other = browser.other().get("/speed").await.body;
+    assert!(other.contains("There are no answers"), "{other}");
+    assert!(!other.contains("Scripted 1B</th>"), "{other}");
+    let chat = browser.get(&format!("/c/{conversation}")).await.body;
+    assert!(
+        chat.contains(&format!("href=\"/speed/{answer}\"")),
+        "{chat}"
+    );
+    assert!(chat.contains("<a href=\"/speed\">Speed</a>"), "{chat}");
+}
+
+#[tokio::test]
+async fn answers_are_a_file_of_values() {
+    let (browser, ..) = answered().await;
+    let file = browser.get("/speed.csv?model=Scripted+1B").await;
+    assert_eq!(file.headers[CONTENT_TYPE], CSV);
+    let disposition = file.headers[CONTENT_DISPOSITION].to_str().unwrap();
+    assert!(disposition.contains(".csv"), "{disposition}");
+    let lines: Vec<_> = file.body.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", file.body);
+    let end = ",10,0,20,0,0.25,50,40,1.25,0,0.00125,0.00125";
+    assert!(lines[1].ends_with(end), "{}", lines[1]);
+    let none = browser.get("/speed.csv?kernel=none").await.body;
+    assert_eq!(none.lines().count(), 1);
+    let other = browser.other().get("/speed.csv").await.body;
+    assert_eq!(other.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
+    let (browser, answer, conversation) = answered().await;
+    let path = format!("/speed/{answer}");
+    let page = browser.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "Most of the time went into writing 20 tokens, about as fast as usual.",
+        "<th scope=\"row\">Reading the prompt</th>",
+        "10 tokens computed, 0 cached",
+        "<dt>Prompt tokens</dt>",
+        &format!("href=\"/c/{conversation}#m-{answer}\""),
+    ] {
+        assert!(page.body.contains(part), "no {part} in {}", page.body);
+    }
+    let other = browser.other();
+    other.get("/").await;
+    assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
+    for absent in ["/speed/00ff", "/speed/x", &format!("/speed/{}", Id(5))] {
+        let page = browser.get(absent).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{absent}");
+    }
+    // Who may read a chat that another shares sees the figures below its answers, and no more.
+    let shared = [("conversation", conversation.as_str()), ("shared", "true")];
+    browser.post_form("/api/share", &shared).await;
+    let chat = other.get(&format!("/c/{conversation}")).await;
+    assert_eq!(chat.status, StatusCode::OK);
+    assert!(!chat.body.contains("href=\"/speed/"), "{}", chat.body);
+    assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+/// How long `/speed` takes. It prints, and asserts no time:
+///
+/// `cargo test --release -p nibble --lib -- --ignored --nocapture a_hundred_thousand`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures: for a release build on a quiet machine"]
+async fn a_hundred_thousand_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqlStore::open(&Database::File(folder.path().join("a.db")))
+        .await
+        .unwrap();
+    let twin = store.twin();
+    let browser = Browser::with_store(Arc::new(Scripted::new(&PIECES, Duration::ZERO)), store);
+    let sent = browser
+        .post_json("/api/send", &message("", "one"))
+        .await
+        .json();
+    let own: Id = sent["conversation"].as_str().unwrap().parse().unwrap();
+    let (_, owner) = twin.conversation(own).await.unwrap().unwrap();
+    filled(&twin, owner).await;
+    for path in ["/speed", "/speed.csv"] {
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            let began = Instant::now();
+            let page = browser.get(path).await;
+            times.push(began.elapsed());
+            assert_eq!(page.status, StatusCode::OK);
+            assert!(path != "/speed" || page.body.contains("<dd>100,0"));
+        }
+        times.sort();
+        println!("{path}: median {:?}, most {:?}", times[10], times[19]);
+    }
+    let began = Instant::now();
+    let answers = twin.measured(owner).await.unwrap();
+    println!("read {} answers in {:?}", answers.len(), began.elapsed());
+}
+
+/// 5,000 conversations of 20 answers each, over 50 days.
+async fn filled(store: &SqlStore, owner: Owner) {
+    for some in (0..5_000u128).collect::<Vec<_>>().chunks(100) {
+        let (mut conversations, mut messages) = (String::new(), String::new());
+        for conversation in some {
+            let id = Id(1_000_000 + conversation);
+            let _ = write!(conversations, "('{id}', '{owner}', 't', 0, 0, '{{}}'),");
+            for n in conversation * 20..conversation * 20 + 20 {
+                let created = 1_770_000_000_000 + n * 43_200;
+                let speed = 20 + n * 7919 % 300;
+                let text = "text ".repeat(200);
+                let _ = write!(
+                    messages,
+                    "('{}', '{id}', 'answer', {created}, '{text}', 'complete',
+                     '{{\"kernel\": \"avx2\", \"model\": \"Tiny\", \"threads\": 2}}',
+                     '{{\"time_to_first_token_s\": 0.{speed}, \"decode_tokens_per_second\": {speed}.5, \"queued_s\": 0.001,
+                       \"total_s\": 2.5, \"usd_total\": 0.0005, \"usd_share\": 0.0003, \"beside\": 0.4,
+                       \"prompt_tokens\": {}, \"cached_tokens\": 3, \"output_tokens\": 200}}'),",
+                    Id(2_000_000 + n),
+                    n % 5000,
+                );
+            }
+        }
+        let insert = |table: &str, rows: &str| {
+            format!("INSERT INTO {table} VALUES {}", rows.trim_end_matches(','))
+        };
+        let columns = "conversations (id, owner, title, created, updated, settings)";
+        store.execute(&insert(columns, &conversations)).await;
+        let columns = "messages (id, conversation, role, created, text, state, origin, metrics)";
+        store.execute(&insert(columns, &messages)).await;
+    }
+}

@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use nibble_app::domain::Measured;
+
+use super::*;
+
+on_every_database! {
+    an_answer_is_measured_at_its_end_and_its_owner_alone_sees_it
+    what_is_deleted_or_hidden_is_not_measured
+    a_copy_is_not_measured_again
+    an_imported_answer_is_measured_whatever_its_file_says
+}
+
+fn origin() -> Origin {
+    Origin {
+        kernel: "avx2".to_owned(),
+        threads: 2,
+        ..super::origin()
+    }
+}
+
+fn end() -> End {
+    End {
+        reason: EndReason::Complete,
+        metrics: Some(Metrics {
+            time_to_first_token_s: Some(0.25),
+            decode_tokens_per_second: Some(40.125),
+            total_s: 1.5,
+            usd_total: 0.000_123_456,
+            usd_share: 0.000_061,
+            beside: 0.5,
+            prompt_tokens: 12,
+            cached_tokens: 3,
+            output_tokens: 20,
+            ..Metrics::default()
+        }),
+    }
+}
+
+fn expected(created: i64) -> Measured {
+    Measured {
+        created,
+        time_to_first_token_s: Some(0.25),
+        decode_tokens_per_second: Some(40.125),
+        prefill_tokens_per_second: None,
+        queued_s: 0.0,
+        total_s: 1.5,
+        usd_total: 0.000_123_456,
+        usd_share: 0.000_061,
+        beside: 0.5,
+        prompt_tokens: 12,
+        cached_tokens: 3,
+        output_tokens: 20,
+        threads: 2,
+        kernel: "avx2".into(),
+        model: "Tiny".into(),
+    }
+}
+
+async fn answered(store: &SqlStore) -> Begun {
+    let asked = Ask::First("why?".into());
+    let begun = store.begin(ME, asked, origin()).await.unwrap();
+    let answer = written(begun.turn.answer.id, "because");
+    store.finish(&answer, &end()).await.unwrap();
+    begun
+}
+
+async fn an_answer_is_measured_at_its_end_and_its_owner_alone_sees_it(Place { store, .. }: &Place) {
+    let asked = Ask::First("why?".into());
+    let open = store.begin(ME, asked, origin()).await.unwrap();
+    assert_eq!(store.measured(ME).await.unwrap(), []);
+    store
+        .finish(&written(open.turn.answer.id, ""), &End::failed("broken"))
+        .await
+        .unwrap();
+    assert_eq!(store.measured(ME).await.unwrap(), []);
+    answered(store).await;
+    let measured = store.measured(ME).await.unwrap();
+    let created = measured[0].created;
+    assert!((now() - created).abs() < 60_000, "{created}");
+    assert_eq!(measured, [expected(created)]);
+    assert_eq!(store.measured(OTHER).await.unwrap(), []);
+}
+
+async fn what_is_deleted_or_hidden_is_not_measured(Place { store, .. }: &Place) {
+    let [first, second] = [answered(store).await, answered(store).await];
+    let count = async || store.measured(ME).await.unwrap().len();
+    assert_eq!(count().await, 2);
+    let question = first.turn.question.id;
+    store.hide(ME, question, true).await.unwrap();
+    assert_eq!(count().await, 1);
+    store.hide(ME, question, false).await.unwrap();
+    let id = second.conversation.id;
+    store.change(ME, id, Change::Delete).await.unwrap();
+    assert_eq!(count().await, 1);
+    store.change(ME, id, Change::Restore).await.unwrap();
+    assert_eq!(count().await, 2);
+}
+
+async fn a_copy_is_not_measured_again(Place { store, .. }: &Place) {
+    let begun = answered(store).await;
+    // Times are in milliseconds.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let answer = begun.turn.answer.id;
+    store.copy(ME, answer, Copied::Whole).await.unwrap();
+    assert_eq!(store.measured(ME).await.unwrap().len(), 1);
+}
+
+async fn an_imported_answer_is_measured_whatever_its_file_says(Place { store, .. }: &Place) {
+    use nibble_app::domain::Said;
+
+    let begun = answered(store).await;
+    let id = begun.conversation.id;
+    let (conversation, _) = store.conversation(id).await.unwrap().unwrap();
+    let messages = store
+        .messages(id, crate::store::Place::default(), 9)
+        .await
+        .unwrap();
+    let mut messages: Vec<_> = messages.into_iter().map(|(_, message)| message).collect();
+    let Said::Answer { end, origin, .. } = &mut messages[1].said else {
+        panic!("{messages:?}");
+    };
+    let metrics = end.as_mut().unwrap().metrics.as_mut().unwrap();
+    (metrics.total_s, metrics.queued_s) = (1e300, -5.0);
+    origin.kernel = "a,b\nc".to_owned();
+    origin.model = "d,\n\0\\u0000 e".to_owned();
+    let transcript = Transcript {
+        conversation,
+        messages,
+    };
+    store.import(OTHER, &transcript).await.unwrap();
+    let measured = store.measured(OTHER).await.unwrap();
+    assert_eq!(measured.len(), 1);
+    assert!(measured[0].total_s > 1e9 && measured[0].queued_s == 0.0);
+    assert_eq!(measured[0].time_to_first_token_s, Some(0.25));
+}
