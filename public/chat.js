@@ -1,47 +1,55 @@
 // @ts-check
 // Makes the page answer without being loaded anew. Everything here also works without it, by plain forms.
 
+import { showChats, watchActs } from "./acts.js";
 import { follow, offerCopy } from "./answer.js";
+import { forgetFiles, hasFiles, watchFiles } from "./attach.js";
+import { answerEnded, complain, offer, refuse, watchComplaints } from "./complaint.js";
+import { watchKeys } from "./keys.js";
+import { announce, conversation, find, running } from "./page.js";
+import { watchPresets } from "./presets.js";
 import { pin, watch } from "./scroll.js";
-
-/**
- * @template {HTMLElement} T
- * @param {string} selector
- * @param {new () => T} type
- * @returns {T}
- */
-function find(selector, type) {
-  const element = document.querySelector(selector);
-  if (element instanceof type) {
-    return element;
-  }
-  throw new Error(`the page has no \`${selector}\``);
-}
+import { remember, rememberMessage, watchSettings } from "./settings.js";
+import { say } from "./texts.js";
 
 /** What tabs of one browser tell each other about a new turn.
  * @typedef {{ conversation: string, title: string | null, run: string, html: string }} Started */
 
-/** @typedef {{ outcome: "refused", conversation: string, title?: undefined, field: string | null, reason: string }} Refused */
+/** @typedef {{ outcome: "refused", conversation: string, title?: undefined, field: string | null, reason: string,
+ *   choice: string | null }} Refused */
 
 const tabs = new BroadcastChannel("nibble");
 
-let sending = false;
+/** Words that are read out when an answer ends are read by then, in milliseconds. */
+const HEARD_MS = 5000;
 
-/** The last answer, if it is still being written.
- * @returns {HTMLElement | null} */
-const running = () => document.querySelector("#log > .answer:last-child:not(:has(.final))");
+/** A message that is under way for longer is worth a word. */
+const SLOW_MS = 1000;
+
+let sending = false;
 
 function start() {
   const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (
     performance.getEntriesByType("navigation")[0]
   );
-  watch(find("#log", HTMLElement), running() !== null || navigation?.type === "navigate");
+  const atEnd = running() !== null || navigation?.type === "navigate";
+  if (location.pathname.startsWith("/api/")) {
+    // It answers a button of the settings, which is not to be pressed once more with the next reload.
+    history.replaceState(null, "", chatAddress(conversation().value));
+  }
+  watch(find("#log", HTMLElement), find("#jump", HTMLElement), atEnd);
   find("#composer", HTMLFormElement).addEventListener("submit", onSend);
   find("#stop", HTMLFormElement).addEventListener("submit", onStop);
   find("#message", HTMLTextAreaElement).addEventListener("keydown", onKey);
-  for (const slider of document.querySelectorAll("input[type=range]")) {
-    slider.addEventListener("input", () => showValue(/** @type {HTMLInputElement} */ (slider)));
-    showValue(/** @type {HTMLInputElement} */ (slider));
+  watchSettings();
+  watchFiles();
+  watchPresets();
+  watchComplaints();
+  watchKeys();
+  watchActs();
+  // On an empty page typing comes first, but not on a touch screen, where it raises the keyboard.
+  if (document.activeElement === document.body && document.querySelector(".starters") && !touch()) {
+    find("#message", HTMLElement).focus();
   }
   tabs.addEventListener("message", (event) => onOtherTab(event.data));
   if (document.readyState === "loading") {
@@ -54,19 +62,24 @@ function start() {
 /** The page itself streams an answer that was running when it was asked for: ours is only what that leaves undone. */
 function takeOver() {
   offerCopy(document);
-  const answer = running();
-  if (answer) {
+  const answers = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#log > .answer:not(:has(.final))"));
+  for (const answer of answers) {
     follow(answer, news);
-  } else if (find("#status", HTMLElement).textContent?.trim()) {
-    news.announce("The answer has ended.");
+  }
+  if (answers.length === 0 && find("#status", HTMLElement).textContent?.trim()) {
+    news.announce(say("has_ended"));
+    news.ended();
   }
 }
 
 /** @type {import("./answer.js").News} */
 const news = {
-  announce: (text) => (find("#status", HTMLElement).textContent = text),
-  detail: (text) => (find("#clock", HTMLElement).textContent = text),
+  announce,
   ended: () => {
+    answerEnded();
+    aimStop();
+    showChats();
+    setTimeout(() => running() || announce(""), HEARD_MS);
     // The Stop button has just gone.
     if (document.activeElement === document.body || document.activeElement?.matches(".stop")) {
       goOn();
@@ -74,12 +87,13 @@ const news = {
   },
 };
 
+const touch = () => matchMedia("(pointer: coarse)").matches;
+
 /** Goes where the person goes on: to the message, or on a touch screen, where that would raise the keyboard over the
  * answer, to the button that is there. */
 function goOn() {
   const button = running() ? ".stop" : ".send";
-  const touch = matchMedia("(pointer: coarse)").matches;
-  find(touch ? button : "#message", HTMLElement).focus({ preventScroll: touch });
+  find(touch() ? button : "#message", HTMLElement).focus({ preventScroll: touch() });
 }
 
 /** @param {KeyboardEvent} event */
@@ -101,27 +115,49 @@ async function onSend(event) {
   if (sending) {
     return;
   }
-  if (running()) {
-    complain("An answer is still being written: wait for it or stop it.");
+  const message = find("#message", HTMLTextAreaElement);
+  const starter = event.submitter?.getAttribute("name") === "starter";
+  if (!starter && !hasFiles() && !message.value.trim()) {
+    refuse(say("message_empty"), "message");
+    message.focus();
     return;
   }
   sending = true;
+  const form = find("#composer", HTMLFormElement);
+  // The button that was pressed may go with a complaint.
+  const fields = new FormData(form, event.submitter);
   complain("");
+  form.setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => announce(say("sending")), SLOW_MS);
   try {
-    const reply = await post(find("#composer", HTMLFormElement));
+    const reply = await post(form, fields);
+    const before = conversation().value;
     adopt(reply);
     if (reply.outcome === "started") {
-      find("#message", HTMLTextAreaElement).value = "";
-      append(reply);
+      if (!starter) {
+        message.value = "";
+        rememberMessage();
+        forgetFiles();
+      }
+      remember();
+      append(reply, before !== reply.conversation);
+      if (fields.has("when_full")) {
+        showChats();
+      }
       tabs.postMessage(reply);
     } else {
-      refuse(reply);
+      refuse(reply.reason, reply.field);
+      offer(reply.choice);
     }
   } catch (error) {
-    complain(`The message was not sent: ${error instanceof Error ? error.message : error}. Press Send to try again.`);
+    complain(say("not_sent", { why: error instanceof Error ? error.message : String(error) }));
   } finally {
+    clearTimeout(slow);
+    form.removeAttribute("aria-busy");
     sending = false;
-    goOn();
+    if (!document.querySelector("[aria-invalid]")) {
+      goOn();
+    }
   }
 }
 
@@ -129,61 +165,82 @@ async function onSend(event) {
 async function onStop(event) {
   event.preventDefault();
   try {
-    await post(find("#stop", HTMLFormElement));
+    const form = find("#stop", HTMLFormElement);
+    await post(form, new FormData(form));
   } catch (error) {
-    complain(`The answer could not be stopped: ${error instanceof Error ? error.message : error}.`);
+    complain(say("not_stopped", { why: error instanceof Error ? error.message : String(error) }));
   }
 }
 
 /**
  * Posts a form as the browser would, but asks for JSON.
  * @param {HTMLFormElement} form
+ * @param {FormData} fields
  * @returns {Promise<any>}
  */
-async function post(form) {
+async function post(form, fields) {
   /** @type {Response} */
   let response;
+  if (!hasFiles()) {
+    fields.delete("files");
+  }
   try {
     response = await fetch(form.action, {
       method: "POST",
       headers: { Accept: "application/json" },
-      body: new URLSearchParams(/** @type {any} */ (new FormData(form))),
+      body: hasFiles() ? fields : new URLSearchParams(/** @type {any} */ (fields)),
     });
   } catch {
-    throw new Error("the server cannot be reached");
+    throw new Error(say("unreachable"));
   }
   const text = await response.text();
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error(text.trim() || `the server answered with status ${response.status}`);
+    throw new Error(text.trim() || say("server_status", { status: response.status }));
   }
 }
 
-/** @param {Started} started */
-function append({ conversation, run, html }) {
+/**
+ * @param {Started} started
+ * @param {boolean} begins whether it begins a conversation
+ */
+function append({ html }, begins) {
+  // This was an earlier part of a chat, whose end is elsewhere; its address is that of the end by now.
+  if (document.querySelector("#later")) {
+    location.reload();
+    return;
+  }
   const log = find("#log", HTMLElement);
-  const last = log.lastElementChild;
-  if (last instanceof HTMLElement && last.dataset.run && !last.dataset.run.startsWith(`${conversation}-`)) {
+  if (begins && log.querySelector(".answer")) {
     const note = document.createElement("p");
     note.className = "outcome";
-    note.textContent = "A new conversation begins here: the model no longer knows what stands above.";
+    note.textContent = say("is_new_conversation");
     log.append(note);
   }
   log.insertAdjacentHTML("beforeend", html);
-  find("#stop [name=run]", HTMLInputElement).value = run;
+  aimStop();
   pin();
-  const answer = running();
-  if (answer) {
+  if (begins) {
+    showChats();
+  }
+  const answer = log.lastElementChild;
+  if (answer instanceof HTMLElement) {
     follow(answer, news);
   }
 }
 
+/** Stop is for the answer that is being written. */
+function aimStop() {
+  find("#stop [name=run]", HTMLInputElement).value = running()?.dataset.run ?? "";
+}
+
 /** @param {Started} started */
 function onOtherTab(started) {
-  const here = find("#composer [name=conversation]", HTMLInputElement).value === started.conversation;
+  const here = conversation().value === started.conversation;
   if (here && !document.querySelector(`[data-run="${CSS.escape(started.run)}"]`)) {
-    append(started);
+    complain("");
+    append(started, false);
   }
 }
 
@@ -191,41 +248,23 @@ function onOtherTab(started) {
  * From now on this page is that conversation, or one that is still to begin.
  * @param {Started | Refused} reply
  */
-function adopt({ conversation, title }) {
-  find("#composer [name=conversation]", HTMLInputElement).value = conversation;
+function adopt({ conversation: id, title }) {
+  conversation().value = id;
   if (title) {
     document.title = `${title} · Nibble`;
   }
-  history.replaceState(null, "", conversation ? `/c/${conversation}` : "/");
+  history.replaceState(null, "", chatAddress(id));
 }
 
-/** @param {Refused} refused */
-function refuse({ field, reason }) {
-  complain(`${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`);
-  if (field) {
-    find(`[name=${CSS.escape(field)}]`, HTMLElement).setAttribute("aria-invalid", "true");
-  }
+/** @param {string} id a conversation, or empty for one that is to begin */
+function chatAddress(id) {
+  return id ? `/c/${id}` : "/";
 }
 
-/** @param {string} text */
-function complain(text) {
-  find("#complaint", HTMLElement).textContent = text;
-  if (text && !running()) {
-    news.announce("");
-  }
-  for (const field of document.querySelectorAll("[aria-invalid]")) {
-    field.removeAttribute("aria-invalid");
-  }
-}
-
-/** @param {HTMLInputElement} slider */
-function showValue(slider) {
-  const output = slider.closest(".field")?.querySelector("output");
-  if (output) {
-    output.textContent = slider.value;
-  }
-}
-
-if (document.querySelector("#composer")) {
+if (document.querySelector("#message")) {
   start();
 }
+// In another language it is another worker, which keeps the offline page in it.
+navigator.serviceWorker?.register(`/worker.js?${document.documentElement.lang}`).catch(() => {
+  // A page that cannot be installed is a page all the same.
+});

@@ -1,8 +1,11 @@
 // @ts-check
-// Keeps the end of the conversation in view while it grows, until the person scrolls up.
+// Keeps the end of the conversation in view while it grows, until the person scrolls up; then a button leads back.
 
 /** So near the end counts as at the end, in CSS pixels. */
 const NEAR = 8;
+
+/** So far from the end a way back is worth a button, in windows. */
+const FAR = 0.5;
 
 let pinned = false;
 let last = 0;
@@ -21,10 +24,16 @@ export function pin() {
 
 /**
  * @param {Element} log what grows
+ * @param {HTMLElement} jump the button
  * @param {boolean} atEnd whether to begin at its end
  */
-export function watch(log, atEnd) {
+export function watch(log, jump, atEnd) {
   pinned = atEnd;
+  const offer = () => (jump.hidden = distance() < FAR * window.innerHeight);
+  jump.addEventListener("click", () => {
+    pin();
+    offer();
+  });
   window.addEventListener("scroll", () => {
     if (distance() <= NEAR) {
       pinned = true;
@@ -32,10 +41,12 @@ export function watch(log, atEnd) {
       pinned = false;
     }
     last = window.scrollY;
+    offer();
   }, { passive: true });
   new ResizeObserver(() => {
     if (pinned) {
       pin();
     }
+    offer();
   }).observe(log);
 }

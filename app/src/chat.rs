@@ -4,142 +4,197 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::Stream;
-use futures::future::BoxFuture;
 
+mod facts;
+mod presets;
+mod speeds;
+mod wanted;
+
+pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::presets::Presets;
+pub use self::speeds::{SpeedOf, Speeds};
+pub use self::wanted::{Wanted, WhenFull};
 use crate::complaint::Complaint;
+use crate::doctor::Machine;
+pub use crate::domain::{
+    Answer, Attachment, Conversation, End, EndReason, Id, Metrics, Question, Turn,
+};
+use crate::figures::grouped;
+use crate::language::{Language, Told};
+use crate::presets::Preset;
 use crate::settings::{MessageForm, Settings};
+use crate::visitor::Visitor;
 
-/// Tabs show less, lists of bookmarks about as much.
-const TITLE_CHARACTERS: usize = 60;
-
-/// A conversation as a page shows it.
+/// A conversation as a page shows it: the end of the branch that was last shown, or a part before it.
 #[derive(Clone, Debug)]
-pub struct Conversation {
-    /// Unguessable name; empty for one that is not begun.
-    pub id: String,
+pub struct Thread {
+    /// The conversation; nothing for one that is not begun.
+    pub conversation: Option<Conversation>,
     /// What holds for its next answer.
     pub settings: Settings,
     /// Questions and answers, oldest first.
     pub turns: Vec<Turn>,
+    /// The question with which the model's memory of the branch begins; nothing where it has all of it.
+    pub memory: Option<Id>,
+    /// The oldest question of `turns`, where there are others before it.
+    pub earlier: Option<Id>,
+    /// Whether there are others after it.
+    pub later: bool,
+    /// Whether it is the visitor's own, and not one that another shares.
+    pub own: bool,
 }
 
-impl Conversation {
-    /// What tells it from others, for a tab or a bookmark: its first question on one line, shortened. Nothing before
-    /// that.
+impl Thread {
+    /// One that begins with its first message.
     #[must_use]
-    pub fn title(&self) -> Option<String> {
-        let question = &self.turns.first()?.question;
-        let mut title = String::new();
-        for word in question.split_whitespace() {
-            let room = TITLE_CHARACTERS.saturating_sub(title.chars().count() + 1);
-            if word.chars().count() > room {
-                if title.is_empty() {
-                    title.extend(word.chars().take(room));
-                }
-                title.push('…');
-                break;
-            }
-            if !title.is_empty() {
-                title.push(' ');
-            }
-            title.push_str(word);
+    pub fn blank(settings: Settings) -> Self {
+        Self {
+            conversation: None,
+            settings,
+            turns: Vec::new(),
+            memory: None,
+            earlier: None,
+            later: false,
+            own: true,
         }
-        Some(title)
+    }
+
+    /// The name of the conversation; empty for one that is not begun.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.conversation
+            .as_ref()
+            .map(|conversation| conversation.id.to_string())
+            .unwrap_or_default()
     }
 }
 
-/// One question and its answer.
-#[derive(Clone, Debug)]
-pub struct Turn {
-    /// What the person wrote.
-    pub question: String,
-    /// What the model wrote.
-    pub answer: Answer,
+/// What a page is about, loaded before it is rendered.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The conversation; nothing where there is none that the visitor may read.
+    pub thread: Option<Thread>,
+    /// Those of the visitor's conversations that `query` wants.
+    pub list: List,
+    /// Which those are, on a page that can be asked.
+    pub query: ListQuery,
+    /// What was done a moment ago.
+    pub notice: Option<Notice>,
+    /// The page that somebody wanted who is to sign in first.
+    pub next: String,
+    /// The settings that the visitor may choose from.
+    pub presets: Vec<Preset>,
+    /// What the visitor's answers took, where the page is about that.
+    pub speeds: Option<SpeedOf>,
+    /// Where the program runs, where the page is about that.
+    pub machine: Option<Machine>,
+    /// The models there, likewise.
+    pub models: Option<Models>,
+    /// Why conversations cannot be read now.
+    pub trouble: Option<Complaint>,
 }
 
-/// An answer, finished or not.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The name of the run that writes it.
-    pub run: String,
-    /// Markdown as far as it is written.
-    pub text: String,
-    /// How it ended; nothing while it runs.
-    pub end: Option<End>,
+/// What a visitor has just done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// This question was hidden with all that follows it.
+    Hidden(Id),
+    /// This conversation was deleted.
+    Deleted(Id),
+    /// All conversations were deleted at this time.
+    AllDeleted(i64),
+    /// The conversation of the page was shared.
+    Shared,
 }
 
-/// How an answer ended, and what it took.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// The model ended its turn.
-    Complete(Metrics),
-    /// The most tokens allowed, or the context, were reached.
-    Length(Metrics),
-    /// The person stopped it.
-    Stopped(Metrics),
-    /// The end of the program cut it off.
-    CutOff(Metrics),
-    /// It could not be completed, for this reason.
-    Failed(String),
+/// What came of a file of conversations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Conversations that were taken in.
+    pub chats: usize,
+    /// Those that were not, or the first of them.
+    pub left_out: Vec<LeftOut>,
+    /// How many were not.
+    pub left_out_in_all: usize,
+    /// Messages in those that were taken in that have no place here.
+    pub skipped: usize,
+    /// Why the file, or the rest of it, was not read.
+    pub trouble: Option<String>,
 }
 
-/// The figures of an answer. What could not be measured is absent.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metrics {
-    /// Seconds from the question to the first token.
-    pub time_to_first_token_s: Option<f64>,
-    /// Seconds in the queue.
-    pub queued_s: f64,
-    /// Seconds spent on the prompt.
-    pub prefill_s: Option<f64>,
-    /// Prompt tokens computed a second.
-    pub prefill_tokens_per_second: Option<f64>,
-    /// Tokens a second after the first.
-    pub decode_tokens_per_second: Option<f64>,
-    /// Milliseconds a token after the first.
-    pub time_per_output_token_ms: Option<f64>,
-    /// Seconds from the question to the last token.
-    pub total_s: f64,
-    /// Dollars for a million tokens at the decode speed.
-    pub usd_per_million_tokens: Option<f64>,
-    /// Dollars for this answer.
-    pub usd_total: f64,
-    /// Dollars for the machine's time that was spent on this answer, and not on others beside it.
-    pub usd_share: f64,
-    /// About how many dollars it would have been without others.
-    pub usd_alone: Option<f64>,
-    /// How many others were computed beside it, as a mean over its time.
-    pub beside: f64,
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: usize,
-    /// Tokens of the prompt that needed no computing.
-    pub cached_tokens: usize,
-    /// Tokens put out.
-    pub output_tokens: usize,
+/// A conversation that was not taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// As its file calls it.
+    pub title: String,
+    /// Why.
+    pub reason: String,
 }
 
-/// A message that was refused, as it was typed.
+/// A message that was not sent, as it was typed.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// All fields of the form.
     pub form: MessageForm,
-    /// Why, and which field is to blame.
-    pub complaint: Complaint,
+    /// Why it was refused, if it was, and which field is to blame.
+    pub complaint: Option<Complaint>,
+    /// What was wanted.
+    pub wanted: Wanted,
 }
 
 /// A message that was taken.
 #[derive(Clone, Debug)]
 pub struct Started {
     /// The conversation, perhaps new.
-    pub conversation: String,
+    pub conversation: Conversation,
     /// The turn with its answer not yet begun.
     pub turn: Turn,
+}
+
+/// Some of a visitor's conversations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct List {
+    /// Pinned ones first, then those that were used last.
+    pub conversations: Vec<Conversation>,
+    /// Where the next ones begin; nothing at the end.
+    pub next: Option<usize>,
+}
+
+/// Which conversations a visitor wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Words that stand in a title or a message; empty for all conversations.
+    pub search: String,
+    /// How many to leave out at the beginning.
+    pub from: usize,
+}
+
+/// What an owner does to a conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Gives it another title.
+    Rename(String),
+    /// Puts it before the others, or back.
+    Pin(bool),
+    /// Lets who has its address read it, or no longer.
+    Share(bool),
+    /// Shows the branch that ends with this message.
+    Show(Id),
+    /// Has these hold for its next answer.
+    Settings(Settings),
+    /// Deletes it.
+    Delete,
+    /// Has it back.
+    Restore,
 }
 
 /// What an answer in the making is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// The answer before it in its conversation is written first.
+    Behind,
     /// Others are served first.
     Queued {
         /// How many of those who wait come before.
@@ -154,6 +209,8 @@ pub enum Phase {
         /// Tokens of the prompt.
         total: usize,
     },
+    /// The model thinks before it answers.
+    Thinking,
     /// Tokens come out.
     Decode,
 }
@@ -167,14 +224,14 @@ impl Phase {
 
     /// The place of an answer that waits, in words; empty where there is nothing to say of it.
     #[must_use]
-    pub fn place(self) -> String {
+    pub fn place(self, t: Language) -> String {
         let Self::Queued { before, seconds } = self else {
             return String::new();
         };
-        let behind = (before > 0).then(|| format!("{before} before it"));
-        let about = seconds.map(|seconds| format!("about {seconds} s"));
+        let behind = (before > 0).then(|| t.before_it(grouped(before)));
+        let about = seconds.map(|seconds| t.about_seconds(seconds));
         let parts: Vec<_> = behind.into_iter().chain(about).collect();
-        parts.join(", ")
+        parts.join(t.comma())
     }
 }
 
@@ -185,8 +242,14 @@ pub struct Progress {
     pub phase: Phase,
     /// Since the question was taken.
     pub elapsed: Duration,
+    /// What was thought since the step before; the first step has all of it so far.
+    pub thought: String,
     /// Text since the step before; the first step has all text so far.
     pub text: String,
+    /// Pieces of text so far, which are tokens but for those that only make a letter together.
+    pub tokens: usize,
+    /// From the question to the first of them.
+    pub first_token: Option<Duration>,
 }
 
 /// The steps of an answer until it ends. Reading slowly holds nothing up, and dropping it stops nothing.
@@ -209,6 +272,8 @@ pub struct ModelCard {
     pub name: String,
     /// Weights, embedding included.
     pub parameters: u64,
+    /// Those that every token of a prefill is multiplied with: all but embedding and head.
+    pub layer_parameters: u64,
     /// Bytes of packed weights in memory.
     pub weight_bytes: u64,
     /// The longest sequence, in tokens.
@@ -219,93 +284,159 @@ pub struct ModelCard {
     pub kernel: String,
     /// Threads that compute.
     pub threads: usize,
+    /// Whether it thinks before it answers.
+    pub thinks: bool,
+    /// What its authors advise of top-k, top-p and min-p.
+    pub advised: (usize, f32, f32),
 }
 
-/// The program behind the pages.
-pub trait Chat: Send + Sync {
+/// The program behind the pages. What a visitor may not see is as if it were not there.
+#[async_trait]
+pub trait Chat: Presets + Speeds + Facts {
     /// The model in use.
     fn model(&self) -> ModelCard;
 
-    /// What a new conversation starts with.
+    /// What a first conversation starts with.
     fn defaults(&self) -> Settings;
 
-    /// A conversation by its name.
-    fn conversation(&self, id: &str) -> Option<Conversation>;
-
-    /// One answer, running or ended.
-    fn answer(&self, run: &str) -> Option<Answer>;
-
-    /// Takes a message and sets the model to it, in a new conversation when the form names none. A message that is
-    /// refused leaves nothing behind.
+    /// What a visitor's next conversation starts with.
     ///
     /// # Errors
-    /// When a field is out of range, an answer is still running or the model takes no question.
-    fn send<'a>(
-        &'a self,
-        form: &'a MessageForm,
+    /// When it cannot be read.
+    async fn last_settings(&self, visitor: Visitor) -> Result<Settings, Complaint>;
+
+    /// A visitor's conversations.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn list(&self, visitor: Visitor, query: &ListQuery) -> Result<List, Complaint>;
+
+    /// A conversation, at its end or before one of its questions.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn open(
+        &self,
         visitor: Visitor,
-    ) -> BoxFuture<'a, Result<Started, Complaint>>;
+        id: Id,
+        before: Option<Id>,
+    ) -> Result<Option<Thread>, Complaint>;
 
-    /// Ends a running answer early; what is written stays. Names the conversation.
-    fn stop(&self, run: &str) -> Option<String>;
+    /// As few turns at the end of a conversation as tell what its last answer took.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn end(&self, visitor: Visitor, id: Id) -> Result<Option<Thread>, Complaint>;
 
-    /// Begins an empty conversation with the settings of a form, or those of the form's conversation where it has
-    /// none that can be used. A running answer of that conversation ends. Names the new one.
-    fn reset(&self, form: &MessageForm) -> Option<String>;
+    /// One answer, running or ended.
+    async fn answer(&self, run: Id) -> Option<Answer>;
+
+    /// Takes a message with its files and sets the model to it, in a new conversation when the form names none. One that is
+    /// refused leaves nothing behind. One that comes while an answer of the conversation is written waits for its end.
+    ///
+    /// # Errors
+    /// When a field is out of range or the model takes no question.
+    async fn send(
+        &self,
+        visitor: Visitor,
+        form: &MessageForm,
+        attachments: Vec<Attachment>,
+    ) -> Result<Started, Complaint>;
+
+    /// Answers the question of an answer once more, beside it, with the settings of a form.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    async fn again(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+        form: &MessageForm,
+    ) -> Result<Started, Complaint>;
+
+    /// Has an answer gone on with that was cut off, from its last byte on.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; the answer is then as it was.
+    async fn go_on(
+        &self,
+        visitor: Visitor,
+        answer: Id,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint>;
+
+    /// Asks another question in the place of one, beside it and with the same files.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    async fn edit(
+        &self,
+        visitor: Visitor,
+        question: Id,
+        text: &str,
+        when_full: WhenFull,
+    ) -> Result<Started, Complaint>;
+
+    /// The conversation that a message is in, where the visitor may read it.
+    async fn place(&self, visitor: Visitor, message: Id) -> Option<Id>;
+
+    /// Begins a conversation with a copy of another up to an answer. Names it.
+    ///
+    /// # Errors
+    /// When there is no such answer, or it cannot be written down.
+    async fn branch(&self, visitor: Visitor, answer: Id) -> Result<Id, Complaint>;
+
+    /// Shows the branch that a message is on, as it was gone on with last. Names the conversation.
+    ///
+    /// # Errors
+    /// When there is no such message, or it cannot be written down.
+    async fn show(&self, visitor: Visitor, message: Id) -> Result<Id, Complaint>;
+
+    /// Hides a question with all that follows it, or shows it again. Names the conversation.
+    ///
+    /// # Errors
+    /// When there is no such question, or it cannot be written down.
+    async fn hide(&self, visitor: Visitor, question: Id, hidden: bool) -> Result<Id, Complaint>;
+
+    /// Changes a conversation. Says whether there is one.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    async fn change(&self, visitor: Visitor, id: Id, change: Change) -> Result<bool, Complaint>;
+
+    /// Deletes all conversations of a visitor. Says when, in milliseconds since 1970, by which [`Self::restore_all`] knows
+    /// them.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    async fn delete_all(&self, visitor: Visitor) -> Result<i64, Complaint>;
+
+    /// Has all conversations of a visitor back that were deleted at this time. Says how many.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    async fn restore_all(&self, visitor: Visitor, at: i64) -> Result<u64, Complaint>;
+
+    /// Ends a running answer early; what is written stays. One that was not begun is withdrawn with its question. Names
+    /// the conversation.
+    async fn stop(&self, visitor: Visitor, run: Id) -> Option<Id>;
+
+    /// Keeps the settings of a form for the visitor's next conversation, or those of the form's conversation where they
+    /// cannot be used.
+    async fn reset(&self, visitor: Visitor, form: &MessageForm);
 
     /// Follows a running answer from its start.
-    fn follow(&self, run: &str) -> Following;
+    fn follow(&self, run: Id) -> Following;
 }
 
-/// Who sends messages, as far as the server tells people apart; it provides this in the Leptos context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Visitor(pub u64);
+/// A password that was wrong.
+#[derive(Clone, Debug)]
+pub struct SignInRefused {
+    /// What to tell of it.
+    pub reason: Told,
+    /// The page that was wanted.
+    pub next: String,
+}
 
 /// The [`Chat`] that a server provides in the Leptos context.
 pub type SharedChat = Arc<dyn Chat>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn title(question: &str) -> Option<String> {
-        let answer = Answer {
-            run: String::new(),
-            text: String::new(),
-            end: None,
-        };
-        let turn = Turn {
-            question: question.to_owned(),
-            answer,
-        };
-        let conversation = Conversation {
-            id: String::new(),
-            settings: Settings {
-                temperature: 0.0,
-                max_tokens: 10,
-                system_prompt: String::new(),
-                usd_per_hour: 0.0,
-            },
-            turns: vec![turn],
-        };
-        conversation.title()
-    }
-
-    #[test]
-    fn a_title_is_the_first_question_on_one_line() {
-        assert_eq!(
-            title("Why is\n\nthe sky  blue?").as_deref(),
-            Some("Why is the sky blue?")
-        );
-    }
-
-    #[test]
-    fn a_long_title_ends_between_words_and_a_long_word_within() {
-        let words = title(&"four ".repeat(40)).unwrap();
-        assert!(words.ends_with("four four…"), "{words}");
-        assert!(words.chars().count() <= TITLE_CHARACTERS, "{words}");
-        let word = title(&"é".repeat(500)).unwrap();
-        assert_eq!(word.chars().count(), TITLE_CHARACTERS);
-        assert!(word.ends_with("é…"), "{word}");
-    }
-}

@@ -11,22 +11,60 @@
 
 mod actions;
 mod answer;
+mod blamed;
+mod button;
+mod chart;
+mod chat_acts;
+mod chat_header;
+mod chat_list;
 mod chat_view;
+mod choice;
 mod composer;
+mod day;
 mod figures;
+mod language_switch;
 mod live;
+mod memory;
 mod pages;
+mod paths;
+mod presets_view;
+mod price;
+mod roofline;
 mod routes;
+mod sampling_view;
+mod search;
+mod settings_view;
 mod shell;
 mod sidebar;
+mod speed;
+mod starters;
+mod texts;
+mod transfer;
+mod wide_table;
 
 pub mod chat;
 pub mod complaint;
+pub mod doctor;
+pub mod domain;
+pub mod export;
+pub mod language;
 pub mod markdown;
+pub mod presets;
 pub mod settings;
+pub mod visitor;
 
-pub use actions::{RefusedMessage, Reply, ResetChat, SendMessage, StopAnswer};
-pub use answer::answer_html;
+pub use actions::{
+    AnswerAgain, Attached, BranchOff, ContinueAnswer, DeleteAllChats, DeleteChat, DeletePreset,
+    EditQuestion, HideQuestion, PinChat, RenameChat, Reply, ResetChat, RestoreAllChats,
+    RestoreChat, SavePreset, SendMessage, ShareChat, ShowBranch, StopAnswer, UnhideQuestion,
+    Unsent, UsePreset,
+};
+pub use answer::{answer_html, figures_so_far};
+pub use chat_list::{ListedChat, list_html};
+pub use language_switch::LANGUAGE;
 pub use live::LiveText;
+pub use pages::{MEASURE, load};
+pub use paths::SPEED_FILE;
 pub use routes::App;
 pub use shell::Assets;
+pub use speed::csv::csv;

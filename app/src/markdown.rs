@@ -4,65 +4,115 @@
 //! cannot run anything, its images become links, so that no answer loads anything from anywhere, and no `style`
 //! attribute is written, which the pages' policy would block. Its headings go below those of the page and skip no
 //! level, whatever levels the model took, and what would be announced without a name (an empty heading, link or column
-//! head) is not. Formulas keep their text as it was written, marks included.
+//! head) is not. Every block has the direction of its own text.
+
+mod code;
+mod direction;
+mod footnotes;
+mod formula;
+mod links;
+mod lists;
+mod mathml;
+mod tables;
 
 use std::fmt::{self, Write};
-use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use comrak::html::{ChildRendering, Context, format_document_with_formatter, format_node_default};
-use comrak::nodes::{Node, NodeCodeBlock, NodeMath, NodeValue};
+use comrak::nodes::{Node, NodeValue};
 use comrak::options::{Extension, Parse, Plugins, Render};
 use comrak::{Arena, Options, parse_document};
 
-/// Emphasis as writers of Chinese, Japanese and Korean expect it, who put no space beside their punctuation.
-static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| Options {
-    extension: Extension {
-        table: true,
-        strikethrough: true,
-        cjk_friendly_emphasis: true,
-        math_dollars: true,
-        math_latex: true,
-        ..Extension::default()
-    },
-    parse: Parse {
-        escaped_char_spans: true,
-        ..Parse::default()
-    },
-    render: Render {
-        escape: true,
-        ..Render::default()
-    },
-});
+use self::footnotes::Notes;
+use crate::language::Language;
 
-/// Renders Markdown.
+/// Of most texts.
+static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| options(true));
+/// Of a text with more formulas in brackets than are read: for the end of each the parser looks through all of it.
+static WITHOUT_BRACKETS: LazyLock<Options<'static>> = LazyLock::new(|| options(false));
+const MOST_BRACKETS: usize = 1000;
+
+/// Emphasis as writers of Chinese, Japanese and Korean expect it, who put no space beside their punctuation. Footnotes
+/// stay where they are written: a page that streams has sent what stands above.
+fn options(math_latex: bool) -> Options<'static> {
+    Options {
+        extension: Extension {
+            autolink: true,
+            cjk_friendly_emphasis: true,
+            footnotes: true,
+            math_dollars: true,
+            math_latex,
+            strikethrough: true,
+            table: true,
+            tasklist: true,
+            ..Extension::default()
+        },
+        parse: Parse {
+            escaped_char_spans: true,
+            leave_footnote_definitions: true,
+            ..Parse::default()
+        },
+        render: Render {
+            escape: true,
+            ..Render::default()
+        },
+    }
+}
+
+fn options_of(markdown: &str) -> &'static Options<'static> {
+    let brackets = markdown.matches(r"\(").count() + markdown.matches(r"\[").count();
+    match brackets > MOST_BRACKETS {
+        true => &WITHOUT_BRACKETS,
+        false => &OPTIONS,
+    }
+}
+
+/// Renders a whole answer. The ids in it begin with `id`, which must be that of no other answer of the page.
 #[must_use]
-pub fn to_html(markdown: &str) -> String {
-    Outline::default().to_html(markdown)
+pub fn to_html(t: Language, markdown: &str, id: &str) -> String {
+    Outline::new(t).render(markdown, Some(id))
 }
 
 /// The headings that are open where a piece of a longer text begins.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outline {
+    t: Language,
     /// Levels as the text writes them, each deeper than the one before.
     open: Vec<u8>,
 }
 
 impl Outline {
-    /// Renders the next piece.
+    /// Of a text on a page in this language.
+    #[must_use]
+    pub fn new(t: Language) -> Self {
+        let open = Vec::new();
+        Self { t, open }
+    }
+
+    /// Renders the next piece, in which footnotes are not linked: what they belong to may be in another.
     #[must_use]
     pub fn to_html(&mut self, markdown: &str) -> String {
+        self.render(markdown, None)
+    }
+
+    fn render(&mut self, markdown: &str, id: Option<&str>) -> String {
         let arena = Arena::new();
-        let root = parse_document(&arena, markdown, &OPTIONS);
+        let options = options_of(markdown);
+        let root = parse_document(&arena, markdown, options);
         let piece = Piece {
             lines: markdown.lines().collect(),
-            outline: mem::take(self),
+            outline: self.clone(),
             links: Vec::new(),
+            column: 0,
+            notes: id.map(|id| Notes::of(root, id)),
+            time: code::MOST_TIME,
         };
         let mut html = String::with_capacity(markdown.len() * 3 / 2);
         let plugins = Plugins::default();
         let piece =
-            format_document_with_formatter(root, &OPTIONS, &mut html, &plugins, write_node, piece);
+            format_document_with_formatter(root, options, &mut html, &plugins, write_node, piece);
         *self = piece.expect("writing to a string cannot fail").outline;
         html
     }
@@ -77,13 +127,13 @@ impl Outline {
 }
 
 /// Where the last top-level block begins: what stands before it no longer changes when text is appended, but for
-/// links whose definition is still to come. A line without its end says nothing yet: `|` after a table is a paragraph
-/// until it becomes a row.
+/// links and footnotes whose definition is still to come. A line without its end says nothing yet: `|` after a table is
+/// a paragraph until it becomes a row.
 #[must_use]
 pub fn last_block(markdown: &str) -> usize {
     let markdown = &markdown[..markdown.rfind('\n').map_or(0, |end| end + 1)];
     let arena = Arena::new();
-    let last = parse_document(&arena, markdown, &OPTIONS).last_child();
+    let last = parse_document(&arena, markdown, options_of(markdown)).last_child();
     let above = last.map_or(0, |block| block.data().sourcepos.start.line - 1);
     markdown
         .split_inclusive('\n')
@@ -98,52 +148,113 @@ struct Piece<'m> {
     outline: Outline,
     /// For each link or image that is open: whether it was written.
     links: Vec<bool>,
+    /// Of the next cell in its row of a table.
+    column: usize,
+    /// In a whole text.
+    notes: Option<Notes>,
+    /// Left for colouring code.
+    time: Duration,
 }
 
+type Html<'o, 'c, 'm> = Context<'o, 'c, Piece<'m>>;
 type Written = Result<ChildRendering, fmt::Error>;
 
-/// Writes what the stock renderer would turn into more than we allow, and leaves the rest to it.
-fn write_node(html: &mut Context<'_, '_, Piece<'_>>, node: Node<'_>, entering: bool) -> Written {
+/// A scrolling box must be reachable by keyboard.
+const SCROLLS: &str = "tabindex=\"0\"";
+
+/// Writes what the stock renderer would turn into more than we allow, or without its direction, and leaves the rest
+/// to it.
+fn write_node(html: &mut Html<'_, '_, '_>, node: Node<'_>, entering: bool) -> Written {
     match &node.data().value {
-        NodeValue::HtmlInline(text) if entering => write_breaks(html, text)?,
+        NodeValue::Paragraph => write_paragraph(html, node, entering)?,
+        NodeValue::BlockQuote => write_quote(html, node, entering)?,
+        NodeValue::List(list) => lists::write(html, node, *list, entering)?,
+        NodeValue::Item(_) => lists::write_item(html, node, None, entering)?,
+        NodeValue::TaskItem(task) => {
+            lists::write_item(html, node, Some(task.symbol.is_some()), entering)?;
+        }
+        NodeValue::Heading(_) if node.first_child().is_none() => {}
+        NodeValue::Heading(heading) => write_heading(html, heading.level, entering)?,
         NodeValue::HtmlBlock(block) if entering => {
-            html.write_str("<p>")?;
+            html.write_str("<p dir=\"auto\">")?;
             write_breaks(html, &block.literal)?;
             html.write_str("</p>\n")?;
         }
-        NodeValue::HtmlInline(_) | NodeValue::HtmlBlock(_) => {}
-        NodeValue::Link(link) | NodeValue::Image(link) => {
-            write_link(html, node, &link.url, entering)?;
-        }
-        NodeValue::CodeBlock(code) if entering => write_code(html, code)?,
-        NodeValue::CodeBlock(_) => {}
-        NodeValue::Heading(_) if node.first_child().is_none() => {}
-        NodeValue::Heading(heading) => {
-            // At its end it is the innermost that is open, and placed as at its beginning.
-            let level = html.user.outline.place(heading.level);
-            let (slash, end) = if entering { ("", "") } else { ("/", "\n") };
-            write!(html, "<{slash}h{level}>{end}")?;
-        }
-        NodeValue::Table(_) if entering => {
-            write!(html, "<div class=\"table\" {SCROLLS}>")?;
+        NodeValue::CodeBlock(code) if entering => code::write(html, code)?,
+        NodeValue::HtmlBlock(_) | NodeValue::CodeBlock(_) => {}
+        NodeValue::Table(_) => tables::write(html, node, entering)?,
+        NodeValue::TableRow(_) => {
+            html.user.column = 0;
             return format_node_default(html, node, entering);
         }
-        NodeValue::Table(_) => {
-            format_node_default(html, node, entering)?;
-            html.write_str("</div>\n")?;
+        NodeValue::TableCell => tables::write_cell(html, node, entering)?,
+        NodeValue::FootnoteDefinition(note) => footnotes::write(html, node, &note.name, entering)?,
+        _ => return write_inline(html, node, entering),
+    }
+    Ok(ChildRendering::HTML)
+}
+
+fn write_inline(html: &mut Html<'_, '_, '_>, node: Node<'_>, entering: bool) -> Written {
+    match &node.data().value {
+        NodeValue::Link(link) | NodeValue::Image(link) => {
+            return links::write(html, node, &link.url, entering);
         }
-        NodeValue::TableCell => write_cell(html, node, entering)?,
-        NodeValue::Escaped if entering && marks_formula(node) => html.write_str("\\")?,
+        NodeValue::HtmlInline(_)
+        | NodeValue::Code(_)
+        | NodeValue::FootnoteReference(_)
+        | NodeValue::Escaped
+        | NodeValue::Math(_)
+            if !entering => {}
+        NodeValue::HtmlInline(text) => write_breaks(html, text)?,
+        NodeValue::Code(code) => {
+            html.write_str("<code dir=\"ltr\">")?;
+            html.escape(&code.literal)?;
+            html.write_str("</code>")?;
+        }
+        NodeValue::FootnoteReference(reference) => footnotes::write_reference(html, reference)?,
+        NodeValue::Escaped if formula::is_mark(node) => html.write_str("\\")?,
         NodeValue::Escaped => {}
-        NodeValue::Math(math) if entering => write_formula(html, node, math)?,
-        NodeValue::Math(_) => {}
+        NodeValue::Math(math) => formula::write(html, node, math)?,
         _ => return format_node_default(html, node, entering),
     }
     Ok(ChildRendering::HTML)
 }
 
+fn write_quote(html: &mut Html<'_, '_, '_>, node: Node<'_>, entering: bool) -> fmt::Result {
+    html.cr()?;
+    if entering {
+        writeln!(html, "<blockquote dir=\"{}\">", direction::of(node))
+    } else {
+        html.write_str("</blockquote>\n")
+    }
+}
+
+/// In a list without blank lines the item itself is the paragraph.
+fn write_paragraph(html: &mut Html<'_, '_, '_>, node: Node<'_>, entering: bool) -> fmt::Result {
+    if direction::is_tight(node) {
+        let follows = entering && node.previous_sibling().is_some();
+        return if follows { html.cr() } else { Ok(()) };
+    }
+    if entering {
+        html.cr()?;
+        return html.write_str("<p dir=\"auto\">");
+    }
+    html.write_str("</p>\n")
+}
+
+fn write_heading(html: &mut Html<'_, '_, '_>, written: u8, entering: bool) -> fmt::Result {
+    // At its end it is the innermost that is open, and placed as at its beginning.
+    let level = html.user.outline.place(written);
+    if entering {
+        html.cr()?;
+        write!(html, "<h{level} dir=\"auto\">")
+    } else {
+        writeln!(html, "</h{level}>")
+    }
+}
+
 /// HTML as text, in which only tags that break a line, as models write them in cells of tables, are what they say.
-fn write_breaks(html: &mut Context<'_, '_, Piece<'_>>, text: &str) -> fmt::Result {
+fn write_breaks(html: &mut Html<'_, '_, '_>, text: &str) -> fmt::Result {
     let mut rest = text;
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
@@ -160,92 +271,9 @@ fn write_breaks(html: &mut Context<'_, '_, Piece<'_>>, text: &str) -> fmt::Resul
     html.escape(rest)
 }
 
-fn write_link(
-    html: &mut Context<'_, '_, Piece<'_>>,
-    node: Node<'_>,
-    address: &str,
-    entering: bool,
-) -> fmt::Result {
-    if !entering {
-        let written = html.user.links.pop().unwrap_or(false);
-        return html.write_str(if written { "</a>" } else { "" });
-    }
-    // A link inside a link, as around an image, is not HTML.
-    let written = is_allowed(address) && !html.user.links.contains(&true);
-    html.user.links.push(written);
-    if !written {
-        return Ok(());
-    }
-    html.write_str("<a rel=\"noopener noreferrer nofollow\" href=\"")?;
-    html.escape_href(address)?;
-    html.write_str("\">")?;
-    if node.first_child().is_none() {
-        html.escape(address)?;
-    }
-    Ok(())
-}
-
-fn is_allowed(address: &str) -> bool {
-    address.split_once(':').is_some_and(|(scheme, _)| {
-        ["http", "https", "mailto"]
-            .iter()
-            .any(|allowed| scheme.eq_ignore_ascii_case(allowed))
-    })
-}
-
-/// A scrolling box must be reachable by keyboard.
-const SCROLLS: &str = "tabindex=\"0\"";
-
-fn write_code(html: &mut Context<'_, '_, Piece<'_>>, code: &NodeCodeBlock) -> fmt::Result {
-    html.cr()?;
-    html.write_str("<figure class=\"code\">")?;
-    let language = code.info.split([' ', ',']).next();
-    if let Some(language) = language.filter(|word| !word.is_empty()) {
-        html.write_str("<figcaption>")?;
-        html.escape(language)?;
-        html.write_str("</figcaption>")?;
-    }
-    write!(html, "<pre {SCROLLS}><code>")?;
-    html.escape(&code.literal)?;
-    html.write_str("</code></pre></figure>\n")
-}
-
-/// A head without text would be announced without a name.
-fn write_cell(
-    html: &mut Context<'_, '_, Piece<'_>>,
-    node: Node<'_>,
-    entering: bool,
-) -> fmt::Result {
-    let heads = |row: Node<'_>| matches!(row.data().value, NodeValue::TableRow(true));
-    let head = node.parent().is_some_and(heads) && node.first_child().is_some();
-    let name = if head { "th" } else { "td" };
-    let slash = if entering { "" } else { "/" };
-    write!(html, "<{slash}{name}>")
-}
-
-/// Whether a character that was escaped is a mark of a formula whose other mark is missing, or in another block.
-fn marks_formula(escaped: Node<'_>) -> bool {
-    matches!(escaped.collect_text().as_str(), "(" | ")" | "[" | "]")
-}
-
-/// A formula as it was written. The parser takes its marks away and tells dollars from brackets no more; the text does.
-fn write_formula(
-    html: &mut Context<'_, '_, Piece<'_>>,
-    node: Node<'_>,
-    math: &NodeMath,
-) -> fmt::Result {
-    let start = node.data().sourcepos.start;
-    let line = html.user.lines.get(start.line - 1).copied();
-    let in_brackets = line.and_then(|line| line.as_bytes().get(start.column - 1)) == Some(&b'\\');
-    let (open, close) = match (in_brackets, math.display_math) {
-        (true, false) => ("\\(", "\\)"),
-        (true, true) => ("\\[", "\\]"),
-        (false, false) => ("$", "$"),
-        (false, true) => ("$$", "$$"),
-    };
-    html.write_str(open)?;
-    html.escape(&math.literal)?;
-    html.write_str(close)
+/// What a library makes of foreign text; nothing where that uncovers a bug of the library.
+fn guarded<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok().flatten()
 }
 
 #[cfg(test)]

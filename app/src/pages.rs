@@ -1,9 +1,139 @@
-//! One file for each page.
+//! One file for each page, and what is loaded before one is rendered: a page whose first part is on its way cannot wait for
+//! a database and then still have another status.
 
+mod about;
+mod answer_speed;
+mod chats;
 mod conversation;
 mod home;
+mod models;
 mod not_found;
+mod offline;
+mod sign_in;
+mod speed;
 
+pub use about::MEASURE;
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::chat::{Chat, ListQuery, Loaded, Notice, SpeedOf, Thread};
+use crate::complaint::Complaint;
+use crate::domain::{Filter, Id};
+use crate::paths::{ABOUT, MODELS, SPEED};
+use crate::search::CHATS;
+use crate::visitor::Visitor;
+
+pub(crate) use about::About;
+pub(crate) use answer_speed::AnswerSpeed;
+pub(crate) use chats::Chats;
 pub(crate) use conversation::ConversationPage;
 pub(crate) use home::Home;
+pub(crate) use models::Models;
 pub(crate) use not_found::NotFound;
+pub(crate) use offline::Offline;
+pub(crate) use sign_in::SignIn;
+pub(crate) use speed::Speed;
+
+/// What the page of an address shows; the server provides it in the Leptos context.
+pub async fn load(chat: &dyn Chat, visitor: Visitor, path: &str, query: &str) -> Loaded {
+    let loaded = Loaded {
+        query: ListQuery {
+            search: value(query, "q").unwrap_or_default(),
+            from: number(query, "from").unwrap_or(0),
+        },
+        notice: notice(query),
+        next: value(query, "next").unwrap_or_default(),
+        ..Loaded::default()
+    };
+    match filled(chat, visitor, path, query, loaded.clone()).await {
+        Ok(loaded) => loaded,
+        Err(trouble) => Loaded {
+            thread: (path == "/").then(|| Thread::blank(chat.defaults())),
+            trouble: Some(trouble),
+            ..loaded
+        },
+    }
+}
+
+async fn filled(
+    chat: &dyn Chat,
+    visitor: Visitor,
+    path: &str,
+    query: &str,
+    loaded: Loaded,
+) -> Result<Loaded, Complaint> {
+    let thread = match path.strip_prefix("/c/").map(str::parse::<Id>) {
+        Some(Ok(id)) => chat.open(visitor, id, number(query, "before")).await?,
+        None if path == "/" => Some(Thread::blank(chat.last_settings(visitor).await?)),
+        None if path == CHATS => {
+            let list = chat.list(visitor, &loaded.query).await?;
+            return Ok(Loaded { list, ..loaded });
+        }
+        None if path == ABOUT => {
+            return Ok(Loaded {
+                // The machine is known without the store.
+                speeds: speeds(chat, visitor, path, "").await.ok(),
+                machine: Some(chat.machine().await),
+                ..loaded
+            });
+        }
+        None if path == MODELS => {
+            let models = Some(chat.models().await);
+            return Ok(Loaded { models, ..loaded });
+        }
+        None if path == SPEED || path.starts_with("/speed/") => {
+            let speeds = Some(speeds(chat, visitor, path, query).await?);
+            return Ok(Loaded { speeds, ..loaded });
+        }
+        _ => return Ok(loaded),
+    };
+    Ok(Loaded {
+        thread,
+        list: chat.list(visitor, &ListQuery::default()).await?,
+        presets: chat.presets(visitor).await?,
+        ..loaded
+    })
+}
+
+/// What the visitor's answers took, and the one that an address names.
+async fn speeds(
+    chat: &dyn Chat,
+    visitor: Visitor,
+    path: &str,
+    query: &str,
+) -> Result<SpeedOf, Complaint> {
+    let named = path.strip_prefix("/speed/").map(str::parse::<Id>);
+    let one = match named {
+        Some(Ok(id)) => chat.own_answer(visitor, id).await?,
+        _ => None,
+    };
+    let answers = match (&one, &named) {
+        (None, Some(_)) => Vec::new(),
+        _ => chat.measured(visitor).await?,
+    };
+    Ok(SpeedOf {
+        answers: Arc::new(answers),
+        filter: Filter::of(query),
+        one,
+    })
+}
+
+fn notice(query: &str) -> Option<Notice> {
+    let hidden = number(query, "hidden").map(Notice::Hidden);
+    let deleted = || number(query, "deleted").map(Notice::Deleted);
+    let all_deleted = || number(query, "all_deleted").map(Notice::AllDeleted);
+    let shared = || value(query, "shared").map(|_| Notice::Shared);
+    hidden.or_else(deleted).or_else(all_deleted).or_else(shared)
+}
+
+fn value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let found = pairs.find(|(found, _)| found == name);
+    found.map(|(_, value)| value.into_owned())
+}
+
+/// A value that is read from its text.
+fn number<T: FromStr>(query: &str, name: &str) -> Option<T> {
+    value(query, name)?.parse().ok()
+}

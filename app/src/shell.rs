@@ -1,6 +1,10 @@
-//! The document around every page.
+//! The document around every page, and the program's name.
 
 use leptos::prelude::*;
+
+use crate::language_switch::LanguageForm;
+use crate::texts::script_texts;
+use crate::visitor::language;
 
 /// Addresses of the files that every page loads.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +13,8 @@ pub struct Assets {
     pub style: String,
     /// The script, an ES module.
     pub script: String,
+    /// The script that sets light or dark before anything is seen.
+    pub theme: String,
     /// The icon, as SVG.
     pub icon: String,
 }
@@ -18,8 +24,12 @@ pub struct Assets {
 pub(crate) fn Document(
     /// What the page is about; nothing for the program itself.
     title: Option<String>,
+    /// Whether scripts do more on it than to set its colours.
+    #[prop(optional)]
+    scripted: bool,
     children: Children,
 ) -> impl IntoView {
+    let t = language();
     let title = match title {
         Some(title) => format!("{title} · Nibble"),
         None => "Nibble".to_owned(),
@@ -27,20 +37,24 @@ pub(crate) fn Document(
     let Assets {
         style,
         script,
+        theme,
         icon,
     } = use_context().unwrap_or_default();
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang=t.tag()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <meta name="description" content="Chat with a Llama model that runs on this machine’s CPU"/>
+                <meta name="description" content=t.about_this_program()/>
                 <title>{title}</title>
                 <link rel="icon" href="/favicon.ico" sizes="32x32"/>
                 <link rel="icon" href=icon type="image/svg+xml"/>
+                <link rel="manifest" href="/manifest.webmanifest"/>
+                <script src=theme></script>
                 <link rel="stylesheet" href=style/>
+                {scripted.then(|| view! { <meta name="texts" content=script_texts(t)/> })}
                 // Without `async` a module waits for the end of the page, which here is the end of an answer.
                 <script type="module" async src=script></script>
             </head>
@@ -49,26 +63,41 @@ pub(crate) fn Document(
     }
 }
 
-/// The name, and on narrow screens the way to the settings.
+/// The name, which leads to a new conversation.
 #[component]
-pub(crate) fn Header(
-    /// Whether the page has a sidebar.
-    settings: bool,
+pub(crate) fn Brand() -> impl IntoView {
+    view! {
+        <a class="brand" href="/">
+            <svg viewBox="0 0 16 16" width="22" height="22" aria-hidden="true">
+                <rect x="0" y="0" width="7" height="7" rx="1.5"/>
+                <rect x="9" y="0" width="7" height="7" rx="1.5" class="off"/>
+                <rect x="0" y="9" width="7" height="7" rx="1.5"/>
+                <rect x="9" y="9" width="7" height="7" rx="1.5"/>
+            </svg>
+            "Nibble"
+        </a>
+    }
+}
+
+/// A page of few words, apart from the chat.
+#[component]
+pub(crate) fn Aside(
+    title: &'static str,
+    /// Whether no server may be there.
+    #[prop(optional)]
+    offline: bool,
+    /// Whether it has charts and tables.
+    #[prop(optional)]
+    wide: bool,
+    children: Children,
 ) -> impl IntoView {
     view! {
-        <header>
-            <a class="brand" href="/">
-                <svg viewBox="0 0 16 16" width="24" height="24" aria-hidden="true">
-                    <rect x="0" y="0" width="7" height="7" rx="1.5"/>
-                    <rect x="9" y="0" width="7" height="7" rx="1.5" class="off"/>
-                    <rect x="0" y="9" width="7" height="7" rx="1.5"/>
-                    <rect x="9" y="9" width="7" height="7" rx="1.5"/>
-                </svg>
-                <h1>"Nibble"</h1>
-            </a>
-            <p>"Llama at four bits, on a CPU"</p>
-            {settings
-                .then(|| view! { <button type="button" class="open" popovertarget="sidebar">"Settings"</button> })}
-        </header>
+        <Document title=Some(title.to_owned())>
+            <header class="head plain">
+                <Brand/>
+                {(!offline).then(|| view! { <LanguageForm/> })}
+            </header>
+            <main class=if wide { "aside wide" } else { "aside" }>{children()}</main>
+        </Document>
     }
 }

@@ -1,133 +1,81 @@
-//! Beside the conversation: the model, and the settings of its next answer.
+//! Beside the conversation: the other ones, the settings of its next answer, and the ways to other pages.
 //!
-//! Its fields belong to the form of the composer, and so does Reset chat, which thus keeps what they show. On narrow
-//! screens it is a popover, which opens and closes without JavaScript.
-
-use std::fmt::Display;
-use std::ops::RangeInclusive;
+//! Its fields belong to the form of the composer, and so does New chat, which thus keeps what they show. On narrow
+//! screens it is a popover, a drawer that opens and closes without JavaScript.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use crate::actions::ResetChat;
 use crate::chat::ModelCard;
-use crate::complaint::{Complaint, ComplaintKind};
-use crate::figures::{bytes, count, grouped};
-use crate::settings::{MAX_TOKENS, MessageForm, TEMPERATURE, USD_PER_HOUR};
+use crate::chat_header::icon;
+use crate::chat_list::{ChatList, ListedChat};
+use crate::complaint::Complaint;
+use crate::language_switch::LanguageButtons;
+use crate::paths::{ABOUT, MODELS, SPEED};
+use crate::settings::MessageForm;
+use crate::settings_view::SettingsView;
+use crate::shell::Brand;
+use crate::transfer::SignOut;
+use crate::visitor::language;
 
 #[component]
 pub(crate) fn Sidebar(
     model: ModelCard,
+    chats: Vec<ListedChat>,
     form: MessageForm,
     complaint: Option<Complaint>,
 ) -> impl IntoView {
-    let blamed = match complaint.map(|complaint| complaint.kind) {
-        Some(ComplaintKind::Field(name)) => name,
-        _ => "",
-    };
+    let t = language();
     view! {
-        <aside id="sidebar" popover="auto" aria-label="Model and settings">
-            // Enter in a field presses the first button of its form, which must not be Reset chat.
-            <button type="submit" form="composer" hidden></button>
-            <button
-                type="submit"
-                form="composer"
-                formaction=ResetChat::PATH
-                formnovalidate
-                class="reset"
-            >
-                "Reset chat"
+        <aside id="sidebar" popover="auto" aria-label=t.chats_and_settings()>
+            <div class="top">
+                <Brand/>
+                <button
+                    type="button"
+                    class="icon"
+                    popovertarget="sidebar"
+                    popovertargetaction="hide"
+                    aria-label=t.close()
+                >
+                    {icon("M3 3l10 10M13 3L3 13")}
+                </button>
+            </div>
+            <button type="submit" form="composer" formaction=ResetChat::PATH formnovalidate class="new">
+                {t.new_chat()}
             </button>
-            <Card model/>
-            <section aria-label="Settings" class="settings">
-                <h2>"Settings"</h2>
-                {slider("temperature", "Temperature", form.temperature, &TEMPERATURE, "0.01")}
-                {slider("max_tokens", "Max response tokens", form.max_tokens, &MAX_TOKENS, "10")}
-                <div class="field">
-                    <label for="system_prompt">"System prompt"</label>
-                    <textarea
-                        id="system_prompt"
-                        name="system_prompt"
-                        form="composer"
-                        rows="3"
-                        dir="auto"
-                        placeholder="Instructions for the whole conversation"
-                        aria-invalid=(blamed == "system_prompt").then_some("true")
-                        aria-describedby="complaint"
-                    >
-                        {form.system_prompt}
-                    </textarea>
-                </div>
-                <div class="field">
-                    <label for="usd_per_hour">"$ per hour"</label>
-                    <input
-                        type="number"
-                        id="usd_per_hour"
-                        name="usd_per_hour"
-                        form="composer"
-                        value=form.usd_per_hour
-                        min=USD_PER_HOUR.start().to_string()
-                        max=USD_PER_HOUR.end().to_string()
-                        step="any"
-                        required
-                        aria-invalid=(blamed == "usd_per_hour").then_some("true")
-                        aria-describedby="price complaint"
-                    />
-                    <p id="price" class="note">"Price of this machine, for the cost under each answer."</p>
-                </div>
-            </section>
+            <ChatList chats/>
+            <SettingsView model form complaint/>
+            <Foot/>
         </aside>
     }
+    .into_any()
 }
 
 #[component]
-fn Card(model: ModelCard) -> impl IntoView {
-    let rows = [
-        ("Parameters", count(model.parameters)),
-        ("Weights", model.quantization),
-        ("In memory", bytes(model.weight_bytes)),
-        ("Context", format!("{} tokens", grouped(model.context))),
-        ("Kernel", model.kernel),
-        ("Threads", model.threads.to_string()),
+fn Foot() -> impl IntoView {
+    let t = language();
+    let pages = [
+        (SPEED, t.speed()),
+        (MODELS, t.models()),
+        (ABOUT, t.how_it_works()),
     ];
-    let rows = rows.map(|(term, detail)| {
-        view! { <div><dt>{term}</dt><dd>{detail}</dd></div> }
-    });
+    let pages = pages.map(|(address, name)| view! { <a href=address>{name}</a> });
     view! {
-        <section aria-label="Model" class="model">
-            <h2>{model.name}</h2>
-            <dl>{rows.collect_view()}</dl>
-        </section>
-    }
-}
-
-/// A slider and its value. Without JavaScript the value cannot follow the slider, so it says what it is: the start.
-fn slider<T: Display>(
-    name: &'static str,
-    label: &'static str,
-    value: String,
-    range: &RangeInclusive<T>,
-    step: &'static str,
-) -> impl IntoView {
-    view! {
-        <div class="field">
-            <div class="named">
-                <label for=name>{label}</label>
-                <span class="at" aria-hidden="true">
-                    <span class="unscripted">"was "</span>
-                    <output for=name>{value.clone()}</output>
-                </span>
-            </div>
-            <input
-                type="range"
-                id=name
-                name=name
-                form="composer"
-                value=value
-                min=range.start().to_string()
-                max=range.end().to_string()
-                step=step
-            />
+        <div class="foot">
+            <nav aria-label=t.pages()>{pages.collect_view()}</nav>
+            <SignOut/>
+            // Without scripts it is as the system has it.
+            <p class="scripted theme">
+                <label for="theme">{t.colours()}</label>
+                <select id="theme" autocomplete="off">
+                    <option value="light dark">{t.as_the_system()}</option>
+                    <option value="light">{t.light()}</option>
+                    <option value="dark">{t.dark()}</option>
+                </select>
+            </p>
+            <LanguageButtons/>
         </div>
     }
+    .into_any()
 }

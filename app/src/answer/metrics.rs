@@ -1,43 +1,125 @@
-//! What an answer took and cost.
+//! What an answer took and cost: a line of five figures, and where they come from for whoever opens More.
 
 use leptos::prelude::*;
 
+use super::formulas::{
+    FIRST_TOKEN_BAR_S, READING, TOKEN_BAR_MS, decode_speed, prefill_speed, times_reading, token_ms,
+    usd_per_hour, usd_per_million, usd_per_million_decoding,
+};
 use crate::chat::Metrics;
-use crate::figures::{duration, grouped, tokens_per_second, usd};
+use crate::figures::{duration, grouped, milliseconds, times, tokens_per_second, usd};
+use crate::language::Language;
+use crate::price;
 
-/// Ten tokens a second: about as fast as people read.
-const BAR_MS: f64 = 100.0;
-
-/// The metrics of an answer: the five that matter, then where they come from.
+/// The metrics of an answer.
 #[component]
-pub(crate) fn Metrics(metrics: Metrics) -> impl IntoView {
-    let Metrics {
-        time_to_first_token_s,
-        decode_tokens_per_second,
-        usd_per_million_tokens,
-        ..
-    } = metrics;
+pub(crate) fn Metrics(
+    t: Language,
+    metrics: Metrics,
+    /// The page of its speed, for who may see it.
+    #[prop(default = None)]
+    speed: Option<String>,
+) -> impl IntoView {
     view! {
-        <div class="metrics" role="group" aria-label="Metrics">
-            <dl class="figures">
-                {figure("Time to first token", time_to_first_token_s.map(duration))}
-                {figure("Decode speed", decode_tokens_per_second.map(tokens_per_second))}
-                {figure("Cost per million tokens", usd_per_million_tokens.map(usd))}
-                {figure("Total time", Some(duration(metrics.total_s)))}
-                {figure("Total cost", Some(usd(metrics.usd_total)))}
-            </dl>
-            <dl class="details">
-                {entry("Time per token", metrics.time_per_output_token_ms.map(against_bar))}
-                {entry("Queued", (metrics.queued_s >= 0.001).then(|| duration(metrics.queued_s)))}
-                {entry("Prefill", metrics.prefill_s.map(duration))}
-                {entry("Prefill speed", metrics.prefill_tokens_per_second.map(tokens_per_second))}
-                {entry("Prompt tokens", Some(prompt_tokens(&metrics)))}
-                {entry("Output tokens", Some(grouped(metrics.output_tokens)))}
-                {entry("Computed beside", others(metrics.beside))}
-                {entry("Share of the cost", Some(share(&metrics)))}
-            </dl>
+        <div class="metrics" role="group" aria-label=t.metrics()>
+            {line(t, &metrics)}
+            <details class="more">
+                <summary>{t.more()}<span class="unseen">{t.more_figures()}</span></summary>
+                {details(t, &metrics)}
+                {speed.map(|speed| view! { <p class="of-speed"><a href=speed>{t.where_time_went()}</a></p> })}
+            </details>
         </div>
     }
+}
+
+/// The line says in one word, or none, what each figure is; their names are for whoever hears them. Narrow screens show
+/// those that are not `wide`.
+fn line(t: Language, metrics: &Metrics) -> impl IntoView + use<> {
+    let speed = decode_speed(metrics);
+    let reading = speed.map(times_reading);
+    let beside_reading = match reading {
+        Some(ratio) if ratio < 1.0 => "wide reading missed",
+        _ => "wide reading",
+    };
+    let reading = reading.map(|ratio| t.times_reading(times(ratio)));
+    let first = metrics
+        .time_to_first_token_s
+        .map(|first| duration(t, first));
+    let million = usd_per_million(metrics).map(|cost| t.per_million_short(usd(cost)));
+    view! {
+        <dl class="line">
+            {short(t.decode_speed(), "", (), speed.map(|speed| tokens_per_second(t, speed)))}
+            {short(t.beside_reader(), beside_reading, (), reading)}
+            {short(
+                t.ttft(),
+                "",
+                view! { {t.first()} <span class="wide">{t.first_wide()}</span> },
+                first,
+            )}
+            {short(t.total_time(), "wide", (), Some(duration(t, metrics.total_s)))}
+            {short(t.total_cost(), "", (), Some(usd(metrics.usd_total)))}
+            {short(t.usd_per_million(), "wide", (), million)}
+        </dl>
+    }
+    .into_any()
+}
+
+/// A figure of the line, which stands out from its unit and from what it is.
+fn short(
+    term: &'static str,
+    class: &'static str,
+    what: impl IntoView + 'static,
+    figure: Option<String>,
+) -> Option<AnyView> {
+    figure.map(|figure| {
+        view! {
+            <div class=class>
+                <dt class="unseen">{term}</dt>
+                <dd>{what}{number(&figure)}</dd>
+            </div>
+        }
+        .into_any()
+    })
+}
+
+fn number(figure: &str) -> impl IntoView + use<> {
+    let (number, unit) = match figure.rsplit_once(' ') {
+        Some((number, unit)) => (number, format!(" {unit}")),
+        None => (figure, String::new()),
+    };
+    let number = number.to_owned();
+    view! { <b>{number}</b>{unit} }
+}
+
+/// All figures of an answer.
+pub(crate) fn details(t: Language, metrics: &Metrics) -> AnyView {
+    let first = metrics.time_to_first_token_s;
+    let speed = |speed| tokens_per_second(t, speed);
+    let price = usd_per_hour(metrics).map(|price| price::stated(t, price, price::this_machine()));
+    let decoding = usd_per_million_decoding(metrics).map(usd);
+    let reading = decode_speed(metrics).map(|speed| beside_reader(t, times_reading(speed)));
+    view! {
+        <dl class="details">
+            {figure(t.ttft(), first.map(|first| duration(t, first)))}
+            {figure(t.decode_speed(), decode_speed(metrics).map(speed))}
+            {figure(t.usd_per_million(), usd_per_million(metrics).map(usd))}
+            {figure(t.total_time(), Some(duration(t, metrics.total_s)))}
+            {figure(t.total_cost(), Some(usd(metrics.usd_total)))}
+            {entry(t.decoding_alone(), decoding)}
+            {entry(t.first_token_verdict(), first.map(|first| against_first_bar(t, first)))}
+            {entry(t.time_per_token(), token_ms(metrics).map(|time| against_bar(t, time)))}
+            {entry(t.beside_reader(), reading)}
+            {entry(t.queued(), (metrics.queued_s >= 0.001).then(|| duration(t, metrics.queued_s)))}
+            {entry(t.prefill(), metrics.prefill_s.map(|time| duration(t, time)))}
+            {entry(t.prefill_speed(), prefill_speed(metrics).map(speed))}
+            {entry(t.prompt_tokens(), Some(prompt_tokens(t, metrics)))}
+            {entry(t.output_tokens(), Some(grouped(metrics.output_tokens)))}
+            {entry(t.computed_beside(), others(t, metrics.beside))}
+            {entry(t.cost_share(), Some(share(t, metrics)))}
+            {entry(t.price(), price)}
+        </dl>
+    }
+    .into_any()
 }
 
 /// An entry whose number stands out from its unit.
@@ -48,7 +130,7 @@ fn figure(term: &'static str, figure: Option<String>) -> Option<AnyView> {
             None => (figure, None),
         };
         view! {
-            <div>
+            <div class="main">
                 <dt>{term}</dt>
                 <dd>{number}{unit.map(|unit| view! { <span class="unit">{unit}</span> })}</dd>
             </div>
@@ -57,7 +139,7 @@ fn figure(term: &'static str, figure: Option<String>) -> Option<AnyView> {
     })
 }
 
-fn entry(term: &'static str, figure: Option<String>) -> Option<impl IntoView> {
+fn entry(term: &'static str, figure: Option<String>) -> Option<AnyView> {
     figure.map(|figure| {
         view! {
             <div>
@@ -65,111 +147,59 @@ fn entry(term: &'static str, figure: Option<String>) -> Option<impl IntoView> {
                 <dd>{figure}</dd>
             </div>
         }
+        .into_any()
     })
 }
 
-fn against_bar(milliseconds: f64) -> String {
-    let verdict = if milliseconds <= BAR_MS {
-        "✓ meets"
-    } else {
-        "✗ misses"
-    };
-    format!("{milliseconds:.1} ms, {verdict} the {BAR_MS} ms bar")
+fn beside_reader(t: Language, ratio: f64) -> String {
+    t.reader_reads(times(ratio), READING)
 }
 
-fn prompt_tokens(metrics: &Metrics) -> String {
+fn against_first_bar(t: Language, seconds: f64) -> String {
+    verdict(
+        t,
+        seconds <= FIRST_TOKEN_BAR_S,
+        &t.seconds(FIRST_TOKEN_BAR_S),
+    )
+}
+
+fn against_bar(t: Language, time: f64) -> String {
+    let verdict = verdict(t, time <= TOKEN_BAR_MS, &t.milliseconds(TOKEN_BAR_MS));
+    [milliseconds(t, time), verdict].join(t.comma())
+}
+
+fn verdict(t: Language, met: bool, bar: &str) -> String {
+    match met {
+        true => t.meets_bar(bar),
+        false => t.misses_bar(bar),
+    }
+}
+
+fn prompt_tokens(t: Language, metrics: &Metrics) -> String {
+    let tokens = grouped(metrics.prompt_tokens);
     match metrics.cached_tokens {
-        0 => grouped(metrics.prompt_tokens),
-        cached => format!(
-            "{}, {} of them cached",
-            grouped(metrics.prompt_tokens),
-            grouped(cached)
-        ),
+        0 => tokens,
+        cached => t.of_them_cached(tokens, grouped(cached)),
     }
 }
 
 /// Nothing where hardly anything was computed beside it.
-fn others(beside: f64) -> Option<String> {
+fn others(t: Language, beside: f64) -> Option<String> {
     match format!("{beside:.1}").as_str() {
         "0.0" => None,
-        "1.0" => Some("1 other on average".to_owned()),
-        others => Some(format!("{others} others on average")),
+        "1.0" => Some(t.one_other().to_owned()),
+        others => Some(t.others(others)),
     }
 }
 
-fn share(metrics: &Metrics) -> String {
+fn share(t: Language, metrics: &Metrics) -> String {
     let share = usd(metrics.usd_share);
-    match (others(metrics.beside), metrics.usd_alone) {
-        (Some(_), Some(alone)) => format!("{share}, alone about {}", usd(alone)),
+    match (others(t, metrics.beside), metrics.usd_alone) {
+        (Some(_), Some(alone)) => t.share_alone(share, usd(alone)),
         (Some(_), None) => share,
-        (None, _) => format!("{share}, nothing beside it"),
+        (None, _) => t.share_of_all(share),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn html(metrics: Metrics) -> String {
-        Owner::new().with(|| view! { <Metrics metrics=metrics/> }.to_html())
-    }
-
-    #[test]
-    fn what_was_not_measured_is_absent() {
-        let html = html(Metrics {
-            total_s: 0.5,
-            output_tokens: 1,
-            ..Metrics::default()
-        });
-        for absent in [
-            "Time to first token",
-            "Decode speed",
-            "Cost per",
-            "Prefill",
-            "Queued",
-        ] {
-            assert!(!html.contains(absent), "{absent} in {html}");
-        }
-        assert!(
-            html.contains("<dd>500<span class=\"unit\"> ms</span></dd>"),
-            "{html}"
-        );
-    }
-
-    #[test]
-    fn the_bar_is_met_or_missed_in_words() {
-        assert_eq!(against_bar(100.0), "100.0 ms, ✓ meets the 100 ms bar");
-        assert_eq!(against_bar(100.1), "100.1 ms, ✗ misses the 100 ms bar");
-    }
-
-    #[test]
-    fn an_answer_in_company_shows_its_share_and_what_it_would_have_cost_alone() {
-        let mut metrics = Metrics {
-            usd_share: 0.000_02,
-            usd_alone: Some(0.000_05),
-            beside: 0.04,
-            ..Metrics::default()
-        };
-        assert_eq!(others(metrics.beside), None);
-        assert_eq!(share(&metrics), "$0.0000200, nothing beside it");
-        metrics.beside = 2.34;
-        assert_eq!(
-            others(metrics.beside).as_deref(),
-            Some("2.3 others on average")
-        );
-        assert_eq!(share(&metrics), "$0.0000200, alone about $0.0000500");
-        metrics.usd_alone = None;
-        assert_eq!(share(&metrics), "$0.0000200");
-    }
-
-    #[test]
-    fn cached_tokens_are_told_apart() {
-        let mut metrics = Metrics {
-            prompt_tokens: 40,
-            ..Metrics::default()
-        };
-        assert_eq!(prompt_tokens(&metrics), "40");
-        metrics.cached_tokens = 30;
-        assert_eq!(prompt_tokens(&metrics), "40, 30 of them cached");
-    }
-}
+mod tests;

@@ -1,10 +1,27 @@
+use proptest::prelude::*;
+
 use super::*;
+
+fn html(markdown: &str) -> String {
+    super::to_html(Language::English, markdown, "run-1")
+}
+
+/// Without the directions, which have tests of their own.
+fn to_html(markdown: &str) -> String {
+    ["auto", "ltr", "rtl"]
+        .iter()
+        .fold(html(markdown), |html, direction| {
+            html.replace(&format!(" dir=\"{direction}\""), "")
+        })
+}
 
 /// Whether another's judgement of what a page may hold takes nothing away.
 fn is_clean(html: &str) -> bool {
     let clean = ammonia::Builder::default()
-        .add_generic_attributes(["class", "tabindex"])
+        .add_generic_attributes(["aria-label", "class", "dir", "id", "role", "tabindex"])
         .add_tags(["figure", "figcaption"])
+        .add_tags(mathml::ELEMENTS)
+        .add_generic_attributes(mathml::ATTRIBUTES)
         .add_tag_attributes("a", ["rel"])
         .link_rel(None)
         .clean(html)
@@ -18,6 +35,9 @@ fn plainly(html: &str) -> String {
         .replace("&#39;", "'")
         .replace("&#x27;", "'")
         .replace(" />", ">")
+        .replace("&nbsp;", "\u{a0}")
+        .replace("\r\n", "\n")
+        .replace('\r', "\n")
 }
 
 const HOSTILE: &[&str] = &[
@@ -52,7 +72,7 @@ const HOSTILE: &[&str] = &[
 #[test]
 fn hostile_text_stays_text() {
     for text in HOSTILE {
-        let html = to_html(text);
+        let html = html(text);
         assert!(is_clean(&html), "`{text}` became `{html}`");
         for forbidden in [
             "<script",
@@ -121,7 +141,8 @@ fn an_image_becomes_a_link_with_its_text() {
 fn code_keeps_its_language_and_its_text() {
     assert_eq!(
         to_html("```rust,ignore\nlet a = b < c;\n```"),
-        "<figure class=\"code\"><figcaption>rust</figcaption><pre tabindex=\"0\"><code>let a = b &lt; c;\n\
+        "<figure class=\"code\"><figcaption>rust</figcaption><pre tabindex=\"0\"><code>\
+         <span class=\"keyword\">let</span> a = b &lt; c;\n\
          </code></pre></figure>\n"
     );
 }
@@ -171,13 +192,119 @@ fn nothing_is_announced_without_a_name() {
 }
 
 #[test]
-fn tables_and_lists_are_rendered() {
-    let html = to_html("| a | b |\n|--:|:-:|\n| 1 | 2 |\n\n1. x\n2. y");
-    assert!(html.contains("<th>a</th><th>b</th>"), "{html}");
-    assert!(
-        html.contains("<ol>\n<li>x</li>\n<li>y</li>\n</ol>"),
-        "{html}"
+fn columns_are_aligned_by_classes() {
+    let table = to_html("| a | b | c | d |\n|--:|:-:|:--|---|\n| 1 | 2 | 3 | 4 |\n");
+    let row = |name: &str, cells: [&str; 4]| {
+        let [a, b, c, d] = cells;
+        format!(
+            "<{name} class=\"right\">{a}</{name}><{name} class=\"center\">{b}</{name}>\
+             <{name} class=\"left\">{c}</{name}><{name}>{d}</{name}>"
+        )
+    };
+    assert!(table.contains(&row("th", ["a", "b", "c", "d"])), "{table}");
+    assert!(table.contains(&row("td", ["1", "2", "3", "4"])), "{table}");
+}
+
+#[test]
+fn lists_keep_their_numbers_and_their_paragraphs() {
+    assert_eq!(
+        to_html("3. x\n4. y\n   - z"),
+        "<ol start=\"3\">\n<li>x</li>\n<li>y\n<ul>\n<li>z</li>\n</ul>\n</li>\n</ol>\n"
     );
+    assert_eq!(
+        to_html("- x\n\n- y"),
+        "<ul>\n<li>\n<p>x</p>\n</li>\n<li>\n<p>y</p>\n</li>\n</ul>\n"
+    );
+}
+
+#[test]
+fn tasks_say_whether_they_are_done() {
+    assert_eq!(
+        to_html("- [x] a\n- [ ] b\n"),
+        "<ul class=\"tasks\">\n\
+         <li><span class=\"task done\" role=\"img\" aria-label=\"Done\">☑</span> a</li>\n\
+         <li><span class=\"task\" role=\"img\" aria-label=\"To do\">☐</span> b</li>\n</ul>\n"
+    );
+}
+
+#[test]
+fn footnotes_are_linked_by_ids_of_their_answer() {
+    let text = "a[^x] b[^y] c[^x]\n\n[^y]: Y\n\n[^x]: X\n\n[^z]: Z\n";
+    let html = to_html(text);
+    for part in [
+        "a<sup><a href=\"#run-1-note-1\" id=\"run-1-reference-1\" aria-label=\"Footnote 1\">1</a></sup>",
+        "c<sup><a href=\"#run-1-note-1\" aria-label=\"Footnote 1\">1</a></sup>",
+        "<div class=\"footnote\" id=\"run-1-note-1\"><a href=\"#run-1-reference-1\" aria-label=\"Back to reference 1\">\
+         1</a><div>\n<p>X</p>\n</div></div>",
+        "<div class=\"footnote\"><span>z</span><div>\n<p>Z</p>\n</div></div>",
+    ] {
+        assert!(html.contains(part), "no `{part}` in `{html}`");
+    }
+    assert!(is_clean(&html), "{html}");
+    let piece = Outline::new(Language::English).to_html(text);
+    assert!(piece.contains(">a[^x] b[^y] c[^x]<"), "{piece}");
+    assert!(!piece.contains(" id="), "{piece}");
+}
+
+#[test]
+fn bare_addresses_are_links_to_their_end() {
+    for (text, address, after) in [
+        (
+            "see https://e.example/a?b=1&c.",
+            "https://e.example/a?b=1&amp;c",
+            ".",
+        ),
+        ("(http://e.example)", "http://e.example/", ")"),
+        (
+            "见https://e.example/路，然后",
+            "https://e.example/%E8%B7%AF",
+            "，然后",
+        ),
+        ("a@e.example", "mailto:a@e.example", ""),
+    ] {
+        let html = to_html(text);
+        let link = format!("<a rel=\"noopener noreferrer nofollow\" href=\"{address}\">");
+        assert!(html.contains(&link), "`{text}` became `{html}`");
+        assert!(
+            html.ends_with(&format!("</a>{after}</p>\n")),
+            "`{text}` became `{html}`"
+        );
+    }
+    for text in [
+        "ftp://e.example",
+        "javascript://e.example/%0aalert(1)",
+        "`https://e.example`",
+    ] {
+        assert!(!to_html(text).contains("<a"), "{text}");
+    }
+}
+
+#[test]
+fn every_block_has_the_direction_of_its_text() {
+    for (text, expected) in [
+        ("שלום", "<p dir=\"auto\">"),
+        ("# שלום", "<h3 dir=\"auto\">"),
+        ("- שלום", "<ul dir=\"rtl\">\n<li dir=\"auto\">"),
+        (
+            "- 1. `x` *مرحبا*\n\n- b",
+            "<ul dir=\"rtl\">\n<li dir=\"rtl\">\n<ol dir=\"rtl\">\n<li dir=\"auto\">",
+        ),
+        ("- x שלום", "<ul dir=\"ltr\">"),
+        ("> שלום", "<blockquote dir=\"rtl\">\n<p dir=\"auto\">"),
+        ("> 1, 2", "<blockquote dir=\"auto\">"),
+        (
+            "| שלום |\n|---|\n| a |",
+            "<div class=\"table\" dir=\"rtl\" tabindex=\"0\"><table>\n<thead>\n<tr><th dir=\"auto\">",
+        ),
+        ("`a`", "<code dir=\"ltr\">"),
+        ("```\na\n```", "<pre dir=\"ltr\" tabindex=\"0\">"),
+        ("$a$ שלום", "<p dir=\"auto\"><math dir=\"ltr\">"),
+        ("<b>שלום</b>", "<p dir=\"auto\">"),
+        ("[^1]: שלום", "<div class=\"footnote\" dir=\"rtl\">"),
+    ] {
+        let html = html(text);
+        assert!(html.contains(expected), "`{text}` became `{html}`");
+    }
 }
 
 #[test]
@@ -206,16 +333,16 @@ fn the_last_block_begins_where_text_can_still_change() {
 
 #[test]
 fn pieces_rendered_apart_equal_the_whole() {
-    let whole = "## T\n\n### S\n\nOne *two*.\n\n- a\n- b\n\n```c\nint x;\n\ny\n```\n\n| a |\n|---|\n| b |\n\n> q\n\nend";
+    let whole = "## T\n\n### S\n\nOne *two*.\n\n- a\n- b\n\n```c\nint x;\n\ny\n```\n\n| a |\n|---|\n| b |\n\n> q\n\n- [x] שלום\n\n$$a^2$$\n\n```rust\nfn f() {\n    1\n}\n```\n\nend";
     let (mut settled, mut html) = (0, String::new());
-    let mut outline = Outline::default();
+    let mut outline = Outline::new(Language::English);
     for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
         let start = settled + last_block(&whole[settled..end]);
         html.push_str(&outline.to_html(&whole[settled..start]));
         settled = start;
     }
     html.push_str(&outline.to_html(&whole[settled..]));
-    assert_eq!(html, to_html(whole));
+    assert_eq!(html, super::to_html(Language::English, whole, "run-1"));
 }
 
 #[test]
@@ -231,51 +358,6 @@ fn a_line_break_of_html_breaks_the_line() {
     for text in ["<br", "<brx>", "< br>", "`<br>`", "<br onclick=x>"] {
         let html = to_html(text);
         assert!(!html.contains("<br"), "`{text}` became `{html}`");
-    }
-}
-
-#[test]
-fn formulas_keep_their_text() {
-    for formula in [
-        r"\( a_1 + b_1 \)",
-        r"\(a*b*c\)",
-        r"\[ \frac{1}{2} \\ x \]",
-        r"\[ [a](b) \, ~c~ \]",
-        "$a*b*c$",
-        "$x_1$ and $x_2$",
-        "$$ a_1 * b_1 * c_1 $$",
-        "\\[\na_1\n= b_1 \\\\\n\\]",
-        "$$\na*b*c\n$$",
-    ] {
-        assert_eq!(to_html(formula), format!("<p>{formula}</p>\n"));
-        let item = to_html(&format!("- é {}", formula.replace('\n', "\n  ")));
-        assert!(item.contains(formula), "`{formula}` became `{item}`");
-        if !formula.contains('\n') {
-            let cell = to_html(&format!("| a |\n|---|\n| é {formula} |"));
-            assert!(cell.contains(formula), "`{formula}` became `{cell}`");
-            let quote = to_html(&format!("> **é**\n> {formula} b"));
-            assert!(quote.contains(formula), "`{formula}` became `{quote}`");
-        }
-    }
-    assert_eq!(to_html(r"\( a_1 \* b"), "<p>\\( a_1 * b</p>\n");
-    assert_eq!(
-        to_html("\\[\n\na\n\n\\]"),
-        "<p>\\[</p>\n<p>a</p>\n<p>\\]</p>\n"
-    );
-    assert_eq!(to_html(r"\(a<b\)"), "<p>\\(a&lt;b\\)</p>\n");
-    assert_eq!(to_html(r"`\(a\)`"), "<p><code>\\(a\\)</code></p>\n");
-}
-
-#[test]
-fn prices_are_no_formulas() {
-    for (text, html) in [
-        ("*$5* or *$10*", "<em>$5</em> or <em>$10</em>"),
-        ("$5 to **$10** each", "$5 to <strong>$10</strong> each"),
-        ("$5-$10 *each*, $3 less", "$5-$10 <em>each</em>, $3 less"),
-        ("a $ b *c* $ d", "a $ b <em>c</em> $ d"),
-        (r"\$5 *a* \$", "$5 <em>a</em> $"),
-    ] {
-        assert_eq!(to_html(text), format!("<p>{html}</p>\n"));
     }
 }
 
@@ -298,5 +380,109 @@ fn emphasis_beside_east_asian_punctuation_is_emphasis() {
         ("a**b,**c", "a**b,**c"),
     ] {
         assert_eq!(to_html(text), format!("<p>{html}</p>\n"));
+    }
+}
+
+#[test]
+fn what_takes_a_parser_long_is_bounded() {
+    let formulas = r"\(a\) ".repeat(MOST_BRACKETS);
+    assert_eq!(to_html(&formulas).matches("<math").count(), MOST_BRACKETS);
+    let open = r"\(".repeat(MOST_BRACKETS + 1);
+    assert_eq!(to_html(&open), format!("<p>{open}</p>\n"));
+    let nested = "> ".repeat(10_000) + "a";
+    assert!(html(&nested).starts_with("<blockquote dir=\"auto\">"));
+}
+
+/// Elements that are closed in turn.
+fn is_well_formed(html: &str) -> bool {
+    let mut open = Vec::new();
+    for tag in html.split('<').skip(1) {
+        let Some((tag, _)) = tag.split_once('>') else {
+            return false;
+        };
+        let name = tag.split(' ').next().unwrap_or_default();
+        if let Some(name) = name.strip_prefix('/') {
+            if open.pop() != Some(name) {
+                return false;
+            }
+        } else if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    open.is_empty()
+}
+
+#[test]
+fn the_judge_of_form_sees_what_is_open() {
+    assert!(is_well_formed("<p>a<br />b</p>"));
+    for html in ["<p>", "</p>", "<p><b></p></b>", "<p"] {
+        assert!(!is_well_formed(html), "{html}");
+    }
+}
+
+/// What Markdown is made of, and what models and attackers make of it.
+const PARTS: [&str; 46] = [
+    "a",
+    "שלום",
+    " ",
+    "\n",
+    "\n\n",
+    "    ",
+    "- ",
+    "1. ",
+    "- [ ] ",
+    "> ",
+    "# ",
+    "| ",
+    "|---|:-:|",
+    "```",
+    "```rust\n",
+    "`",
+    "*",
+    "**",
+    "_",
+    "~~",
+    "[",
+    "](",
+    ")",
+    "]",
+    "![",
+    "[^1]",
+    "[^1]: ",
+    "https://e.example/",
+    "www.e.example",
+    "a@e.example",
+    "$",
+    "$$",
+    "\\(",
+    "\\)",
+    "\\[",
+    "\\]",
+    "\\frac{1}{2}",
+    "\\begin{aligned}",
+    "\\end{aligned}",
+    "{",
+    "}",
+    "&",
+    "<br>",
+    "<script>",
+    "javascript:",
+    "\\",
+];
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_well_formed_and_safe(
+        parts in proptest::collection::vec(
+            prop_oneof![8 => proptest::sample::select(&PARTS[..]).prop_map(str::to_owned), 1 => ".{0,3}"], 0..40)
+    ) {
+        let text = parts.concat();
+        let html = html(&text);
+        prop_assert!(is_well_formed(&html), "`{}` became `{}`", text, html);
+        prop_assert!(is_clean(&html), "`{}` became `{}`", text, html);
+        let settled = last_block(&text);
+        let mut outline = Outline::new(Language::English);
+        let pieces = outline.to_html(&text[..settled]) + &outline.to_html(&text[settled..]);
+        prop_assert!(is_well_formed(&pieces), "`{}` became `{}`", text, pieces);
     }
 }

@@ -1,23 +1,35 @@
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
 
 use super::not_found::Lost;
-use crate::chat::SharedChat;
+use crate::actions::set_status;
+use crate::chat::{Loaded, SharedChat};
 use crate::chat_view::ChatView;
+use crate::complaint::Complaint;
+use crate::visitor::language;
 
 /// `/c/{id}`: a conversation with its answers, a running one as it comes.
 #[component]
 pub(crate) fn ConversationPage() -> impl IntoView {
-    let id = use_params_map().read_untracked().get("id");
-    let found = use_context::<SharedChat>().zip(id);
-    match found.and_then(|(chat, id)| Some((chat.conversation(&id)?, chat))) {
-        Some((conversation, chat)) => view! { <ChatView conversation chat/> }.into_any(),
-        None => view! {
+    let mut loaded = use_context::<Loaded>().unwrap_or_default();
+    match (loaded.thread.take(), use_context::<SharedChat>()) {
+        (Some(thread), Some(chat)) => view! { <ChatView thread loaded chat/> }.into_any(),
+        _ => missing(loaded.trouble),
+    }
+}
+
+fn missing(trouble: Option<Complaint>) -> AnyView {
+    let t = language();
+    let Some(trouble) = trouble else {
+        return view! {
             <Lost
-                heading="This conversation is gone"
-                reason="Conversations live in the server’s memory: a restart forgets them, and so do many newer ones."
+                heading=t.no_such_conversation()
+                reason=t.no_such_conversation_why().to_owned()
             />
         }
-        .into_any(),
-    }
+        .into_any();
+    };
+    let reason = trouble.reason.sentence(t);
+    let page = view! { <Lost heading=t.conversation_unreadable() reason/> }.into_any();
+    set_status(503);
+    page
 }

@@ -1,19 +1,15 @@
 use leptos::prelude::*;
 
 use super::NotFound;
-use crate::chat::{Conversation, SharedChat};
+use crate::chat::{Loaded, SharedChat};
 use crate::chat_view::ChatView;
 
 /// `/`: a conversation that begins with its first message.
 #[component]
 pub(crate) fn Home() -> impl IntoView {
-    let Some(chat) = use_context::<SharedChat>() else {
-        return view! { <NotFound/> }.into_any();
-    };
-    let conversation = Conversation {
-        id: String::new(),
-        settings: chat.defaults(),
-        turns: Vec::new(),
-    };
-    view! { <ChatView conversation chat/> }.into_any()
+    let mut loaded = use_context::<Loaded>().unwrap_or_default();
+    match (loaded.thread.take(), use_context::<SharedChat>()) {
+        (Some(thread), Some(chat)) => view! { <ChatView thread loaded chat/> }.into_any(),
+        _ => view! { <NotFound/> }.into_any(),
+    }
 }

@@ -1,31 +1,29 @@
 use leptos::prelude::*;
 
 use crate::actions::set_status;
-use crate::shell::{Document, Header};
+use crate::shell::Aside;
+use crate::visitor::language;
 
 /// Any other address.
 #[component]
 pub(crate) fn NotFound() -> impl IntoView {
-    view! {
-        <Lost heading="There is no such page" reason="The address may be mistyped or out of date."/>
-    }
+    let t = language();
+    view! { <Lost heading=t.no_such_page() reason=t.no_such_page_why().to_owned()/> }
 }
 
 /// A page for what is not there, with the way back.
 #[component]
-pub(crate) fn Lost(heading: &'static str, reason: &'static str) -> impl IntoView {
+pub(crate) fn Lost(heading: &'static str, reason: String) -> impl IntoView {
     set_status(404);
+    let t = language();
     view! {
-        <Document title=Some("Not found".to_owned())>
-            <Header settings=false/>
-            <main class="lost">
-                <p class="code-number" aria-hidden="true">"404"</p>
-                <h2>{heading}</h2>
-                <p>{reason}</p>
-                <p>
-                    <a class="button" href="/">"Begin a new conversation"</a>
-                </p>
-            </main>
-        </Document>
+        <Aside title=t.not_found()>
+            <p class="code-number" aria-hidden="true">"404"</p>
+            <h1>{heading}</h1>
+            <p>{reason}</p>
+            <p>
+                <a class="button" href="/">{t.begin_anew()}</a>
+            </p>
+        </Aside>
     }
 }

@@ -1,0 +1,62 @@
+//! What the pages need of a program that knows its machine and the models on it.
+
+use async_trait::async_trait;
+
+use crate::doctor::Machine;
+
+/// A model on this disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelHere {
+    /// What a person types to mean it.
+    pub name: String,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes of its packed weights.
+    pub packed_bytes: u64,
+    /// Whether all of it has come.
+    pub is_whole: bool,
+}
+
+/// A model that has a short name and can be fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelKnown {
+    /// Its short name.
+    pub name: String,
+    /// Where it comes from.
+    pub repository: String,
+    /// Roughly how many weights it has.
+    pub parameters: u64,
+    /// Roughly what is fetched.
+    pub download_bytes: u64,
+    /// Roughly the memory that it needs.
+    pub memory_bytes: u64,
+    /// The licence of its authors.
+    pub licence: String,
+    /// Whether its licence is to be accepted first.
+    pub gated: bool,
+    /// Whether it is on this disk.
+    pub is_here: bool,
+}
+
+/// Models here and elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Models {
+    /// Those on this disk.
+    pub here: Vec<ModelHere>,
+    /// Whether these are not known, as the disk cannot be read.
+    pub is_unreadable: bool,
+    /// Those that have short names.
+    pub known: Vec<ModelKnown>,
+    /// Bytes of memory that are left, where that is known.
+    pub memory: Option<u64>,
+}
+
+/// What a program knows of where it runs.
+#[async_trait]
+pub trait Facts: Send + Sync {
+    /// The machine, as it was found a moment ago.
+    async fn machine(&self) -> Machine;
+
+    /// The models.
+    async fn models(&self) -> Models;
+}

@@ -1,0 +1,195 @@
+//! `/speed/{answer}`: where the time of one answer went, and how it lies among the reader's others.
+
+use leptos::prelude::*;
+
+use super::NotFound;
+use super::speed::unread;
+use crate::answer::{decode_speed, details};
+use crate::chat::{Answer, Id, Loaded, Metrics};
+use crate::domain::Measured;
+use crate::figures::{duration, grouped, tokens_per_second};
+use crate::language::Language;
+use crate::paths::SPEED;
+use crate::shell::Aside;
+use crate::speed::{Figures, Part, What, Why, decodes, firsts, parts, rank, why};
+use crate::visitor::language;
+
+#[component]
+pub(crate) fn AnswerSpeed() -> impl IntoView {
+    let Loaded {
+        speeds, trouble, ..
+    } = use_context::<Loaded>().unwrap_or_default();
+    let t = language();
+    if let Some(trouble) = trouble {
+        return unread(t, t.speed_of_answer(), &trouble);
+    }
+    let speeds = speeds.unwrap_or_default();
+    let Some((answer, conversation)) = speeds.one else {
+        return view! { <NotFound/> }.into_any();
+    };
+    let (of, ways) = (
+        of(t, &answer, &speeds.answers),
+        ways(t, &answer, conversation),
+    );
+    view! {
+        <Aside title=t.speed_of_answer() wide=true>
+            <h1>{t.speed_of_answer()}</h1>
+            {of}
+            {ways}
+        </Aside>
+    }
+    .into_any()
+}
+
+fn ways(t: Language, answer: &Answer, conversation: Id) -> AnyView {
+    view! {
+        <p class="ways">
+            <a class="button" href=format!("/c/{conversation}#m-{}", answer.id)>{t.to_the_answer()}</a>
+            <a class="button" href=SPEED>{t.all_answers()}</a>
+        </p>
+    }
+    .into_any()
+}
+
+fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
+    let metrics = answer.end.as_ref().and_then(|end| end.metrics.as_ref());
+    let Some(metrics) = metrics else {
+        let words = match answer.end {
+            Some(_) => t.nothing_measured(),
+            None => t.still_written(),
+        };
+        return view! { <p>{words}</p> }.into_any();
+    };
+    let origin = &answer.origin;
+    let threads = origin.threads;
+    let alike = |other: &&Measured| {
+        *other.model == *origin.model && *other.kernel == *origin.kernel && other.threads == threads
+    };
+    let alike: Vec<_> = others.iter().filter(alike).collect();
+    let usual = Figures::of(&alike).decode.median;
+    let made = [
+        origin.model.clone(),
+        origin.kernel.clone(),
+        t.threads(threads),
+    ];
+    view! {
+        <p class="note">{made.join(" · ")}</p>
+        <p class="why">{sentence(t, why(metrics, threads, usual))}</p>
+        {waterfall(t, metrics, &parts(metrics, threads))}
+        {among(t, metrics, &alike)}
+        <h2>{t.all_figures()}</h2>
+        <div class="metrics">{details(t, metrics)}</div>
+    }
+    .into_any()
+}
+
+/// Where the time went, in one sentence.
+fn sentence(t: Language, why: Why) -> String {
+    match why {
+        Why::Waited(seconds) => t.why_waited(duration(t, seconds)),
+        Why::Throttled(seconds) => t.why_throttled(duration(t, seconds)),
+        Why::Paused(seconds) => t.why_paused(duration(t, seconds)),
+        Why::Shared(others) => t.why_shared(format!("{others:.1}")),
+        Why::Read(tokens) => t.why_read(tokens),
+        Why::Thought(tokens) => t.why_thought(tokens),
+        Why::Slower(share) => t.why_slower(format!("{:.0}", share * 100.0)),
+        Why::Wrote(tokens) => t.why_wrote(tokens),
+        Why::Nothing => t.why_nothing().to_owned(),
+    }
+}
+
+/// A bar for each part, from when to when, beside what it took.
+fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
+    let total = metrics.total_s.max(f64::MIN_POSITIVE);
+    let rows = parts.iter().map(|part| {
+        let place = |seconds: f64| format!("{:.2}", seconds / total * 100.0);
+        let class = match part.from {
+            Some(_) => "bar",
+            None => "bar within",
+        };
+        view! {
+            <tr>
+                <th scope="row">{name(t, part.what)}</th>
+                <td class="time">
+                    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+                        <rect
+                            class=class
+                            x=place(part.from.unwrap_or(0.0))
+                            y="1"
+                            width=place(part.took)
+                            height="8"
+                        />
+                    </svg>
+                </td>
+                <td>{duration(t, part.took)}</td>
+                <td class="note">{note(t, metrics, part.what)}</td>
+            </tr>
+        }
+    });
+    view! {
+        <h2>{t.where_time_went()}</h2>
+        <table class="waterfall">
+            <thead class="unseen">
+                <tr>
+                    <th scope="col">{t.part()}</th>
+                    <th scope="col">{t.place_in_time()}</th>
+                    <th scope="col">{t.took()}</th>
+                    <th scope="col">{t.with()}</th>
+                </tr>
+            </thead>
+            <tbody>{rows.collect_view()}</tbody>
+        </table>
+    }
+    .into_any()
+}
+
+fn name(t: Language, what: What) -> &'static str {
+    match what {
+        What::Waiting => t.part_waiting(),
+        What::Reading => t.part_reading(),
+        What::Thinking => t.part_thinking(),
+        What::Writing => t.part_writing(),
+        What::Paused => t.part_paused(),
+        What::Sharing => t.part_sharing(),
+        What::Throttled => t.part_throttled(),
+    }
+}
+
+/// What a part had to do with.
+fn note(t: Language, metrics: &Metrics, what: What) -> Option<String> {
+    Some(match what {
+        What::Reading => {
+            let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);
+            t.computed_and_cached(grouped(computed), grouped(metrics.cached_tokens))
+        }
+        What::Thinking => t.tokens_counted(metrics.thought_tokens),
+        What::Writing => {
+            t.tokens_counted(metrics.output_tokens.saturating_sub(metrics.thought_tokens))
+        }
+        What::Sharing => t.others(format!("{:.1}", metrics.beside)),
+        What::Waiting | What::Paused | What::Throttled => return None,
+    })
+}
+
+/// How it lies among those of the same model, kernel and threads.
+fn among(t: Language, metrics: &Metrics, alike: &[&Measured]) -> AnyView {
+    let first = metrics.time_to_first_token_s.and_then(|first| {
+        let quicker = rank(&firsts(alike), first)?;
+        Some(t.first_among(duration(t, first), quicker))
+    });
+    let decode = decode_speed(metrics).and_then(|speed| {
+        let slower = rank(&decodes(alike), speed)?;
+        Some(t.decode_among(tokens_per_second(t, speed), slower))
+    });
+    if alike.len() < 2 {
+        return ().into_any();
+    }
+    view! {
+        <h2>{t.among_others(grouped(alike.len()))}</h2>
+        <ul class="among">
+            {first.map(|first| view! { <li>{first}</li> })}
+            {decode.map(|decode| view! { <li>{decode}</li> })}
+        </ul>
+    }
+    .into_any()
+}

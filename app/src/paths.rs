@@ -1,0 +1,48 @@
+//! Where the forms of questions and answers go: these stand below the acts that they ask for, and know their addresses alone.
+
+/// The page of what answers took; one answer's follows it.
+pub(crate) const SPEED: &str = "/speed";
+
+/// How the program works.
+pub(crate) const ABOUT: &str = "/about";
+
+/// The models that there are.
+pub(crate) const MODELS: &str = "/about/models";
+
+/// What answers took, as a file.
+pub const SPEED_FILE: &str = "/speed.csv";
+
+pub(crate) const AGAIN: &str = "/api/again";
+pub(crate) const BRANCH: &str = "/api/branch";
+pub(crate) const CONTINUE: &str = "/api/continue";
+pub(crate) const EDIT: &str = "/api/edit";
+pub(crate) const HIDE: &str = "/api/hide";
+pub(crate) const SHOW: &str = "/api/choose";
+pub(crate) const STOP: &str = "/api/stop";
+
+#[cfg(test)]
+mod tests {
+    use leptos::server_fn::ServerFn;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_the_acts() {
+        use crate::actions::{
+            AnswerAgain, BranchOff, ContinueAnswer, EditQuestion, HideQuestion, ShowBranch,
+            StopAnswer,
+        };
+
+        for (address, act) in [
+            (AGAIN, AnswerAgain::PATH),
+            (BRANCH, BranchOff::PATH),
+            (CONTINUE, ContinueAnswer::PATH),
+            (EDIT, EditQuestion::PATH),
+            (HIDE, HideQuestion::PATH),
+            (SHOW, ShowBranch::PATH),
+            (STOP, StopAnswer::PATH),
+        ] {
+            assert_eq!(address, act);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What answers took as comma-separated values, a line for each; names of columns are those of the API.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use crate::domain::Measured;
+
+const HEAD: &str = "created,model,kernel,threads,prompt_tokens,cached_tokens,completion_tokens,queued_s,time_to_first_token_s,\
+prefill_tokens_per_second,decode_tokens_per_second,total_s,beside,usd_total,usd_share";
+
+/// All of these answers, oldest first.
+#[must_use]
+pub fn csv(answers: &[&Measured]) -> String {
+    let mut answers = answers.to_vec();
+    answers.sort_by_key(|answer| answer.created);
+    let mut csv = String::with_capacity(answers.len() * 160 + HEAD.len());
+    csv.push_str(HEAD);
+    csv.push_str("\r\n");
+    for answer in answers {
+        let created = Timestamp::from_millisecond(answer.created).unwrap_or_default();
+        let optional = |value: Option<f64>| value.map(|value| value.to_string());
+        let _ = write!(
+            csv,
+            "{created},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
+            quoted(&answer.model),
+            quoted(&answer.kernel),
+            answer.threads,
+            answer.prompt_tokens,
+            answer.cached_tokens,
+            answer.output_tokens,
+            answer.queued_s,
+            optional(answer.time_to_first_token_s).unwrap_or_default(),
+            optional(answer.prefill_tokens_per_second).unwrap_or_default(),
+            optional(answer.decode_tokens_per_second).unwrap_or_default(),
+            answer.total_s,
+            answer.beside,
+            answer.usd_total,
+            answer.usd_share,
+        );
+    }
+    csv
+}
+
+/// A name between quotes, which no program for tables takes for a formula.
+fn quoted(name: &str) -> String {
+    let guard = match name.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r') => "'",
+        _ => "",
+    };
+    format!("\"{guard}{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::measured;
+
+    #[test]
+    fn a_line_has_the_columns_of_the_head_and_names_do_no_harm() {
+        let mut answers = [measured(1000, "avx2"), measured(0, "scalar")];
+        answers[0].model = "=cmd(\"x\"), y".into();
+        answers[0].decode_tokens_per_second = None;
+        let csv = csv(&answers.each_ref());
+        let lines: Vec<_> = csv.split("\r\n").collect();
+        assert_eq!(lines[0], HEAD);
+        assert_eq!(
+            lines[1],
+            "1970-01-01T00:00:00Z,\"Tiny\",\"scalar\",2,100,10,20,0,0.25,800,40,1.25,0,0.002,0.001"
+        );
+        assert_eq!(
+            lines[2],
+            "1970-01-01T00:00:01Z,\"'=cmd(\"\"x\"\"), y\",\"avx2\",2,100,10,20,0,0.25,800,,1.25,0,0.002,0.001"
+        );
+        assert_eq!((lines.len(), lines[3]), (4, ""));
+    }
+}
