@@ -21,6 +21,8 @@ export default defineConfig({
     baseURL: url,
     // A site on this machine has a certificate of its own making.
     ignoreHTTPSErrors: Boolean(site),
+    // What it fetches, tests could not stand in for.
+    serviceWorkers: "block",
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -39,7 +41,7 @@ export default defineConfig({
   webServer: site
     ? undefined
     : {
-        command: `${process.env.NIBBLE_BINARY ?? "../target/release/nibble"} serve --addr 127.0.0.1:${process.env.NIBBLE_E2E_PORT}`,
+        command: `${process.env.NIBBLE_BINARY ?? "../target/release/nibble"} serve --database memory --addr 127.0.0.1:${process.env.NIBBLE_E2E_PORT}`,
         url: `${url}/health`,
         timeout: 120_000,
         stderr: "pipe",

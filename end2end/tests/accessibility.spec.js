@@ -28,16 +28,30 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       }) => {
         await page.goto("/");
         await expectNoViolations(page);
+        await chat.send.click();
+        await expect(chat.complaint).not.toBeEmpty();
+        await expectNoViolations(page);
         await chat.ask(LONG);
         await chat.partial(60);
         await expectNoViolations(page);
         await expect(chat.metrics).toBeVisible();
+        await chat.metrics.getByText("More").click();
         await expectNoViolations(page);
         const overflow = await page.evaluate(
           () => document.documentElement.scrollWidth - window.innerWidth,
         );
         expect(overflow).toBeLessThanOrEqual(0);
-        for (const lost of ["/no/such/page", `/c/${"0".repeat(32)}`]) {
+        if (width < 992) {
+          await page.getByRole("button", { name: "Chats and settings" }).click();
+        }
+        await chat.setPrice("-1");
+        await expectNoViolations(page);
+        await page.keyboard.press("Escape");
+        await chat.metrics.click();
+        await page.keyboard.press("?");
+        await expect(page.getByRole("dialog")).toBeVisible();
+        await expectNoViolations(page);
+        for (const lost of ["/offline", "/no/such/page", `/c/${"0".repeat(32)}`]) {
           await page.goto(lost);
           await expectNoViolations(page);
         }

@@ -5,7 +5,7 @@ test("a question is answered piece by piece, with what it took and cost", async 
   chat,
 }) => {
   await chat.open(250);
-  await chat.usdPerHour.fill("3.6");
+  await chat.setPrice("3.6");
   const record = await chat.record();
   await chat.ask(LONG);
   await expect(chat.questions).toHaveText(/lighthouse keeper/);
@@ -27,7 +27,9 @@ test("a question is answered piece by piece, with what it took and cost", async 
   const spread = states[states.length - 1].at - states[0].at;
   expect(spread).toBeGreaterThan((total - first) / 2);
   const perMillion = number(await chat.figure("Cost per million tokens"));
-  expect(error(perMillion, 1000 / speed)).toBeLessThan(0.02);
+  expect(error(perMillion, (total / tokens) * 1000)).toBeLessThan(0.02);
+  const decoding = number(await chat.figure("Decoding alone, per million tokens"));
+  expect(error(decoding, 1000 / speed)).toBeLessThan(0.02);
   const cost = number(await chat.figure("Total cost"));
   expect(error(cost, total / 1000)).toBeLessThan(0.02);
   expect(number(await chat.figure("Prompt tokens"))).toBeGreaterThan(10);
@@ -121,7 +123,7 @@ test("Enter sends and Shift+Enter breaks the line", async ({ chat, page }) => {
   await expect(chat.metrics).toBeVisible();
 });
 
-test("Reset chat begins a new conversation with what the settings show", async ({
+test("New chat begins a new conversation with what the settings show", async ({
   chat,
   page,
 }) => {
@@ -130,8 +132,8 @@ test("Reset chat begins a new conversation with what the settings show", async (
   await expect(chat.metrics).toBeVisible();
   await expect(page).toHaveTitle("Hello. · Nibble");
   await chat.temperature.fill("0.7");
-  await chat.usdPerHour.fill("2.5");
-  await page.getByRole("button", { name: "Reset chat" }).click();
+  await chat.setPrice("2.5");
+  await chat.newChat.click();
   await expect(chat.questions).toHaveCount(0);
   await expect(page).toHaveTitle("Nibble");
   await expect(chat.temperature).toHaveValue("0.7");
@@ -145,6 +147,7 @@ test("Enter in a setting sends the message and resets nothing", async ({
 }) => {
   await chat.open(10);
   await chat.message.fill("Hello.");
+  await chat.openMoreSettings();
   await chat.usdPerHour.press("Enter");
   await expect(chat.questions).toHaveCount(1);
   await expect(chat.metrics).toBeVisible();

@@ -16,7 +16,9 @@ export class ChatPage {
     this.answers = page.getByRole("article", { name: "Answer" });
     this.temperature = page.getByRole("slider", { name: "Temperature" });
     this.maxTokens = page.getByRole("slider", { name: "Max response tokens" });
-    this.usdPerHour = page.getByRole("spinbutton", { name: "$ per hour" });
+    this.usdPerHour = page.getByLabel("$ per hour");
+    this.newChat = page.getByRole("button", { name: "New chat" });
+    this.complaint = page.getByRole("alert").first();
   }
 
   /** Begins a conversation whose answers are the same every time. @param {number} maxTokens */
@@ -24,6 +26,19 @@ export class ChatPage {
     await this.page.goto("/");
     await this.temperature.fill("0");
     await this.maxTokens.fill(String(maxTokens));
+  }
+
+  /** Opens what the rarer settings are folded in. */
+  async openMoreSettings() {
+    if (!(await this.usdPerHour.isVisible())) {
+      await this.page.getByText("More settings").click();
+    }
+  }
+
+  /** @param {string} usdPerHour */
+  async setPrice(usdPerHour) {
+    await this.openMoreSettings();
+    await this.usdPerHour.fill(usdPerHour);
   }
 
   /** @param {string} question */
@@ -38,6 +53,11 @@ export class ChatPage {
     return this.answers.last();
   }
 
+  /** What is written of the newest answer, without what is told of it. */
+  get body() {
+    return this.answer.locator(".body");
+  }
+
   /** The figures under the newest answer. */
   get metrics() {
     return this.answer.getByRole("group", { name: "Metrics" });
@@ -46,9 +66,9 @@ export class ChatPage {
   /** Waits until the newest answer is longer than `length` characters. @param {number} length */
   async partial(length) {
     await expect
-      .poll(async () => (await this.answer.innerText()).length)
+      .poll(async () => (await this.body.innerText()).length)
       .toBeGreaterThan(length);
-    return this.answer.innerText();
+    return this.body.innerText();
   }
 
   /**
@@ -78,7 +98,7 @@ export class ChatPage {
     const lengths = new Set();
     await expect(this.answer).toBeAttached();
     while (!(await this.metrics.isVisible())) {
-      lengths.add((await this.answer.innerText()).length);
+      lengths.add((await this.body.innerText()).length);
       await this.page.waitForTimeout(20);
     }
     return lengths.size;
@@ -99,12 +119,12 @@ export class ChatPage {
     }
   }
 
-  /** What the page shows for `term`. @param {string} term */
+  /** What the page shows for `term` under More, folded or not. @param {string} term */
   async figure(term) {
-    const entry = this.metrics.locator("dl > div").filter({
+    const entry = this.metrics.locator("dl.details > div").filter({
       has: this.page.locator("dt").getByText(term, { exact: true }),
     });
-    return entry.locator("dd").innerText();
+    return (await entry.locator("dd").textContent()) ?? "";
   }
 }
 

@@ -41,7 +41,7 @@ test("an answer whose connection is lost keeps its text and can be tried again",
   const text = { at: 0, html: "", tail: "<p>half an answer</p>" };
   await page.route(
     events,
-    (route) => route.fulfill({ status: 404, body: "there is no such run" }),
+    (route) => route.fulfill({ status: 503, body: "too many readers" }),
   );
   await page.route(
     events,
@@ -63,6 +63,22 @@ test("an answer whose connection is lost keeps its text and can be tried again",
   await retry.click();
   await expect(chat.metrics).toBeVisible();
   await expect(chat.answer).not.toContainText("half an answer");
+});
+
+test("an answer that the server no longer has is not offered again", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  const events = "**/runs/*/events";
+  await page.route(events, (route) => route.fulfill({ status: 404 }));
+  await chat.ask("Hello.");
+  await expect(chat.answer).toContainText("no longer has this answer");
+  await expect(page.getByRole("button", { name: "Try again" })).toHaveCount(0);
+  await page.unroute(events);
+  await page.reload();
+  await chat.ask("Hello again.");
+  await expect(chat.metrics).toBeVisible();
 });
 
 test("a message after the server forgot begins a new conversation and says so", async ({
@@ -89,8 +105,8 @@ test("a message after the server forgot begins a new conversation and says so", 
   await expect(chat.metrics).toBeVisible();
 });
 
-test("a conversation that is gone is told", async ({ page }) => {
+test("a conversation that is not there is told", async ({ page }) => {
   const response = await page.goto(`/c/${"0".repeat(32)}`);
   expect(response?.status()).toBe(404);
-  await expect(page.getByText("This conversation is gone")).toBeVisible();
+  await expect(page.getByText("There is no such conversation")).toBeVisible();
 });

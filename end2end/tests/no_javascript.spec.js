@@ -11,16 +11,16 @@ test("without JavaScript an answer streams into the page", async ({ chat }) => {
   expect(await chat.figure("Decode speed")).toMatch(/tokens\/s$/);
 });
 
-test("without JavaScript Enter in a setting sends and Reset chat keeps settings", async ({
+test("without JavaScript Enter in a setting sends and New chat keeps settings", async ({
   chat,
-  page,
 }) => {
   await chat.open(10);
   await chat.message.fill("Hello.");
+  await chat.openMoreSettings();
   await chat.usdPerHour.press("Enter", { noWaitAfter: true });
   await expect(chat.metrics).toBeVisible();
-  await chat.usdPerHour.fill("2.5");
-  await page.getByRole("button", { name: "Reset chat" }).click();
+  await chat.setPrice("2.5");
+  await chat.newChat.click();
   await expect(chat.questions).toHaveCount(0);
   await expect(chat.usdPerHour).toHaveValue("2.5");
 });
@@ -51,14 +51,39 @@ test("without JavaScript a refused message is shown again with its reason", asyn
   page,
 }) => {
   await page.goto("/");
-  await chat.usdPerHour.fill("-1");
+  await chat.setPrice("-1");
   await chat.message.fill("Keep me.");
   await chat.send.click();
   await expect(page.getByRole("alert").first()).toContainText("$ per hour");
   await expect(chat.message).toHaveValue("Keep me.");
+  await expect(page.locator("#wrong-usd_per_hour")).toContainText("$ per hour");
   await chat.usdPerHour.fill("1");
   await chat.maxTokens.fill("10");
   await chat.send.click({ noWaitAfter: true });
   await expect(chat.questions).toHaveText("Keep me.");
   await expect(chat.metrics).toBeVisible();
+});
+
+test("without JavaScript one press asks a question to begin with", async ({
+  chat,
+  page,
+}) => {
+  await chat.open(10);
+  await page
+    .getByRole("button", { name: "A short answer" })
+    .click({ noWaitAfter: true });
+  await expect(chat.questions).toHaveText(/Why is the sky blue\?/);
+  await expect(chat.metrics).toBeVisible();
+});
+
+test("without JavaScript nothing is offered that needs it", async ({
+  page,
+}) => {
+  await page.goto("/");
+  await page.getByText("More settings").click();
+  for (const name of ["Keys", "Jump to latest"]) {
+    await expect(page.getByRole("button", { name })).toBeHidden();
+  }
+  await expect(page.getByRole("combobox")).toHaveAccessibleName("Preset");
+  await expect(page.getByText("Known prices: r8g.4xlarge $0.94256")).toBeVisible();
 });

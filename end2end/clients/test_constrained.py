@@ -1,0 +1,99 @@
+"""Answers of the default model that must be of a form, drawn at temperature 1, by a validator that is not ours."""
+
+import json
+import os
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+
+import jsonschema
+import openai
+import pytest
+
+SCHEMAS = json.loads((pathlib.Path(__file__).parent / "schemas.json").read_text())
+MAX_TOKENS = 96
+
+
+@pytest.fixture(scope="module")
+def client():
+    return openai.OpenAI(
+        base_url=f"{os.environ['NIBBLE_URL']}/v1", api_key="unused", max_retries=0
+    )
+
+
+def answer(client, schema, seed):
+    reply = client.chat.completions.create(
+        model=client.models.list().data[0].id,
+        messages=[{"role": "user", "content": "Answer in JSON, with an example."}],
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "form", "strict": True, "schema": schema},
+        },
+        temperature=1,
+        seed=seed,
+        max_tokens=MAX_TOKENS,
+    )
+    (choice,) = reply.choices
+    return choice.message.content, choice.finish_reason
+
+
+def may_become_json(text):
+    """Whether a text is the beginning of a JSON value: brackets match, and what stands outside of texts is of JSON."""
+    open_brackets, within, escaped = [], False, False
+    for character in text:
+        if within:
+            within = character != '"' or escaped
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            within = True
+        elif character in "{[":
+            open_brackets.append(character)
+        elif character in "}]":
+            if not open_brackets or open_brackets.pop() != {"}": "{", "]": "["}[character]:
+                return False
+        elif character not in " \n\t,:-+.0123456789eEtrufalsn":
+            return False
+    return bool(open_brackets) or within or not text.strip()[-1:] in "}]"
+
+
+def test_every_answer_is_what_its_schema_allows(client):
+    assert len(SCHEMAS) >= 200
+
+    def check(indexed):
+        seed, case = indexed
+        text, reason = answer(client, case["schema"], seed)
+        if reason == "length":
+            return None if may_become_json(text) else (case["name"], text)
+        value = json.loads(text)
+        jsonschema.validate(value, case["schema"], jsonschema.Draft202012Validator)
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(check, enumerate(SCHEMAS)))
+    broken = [result for result in results if isinstance(result, tuple)]
+    assert not broken
+    assert results.count(True) >= 0.9 * len(SCHEMAS), results.count(True)
+
+
+def test_a_schema_that_cannot_be_kept_to_is_refused_with_its_place(client):
+    schema = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
+    with pytest.raises(openai.BadRequestError) as refused:
+        answer(client, schema, 0)
+    assert "`/properties/a/not`" in str(refused.value)
+
+
+def test_a_choice_and_a_pattern(client):
+    def one(**form):
+        reply = client.chat.completions.create(
+            model=client.models.list().data[0].id,
+            messages=[{"role": "user", "content": "Is the sky blue?"}],
+            temperature=1,
+            max_tokens=20,
+            extra_body=form,
+        )
+        return reply.choices[0].message.content
+
+    assert one(guided_choice=["yes", "no"]) in ("yes", "no")
+    assert one(structured_outputs={"choice": ["maybe", "never"]}) in ("maybe", "never")
+    digits = one(guided_regex="[0-9]{4}")
+    assert len(digits) == 4 and digits.isdigit()
+    assert one(grammar='root ::= "it is " ("blue" | "grey")') in ("it is blue", "it is grey")

@@ -1,0 +1,34 @@
+// @ts-check
+// A server with options of its own, beside the one that all other tests share.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+import { test } from "./chat_page.js";
+
+/**
+ * Tests of a server with these options.
+ * @param {...string} options
+ */
+export function testOf(...options) {
+  return /** @type {typeof test.extend<{}, { server: string }>} */ (test.extend)({
+    server: [
+      async ({}, use) => {
+        const program = process.env.NIBBLE_BINARY ?? "../target/release/nibble";
+        const always = ["serve", "--database", "memory", "--addr", "127.0.0.1:0"];
+        const server = spawn(program, [...always, ...options], {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        const ended = once(server, "exit");
+        // It prints "ready at URL".
+        const ready = once(createInterface(server.stdout), "line");
+        const [line] = await Promise.race([ready, ended]);
+        await use(String(line).split(" ").at(-1) ?? "");
+        server.kill();
+        await ended;
+      },
+      { scope: "worker" },
+    ],
+    baseURL: ({ server }, use) => use(server),
+  });
+}
