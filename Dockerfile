@@ -30,7 +30,7 @@ COPY server server
 COPY style style
 RUN touch app/src/lib.rs server/src/lib.rs server/src/main.rs \
     && deploy/container-build "$TARGETARCH" \
-    && mkdir target/models
+    && mkdir target/models target/conversations
 
 # The C library, certificates and an unprivileged user; neither shell nor package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -42,10 +42,11 @@ LABEL org.opencontainers.image.title="Nibble" \
     org.opencontainers.image.version="$VERSION" \
     org.opencontainers.image.revision="$REVISION"
 COPY --from=build /src/target/nibble /usr/local/bin/nibble
-# A volume that is mounted here takes over the owner of this folder.
+# A volume that is mounted at one of these takes over the owner of the folder.
 COPY --from=build --chown=65532:65532 /src/target/models /models
-ENV NIBBLE_ADDR=0.0.0.0:3000 NIBBLE_HOME=/models
-VOLUME /models
+COPY --from=build --chown=65532:65532 /src/target/conversations /conversations
+ENV NIBBLE_ADDR=0.0.0.0:3000 NIBBLE_HOME=/models NIBBLE_DATABASE=/conversations/nibble.db
+VOLUME /models /conversations
 EXPOSE 3000
 USER 65532:65532
 # The first start fetches a model, which takes as long as the line is slow.

@@ -10,6 +10,7 @@ run:
 test: lint unit asan fuzz aarch64
 	deploy/test/run site
 	program=$(CURDIR)/target/image/nibble; [ ! -x $$program ] || export NIBBLE_BINARY=$$program; $(MAKE) e2e soak abuse
+	@server/scripts/postgres --found || echo "test: passed, but for Postgres, which is not here: the store was tested on SQLite alone"
 
 lint:
 	cargo fmt --all --check
@@ -19,20 +20,23 @@ lint:
 	else echo "lint: cargo deny is skipped: \`cargo install cargo-deny\` gets it"; fi
 
 # The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
-# Python and its packages the tests of real vocabularies are skipped, and templates are compared with less of jinja2.
+# Python and its packages the tests of real vocabularies are skipped, and templates are compared with less of jinja2;
+# without Postgres' programs the store is tested on SQLite alone.
 unit:
 	cargo run --locked -- tokenize --text "Hello" --json
 	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	engine/scripts/template_fragments || echo "no jinja2: templates are compared with what it wrote before"
+	server/scripts/postgres || echo "no Postgres: its tests are left out"
 	cargo test --workspace --locked
 
-# The release build is what people run, so it is what the browser and OpenAI's client test; or the program that
+# The release build is what people run, so it is what the browser and the APIs' clients test; or the program that
 # NIBBLE_BINARY names.
 e2e:
 	end2end/prepare
 	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
-	end2end/openai_client/check
+	end2end/clients/check
 	cd end2end && npx tsc -p jsconfig.json && npx playwright test
+	end2end/firefox/check
 
 # The page and the API under many clients who come and go, in no more memory than the program says that it needs; with
 # the same program as the browser tests. For ten minutes: `engine/scripts/soak --seconds 600`.

@@ -1,6 +1,8 @@
 """Checks of a running site, from outside: what a browser gets and when it arrives.
 
 python3 check.py site URL CA                     the page, the API, streaming, headers and compression through Caddy
+python3 check.py ask URL CA                      begins a conversation and prints its address with the visitor's cookie
+python3 check.py remembers URL CA CONVERSATION   what `ask` began, and printed, is there
 python3 check.py speed URL CA                    prints decode speed in tokens/s
 python3 check.py fill URL CA TOKENS              one answer to a prompt that fills a context of so many tokens
 python3 check.py board PROMETHEUS BOARD          every query of the board has data
@@ -37,14 +39,15 @@ class Site:
         connection.request(method, path, body, headers)
         return connection.getresponse()
 
-    def post_form(self, path, fields):
+    def post_form(self, path, fields, accept="text/html", **headers):
         return self.send(
             "POST",
             path,
             urllib.parse.urlencode(fields),
             Content_Type="application/x-www-form-urlencoded",
             Origin=f"https://{self.url.netloc}",
-            Accept="text/html",
+            Accept=accept,
+            **headers,
         )
 
     def chat(self, prompt, **fields):
@@ -94,18 +97,18 @@ def check_site(site):
     posted = site.post_form("/api/send", FORM)
     assert posted.status == 302, posted.status
     path = posted.getheader("Location").split("#")[0]
-    live = site.send("GET", path, Accept_Encoding="gzip")
+    cookie = posted.getheader("Set-Cookie").partition(";")[0]
+    live = site.send("GET", path, Accept_Encoding="gzip", Cookie=cookie)
     compressed, caching = live.getheader("Content-Encoding"), live.getheader("Cache-Control")
     assert compressed is None, f"a page that streams is compressed with {compressed}, in spite of `{caching}`"
     html = comes_piece_by_piece("the page without JavaScript", live)
     assert "<dt>Decode speed</dt>" in html and "</html>" in html, html[-500:]
-    assert site.send("GET", path, Accept_Encoding="gzip").getheader("Content-Encoding") == "gzip"
+    assert site.send("GET", path, Accept_Encoding="gzip", Cookie=cookie).getheader("Content-Encoding") == "gzip"
     print("ok: the same page, complete, is compressed")
 
-    posted = site.post_form("/api/send", FORM)
-    path = posted.getheader("Location").split("#")[0]
-    run = path.removeprefix("/c/") + "-0"
-    events = site.send("GET", f"/runs/{run}/events", Accept_Encoding="gzip", Accept="text/event-stream")
+    posted = site.post_form("/api/send", FORM, accept="application/json", Cookie=cookie)
+    run = json.load(posted)["run"]
+    events = site.send("GET", f"/runs/{run}/events", Accept_Encoding="gzip", Accept="text/event-stream", Cookie=cookie)
     assert events.getheader("Content-Encoding") is None, "events are compressed"
     assert "event: done" in comes_piece_by_piece("the page's event stream", events)
 
@@ -121,6 +124,25 @@ def check_site(site):
     queued = answer["nibble"]["queued_s"]
     assert queued < 2, f"the next question waited {queued} s"
     print(f"ok: a client that leaves through the proxy frees the model ({queued:.2f} s)")
+
+
+def ask(site):
+    reply = site.post_form("/api/send", {**FORM, "max_tokens": "20"})
+    assert reply.status in (302, 303), reply.status
+    path = reply.getheader("Location").partition("#")[0]
+    cookie = reply.getheader("Set-Cookie").partition(";")[0]
+    # The page goes on until the answer has ended.
+    site.send("GET", path, Cookie=cookie).read()
+    print(f"{path},{cookie}")
+
+
+def remembers(site, conversation):
+    path, cookie = conversation.split(",")
+    page = site.send("GET", path, Cookie=cookie)
+    text = page.read().decode()
+    assert page.status == 200 and FORM["message"] in text, f"{page.status}: {text}"
+    assert site.send("GET", path).status == 404, "a conversation is shown to whoever asks"
+    print("ok: the conversation is there, for its owner alone")
 
 
 def speed(site):
@@ -166,6 +188,10 @@ def board(prometheus, path):
 match sys.argv[1:]:
     case ["site", url, authority]:
         check_site(Site(url, authority))
+    case ["ask", url, authority]:
+        ask(Site(url, authority))
+    case ["remembers", url, authority, conversation]:
+        remembers(Site(url, authority), conversation)
     case ["speed", url, authority]:
         speed(Site(url, authority))
     case ["fill", url, authority, tokens]:

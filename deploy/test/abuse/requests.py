@@ -82,7 +82,7 @@ def api_requests():
         ("a role of 1 MB", {"messages": [{"role": "x" * 1_000_000, "content": "Hi"}]}, "role"),
         ("n of a million", chat("Hi", n=1_000_000), "`n`"),
         ("best_of", chat("Hi", best_of=1000), "`best_of`"),
-        ("logprobs", chat("Hi", logprobs=True, top_logprobs=20), "logprobs`"),
+        ("top_logprobs of a million", chat("Hi", logprobs=True, top_logprobs=1_000_000), "`top_logprobs`"),
         ("logit_bias of 50,000 tokens", chat("Hi", logit_bias={str(n): 1 for n in range(32_000)}), "`logit_bias`"),
         ("a temperature of NaN", b'{"messages": [{"role": "user", "content": "Hi"}], "temperature": NaN}', ""),
         ("a temperature of 1e999", b'{"messages": [{"role": "user", "content": "Hi"}], "temperature": 1e999}', ""),
@@ -98,13 +98,14 @@ def page_requests():
     without = {name: value for name, value in whole.items() if name != "temperature"}
     elsewhere = {"referer": "https://elsewhere.example/"}
     return [
-        ("an empty form", form("/api/send", b""), 400),
-        ("an empty form from elsewhere", form("/api/send", b"", **elsewhere), 400),
-        ("a form without a field", form("/api/send", without, **elsewhere), 400),
+        ("an empty form", form("/api/send", b""), 422),
+        ("an empty form from elsewhere", form("/api/send", b"", **elsewhere), 422),
+        ("a form without a field", form("/api/send", without, **elsewhere), 422),
         ("a form with a field twice", form("/api/send", urllib.parse.urlencode(whole).encode() + b"&message=b"), 400),
         ("a form of no text", form("/api/send", b"message=%ff%fe&" + urllib.parse.urlencode(without).encode()), 400),
         ("a form of brackets", form("/api/send", b"message[a][b][c][d][e][f][g]=1"), 400),
-        ("JSON in place of a form", form("/api/send", json.dumps(whole).encode(), "application/json"), 400),
+        ("JSON in place of a form", request("POST", "/api/send", json.dumps(whole).encode(), origin=OWN["origin"], content_type="application/json"), 400),
+        ("JSON as the name of a field", form("/api/send", json.dumps(whole).encode(), "application/json"), 422),
         ("a stop of nothing", form("/api/stop", b"", **elsewhere), 400),
         ("a temperature that is none", form("/api/send", whole | {"temperature": "hot"}, "application/json"), 422),
         ("a message of 33 kB", form("/api/send", whole | {"message": "x" * 33_000}, "application/json"), 422),
@@ -201,11 +202,12 @@ class Abuse:
         status, body = await self.ask(form("/api/send", ask, "application/json"))
         if status != 200:
             return None, {status: 1}
-        run = json.loads(body)["run"]
+        sent = json.loads(body)
+        run = sent["run"]
         events = request("GET", f"/runs/{run}/events")
         statuses, replies = await all_at_once(self.server.address, [events] * (readers + 1))
-        page = await exchange(self.server.address, request("GET", f"/c/{run.rsplit('-', 1)[0]}"))
-        shown = page.text.partition("Decode speed</dt><dd>")[2].partition("<")[0]
+        page = await exchange(self.server.address, request("GET", f"/c/{sent['conversation']}"))
+        shown = page.text.partition("<dt>Decode speed</dt><dd>")[2].partition("<")[0]
         return float(shown.replace(",", "")) if shown else None, statuses
 
     def malformed(self):
