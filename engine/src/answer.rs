@@ -16,5 +16,6 @@ pub(crate) mod rows;
 pub(crate) mod sample;
 pub(crate) mod schedule;
 pub(crate) mod siblings;
+pub(crate) mod speculation;
 pub(crate) mod steer;
 pub(crate) mod waiting;

@@ -18,7 +18,7 @@ use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
 use crate::text::constraint::grammars::Grammars;
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
-use crate::{Answer, Error, FinishReason, ModelInfo, Request, Siblings};
+use crate::{Answer, Error, FinishReason, ModelInfo, Request, Siblings, Speculation};
 
 /// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Engine {
     template: ChatTemplate,
     /// From when somebody asks for an answer of a form.
     grammars: OnceLock<Result<Grammars, String>>,
+    /// For requests that do not say.
+    speculation: Speculation,
     scheduler: Scheduler,
 }
 
@@ -70,6 +72,7 @@ impl Engine {
             tokenizer,
             template,
             grammars: OnceLock::new(),
+            speculation: options.speculation,
             scheduler,
         })
     }
@@ -109,6 +112,7 @@ impl Engine {
             behind: request.siblings.filter(|_| lead.is_none()),
             lead,
             steering: request.steering,
+            speculation: request.speculation.unwrap_or(self.speculation),
             logprobs: wanted.logprobs,
             counts: wanted.counts,
             prompt: prepared.tokens,

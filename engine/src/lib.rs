@@ -45,7 +45,7 @@ pub use model::calibration::Calibration;
 pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
-pub use sampling::{MAX_BIASES, MAX_STOP_TOKENS, Sampling, Steering};
+pub use sampling::{MAX_BIASES, MAX_DRAFT, MAX_STOP_TOKENS, Sampling, Speculation, Steering};
 pub use text::constraint::{Constraint, Language, MAX_CONSTRAINT_BYTES};
 pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, ToolChoice, Turn};
 pub use text::tokenizer::Reading;

@@ -14,7 +14,7 @@ use crate::model::source::ModelSource;
 use crate::model::weights::{self, QuantScheme, Quantize, Rounding};
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
-use crate::{Error, ModelInfo, Sampling};
+use crate::{Error, ModelInfo, Sampling, Speculation};
 
 /// How to load a model; `None` leaves the choice to the engine.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct LoadOptions {
     /// Memory for keys and values of all sequences, of those too that are kept for prompts to come; by default half of what
     /// the model leaves, at most 4 GiB, and never less than one context.
     pub kv_bytes: Option<u64>,
+    /// Whether tokens are guessed ahead, for requests that do not say.
+    pub speculation: Speculation,
     /// How long a request may wait; without a limit by default.
     pub wait: Option<Duration>,
     /// How long an answer may take from its request on; without a limit by default.

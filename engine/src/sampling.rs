@@ -1,12 +1,14 @@
 //! How the next token is to be chosen: what a request says and what a model's files advise. Plain data; choosing is
 //! `answer/sample`.
 
+mod speculation;
 mod steering;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+pub use self::speculation::{MAX_DRAFT, Speculation};
 pub use self::steering::{MAX_BIASES, MAX_STOP_TOKENS, Steering};
 
 /// How the next token is chosen. Temperature 0 is greedy and ignores the rest.

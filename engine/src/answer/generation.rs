@@ -14,6 +14,8 @@ use crate::answer::repetition::Repetition;
 use crate::answer::rows::{PromptRows, Read};
 use crate::answer::sample::Sampler;
 use crate::answer::siblings::Lead;
+use crate::answer::speculation::Drafter;
+use crate::answer::speculation::costs::Prospect;
 use crate::answer::steer::Steer;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
@@ -32,6 +34,8 @@ pub(crate) struct Generation {
     /// Keys and values of the first of them.
     cache: KvCache,
     cached_tokens: usize,
+    /// Positions whose full blocks others may find already.
+    kept: usize,
     paused: bool,
     max_tokens: usize,
     limit: FinishReason,
@@ -39,6 +43,8 @@ pub(crate) struct Generation {
     sampler: Sampler,
     /// Where logits are changed before.
     steer: Option<Steer>,
+    /// Where tokens are guessed ahead.
+    drafter: Option<Drafter>,
     /// How many of the likeliest tokens are told beside each that is put out.
     logprobs: Option<usize>,
     /// Whether it is told with each how many there are.
@@ -74,6 +80,7 @@ impl Generation {
             limit,
             stop,
             steering,
+            speculation,
             logprobs,
             counts,
             rows,
@@ -88,18 +95,21 @@ impl Generation {
             ..
         } = pending;
         clock.begin(now);
+        let drafter = Drafter::new(speculation, &prompt).filter(|_| max_tokens > 0);
         let mut generation = Self {
             caller,
             prompt: prompt.len(),
             tokens: prompt,
             cache: memory.new_cache(),
             cached_tokens: 0,
+            kept: 0,
             paused: false,
             max_tokens,
             limit,
             repetition: Repetition::default(),
             sampler: Sampler::new(sampling, kernel, entropy()),
             steer: Steer::new(steering, tokenizer.ends()),
+            drafter,
             logprobs,
             counts,
             rows,
@@ -131,6 +141,11 @@ impl Generation {
         &self.tokens[self.cache.len()..]
     }
 
+    #[cfg(test)]
+    pub(crate) fn cache(&self) -> &KvCache {
+        &self.cache
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         self.output.reader().is_cancelled()
     }
@@ -150,13 +165,34 @@ impl Generation {
         self.paused
     }
 
-    /// The next so many tokens, for a step, with logits behind the last one there is.
+    /// What it could guess in its next step; none where it guesses nothing.
+    pub(crate) fn prospect(&self) -> Option<Prospect> {
+        let [_, put_out] = self.lengths();
+        let room = self.max_tokens - put_out;
+        let drafter = self.drafter.as_ref();
+        drafter.map(|drafter| drafter.prospect(room))
+    }
+
+    /// Guesses so many tokens for the next step.
+    pub(crate) fn guess(&mut self, tokens: usize) {
+        if let Some(drafter) = &mut self.drafter {
+            drafter.guess(&self.tokens, tokens);
+        }
+    }
+
+    /// What is guessed for the next step.
+    pub(crate) fn draft(&self) -> &[u32] {
+        self.drafter.as_ref().map_or(&[], Drafter::draft)
+    }
+
+    /// The next so many tokens, for a step, with logits behind the last one there is and behind what is guessed of more.
     pub(crate) fn next_tokens(&mut self, tokens: usize) -> NewTokens<'_> {
         let position = self.cache.len();
         let pending = &self.tokens[position..];
         let rows = self.rows.as_mut();
         NewTokens {
             tokens: &pending[..tokens],
+            draft: self.drafter.as_ref().map_or(&[], Drafter::draft),
             wants_logits: tokens == pending.len() && self.max_tokens > 0,
             cache: &mut self.cache,
             reader: rows.map(|rows| rows.from(position)),
@@ -192,7 +228,7 @@ impl Generation {
         self.output.reader().clone()
     }
 
-    /// Accounts for a step, and keeps the blocks that it filled.
+    /// Accounts for a step of so many tokens and the guesses, and keeps the blocks that were filled.
     pub(crate) fn computed(
         &mut self,
         tokens: usize,
@@ -201,11 +237,16 @@ impl Generation {
         rope: &Rope,
     ) {
         self.clock.go_on(time.end - time.took);
-        self.clock.step(time.took, time.share(tokens), time.answers);
+        self.clock.step(
+            time.took,
+            time.share(tokens + self.draft().len()),
+            time.answers,
+        );
         let before = self.cache.len() - tokens;
-        if self.cache.filled_block(before) {
+        if self.cache.filled_block(self.kept) {
             self.keep(prefixes, rope, false);
         }
+        self.kept = self.cache.len();
         if before < self.prompt {
             if self.cache.len() >= self.prompt {
                 let computed = self.prompt - self.cached_tokens;
@@ -240,8 +281,42 @@ impl Generation {
         (self.max_tokens == 0).then_some(self.limit)
     }
 
-    /// Takes the logits behind the last token; the reason when the answer has ended.
+    /// Takes the logits behind the last token and behind each that was guessed, `[1 + guesses, vocabulary]`, as far as the
+    /// guesses are what is drawn; the reason when the answer has ended.
     pub(crate) fn take(
+        &mut self,
+        logits: &[f32],
+        now: Instant,
+        tokenizer: &Tokenizer,
+    ) -> Option<FinishReason> {
+        let guesses = self.draft().len();
+        let mut rows = logits.chunks_exact(logits.len() / (1 + guesses));
+        let mut accepted = 0;
+        let ended = loop {
+            let row = rows.next().expect("logits behind each token");
+            let ended = self.take_row(row, now, tokenizer);
+            // More than one where a thought was ended.
+            let is_right = self.draft().get(accepted..=accepted) == Some(self.pending());
+            if ended.is_some() || !is_right {
+                break ended;
+            }
+            self.cache.advance(1);
+            accepted += 1;
+        };
+        if let Some(drafter) = self.drafter.as_mut().filter(|_| guesses > 0) {
+            drafter.verified(accepted);
+            self.clock.guessed(drafter.counts());
+        }
+        ended
+    }
+
+    /// Guesses that were computed, and those that were right.
+    pub(crate) fn guesses(&self) -> [usize; 2] {
+        self.drafter.as_ref().map_or([0; 2], Drafter::counts)
+    }
+
+    /// Takes the logits behind one token.
+    fn take_row(
         &mut self,
         logits: &[f32],
         now: Instant,
@@ -297,6 +372,9 @@ impl Generation {
     fn put_out(&mut self, token: u32, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {
         self.clock.token(now);
         self.tokens.push(token);
+        if let Some(drafter) = &mut self.drafter {
+            drafter.push(&self.tokens);
+        }
         if self.counts {
             let [_, put_out] = self.lengths();
             let learned = Learned::PutOut(put_out);
@@ -353,6 +431,7 @@ impl Generation {
             "memory for one sequence of the context"
         );
         self.cache.truncate(whole);
+        self.kept = whole;
     }
 
     /// Goes on with what is kept of it.
@@ -364,6 +443,7 @@ impl Generation {
         let rotation = |position| rope.length(prompt, position);
         let known = restorable(&self.tokens, self.rows.as_ref());
         prefixes.restore(known, rotation, &mut self.cache);
+        self.kept = self.cache.len();
     }
 
     /// Ends the answer: shows what was held back, keeps its keys and values, and says what it took.

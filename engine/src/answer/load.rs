@@ -25,6 +25,10 @@ pub struct Load {
     pub prompt_tokens: u64,
     /// Tokens put out, also by answers that run still.
     pub output_tokens: u64,
+    /// Tokens that were guessed ahead and computed.
+    pub drafted_tokens: u64,
+    /// Those of them that were right and put out.
+    pub accepted_tokens: u64,
     /// How often an answer was paused.
     pub preemptions: u64,
     /// Steps that failed.
@@ -46,6 +50,8 @@ pub(crate) struct LoadCounters {
     pub(crate) prefix_hits: AtomicU64,
     pub(crate) prompt_tokens: AtomicU64,
     pub(crate) output_tokens: AtomicU64,
+    pub(crate) drafted_tokens: AtomicU64,
+    pub(crate) accepted_tokens: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) panics: AtomicU64,
 }
@@ -59,6 +65,14 @@ impl LoadCounters {
         }
         self.output_tokens
             .fetch_add((put_out - before) as u64, Ordering::Relaxed);
+    }
+
+    /// Counts guesses of a step, and those of them that were right.
+    pub(crate) fn guesses(&self, drafted: usize, accepted: usize) {
+        self.drafted_tokens
+            .fetch_add(drafted as u64, Ordering::Relaxed);
+        self.accepted_tokens
+            .fetch_add(accepted as u64, Ordering::Relaxed);
     }
 
     /// All of them, and who waits, which is counted elsewhere.
@@ -76,6 +90,8 @@ impl LoadCounters {
             prefix_hits: count(&self.prefix_hits),
             prompt_tokens: count(&self.prompt_tokens),
             output_tokens: count(&self.output_tokens),
+            drafted_tokens: count(&self.drafted_tokens),
+            accepted_tokens: count(&self.accepted_tokens),
             preemptions: count(&self.preemptions),
             panics: count(&self.panics),
         }

@@ -59,6 +59,13 @@ pub struct Metrics {
     pub completion_tokens: usize,
     /// Those of them that are the thought, its marks included.
     pub thought_tokens: usize,
+    /// Guesses of tokens that were computed, and those of them that were right and so are output tokens; both 0 where none were
+    /// made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drafted_tokens: usize,
+    /// See [`Self::drafted_tokens`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub accepted_tokens: usize,
     /// Each token after the first: token out - the token before it, a pause in between included; none for tokens that were put
     /// out at once. Too many for JSON.
     #[serde(skip)]
@@ -103,6 +110,8 @@ pub(crate) struct Clock {
     /// How long the program was throttled so far, when work began, and since then.
     throttled_before: Option<Duration>,
     throttled: Option<Duration>,
+    /// Guesses that were computed, and those that were right.
+    guesses: [usize; 2],
 }
 
 impl Clock {
@@ -126,6 +135,7 @@ impl Clock {
             paused: Duration::ZERO,
             throttled_before: None,
             throttled: None,
+            guesses: [0; 2],
         }
     }
 
@@ -169,6 +179,11 @@ impl Clock {
             .throttled_before
             .get_or_insert(throttled.unwrap_or_default());
         self.throttled = throttled.map(|throttled| throttled.saturating_sub(before));
+    }
+
+    /// So many guesses were computed, and so many of them right.
+    pub(crate) fn guessed(&mut self, guesses: [usize; 2]) {
+        self.guesses = guesses;
     }
 
     /// How long ago the request was accepted.
@@ -247,6 +262,8 @@ impl Clock {
             throttled_s: self.throttled.map(|throttled| throttled.as_secs_f64()),
             completion_tokens: self.tokens,
             thought_tokens: self.thought.map_or(0, |(tokens, _)| tokens),
+            drafted_tokens: self.guesses[0],
+            accepted_tokens: self.guesses[1],
             token_gaps_s: self.gaps.clone(),
             kernel: kernel.to_owned(),
             threads,
@@ -260,17 +277,26 @@ pub(crate) struct StepTime {
     pub(crate) end: Instant,
     /// Since the step before, where that was just before.
     pub(crate) took: Duration,
-    /// Tokens of all its answers.
-    pub(crate) tokens: usize,
+    /// Tokens of all its answers, with those that they guessed.
+    pub(crate) rows: usize,
     /// Its answers.
     pub(crate) answers: usize,
 }
 
 impl StepTime {
-    /// The part of an answer with so many of the tokens.
-    pub(crate) fn share(self, tokens: usize) -> Duration {
-        self.took.mul_f64(tokens as f64 / self.tokens as f64)
+    /// The part of an answer with so many of the rows.
+    pub(crate) fn share(self, rows: usize) -> Duration {
+        self.took.mul_f64(rows as f64 / self.rows as f64)
     }
+}
+
+/// Left out of what is stored, as by those who knew no guesses.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Tokens per second; none where nothing was counted or no time went by.

@@ -10,7 +10,7 @@ use crate::answer::siblings::{Lead, Siblings};
 use crate::compute::kernel::Kernel;
 use crate::text::calls::CallReader;
 use crate::text::thoughts::ThoughtReader;
-use crate::{AnswerSender, Completion, Event, FinishReason, Sampling, Steering};
+use crate::{AnswerSender, Completion, Event, FinishReason, Sampling, Speculation, Steering};
 
 /// A checked request with its tokens.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct PendingAnswer {
     pub(crate) limit: FinishReason,
     pub(crate) stop: Vec<String>,
     pub(crate) steering: Steering,
+    pub(crate) speculation: Speculation,
     /// How many of the likeliest tokens are told beside each that is put out.
     pub(crate) logprobs: Option<usize>,
     /// Whether it is told with each how many there are.

@@ -134,6 +134,11 @@ impl Rates {
         }
     }
 
+    /// Seconds of a row where there are many, once that was measured.
+    pub(crate) fn row(&self) -> Option<f64> {
+        self.row
+    }
+
     /// Rows for prompts in a step in which so many answers decode.
     pub(crate) fn prefill_rows(&self, decoding: usize) -> usize {
         if decoding == 0 {

@@ -7,7 +7,7 @@ use crate::answer::logprobs::MAX_LOGPROBS;
 use crate::answer::policy::Caller;
 use crate::answer::rows::Pooling;
 use crate::answer::siblings::Siblings;
-use crate::sampling::{Sampling, Steering};
+use crate::sampling::{Sampling, Speculation, Steering};
 use crate::text::constraint::Constraint;
 use crate::text::conversation::Conversation;
 
@@ -67,6 +67,8 @@ pub struct Request {
     pub caller: Caller,
     /// What is changed of the choice of tokens, and of where the answer ends.
     pub steering: Steering,
+    /// Whether tokens are guessed ahead; nothing leaves it to the engine.
+    pub speculation: Option<Speculation>,
     /// What is to be told beside the answer.
     pub wanted: Wanted,
     /// What other requests with the same prompt have too, so that it is read once.
@@ -98,6 +100,7 @@ impl Default for Request {
             usd_per_hour: 0.0,
             caller: Caller::default(),
             steering: Steering::default(),
+            speculation: None,
             wanted: Wanted::default(),
             siblings: None,
             constraint: None,
@@ -192,6 +195,7 @@ impl Request {
     pub fn check(&self) -> Result<(), Error> {
         self.sampling.check()?;
         self.steering.check()?;
+        self.speculation.unwrap_or_default().check()?;
         self.wanted.check()?;
         self.prompt.check()?;
         self.check_stop()?;

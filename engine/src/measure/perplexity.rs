@@ -202,6 +202,7 @@ pub(crate) fn read(model: &mut Model, window: &[u32], mut each: impl FnMut(&[f32
     for tokens in first.chunks(PREFILL_CHUNK) {
         let chunk = NewTokens {
             tokens,
+            draft: &[],
             cache: &mut cache,
             wants_logits: false,
             reader: None,
@@ -267,6 +268,7 @@ mod tests {
             for (position, pair) in window.windows(2).enumerate() {
                 let step = NewTokens {
                     tokens: &pair[..1],
+                    draft: &[],
                     cache: &mut cache,
                     wants_logits: true,
                     reader: None,

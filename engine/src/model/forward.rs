@@ -1,7 +1,7 @@
 //! The Llama forward pass over a batch of sequences.
 //!
 //! A step takes some new tokens of each sequence of the batch, appends their keys and values to the sequence's cache
-//! and returns the logits behind the last token of those that want them. Decoding is a step of one token, prefill a step of many;
+//! and returns the logits behind the last token of those that want them, and behind each token that was only guessed. Decoding is a step of one token, prefill a step of many;
 //! both read the same packed weights. Activations stay in f32 between the products and are quantised before each: rows
 //! once, the single row of a decode by every thread that multiplies it.
 
@@ -40,11 +40,21 @@ pub(crate) const PREFILL_CHUNK: usize = 128;
 /// New tokens of one sequence.
 pub(crate) struct NewTokens<'a> {
     pub(crate) tokens: &'a [u32],
+    /// Guesses of what follows them. Their keys and values are stored, but the cache has them only when it is told that they
+    /// were right; the logits behind each are wanted.
+    pub(crate) draft: &'a [u32],
     pub(crate) cache: &'a mut KvCache,
     /// Whether the logits behind the last of them are wanted; they are not in the middle of a prefill.
     pub(crate) wants_logits: bool,
     /// Who reads of each of them.
     pub(crate) reader: Option<&'a mut dyn RowReader>,
+}
+
+impl NewTokens<'_> {
+    /// Rows that they have in a step.
+    pub(crate) fn rows(&self) -> usize {
+        self.tokens.len() + self.draft.len()
+    }
 }
 
 /// A loaded model with the threads that compute it.
@@ -188,8 +198,8 @@ impl Model {
         KvMemory::new(&self.kv, None).new_cache()
     }
 
-    /// Runs one step and returns the logits behind the last token of each sequence that wants them, in the order of the
-    /// batch, `[wanted, vocabulary]`; the output head is computed for these alone. `None` when `cancelled` said so
+    /// Runs one step and returns the logits behind the last token of each sequence that wants them and behind its draft, in
+    /// the order of the batch, `[wanted, vocabulary]`; the output head is computed for these alone. `None` when `cancelled` said so
     /// between two layers; the caches are then as before.
     ///
     /// # Panics
@@ -204,11 +214,12 @@ impl Model {
         let hidden = self.config.hidden;
         let (mut row, mut wanted) = (0, 0);
         for sequence in batch.iter() {
-            row += sequence.tokens.len();
+            row += sequence.rows();
             if sequence.wants_logits {
-                let last = (row - 1) * hidden..row * hidden;
+                let behind = 1 + sequence.draft.len();
+                let last = (row - behind) * hidden..row * hidden;
                 self.buffers.x.copy_within(last, wanted * hidden);
-                wanted += 1;
+                wanted += behind;
             }
         }
         Some(self.head(0..wanted))
@@ -223,6 +234,7 @@ impl Model {
         // Nobody cancels.
         let step = NewTokens {
             tokens,
+            draft: &[],
             cache,
             wants_logits: true,
             reader: None,
@@ -250,7 +262,7 @@ impl Model {
     /// Makes room, looks up the embeddings and positions and plans attention.
     fn start(&mut self, batch: &mut [NewTokens<'_>]) {
         let config = &self.config;
-        let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let rows: usize = batch.iter().map(NewTokens::rows).sum();
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
         b.q.resize(rows * config.heads * config.head_dim, 0.0);
@@ -265,13 +277,14 @@ impl Model {
         for sequence in batch.iter_mut() {
             assert!(!sequence.tokens.is_empty(), "a sequence without new tokens");
             let position = sequence.cache.len();
-            let length = position + sequence.tokens.len();
+            let length = position + sequence.rows();
             let room = sequence.cache.reserve(length);
             room.expect("whoever bounds the memory makes room before the step");
             let mut of_position = self.rope.angles(sequence.cache.prompt());
             for (i, (token, (x, angles))) in sequence
                 .tokens
                 .iter()
+                .chain(sequence.draft)
                 .zip(embeddings.by_ref().zip(angles.by_ref()))
                 .enumerate()
             {
@@ -281,7 +294,7 @@ impl Model {
         }
         let mut first_row = 0;
         let sequences = batch.iter().map(|sequence| {
-            let rows = sequence.tokens.len();
+            let rows = sequence.rows();
             first_row += rows;
             SequenceRows {
                 first_row: first_row - rows,

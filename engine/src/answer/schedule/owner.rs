@@ -6,6 +6,7 @@
 //! its answers and no others.
 
 mod admission;
+mod drafting;
 mod reporting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +22,10 @@ use crate::answer::load::LoadCounters;
 use crate::answer::metrics::StepTime;
 use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
+use crate::answer::speculation::costs::StepCosts;
 use crate::answer::waiting::WaitingList;
 use crate::compute::kv::KvMemory;
+use crate::model::forward::NewTokens;
 use crate::model::rope::Rope;
 use crate::text::tokenizer::Tokenizer;
 use crate::{AnswerSender, Error, FinishReason};
@@ -45,6 +48,7 @@ pub(super) struct Owner<M> {
     answers: Vec<Generation>,
     served: Served,
     rates: Rates,
+    costs: StepCosts,
     lengths: Lengths,
     /// The end of the last step, unless nothing ran since.
     last_step: Option<Instant>,
@@ -80,6 +84,7 @@ impl<M: StepModel> Owner<M> {
             answers: Vec::new(),
             served: Served::default(),
             rates: Rates::default(),
+            costs: StepCosts::default(),
             lengths: Lengths::default(),
             last_step: None,
             last_told: None,
@@ -123,6 +128,7 @@ impl<M: StepModel> Owner<M> {
     fn step(&mut self) -> bool {
         let began = self.last_step.unwrap_or_else(|| self.model.now());
         let tokens = self.planned();
+        self.draft(&tokens);
         let step = catch_unwind(AssertUnwindSafe(|| self.compute(&tokens, began)));
         self.last_step = Some(self.model.now());
         let Ok(ended) = step else {
@@ -164,6 +170,7 @@ impl<M: StepModel> Owner<M> {
 
     /// Computes so many tokens of each answer; which have ended with that, and why.
     fn compute(&mut self, tokens: &[usize], began: Instant) -> Vec<(usize, FinishReason)> {
+        let is_decode = drafting::is_decode(&self.answers, tokens);
         let (mut batch, mut readers) = (Vec::new(), Vec::new());
         for (answer, tokens) in self.answers.iter_mut().zip(tokens) {
             if *tokens > 0 {
@@ -171,6 +178,7 @@ impl<M: StepModel> Owner<M> {
                 batch.push(answer.next_tokens(*tokens));
             }
         }
+        let rows = batch.iter().map(NewTokens::rows).sum();
         let (answers, shutdown) = (readers.len(), &self.shutdown);
         let cancelled =
             || shutdown.load(Ordering::Relaxed) || readers.iter().all(AnswerSender::is_cancelled);
@@ -181,22 +189,26 @@ impl<M: StepModel> Owner<M> {
         let time = StepTime {
             end,
             took: end - began,
-            tokens: tokens.iter().sum(),
+            rows,
             answers,
         };
-        self.rates.observe(time.tokens, time.took);
+        self.rates.observe(rows, time.took);
+        if is_decode {
+            self.costs.observe(rows, time.took);
+        }
         self.take_logits(tokens, time)
     }
 
     /// Gives each answer of a step what it computed for it.
     fn take_logits(&mut self, tokens: &[usize], time: StepTime) -> Vec<(usize, FinishReason)> {
         let (vocabulary, mut ended) = (self.model.vocabulary(), Vec::new());
-        let mut logits = self.model.logits().chunks_exact(vocabulary);
+        let mut logits = self.model.logits();
         for (index, (answer, tokens)) in self.answers.iter_mut().zip(tokens).enumerate() {
             if *tokens == 0 {
                 continue;
             }
-            self.served.add(answer.caller(), *tokens);
+            let drafted = answer.draft().len();
+            self.served.add(answer.caller(), tokens + drafted);
             answer.computed(*tokens, time, &mut self.prefixes, &self.rope);
             if !answer.pending().is_empty() {
                 continue;
@@ -205,12 +217,13 @@ impl<M: StepModel> Owner<M> {
                 ended.push((index, reason));
                 continue;
             }
-            let logits = logits
-                .next()
-                .expect("logits for each that has no more tokens");
-            let [_, before] = answer.lengths();
-            let reason = answer.take(logits, self.model.now(), &self.tokenizer);
+            // For each that has no more tokens, and for its guesses.
+            let (own, of_others) = logits.split_at((1 + drafted) * vocabulary);
+            logits = of_others;
+            let ([_, before], [_, right]) = (answer.lengths(), answer.guesses());
+            let reason = answer.take(own, self.model.now(), &self.tokenizer);
             self.load.tokens(answer.lengths(), before);
+            self.load.guesses(drafted, answer.guesses()[1] - right);
             ended.extend(reason.map(|reason| (index, reason)));
         }
         ended
@@ -234,10 +247,11 @@ impl<M: StepModel> Owner<M> {
 
     fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
         let [prompt, output] = generation.lengths();
-        self.lengths.observe([prompt, output]);
+        let [_, right] = generation.guesses();
+        // The last step of a prompt gives the first token, and a guess that is right one more.
+        let steps = (output - right).saturating_sub(1);
+        self.lengths.observe([prompt, steps + 1]);
         let computed = prompt - generation.cached_tokens();
-        // The last step of a prompt gives the first token.
-        let steps = output.saturating_sub(1);
         generation.alone(self.rates.seconds_alone(computed, steps));
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());

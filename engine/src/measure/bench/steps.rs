@@ -21,6 +21,7 @@ pub(super) fn prefill(model: &mut Model, tokens: usize, between: Between<'_>) ->
         let started = Instant::now();
         let chunk = NewTokens {
             tokens,
+            draft: &[],
             cache: &mut cache,
             wants_logits: chunks.peek().is_none(),
             reader: None,
@@ -103,6 +104,7 @@ impl Way {
                 .zip(caches.iter_mut())
                 .map(|(tokens, cache)| NewTokens {
                     tokens,
+                    draft: &[],
                     cache,
                     wants_logits: true,
                     reader: None,

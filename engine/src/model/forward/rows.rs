@@ -38,7 +38,7 @@ impl Model {
                     Rows::States => self.read_states(first, rows, *reader),
                 }
             }
-            first += rows;
+            first += sequence.rows();
         }
     }
 

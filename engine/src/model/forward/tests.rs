@@ -53,6 +53,7 @@ fn wanting<'a>(tokens: &'a [u32], cache: &'a mut KvCache) -> NewTokens<'a> {
     NewTokens {
         tokens,
         cache,
+        draft: &[],
         wants_logits: true,
         reader: None,
     }

@@ -46,6 +46,7 @@ fn logits(
     let batch = &mut [NewTokens {
         tokens: &[1, 5, 9, 3],
         cache: &mut cache,
+        draft: &[],
         wants_logits: true,
         reader: None,
     }];

@@ -21,9 +21,10 @@ use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvShape, Precision};
 use crate::model::forward::NewTokens;
 use crate::model::source::ModelSource;
-use crate::{Answer, Completion, Event, Sampling};
+use crate::{Answer, Completion, Event, Sampling, Speculation};
 
 mod learned;
+mod speculation;
 mod thoughts;
 mod waiting;
 
@@ -37,6 +38,8 @@ struct Simulated {
     panics: Vec<usize>,
     steps: usize,
     most_rows: usize,
+    /// The next token by the sum of all keys, and by the last token.
+    next: fn(f32, u32) -> u32,
 }
 
 impl StepModel for Simulated {
@@ -47,7 +50,7 @@ impl StepModel for Simulated {
     ) -> Option<&[f32]> {
         assert!(!batch.is_empty());
         self.steps += 1;
-        let rows: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let rows: usize = batch.iter().map(NewTokens::rows).sum();
         self.most_rows = self.most_rows.max(rows);
         self.now
             .set(self.now.get() + Duration::from_millis(5 + rows as u64));
@@ -57,11 +60,12 @@ impl StepModel for Simulated {
         self.logits.clear();
         for (index, sequence) in batch.iter_mut().enumerate() {
             let first = sequence.cache.len();
-            append(sequence.cache, sequence.tokens);
+            store(sequence.cache, &[sequence.tokens, sequence.draft].concat());
+            sequence.cache.advance(sequence.tokens.len());
             if let Some(reader) = &mut sequence.reader {
                 for index in 0..sequence.tokens.len() {
-                    let behind = sum_of_keys(sequence.cache, first + index + 1);
-                    reader.row(index, &logits_of(behind).collect::<Vec<_>>());
+                    let logits = self.logits_behind(sequence.cache, first + index + 1);
+                    reader.row(index, &logits.collect::<Vec<_>>());
                 }
             }
             assert!(
@@ -70,8 +74,10 @@ impl StepModel for Simulated {
             );
             if sequence.wants_logits {
                 let len = sequence.cache.len();
-                self.logits
-                    .extend(logits_of(sum_of_keys(sequence.cache, len)));
+                for len in len..=len + sequence.draft.len() {
+                    let logits = self.logits_behind(sequence.cache, len);
+                    self.logits.extend(logits);
+                }
             }
         }
         Some(&self.logits)
@@ -102,7 +108,14 @@ fn key(token: u32, position: usize) -> f32 {
     ((token as usize * 31 + position * 17) % 251) as f32
 }
 
-fn append(cache: &mut KvCache, tokens: &[u32]) {
+/// The token of a key.
+fn token(key: f32, position: usize) -> u32 {
+    // 81 * 31 is 1 more than ten times 251.
+    let of_token = (key as usize + 251 * position - 17 * position) % 251;
+    (of_token * 81 % 251) as u32
+}
+
+fn store(cache: &mut KvCache, tokens: &[u32]) {
     let first = cache.len();
     cache.reserve(first + tokens.len()).unwrap();
     for mut writer in cache.head_writers(0) {
@@ -111,34 +124,39 @@ fn append(cache: &mut KvCache, tokens: &[u32]) {
             writer.store(position, &key, &key);
         }
     }
-    cache.advance(tokens.len());
 }
 
 /// One token is certain.
-fn logits_of(sum: f32) -> impl Iterator<Item = f32> {
-    let next = next_token(sum);
+fn logits_of(next: u32) -> impl Iterator<Item = f32> {
     (0..VOCABULARY as u32).map(move |token| if token == next { 9.0 } else { 0.0 })
 }
 
-/// Of so many positions.
-fn sum_of_keys(cache: &KvCache, len: usize) -> f32 {
-    let layer = cache.layer(0).head(0);
-    let key = |position: usize| layer.exact_block(position / KEY_BLOCK).0[position % KEY_BLOCK * 8];
-    (0..len).map(key).sum()
+impl Simulated {
+    /// Behind so many positions.
+    fn logits_behind(&self, cache: &KvCache, len: usize) -> impl Iterator<Item = f32> + use<> {
+        let layer = cache.layer(0).head(0);
+        let key = |at: usize| layer.exact_block(at / KEY_BLOCK).0[at % KEY_BLOCK * 8];
+        let sum = (0..len).map(key).sum();
+        logits_of((self.next)(sum, token(key(len - 1), len - 1)))
+    }
 }
 
 /// Never the end of an answer, which is token 0 to 2 in the tiny vocabulary.
-fn next_token(sum: f32) -> u32 {
+fn next_token(sum: f32, _last: u32) -> u32 {
     10 + (sum as u32) % (VOCABULARY as u32 - 10)
 }
 
 /// What the model says behind a prompt, by its definition.
 fn expected(prompt: &[u32], output: usize) -> Vec<u32> {
+    expected_by(next_token, prompt, output)
+}
+
+fn expected_by(next: fn(f32, u32) -> u32, prompt: &[u32], output: usize) -> Vec<u32> {
     let mut tokens = prompt.to_vec();
     for _ in 0..output {
         let keys = tokens.iter().enumerate();
         let sum = keys.map(|(position, token)| key(*token, position)).sum();
-        tokens.push(next_token(sum));
+        tokens.push(next(sum, tokens[tokens.len() - 1]));
     }
     tokens.split_off(prompt.len())
 }
@@ -164,6 +182,7 @@ fn owner(blocks: u64, limits: Limits, panics: Vec<usize>) -> Owner<Simulated> {
         panics,
         steps: 0,
         most_rows: 0,
+        next: next_token,
     };
     let memory = KvMemory::new(&shape(), Some(bytes));
     Owner::new(model, rope, memory, tokenizer, limits, Shared::new(limits))
@@ -198,6 +217,7 @@ impl Owner<Simulated> {
             constrained: None,
             stop: Vec::new(),
             steering: crate::Steering::default(),
+            speculation: Speculation::Off,
             logprobs: None,
             counts: false,
             rows: None,

@@ -1,0 +1,236 @@
+//! Answers that guess ahead are those that do not, token by token, and take fewer steps.
+
+use super::*;
+use crate::Steering;
+use crate::answer::pending::ThoughtLimit;
+use crate::text::thoughts::{Marks, ThoughtReader};
+
+/// Counts on, in circles of 20, but for breaks that depend on every key.
+fn repeating(sum: f32, last: u32) -> u32 {
+    match sum as u32 % 13 {
+        0 => next_token(sum, last),
+        _ => 10 + (last + 11) % 20,
+    }
+}
+
+fn repeating_owner(blocks: u64) -> Owner<Simulated> {
+    let mut owner = owner(blocks, LIMITS, Vec::new());
+    owner.model.next = repeating;
+    owner
+}
+
+/// What an answer put out, and what of it was guessed: drafted and accepted.
+fn put_out(answer: Answer) -> (Vec<u32>, FinishReason, [usize; 2]) {
+    let end = completion(answer);
+    let guesses = [end.metrics.drafted_tokens, end.metrics.accepted_tokens];
+    (end.token_ids, end.finish_reason, guesses)
+}
+
+/// One answer by itself.
+fn alone(
+    prompt: &[u32],
+    max_tokens: usize,
+    speculation: Speculation,
+    change: impl FnOnce(&mut PendingAnswer),
+) -> (Vec<u32>, FinishReason, [usize; 2]) {
+    let mut owner = repeating_owner(100);
+    let answer = owner.ask_with(1, prompt, max_tokens, |pending| {
+        pending.speculation = speculation;
+        change(pending);
+    });
+    owner.finish_all();
+    owner.assert_nothing_is_lost();
+    put_out(answer)
+}
+
+#[test]
+fn greedy_answers_are_the_same_and_take_fewer_steps() {
+    for most in [1, 3, 16] {
+        let mut owner = repeating_owner(100);
+        let answer = owner.ask_with(1, &prompt(0, 40), 200, |pending| {
+            pending.speculation = Speculation::Fixed(most);
+        });
+        owner.finish_all();
+        let (tokens, _, [drafted, accepted]) = put_out(answer);
+        assert_eq!(tokens, expected_by(repeating, &prompt(0, 40), 200));
+        // The first token comes with the prompt, and each step gives one besides its guesses.
+        assert_eq!(owner.model.steps, 200 - accepted);
+        assert!(accepted > 80 && accepted <= drafted, "{accepted} {drafted}");
+        let load = owner.load.read(0);
+        let counted = [load.drafted_tokens, load.accepted_tokens];
+        assert_eq!(counted, [drafted as u64, accepted as u64]);
+        assert_eq!(load.output_tokens, 200);
+    }
+}
+
+#[test]
+fn what_is_kept_of_an_answer_is_what_a_second_turn_finds() {
+    let mut owner = repeating_owner(100);
+    let guess = |pending: &mut PendingAnswer| pending.speculation = Speculation::Fixed(8);
+    let first = prompt(0, 50);
+    let answer = owner.ask_with(1, &first, 150, guess);
+    owner.finish_all();
+    let said = completion(answer).token_ids;
+    let second = [first, said, prompt(3, 10)].concat();
+    let answer = owner.ask_with(1, &second, 50, guess);
+    owner.finish_all();
+    let end = completion(answer);
+    assert_eq!(end.cached_tokens, 199);
+    assert_eq!(end.token_ids, expected_by(repeating, &second, 50));
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn the_length_is_chosen_by_what_steps_take() {
+    // A row more costs a fifth of a step of one.
+    let (tokens, _, guesses) = alone(&prompt(0, 40), 300, Speculation::Auto, |_| ());
+    assert_eq!(tokens, expected_by(repeating, &prompt(0, 40), 300));
+    assert!(guesses[1] > 100, "{guesses:?}");
+    // What never repeats itself is not guessed for long.
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let answer = owner.ask_with(1, &prompt(0, 40), 300, |pending| {
+        pending.speculation = Speculation::Auto;
+    });
+    owner.finish_all();
+    let (tokens, _, [drafted, _]) = put_out(answer);
+    assert_eq!(tokens, expected(&prompt(0, 40), 300));
+    assert!(drafted < 40, "{drafted}");
+}
+
+#[test]
+fn a_thought_that_is_ended_among_guesses_is_followed_by_the_same() {
+    for limit in [20, 21, 22, 23, 40, 64] {
+        let think = |pending: &mut PendingAnswer| {
+            let marks = Marks::named_in("<think>").unwrap();
+            pending.thoughts = Some(ThoughtReader::behind("<think>", marks));
+            pending.thought_limit = Some(ThoughtLimit {
+                tokens: limit,
+                end: vec![11, 12, 13],
+            });
+        };
+        let without = alone(&prompt(1, 60), 120, Speculation::Off, think);
+        let with = alone(&prompt(1, 60), 120, Speculation::Fixed(5), think);
+        assert_eq!((&with.0, with.1), (&without.0, without.1));
+        assert!(with.2[1] > 20);
+    }
+}
+
+/// Windows give back blocks; what a guess was computed beyond is had again when it was wrong.
+#[test]
+fn a_window_gives_back_nothing_that_a_wrong_guess_has_passed() {
+    let shape = KvShape {
+        windows: vec![None, Some(33)],
+        ..shape()
+    };
+    let mut owner = repeating_owner(100);
+    let bytes = 100 * KEY_BLOCK as u64 * shape.bytes_per_token();
+    owner.memory = KvMemory::new(&shape, Some(bytes));
+    let answer = owner.ask_with(1, &prompt(0, 40), 200, |pending| {
+        pending.speculation = Speculation::Fixed(16);
+    });
+    while !owner.is_idle() {
+        assert!(owner.turn());
+        let mut caches = owner.answers.iter().map(Generation::cache);
+        assert!(caches.all(|cache| cache.reaches(cache.len())));
+    }
+    let (tokens, ..) = put_out(answer);
+    assert_eq!(tokens, expected_by(repeating, &prompt(0, 40), 200));
+}
+
+/// How an answer is asked for.
+#[derive(Clone, Debug)]
+struct Settings {
+    sampling: Sampling,
+    steering: Steering,
+    stop: Vec<String>,
+    speculation: Speculation,
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let speculation = prop_oneof![
+        Just(Speculation::Auto),
+        (1usize..=16).prop_map(Speculation::Fixed)
+    ];
+    let temperature = prop_oneof![Just(0.0f32), 0.3..2.0f32];
+    let penalties = prop_oneof![Just((0.0f32, 1.0f32)), (-0.5..0.5f32, 0.9..1.2f32)];
+    let bias = prop::collection::vec((10u32..60, -3.0..3.0f32), 0..3);
+    let stop = prop_oneof![
+        Just(Vec::new()),
+        Just(vec!["the dog".to_owned(), "a".to_owned()])
+    ];
+    (
+        speculation,
+        temperature,
+        any::<u64>(),
+        penalties,
+        bias,
+        0usize..20,
+        stop,
+    )
+        .prop_map(
+            |(speculation, temperature, seed, (frequency, repetition), bias, min_tokens, stop)| {
+                Settings {
+                    sampling: Sampling {
+                        temperature,
+                        top_k: 20,
+                        top_p: 0.95,
+                        seed: Some(seed),
+                        ..Sampling::default()
+                    },
+                    steering: Steering {
+                        logit_bias: bias,
+                        frequency_penalty: frequency,
+                        repetition_penalty: repetition,
+                        min_tokens,
+                        ..Steering::default()
+                    },
+                    stop,
+                    speculation,
+                }
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn with_and_without_guesses_every_event_is_the_same_in_any_company(
+        asked in prop::collection::vec((0u32..4, 1usize..120, 20usize..80, 0usize..30, settings()), 1..8),
+        blocks in 10u64..40,
+    ) {
+        let told = |guesses: bool, blocks: u64| {
+            let mut owner = repeating_owner(blocks);
+            let mut answers: Vec<_> = asked.iter().map(|_| None).collect();
+            let mut turn = 0;
+            while turn <= 30 || !owner.is_idle() {
+                for (answer, (first, len, output, at, settings)) in answers.iter_mut().zip(&asked) {
+                    if *at == turn {
+                        *answer = Some(owner.ask_with(1, &prompt(*first, *len), *output, |pending| {
+                            pending.sampling = settings.sampling;
+                            pending.steering = settings.steering.clone();
+                            pending.stop = settings.stop.clone();
+                            pending.logprobs = Some(2);
+                            if guesses {
+                                pending.speculation = settings.speculation;
+                            }
+                        }));
+                    }
+                }
+                assert!(owner.turn());
+                turn += 1;
+            }
+            owner.assert_nothing_is_lost();
+            let of_answer = |answer: Option<Answer>| {
+                let all = events(answer.expect("all were asked for"));
+                let told = all.iter().filter(|event| !matches!(event, Event::Prefill { .. } | Event::Queued { .. }));
+                told.map(|event| match event {
+                    Event::Finished(end) => format!("{:?} {:?}", end.token_ids, end.finish_reason),
+                    event => format!("{event:?}"),
+                }).collect::<Vec<_>>()
+            };
+            answers.into_iter().map(of_answer).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(told(true, blocks), told(false, 100));
+    }
+}

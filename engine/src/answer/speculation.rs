@@ -1,0 +1,195 @@
+//! Tokens that an answer guesses ahead, from what its own sequence said before, and how often that was right.
+//!
+//! A step verifies them: their rows stand behind that of the last token, and each token is drawn as it would be without
+//! them, from the logits behind the one before, by the same random numbers. A guess is right when it is what was drawn, and
+//! the first that is not ends what the step gives. So tokens follow from model, settings and seed, with and without guesses;
+//! rejection sampling would keep no more than their distribution.
+//!
+//! How likely a guess is right is learnt from every token, also of steps without guesses: what the passage would have
+//! said is compared with what came.
+
+pub(crate) mod costs;
+mod lookup;
+
+use self::costs::Prospect;
+use self::lookup::Lookup;
+use crate::sampling::{MAX_DRAFT, Speculation};
+
+/// Guesses that are less likely are never made.
+const LEAST_CHANCE: f64 = 0.05;
+
+/// The guesses of one answer.
+#[derive(Debug)]
+pub(crate) struct Drafter {
+    /// How many at a time.
+    most: usize,
+    is_fixed: bool,
+    lookup: Lookup,
+    chances: Chances,
+    /// Those of the next step.
+    draft: Vec<u32>,
+    /// Guesses that were computed, and those that were right.
+    drafted: usize,
+    accepted: usize,
+}
+
+impl Drafter {
+    /// Nothing where none are to be made.
+    pub(crate) fn new(speculation: Speculation, prompt: &[u32]) -> Option<Self> {
+        let (most, is_fixed) = match speculation {
+            Speculation::Off => return None,
+            Speculation::Auto => (MAX_DRAFT, false),
+            Speculation::Fixed(most) => (most, true),
+        };
+        Some(Self {
+            most,
+            is_fixed,
+            lookup: Lookup::new(prompt),
+            chances: Chances::default(),
+            draft: Vec::new(),
+            drafted: 0,
+            accepted: 0,
+        })
+    }
+
+    /// Takes note of the last token of the sequence.
+    pub(crate) fn push(&mut self, tokens: &[u32]) {
+        if let Some((passage, (last, before))) = self.lookup.passage().zip(tokens.split_last()) {
+            let is_right = passage.following(before).next() == Some(*last);
+            self.chances.observe(passage.length, is_right);
+        }
+        self.lookup.push(tokens);
+    }
+
+    /// What it could guess in a step that may put out so many tokens.
+    pub(crate) fn prospect(&self, room: usize) -> Prospect {
+        let most = self.most.min(room.saturating_sub(1));
+        let chances = self.lookup.passage().map(|passage| {
+            let behind = (passage.length..).take(most);
+            let likely = behind.scan(1.0, |all, length| {
+                *all *= self.chances.of(length);
+                Some(*all)
+            });
+            likely
+                .take_while(|chance| self.is_fixed || *chance > LEAST_CHANCE)
+                .collect()
+        });
+        Prospect {
+            chances: chances.unwrap_or_default(),
+            is_fixed: self.is_fixed,
+        }
+    }
+
+    /// Guesses so many tokens for the next step.
+    pub(crate) fn guess(&mut self, tokens: &[u32], count: usize) {
+        self.draft.clear();
+        if let Some(passage) = self.lookup.passage() {
+            self.draft.extend(passage.following(tokens).take(count));
+        }
+    }
+
+    /// What was guessed for the next step.
+    pub(crate) fn draft(&self) -> &[u32] {
+        &self.draft
+    }
+
+    /// The guesses of a step were computed, and so many of them were right.
+    pub(crate) fn verified(&mut self, accepted: usize) {
+        self.drafted += self.draft.len();
+        self.accepted += accepted;
+        self.draft.clear();
+    }
+
+    /// Guesses that were computed, and those that were right.
+    pub(crate) fn counts(&self) -> [usize; 2] {
+        [self.drafted, self.accepted]
+    }
+}
+
+/// From how many tokens on a passage is of a class of its own.
+const CLASSES: [usize; 5] = [2, 3, 5, 9, 17];
+/// How likely the next token is right by the class, before anything was seen.
+const PRIOR: [f64; CLASSES.len()] = [0.3, 0.4, 0.6, 0.75, 0.85];
+/// So many tokens count as much as the prior.
+const PRIOR_TOKENS: f64 = 4.0;
+/// What is left of what was seen after one token more.
+const KEPT: f64 = 0.97;
+
+/// How likely the next token of a passage is what it was, by how much of it was repeated.
+#[derive(Debug)]
+struct Chances([Seen; CLASSES.len()]);
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    right: f64,
+    tokens: f64,
+}
+
+impl Default for Chances {
+    fn default() -> Self {
+        Self(PRIOR.map(|prior| Seen {
+            right: prior * PRIOR_TOKENS,
+            tokens: PRIOR_TOKENS,
+        }))
+    }
+}
+
+impl Chances {
+    fn observe(&mut self, length: usize, is_right: bool) {
+        let seen = &mut self.0[class(length)];
+        seen.right = seen.right * KEPT + f64::from(u8::from(is_right));
+        seen.tokens = seen.tokens * KEPT + 1.0;
+    }
+
+    fn of(&self, length: usize) -> f64 {
+        let Seen { right, tokens } = self.0[class(length)];
+        right / tokens
+    }
+}
+
+fn class(length: usize) -> usize {
+    CLASSES.partition_point(|least| *least <= length).max(1) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drafter that has read a text.
+    fn drafter(speculation: Speculation, tokens: &[u32]) -> Drafter {
+        let mut drafter = Drafter::new(speculation, &tokens[..1]).unwrap();
+        (2..=tokens.len()).for_each(|end| drafter.push(&tokens[..end]));
+        drafter
+    }
+
+    #[test]
+    fn what_repeats_itself_is_guessed_with_growing_confidence() {
+        let tokens: Vec<u32> = (0..20).cycle().take(80).collect();
+        let early = drafter(Speculation::Auto, &tokens[..23]).prospect(100);
+        let late = drafter(Speculation::Auto, &tokens).prospect(100);
+        assert_eq!(late.chances.len(), MAX_DRAFT);
+        assert!(late.chances[0] > 0.95 && early.chances[0] < 0.5);
+        assert!(early.chances.is_sorted_by(|one, next| one >= next));
+        let mut drafter = drafter(Speculation::Auto, &tokens);
+        drafter.guess(&tokens, 3);
+        assert_eq!(drafter.draft(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn guesses_that_were_wrong_are_trusted_less() {
+        // The same two tokens, each time followed by another.
+        let tokens: Vec<u32> = (10..50).flat_map(|other| [1, 2, other]).collect();
+        let drafter = drafter(Speculation::Auto, &[&tokens[..], &[1, 2]].concat());
+        assert_eq!(drafter.prospect(100), Prospect::default());
+    }
+
+    #[test]
+    fn no_more_is_guessed_than_may_be_put_out() {
+        let tokens: Vec<u32> = (0..20).cycle().take(80).collect();
+        let of = |speculation, room| drafter(speculation, &tokens).prospect(room).chances.len();
+        assert_eq!(of(Speculation::Fixed(7), 100), 7);
+        assert_eq!(of(Speculation::Fixed(7), 3), 2);
+        assert_eq!(of(Speculation::Auto, 1), 0);
+        assert!(Drafter::new(Speculation::Off, &tokens).is_none());
+    }
+}

@@ -1,0 +1,121 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn costs(time: impl Fn(usize) -> u64, rows: impl IntoIterator<Item = usize>) -> StepCosts {
+    let mut costs = StepCosts::default();
+    for rows in rows {
+        costs.observe(rows, Duration::from_micros(time(rows)));
+    }
+    costs
+}
+
+fn auto(chances: &[f64]) -> Prospect {
+    Prospect {
+        chances: chances.to_vec(),
+        is_fixed: false,
+    }
+}
+
+/// As likely for each of its tokens.
+fn geometric(chance: f64, tokens: i32) -> Prospect {
+    let chances: Vec<_> = (1..=tokens).map(|token| chance.powi(token)).collect();
+    auto(&chances)
+}
+
+#[test]
+fn nothing_is_guessed_before_a_step_without_was_measured() {
+    let sure = geometric(0.99, 8);
+    let none = StepCosts::default();
+    assert_eq!(share_out(&[sure.clone()], 1, &none, None), [0]);
+    let costs = costs(|_| 1000, [1]);
+    assert!(share_out(&[sure], 1, &costs, None)[0] > 0);
+}
+
+#[test]
+fn where_rows_are_free_all_are_guessed_and_where_they_are_not_none() {
+    let free = costs(|_| 1000, 1..=20);
+    let dear = costs(|rows| 1000 * rows as u64, 1..=20);
+    let half = geometric(0.5, 8);
+    assert_eq!(share_out(&[half.clone()], 1, &free, None), [8]);
+    assert_eq!(share_out(&[half], 1, &dear, None), [0]);
+}
+
+#[test]
+fn in_a_batch_the_likeliest_guesses_of_all_share_the_rows() {
+    // The fifth row and all behind it cost as much as a step.
+    let costs = costs(|rows| 1000 * rows.saturating_sub(3).max(1) as u64, 1..=20);
+    let prospects = [auto(&[0.9, 0.2]), auto(&[]), auto(&[0.95, 0.9])];
+    assert_eq!(share_out(&prospects, 1, &costs, None), [1, 0, 2]);
+    assert_eq!(share_out(&prospects, 3, &costs, None), [0, 0, 1]);
+}
+
+#[test]
+fn a_fixed_number_is_guessed_at_any_cost_within_the_memory() {
+    let dear = costs(|rows| 100_000 * rows as u64, 1..=64);
+    let fixed = Prospect {
+        is_fixed: true,
+        ..geometric(0.1, 16)
+    };
+    let prospects = [fixed.clone(), geometric(0.1, 16), fixed.clone()];
+    assert_eq!(share_out(&prospects, 3, &dear, None), [16, 0, 16]);
+    let many = vec![fixed; 40];
+    let lengths = share_out(&many, 40, &dear, None);
+    assert_eq!(lengths.iter().sum::<usize>(), ANSWERS - 40);
+}
+
+#[test]
+fn what_is_not_measured_is_tried_by_the_time_of_a_prompts_row() {
+    let costs = costs(|_| 1000, [1]);
+    let likely = geometric(0.8, 8);
+    assert_eq!(share_out(&[likely.clone()], 1, &costs, Some(1.0)), [0]);
+    assert!(share_out(&[likely], 1, &costs, Some(0.0002))[0] >= 2);
+}
+
+#[test]
+fn what_was_measured_long_ago_is_tried_again() {
+    let mut costs = costs(|rows| if rows == 1 { 1000 } else { 50_000 }, 1..=16);
+    let likely = geometric(0.8, 8);
+    let row = Some(0.0002);
+    assert_eq!(share_out(&[likely.clone()], 1, &costs, row), [0]);
+    for _ in 0..FRESH {
+        costs.observe(1, Duration::from_millis(1));
+    }
+    assert!(share_out(&[likely], 1, &costs, row)[0] >= 2);
+}
+
+proptest! {
+    #[test]
+    fn no_other_number_of_guesses_would_give_more_tokens_a_second(
+        chances in prop::collection::vec((0.0..1.0f64, 0i32..12), 1..8),
+        times in prop::collection::vec(0u64..3000, ANSWERS),
+    ) {
+        let mut sum = 1000;
+        let times: Vec<u64> = times.iter().map(|time| { sum += time; sum }).collect();
+        let costs = costs(|rows| times[rows - 1], 1..=ANSWERS);
+        let prospects: Vec<_> = chances.iter().map(|(chance, tokens)| geometric(*chance, *tokens)).collect();
+        let answers = prospects.len();
+        let lengths = share_out(&prospects, answers, &costs, None);
+        let speed = |lengths: &[usize]| {
+            let pairs = prospects.iter().zip(lengths);
+            let right: f64 = pairs.map(|(prospect, length)| prospect.chances[..*length].iter().sum::<f64>()).sum();
+            let rows = answers + lengths.iter().sum::<usize>();
+            (answers as f64 + right) / times[rows - 1] as f64
+        };
+        let found = speed(&lengths);
+        prop_assert!(found >= speed(&vec![0; answers]));
+        if lengths.iter().any(|length| *length > 0) {
+            for index in 0..answers {
+                let mut other = lengths.clone();
+                other[index] += 1;
+                if lengths[index] < prospects[index].chances.len() {
+                    prop_assert!(found >= speed(&other) * 0.999_999);
+                }
+                if let Some(less) = lengths[index].checked_sub(1) {
+                    other[index] = less;
+                    prop_assert!(found >= speed(&other) * 0.999_999);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a sequence said the same before: the passage of its own that its end repeats, as far back as that goes.
+//!
+//! Ends of two tokens are kept with the positions behind them, each with the one before, as compressors of the LZ77 kind do.
+//! A passage that goes on as it did is followed without a search, so a token takes constant time. Nothing is compared with
+//! other sequences: who shares a machine learns nothing by how fast answers come.
+
+use std::collections::HashMap;
+use std::iter;
+
+/// Passages with the same two tokens of which the longest is looked for, from the last on.
+const CANDIDATES: usize = 32;
+/// How long a passage is compared.
+const LONGEST: usize = 32;
+
+/// The positions of a sequence by the tokens before them.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// Behind which position these two tokens stood last; that is where they would be followed.
+    latest: HashMap<[u32; 2], usize>,
+    /// For each position the one before it behind the same two tokens, 0 where there is none.
+    earlier: Vec<usize>,
+    passage: Option<Passage>,
+}
+
+/// An earlier passage that the end of the sequence repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// Where it goes on.
+    next: usize,
+    /// How many tokens before that are repeated, at least two.
+    pub(super) length: usize,
+}
+
+impl Passage {
+    /// What follows in it; behind the end of the sequence it repeats itself.
+    pub(super) fn following(self, tokens: &[u32]) -> impl Iterator<Item = u32> {
+        tokens[self.next..].iter().copied().cycle()
+    }
+}
+
+impl Lookup {
+    /// Of a prompt.
+    pub(super) fn new(prompt: &[u32]) -> Self {
+        let mut lookup = Self {
+            latest: HashMap::with_capacity(prompt.len()),
+            earlier: vec![0],
+            passage: None,
+        };
+        for end in 1..=prompt.len() {
+            lookup.enter(&prompt[..end]);
+        }
+        lookup.passage = lookup.longest(prompt);
+        lookup
+    }
+
+    /// Takes note of the last token of a sequence.
+    pub(super) fn push(&mut self, tokens: &[u32]) {
+        self.enter(tokens);
+        let goes_on = |passage: &Passage| Some(&tokens[passage.next]) == tokens.last();
+        self.passage = match self.passage.filter(goes_on) {
+            Some(Passage { next, length }) => Some(Passage {
+                next: next + 1,
+                length: length + 1,
+            }),
+            None => self.longest(tokens),
+        };
+    }
+
+    /// The passage that the end repeats, if there is one.
+    pub(super) fn passage(&self) -> Option<Passage> {
+        self.passage
+    }
+
+    fn enter(&mut self, tokens: &[u32]) {
+        let before = match tokens {
+            [.., first, second] => self.latest.insert([*first, *second], tokens.len()),
+            _ => None,
+        };
+        self.earlier.push(before.unwrap_or(0));
+    }
+
+    /// Of several that are as long, the last.
+    fn longest(&self, tokens: &[u32]) -> Option<Passage> {
+        let before = |position: &usize| Some(self.earlier[*position]).filter(|before| *before > 0);
+        let candidates = iter::successors(before(&tokens.len()), before).take(CANDIDATES);
+        let passages = candidates.map(|next| Passage {
+            next,
+            length: repeated(&tokens[..next], tokens),
+        });
+        passages.min_by_key(|passage| std::cmp::Reverse(passage.length))
+    }
+}
+
+/// How many of the last tokens are the same, up to the longest passage.
+fn repeated(one: &[u32], other: &[u32]) -> usize {
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    pairs.take(LONGEST).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn following(tokens: &[u32], count: usize) -> Option<Vec<u32>> {
+        let passage = Lookup::new(tokens).passage()?;
+        Some(passage.following(tokens).take(count).collect())
+    }
+
+    #[test]
+    fn the_longest_passage_is_followed_and_of_equals_the_last() {
+        assert_eq!(following(&[1, 2, 3, 4, 9, 2, 3], 2), Some(vec![4, 9]));
+        // Behind 1 2 3 came a 4, which is longer ago than the 5 behind 2 3.
+        let tokens = [1, 2, 3, 4, 0, 2, 3, 5, 1, 2, 3];
+        assert_eq!(following(&tokens, 1), Some(vec![4]));
+        let tokens = [2, 3, 4, 0, 2, 3, 5, 1, 2, 3];
+        assert_eq!(following(&tokens, 1), Some(vec![5]));
+        assert_eq!(following(&[1, 2, 3, 4, 2], 1), None);
+        assert_eq!(following(&[], 1), None);
+    }
+
+    #[test]
+    fn a_passage_behind_which_the_sequence_ends_repeats_itself() {
+        assert_eq!(following(&[7, 8, 7, 8], 5), Some(vec![7, 8, 7, 8, 7]));
+        assert_eq!(following(&[7, 7, 7], 3), Some(vec![7, 7, 7]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_was_said_before_and_one_token_at_a_time_finds_as_much(
+            tokens in prop::collection::vec(0u32..5, 0..80), prompt in 0usize..80
+        ) {
+            let prompt = prompt.min(tokens.len());
+            let mut lookup = Lookup::new(&tokens[..prompt]);
+            for end in prompt + 1..=tokens.len() {
+                lookup.push(&tokens[..end]);
+                let found = lookup.passage();
+                let is_known = (2..end).any(|at| tokens[at - 2..at] == tokens[end.saturating_sub(2)..end]);
+                prop_assert_eq!(found.is_some(), is_known);
+                let Some(Passage { next, length }) = found else { continue };
+                prop_assert!(next < end && length >= 2 && length <= next);
+                prop_assert_eq!(&tokens[next - length..next], &tokens[end - length..end]);
+                let fresh = Lookup::new(&tokens[..end]).passage().unwrap();
+                prop_assert!(length.min(LONGEST) >= fresh.length);
+            }
+        }
+    }
+}
