@@ -114,6 +114,7 @@ pub(crate) fn details(t: Language, metrics: &Metrics) -> AnyView {
             {entry(t.prefill_speed(), prefill_speed(metrics).map(speed))}
             {entry(t.prompt_tokens(), Some(prompt_tokens(t, metrics)))}
             {entry(t.output_tokens(), Some(grouped(metrics.output_tokens)))}
+            {entry(t.guessed_ahead(), guesses(t, metrics))}
             {entry(t.computed_beside(), others(t, metrics.beside))}
             {entry(t.cost_share(), Some(share(t, metrics)))}
             {entry(t.price(), price)}
@@ -181,6 +182,12 @@ fn prompt_tokens(t: Language, metrics: &Metrics) -> String {
         0 => tokens,
         cached => t.of_them_cached(tokens, grouped(cached)),
     }
+}
+
+/// Nothing where none were made.
+fn guesses(t: Language, metrics: &Metrics) -> Option<String> {
+    let [right, all] = [metrics.accepted_tokens, metrics.drafted_tokens].map(grouped);
+    (metrics.drafted_tokens > 0).then(|| t.guesses_right(right, all))
 }
 
 /// Nothing where hardly anything was computed beside it.

@@ -49,6 +49,10 @@ pub struct Metrics {
     pub cached_tokens: usize,
     /// Tokens put out.
     pub output_tokens: usize,
+    /// Tokens that were guessed ahead and computed.
+    pub drafted_tokens: usize,
+    /// Guesses that were right, and so were put out.
+    pub accepted_tokens: usize,
 }
 
 impl Metrics {
@@ -99,6 +103,8 @@ impl Metrics {
             },
             cached_tokens: self.cached_tokens,
             output_tokens: self.output_tokens + rest.output_tokens,
+            drafted_tokens: self.drafted_tokens + rest.drafted_tokens,
+            accepted_tokens: self.accepted_tokens + rest.accepted_tokens,
         }
     }
 }

@@ -82,6 +82,12 @@ impl Metrics {
     pub fn answer_tokens(&self) -> usize {
         self.completion_tokens.saturating_sub(self.thought_tokens)
     }
+
+    /// The guesses that were computed for nothing.
+    #[must_use]
+    pub fn rejected_tokens(&self) -> usize {
+        self.drafted_tokens.saturating_sub(self.accepted_tokens)
+    }
 }
 
 /// The times of one answer; whoever computes it says what has just happened and when.

@@ -37,7 +37,7 @@ impl Drafter {
     /// Nothing where none are to be made.
     pub(crate) fn new(speculation: Speculation, prompt: &[u32]) -> Option<Self> {
         let (most, is_fixed) = match speculation {
-            Speculation::Off => return None,
+            Speculation::Off | Speculation::Fixed(0) => return None,
             Speculation::Auto => (MAX_DRAFT, false),
             Speculation::Fixed(most) => (most, true),
         };

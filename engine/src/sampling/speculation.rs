@@ -17,18 +17,18 @@ pub enum Speculation {
     Auto,
     /// None.
     Off,
-    /// So many wherever there is something to go by, 1 to [`MAX_DRAFT`], whether that pays or not.
+    /// So many wherever there is something to go by, at most [`MAX_DRAFT`], whether that pays or not.
     Fixed(usize),
 }
 
 impl Speculation {
-    /// Refuses more or fewer tokens than can be guessed at a time.
+    /// Refuses more tokens than can be guessed at a time.
     ///
     /// # Errors
     /// [`Error::Request`] that names the field, its range and the value.
     pub fn check(self) -> Result<(), Error> {
         match self {
-            Self::Fixed(found) if !(1..=MAX_DRAFT).contains(&found) => {
+            Self::Fixed(found) if found > MAX_DRAFT => {
                 let reason = refusal(&found.to_string());
                 Err(Error::request("speculate", format!("`speculate` {reason}")))
             }
@@ -53,7 +53,7 @@ impl FromStr for Speculation {
 }
 
 fn refusal(found: &str) -> String {
-    format!("must be `auto`, `off` or a number from 1 to {MAX_DRAFT}, found {found}")
+    format!("must be `auto`, `off` or a number from 0 to {MAX_DRAFT}, found {found}")
 }
 
 #[cfg(test)]
@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(read("auto"), Ok(Speculation::Auto));
         assert_eq!(read("off"), Ok(Speculation::Off));
         assert_eq!(read("16"), Ok(Speculation::Fixed(16)));
-        for text in ["0", "17", "on", "-1", ""] {
+        assert_eq!(read("0"), Ok(Speculation::Fixed(0)));
+        for text in ["17", "on", "-1", ""] {
             let refused = read(text).unwrap_err();
             assert!(refused.ends_with(&format!("found {text}")), "{refused}");
         }

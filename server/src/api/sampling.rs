@@ -2,7 +2,7 @@
 //!
 //! What is left out is as the model's authors advise. The engine knows the ranges.
 
-use nibble_engine::{Sampling, Steering};
+use nibble_engine::{Sampling, Speculation, Steering};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -33,6 +33,9 @@ pub(super) struct SamplingFields {
     min_tokens: Option<Integer>,
     ignore_eos: Option<bool>,
     stop_token_ids: Option<Vec<u32>>,
+    /// `auto`, `off`, or how many tokens are guessed at a time; llama.cpp's name is `speculative.n_max`.
+    #[serde(alias = "speculative.n_max")]
+    speculate: Option<Value>,
     #[serde(alias = "stop_sequences")]
     stop: Option<Stop>,
     #[serde(flatten)]
@@ -99,6 +102,22 @@ impl SamplingFields {
             ignore_eos: self.ignore_eos == Some(true),
             stop_token_ids: self.stop_token_ids.clone().unwrap_or_default(),
         })
+    }
+
+    /// Whether tokens are guessed ahead, where that is said.
+    ///
+    /// # Errors
+    /// Status 400 that names the field.
+    pub(super) fn speculation(&self) -> Result<Option<Speculation>, ApiError> {
+        let Some(found) = &self.speculate else {
+            return Ok(None);
+        };
+        let text = found
+            .as_str()
+            .map_or_else(|| found.to_string(), str::to_owned);
+        text.parse()
+            .map(Some)
+            .map_err(|reason| ApiError::invalid_field("speculate", format!("`speculate` {reason}")))
     }
 
     /// How many of the last tokens count, where that is said; -1 is all of them, which is no number.

@@ -203,6 +203,8 @@ fn ended(completion: Completion, cut_off: bool) -> End {
         prompt_tokens: completion.prompt_tokens,
         cached_tokens: completion.cached_tokens,
         output_tokens: measured.completion_tokens,
+        drafted_tokens: measured.drafted_tokens,
+        accepted_tokens: measured.accepted_tokens,
     };
     End {
         reason,

@@ -26,6 +26,7 @@ pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<En
         calibration: text::calibration(&args.calibration)?,
         packed: args.packed.cache(),
         context: args.context,
+        speculation: args.speculate,
         ..limits
     };
     let bar = PackingBar::new();

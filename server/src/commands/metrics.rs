@@ -26,6 +26,12 @@ pub(super) fn line(completion: &Completion) -> String {
         metrics
             .decode_tokens_per_second
             .map(|speed| format!("decode {speed:.1} tokens/s")),
+        (metrics.drafted_tokens > 0).then(|| {
+            format!(
+                "{} of {} guesses right",
+                metrics.accepted_tokens, metrics.drafted_tokens
+            )
+        }),
         metrics
             .usd_per_million_tokens
             .map(|usd| format!("${usd:.2} per million tokens")),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
-use nibble_engine::PackedCache;
+use nibble_engine::{PackedCache, Speculation};
 use nibble_server::hub;
 
 use super::rounding::RoundingArgs;
@@ -26,6 +26,15 @@ pub(crate) struct ModelArgs {
     /// The longest conversation, in tokens [default: the model's own, at most 8192 and what memory allows]
     #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
     pub(crate) context: Option<usize>,
+    /// Guess tokens from what the conversation said before, and verify several in a step: auto (as many as pay), off, or at most so many, up to 16. Answers are the same, and come sooner where they repeat something
+    #[arg(
+        long,
+        env = "NIBBLE_SPECULATE",
+        hide_env_values = true,
+        value_name = "auto|off|N",
+        default_value = "auto"
+    )]
+    pub(crate) speculate: Speculation,
 }
 
 /// The file of the model.

@@ -94,6 +94,18 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
         |load| load.output_tokens as f64,
     ),
     (
+        "nibble_drafted_tokens_total",
+        &["vllm:spec_decode_num_draft_tokens_total"],
+        "Tokens that were guessed ahead and computed.",
+        |load| load.drafted_tokens as f64,
+    ),
+    (
+        "nibble_accepted_tokens_total",
+        &["vllm:spec_decode_num_accepted_tokens_total"],
+        "Guesses that were right, and so were put out.",
+        |load| load.accepted_tokens as f64,
+    ),
+    (
         "nibble_preemptions_total",
         &["vllm:num_preemptions_total"],
         "How often an answer was paused for want of memory.",

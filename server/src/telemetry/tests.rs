@@ -211,6 +211,8 @@ impl Generator for Busy {
             prefix_hits: 300,
             prompt_tokens: 800,
             output_tokens: 70,
+            drafted_tokens: 60,
+            accepted_tokens: 45,
             preemptions: 4,
             panics: 0,
         }
@@ -250,6 +252,16 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
                 "nibble_engine_output_tokens_total",
                 "vllm:generation_tokens_total",
                 70.0,
+            ),
+            (
+                "nibble_drafted_tokens_total",
+                "vllm:spec_decode_num_draft_tokens_total",
+                60.0,
+            ),
+            (
+                "nibble_accepted_tokens_total",
+                "vllm:spec_decode_num_accepted_tokens_total",
+                45.0,
             ),
             (
                 "nibble_preemptions_total",

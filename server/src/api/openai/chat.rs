@@ -79,6 +79,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         usd_per_hour: asker.usd_per_hour,
         caller: asker.caller,
         steering: sampling.steering()?,
+        speculation: sampling.speculation()?,
         wanted: Wanted {
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,

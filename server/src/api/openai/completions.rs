@@ -121,6 +121,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
         usd_per_hour: asker.usd_per_hour,
         caller: asker.caller,
         steering: sampling.steering()?,
+        speculation: sampling.speculation()?,
         wanted,
         ..nibble_engine::Request::default()
     };

@@ -26,6 +26,22 @@ struct PromptTokensDetails {
 #[derive(Clone, Copy, Default, Serialize)]
 struct CompletionTokensDetails {
     reasoning_tokens: usize,
+    /// Guesses ahead that were right. OpenAI's are of a text that the request brings; here nobody pays for those that were
+    /// wrong, which are no part of `completion_tokens`.
+    accepted_prediction_tokens: usize,
+    rejected_prediction_tokens: usize,
+}
+
+impl CompletionTokensDetails {
+    fn and(self, other: Self) -> Self {
+        Self {
+            reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+            accepted_prediction_tokens: self.accepted_prediction_tokens
+                + other.accepted_prediction_tokens,
+            rejected_prediction_tokens: self.rejected_prediction_tokens
+                + other.rejected_prediction_tokens,
+        }
+    }
 }
 
 /// What OpenAI has no fields for.
@@ -57,10 +73,9 @@ impl Usage {
                 cached_tokens: self.prompt_tokens_details.cached_tokens
                     + other.prompt_tokens_details.cached_tokens,
             },
-            completion_tokens_details: CompletionTokensDetails {
-                reasoning_tokens: self.completion_tokens_details.reasoning_tokens
-                    + other.completion_tokens_details.reasoning_tokens,
-            },
+            completion_tokens_details: self
+                .completion_tokens_details
+                .and(other.completion_tokens_details),
         }
     }
 
@@ -109,6 +124,8 @@ impl Usage {
             },
             completion_tokens_details: CompletionTokensDetails {
                 reasoning_tokens: completion.metrics.thought_tokens,
+                accepted_prediction_tokens: completion.metrics.accepted_tokens,
+                rejected_prediction_tokens: completion.metrics.rejected_tokens(),
             },
         }
     }

@@ -73,7 +73,11 @@ fn usage(schemas: &mut Schemas) -> Value {
         ),
         (
             "completion_tokens_details",
-            record([("reasoning_tokens", count())]),
+            record([
+                ("reasoning_tokens", count()),
+                ("accepted_prediction_tokens", count()),
+                ("rejected_prediction_tokens", count()),
+            ]),
         ),
     ]);
     schemas.named("Usage", usage)

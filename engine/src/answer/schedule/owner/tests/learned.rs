@@ -106,13 +106,9 @@ fn a_prompt_without_an_answer_ends_when_it_is_read() {
         panic!("{events:?}");
     };
     // The simulated model has logits for states.
-    let last = logits_of(
-        tokens
-            .iter()
-            .enumerate()
-            .map(|(at, token)| key(*token, at))
-            .sum(),
-    );
+    let keys = tokens.iter().enumerate();
+    let sum = keys.map(|(at, token)| key(*token, at)).sum();
+    let last = logits_of(next_token(sum, 0));
     assert_eq!(*state, last.collect::<Vec<_>>());
     assert_eq!(
         (end.finish_reason, end.token_ids.len()),
