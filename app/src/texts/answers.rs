@@ -84,12 +84,14 @@ super::texts! {
     prefill_speed: "Prefill speed" | "预填充速度";
     prompt_tokens: "Prompt tokens" | "提示词 token 数";
     output_tokens: "Output tokens" | "输出 token 数";
+    guessed_ahead: "Guessed ahead" | "提前猜测";
     computed_beside: "Computed beside" | "同时计算";
     cost_share: "Share of the cost" | "分摊成本";
     price: "Price" | "价格";
     reader_reads(times, speed): "{times}, who reads {speed} tokens/s" | "{times}（按每秒阅读 {speed} 个 token 计）";
     meets_bar(bar): "✓ meets the {bar} bar" | "✓ 达到 {bar}标准";
     misses_bar(bar): "✗ misses the {bar} bar" | "✗ 未达到 {bar}标准";
+    guesses_right(right, all): "{right} of {all} tokens right" | "{all} 个 token 中猜对 {right} 个";
     of_them_cached(tokens, cached): "{tokens}, {cached} of them cached" | "{tokens}，其中 {cached} 个来自缓存";
     one_other: "1 other on average" | "平均 1 个";
     others(count): "{count} others on average" | "平均 {count} 个";

@@ -52,7 +52,11 @@ impl FromStr for Speculation {
     }
 }
 
+/// As much of a refused text as an error shows.
+const SHOWN_CHARACTERS: usize = 80;
+
 fn refusal(found: &str) -> String {
+    let found: String = found.chars().take(SHOWN_CHARACTERS).collect();
     format!("must be `auto`, `off` or a number from 0 to {MAX_DRAFT}, found {found}")
 }
 

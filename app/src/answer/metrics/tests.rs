@@ -75,6 +75,18 @@ fn the_whole_time_counts_and_a_late_first_token_misses_its_bar() {
 }
 
 #[test]
+fn guesses_are_told_where_some_were_made() {
+    assert!(!html(slow()).contains("Guessed ahead"));
+    let html = html(Metrics {
+        drafted_tokens: 1200,
+        accepted_tokens: 900,
+        ..slow()
+    });
+    let guessed = "<dt>Guessed ahead</dt><dd>900 of 1,200 tokens right<";
+    assert!(html.contains(guessed), "{html}");
+}
+
+#[test]
 fn few_tokens_make_no_speed() {
     let html = html(Metrics {
         prefill_tokens_per_second: Some(281_540.0),

@@ -1,5 +1,7 @@
 //! What is told beside the text: logprobs, several answers to one question, usage in every chunk, embeddings.
 
+use nibble_engine::Speculation;
+
 use super::*;
 
 fn complete(fields: Value) -> Request<Body> {
@@ -215,6 +217,22 @@ async fn the_choice_is_steered_in_everybodys_words() {
 }
 
 #[tokio::test]
+async fn how_far_to_guess_is_said_in_a_word_or_a_number() {
+    for (fields, expected) in [
+        (json!({}), None),
+        (json!({ "speculate": "auto" }), Some(Speculation::Auto)),
+        (json!({ "speculate": "off" }), Some(Speculation::Off)),
+        (json!({ "speculate": 4 }), Some(Speculation::Fixed(4))),
+        (
+            json!({ "speculative.n_max": 0 }),
+            Some(Speculation::Fixed(0)),
+        ),
+    ] {
+        assert_eq!(asked(question(fields)).await.speculation, expected);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_refused_by_name() {
     for (name, value) in [
         ("top_logprobs", json!(3)),
@@ -234,6 +252,8 @@ async fn what_cannot_be_told_is_refused_by_name() {
         ("repeat_last_n", json!(-2)),
         ("min_tokens", json!(-1)),
         ("min_tokens", json!(100_000)),
+        ("speculate", json!(17)),
+        ("speculate", json!("on")),
         ("stop_token_ids", json!(vec![1; 129])),
         ("stop_token_ids", json!(["a"])),
         ("logprobs", json!(5)),
