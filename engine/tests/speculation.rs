@@ -1,0 +1,148 @@
+//! Guesses ahead with models that compute: every event of an answer is the same with them and without.
+
+use std::path::{Path, PathBuf};
+
+use futures::executor::block_on_stream;
+use nibble_engine::{
+    Answer, Constraint, Conversation, Engine, Event, Language, LoadOptions, Message, Prompt,
+    Request, Role, Sampling, Speculation, Turn, Wanted,
+};
+use serde_json::json;
+
+#[path = "support/default_model.rs"]
+mod support;
+
+fn engine(model: PathBuf) -> Engine {
+    Engine::load(&LoadOptions {
+        model,
+        threads: Some(2),
+        ..LoadOptions::default()
+    })
+    .expect("the model loads")
+}
+
+fn fixture(name: &str) -> Engine {
+    engine(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.gguf")))
+}
+
+/// What is told of an answer, and how many of its guesses were right.
+fn told(answer: Answer) -> (Vec<String>, usize) {
+    let (mut told, mut right) = (Vec::new(), 0);
+    for event in block_on_stream(answer) {
+        match event {
+            Event::Queued { .. } | Event::Prefill { .. } => {}
+            Event::Finished(end) => {
+                right = end.metrics.accepted_tokens;
+                told.push(format!("{:?} {:?}", end.token_ids, end.finish_reason));
+            }
+            // Its id is drawn.
+            Event::Called(call) => told.push(format!("{} {:?}", call.name, call.arguments)),
+            event => told.push(format!("{event:?}")),
+        }
+    }
+    (told, right)
+}
+
+/// Asks together without guesses, then with them; how many of these were right.
+fn compared(engine: &Engine, requests: &[Request]) -> usize {
+    let asked = |speculation| {
+        let submit = |request: &Request| {
+            let request = Request {
+                speculation: Some(speculation),
+                ..request.clone()
+            };
+            engine.submit(request).expect("the request is accepted")
+        };
+        let answers: Vec<Answer> = requests.iter().map(submit).collect();
+        answers.into_iter().map(told).collect::<Vec<_>>()
+    };
+    let without = asked(Speculation::Off);
+    let mut accepted = 0;
+    for speculation in [Speculation::Auto, Speculation::Fixed(7)] {
+        for ((with, right), (without, _)) in asked(speculation).iter().zip(&without) {
+            assert_eq!(with, without);
+            accepted += right;
+        }
+    }
+    accepted
+}
+
+fn sampling(temperature: f32, seed: u64) -> Sampling {
+    Sampling {
+        temperature,
+        top_p: 0.95,
+        seed: Some(seed),
+        ..Sampling::default()
+    }
+}
+
+#[test]
+fn answers_of_a_form_are_the_same_with_and_without_guesses() {
+    let engine = fixture("tiny");
+    let schema = json!({ "type": "array", "minItems": 4, "maxItems": 9, "items": {
+        "type": "object", "required": ["name", "count"], "additionalProperties": false,
+        "properties": { "name": { "enum": ["the dog", "the cat"] }, "count": { "enum": [1, 2] } } } });
+    let requests = (0..12).map(|seed| Request {
+        prompt: Prompt::Raw("the dog".into()),
+        sampling: sampling(1.0, seed),
+        max_tokens: 120,
+        constraint: Some(Constraint {
+            field: "form",
+            language: Language::JsonSchema(schema.clone()),
+        }),
+        wanted: Wanted {
+            logprobs: Some(2),
+            ..Wanted::default()
+        },
+        ..Request::default()
+    });
+    let right = compared(&engine, &requests.collect::<Vec<_>>());
+    assert!(right > 100, "{right}");
+}
+
+#[test]
+fn calls_of_tools_are_the_same_with_and_without_guesses() {
+    let engine = fixture("caller_qwen");
+    let tool = |name: &str| json!({ "type": "function", "function": { "name": name, "description": "", "parameters": {} } });
+    let asked = |content: &str| {
+        Turn::Said(Message {
+            role: Role::User,
+            content: content.into(),
+        })
+    };
+    // What it will say is in the prompt already.
+    let said =
+        "Let me see.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"where\": \"Zürich\"}}";
+    let request = Request {
+        prompt: Prompt::Chat(Conversation {
+            turns: vec![asked(said)],
+            tools: vec![tool("weather"), tool("now")],
+            ..Conversation::default()
+        }),
+        max_tokens: 100,
+        ..Request::default()
+    };
+    compared(&engine, &[request.clone(), request]);
+}
+
+#[test]
+fn answers_of_the_default_model_are_the_same_with_and_without_guesses() {
+    let engine = engine(support::default_model());
+    let text = "The mill lies between a river and a hill. It was closed in 1974, and in 2006 its wheel turned again. \
+                Today the mill makes electricity for ninety houses.";
+    let requests = (0..6).map(|seed| {
+        let question = Message {
+            role: Role::User,
+            content: format!("Write out this text again word for word, {seed} times:\n\n{text}"),
+        };
+        Request {
+            prompt: Prompt::Chat(vec![question].into()),
+            sampling: sampling(0.3 * (seed % 3) as f32, seed),
+            max_tokens: 90,
+            stop: vec!["2006".into()],
+            ..Request::default()
+        }
+    });
+    let right = compared(&engine, &requests.collect::<Vec<_>>());
+    assert!(right > 20, "{right}");
+}
