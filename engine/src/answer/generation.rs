@@ -1,5 +1,7 @@
 //! One answer between its tokens: what is to be computed next, what the logits make of it, and how it ends.
 
+mod guesses;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,6 @@ use crate::answer::rows::{PromptRows, Read};
 use crate::answer::sample::Sampler;
 use crate::answer::siblings::Lead;
 use crate::answer::speculation::Drafter;
-use crate::answer::speculation::costs::Prospect;
 use crate::answer::steer::Steer;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
@@ -165,26 +166,6 @@ impl Generation {
         self.paused
     }
 
-    /// What it could guess in its next step; none where it guesses nothing.
-    pub(crate) fn prospect(&self) -> Option<Prospect> {
-        let [_, put_out] = self.lengths();
-        let room = self.max_tokens - put_out;
-        let drafter = self.drafter.as_ref();
-        drafter.map(|drafter| drafter.prospect(room))
-    }
-
-    /// Guesses so many tokens for the next step.
-    pub(crate) fn guess(&mut self, tokens: usize) {
-        if let Some(drafter) = &mut self.drafter {
-            drafter.guess(&self.tokens, tokens);
-        }
-    }
-
-    /// What is guessed for the next step.
-    pub(crate) fn draft(&self) -> &[u32] {
-        self.drafter.as_ref().map_or(&[], Drafter::draft)
-    }
-
     /// The next so many tokens, for a step, with logits behind the last one there is and behind what is guessed of more.
     pub(crate) fn next_tokens(&mut self, tokens: usize) -> NewTokens<'_> {
         let position = self.cache.len();
@@ -279,40 +260,6 @@ impl Generation {
             self.output.reader().send(Event::Learned(learned));
         }
         (self.max_tokens == 0).then_some(self.limit)
-    }
-
-    /// Takes the logits behind the last token and behind each that was guessed, `[1 + guesses, vocabulary]`, as far as the
-    /// guesses are what is drawn; the reason when the answer has ended.
-    pub(crate) fn take(
-        &mut self,
-        logits: &[f32],
-        now: Instant,
-        tokenizer: &Tokenizer,
-    ) -> Option<FinishReason> {
-        let guesses = self.draft().len();
-        let mut rows = logits.chunks_exact(logits.len() / (1 + guesses));
-        let mut accepted = 0;
-        let ended = loop {
-            let row = rows.next().expect("logits behind each token");
-            let ended = self.take_row(row, now, tokenizer);
-            // More than one where a thought was ended.
-            let is_right = self.draft().get(accepted..=accepted) == Some(self.pending());
-            if ended.is_some() || !is_right {
-                break ended;
-            }
-            self.cache.advance(1);
-            accepted += 1;
-        };
-        if let Some(drafter) = self.drafter.as_mut().filter(|_| guesses > 0) {
-            drafter.verified(accepted);
-            self.clock.guessed(drafter.counts());
-        }
-        ended
-    }
-
-    /// Guesses that were computed, and those that were right.
-    pub(crate) fn guesses(&self) -> [usize; 2] {
-        self.drafter.as_ref().map_or([0; 2], Drafter::counts)
     }
 
     /// Takes the logits behind one token.
