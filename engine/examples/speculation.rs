@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use nibble_engine::{
     Answer, Caller, Completion, Engine, Event, LoadOptions, Message, Prompt, Request, Role,
-    Speculation,
+    Sampling, Speculation,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -41,30 +41,61 @@ fn main() -> Result<(), Failure> {
     );
     println!("| prompts | tokens/s without | with | gain | guesses that were right | of tokens |");
     println!("|---|---|---|---|---|---|");
-    for (kind, prompts) in &prompts {
+    let greedy = Sampling::default();
+    let sampled = Sampling {
+        temperature: 1.0,
+        seed: Some(1),
+        ..greedy
+    };
+    let each = |prompts: &[String], sampling, name: &str| -> Result<(), Failure> {
         let mut row = Row::default();
-        for _ in 0..rounds {
-            for prompt in prompts {
-                let prompt = std::slice::from_ref(prompt);
-                row.add(&engine, prompt, guessing, tokens)?;
-            }
+        for prompt in (0..rounds).flat_map(|_| prompts) {
+            let prompts = std::slice::from_ref(prompt);
+            row.add(
+                &engine,
+                Asked {
+                    prompts,
+                    sampling,
+                    tokens,
+                },
+                guessing,
+            )?;
         }
-        row.print(kind);
+        row.print(name);
+        Ok(())
+    };
+    for (kind, prompts) in &prompts {
+        each(prompts, greedy, kind)?;
+        if kind == "story" {
+            each(prompts, sampled, "story, temperature 1")?;
+        }
     }
+    let kinds = prompts.values();
+    let mixed: Vec<String> = kinds
+        .flat_map(|prompts| &prompts[..2])
+        .take(TOGETHER)
+        .cloned()
+        .collect();
     let mut row = Row::default();
-    let mixed = (0..).map_while(|at| {
-        let each: Vec<_> = prompts
-            .values()
-            .filter_map(|of_kind| of_kind.get(at))
-            .collect();
-        (!each.is_empty()).then_some(each)
-    });
-    let mixed: Vec<String> = mixed.flatten().take(TOGETHER).cloned().collect();
     for _ in 0..rounds {
-        row.add(&engine, &mixed, guessing, tokens)?;
+        let asked = Asked {
+            prompts: &mixed,
+            sampling: greedy,
+            tokens,
+        };
+        row.add(&engine, asked, guessing)?;
     }
     row.print(&format!("{TOGETHER} chats at once"));
     Ok(())
+}
+
+/// Prompts that are answered together.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    prompts: &'a [String],
+    sampling: Sampling,
+    /// The most of each answer.
+    tokens: usize,
 }
 
 /// What was measured of one kind of prompts.
@@ -82,14 +113,13 @@ impl Row {
     fn add(
         &mut self,
         engine: &Engine,
-        prompts: &[String],
+        asked: Asked<'_>,
         guessing: Speculation,
-        tokens: usize,
     ) -> Result<(), Failure> {
         // Both find their prompts.
-        ask(engine, prompts, Speculation::Off, 1)?;
-        let (without, slow) = ask(engine, prompts, Speculation::Off, tokens)?;
-        let (with, fast) = ask(engine, prompts, guessing, tokens)?;
+        ask(engine, Asked { tokens: 1, ..asked }, Speculation::Off)?;
+        let (without, slow) = ask(engine, asked, Speculation::Off)?;
+        let (with, fast) = ask(engine, asked, guessing)?;
         self.speeds[0].push(slow);
         self.speeds[1].push(fast);
         for (without, with) in without.iter().zip(with) {
@@ -131,18 +161,18 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Answers, and how many tokens a second there were of all, from the first on.
 fn ask(
     engine: &Engine,
-    prompts: &[String],
+    asked: Asked<'_>,
     speculation: Speculation,
-    max_tokens: usize,
 ) -> Result<(Vec<Completion>, f64), Failure> {
-    let answers = prompts.iter().zip(1..).map(|(prompt, caller)| {
+    let answers = asked.prompts.iter().zip(1..).map(|(prompt, caller)| {
         let question = Message {
             role: Role::User,
             content: prompt.clone(),
         };
         engine.submit(Request {
             prompt: Prompt::Chat(vec![question].into()),
-            max_tokens,
+            sampling: asked.sampling,
+            max_tokens: asked.tokens,
             caller: Caller(caller),
             speculation: Some(speculation),
             ..Request::default()

@@ -107,9 +107,9 @@ impl Drafter {
 }
 
 /// From how many tokens on a passage is of a class of its own.
-const CLASSES: [usize; 5] = [2, 3, 5, 9, 17];
+const CLASSES: [usize; 6] = [0, 2, 3, 5, 9, 17];
 /// How likely the next token is right by the class, before anything was seen.
-const PRIOR: [f64; CLASSES.len()] = [0.3, 0.4, 0.6, 0.75, 0.85];
+const PRIOR: [f64; CLASSES.len()] = [0.3, 0.3, 0.4, 0.6, 0.75, 0.85];
 /// So many tokens count as much as the prior.
 const PRIOR_TOKENS: f64 = 4.0;
 /// What is left of what was seen after one token more.
@@ -148,7 +148,7 @@ impl Chances {
 }
 
 fn class(length: usize) -> usize {
-    CLASSES.partition_point(|least| *least <= length).max(1) - 1
+    CLASSES.partition_point(|least| *least <= length) - 1
 }
 
 #[cfg(test)]
