@@ -49,6 +49,10 @@ pub struct Completion {
 /// What an [`Answer`] yields: any number of `Queued`, `Prefill`, `Thought`, `Text`, `Called` and `Learned`, then one `Finished` or `Failed`,
 /// then nothing. All of `Thought` comes before the first `Text` and `Called`.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer has one end, and the room of the others is soon read"
+)]
 pub enum Event {
     /// The request waits for the model; sent when its place changes, once a second at the most.
     Queued {
