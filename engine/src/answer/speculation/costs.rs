@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::answer::policy::STEP;
 use crate::model::capacity::ANSWERS;
 
 /// What was measured so many steps ago is measured again: it was another length of context, or somebody else's noise.
@@ -70,8 +71,8 @@ pub(crate) struct Prospect {
     pub(crate) is_fixed: bool,
 }
 
-/// How many tokens each answer guesses in a step which has so many rows without: as many as give most tokens a second. A row
-/// of a prompt takes `row` seconds, where that is known.
+/// How many tokens each answer guesses in a step which has so many rows without: as many as give most tokens a second, but no
+/// step longer than readers may wait. A row of a prompt takes `row` seconds, where that is known.
 pub(crate) fn share_out(
     prospects: &[Prospect],
     rows: usize,
@@ -107,10 +108,9 @@ pub(crate) fn share_out(
     let (mut count, mut most) = (0, LEAST_GAIN * tokens / time);
     for (guessed, (chance, _)) in (1..).zip(&guesses) {
         tokens += chance;
-        let speed = costs
-            .expected(rows + guessed, row)
-            .map(|time| tokens / time);
-        if let Some(speed) = speed.filter(|speed| *speed > most) {
+        let expected = costs.expected(rows + guessed, row);
+        let time = expected.filter(|time| *time <= STEP.as_secs_f64());
+        if let Some(speed) = time.map(|time| tokens / time).filter(|speed| *speed > most) {
             (count, most) = (guessed, speed);
         }
     }

@@ -65,6 +65,12 @@ fn a_fixed_number_is_guessed_at_any_cost_within_the_memory() {
 }
 
 #[test]
+fn no_reader_waits_longer_than_for_a_step() {
+    let costs = costs(|rows| 300_000 + 20_000 * rows as u64, 1..=20);
+    assert_eq!(share_out(&[geometric(0.99, 16)], 1, &costs, None), [4]);
+}
+
+#[test]
 fn what_is_not_measured_is_tried_by_the_time_of_a_prompts_row() {
     let costs = costs(|_| 1000, [1]);
     let likely = geometric(0.8, 8);
