@@ -1,7 +1,7 @@
 //! How much faster answers come that guess ahead, by kinds of prompts, on a quiet machine:
 //! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|N] [ROUNDS] [TOKENS]`.
 //!
-//! With and without take turns; medians of the rounds count. Fails where an answer is not the same.
+//! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Fails where an answer is not the same.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -49,17 +49,13 @@ fn main() -> Result<(), Failure> {
     };
     let each = |prompts: &[String], sampling, name: &str| -> Result<(), Failure> {
         let mut row = Row::default();
-        for prompt in (0..rounds).flat_map(|_| prompts) {
-            let prompts = std::slice::from_ref(prompt);
-            row.add(
-                &engine,
-                Asked {
-                    prompts,
-                    sampling,
-                    tokens,
-                },
-                guessing,
-            )?;
+        for prompts in prompts.chunks(1) {
+            let asked = Asked {
+                prompts,
+                sampling,
+                tokens,
+            };
+            row.add(&engine, asked, guessing, rounds)?;
         }
         row.print(name);
         Ok(())
@@ -71,20 +67,15 @@ fn main() -> Result<(), Failure> {
         }
     }
     let kinds = prompts.values();
-    let mixed: Vec<String> = kinds
-        .flat_map(|prompts| &prompts[..2])
-        .take(TOGETHER)
-        .cloned()
-        .collect();
+    let mixed = kinds.flat_map(|prompts| prompts.iter().take(2));
+    let mixed: Vec<String> = mixed.take(TOGETHER).cloned().collect();
+    let asked = Asked {
+        prompts: &mixed,
+        sampling: greedy,
+        tokens,
+    };
     let mut row = Row::default();
-    for _ in 0..rounds {
-        let asked = Asked {
-            prompts: &mixed,
-            sampling: greedy,
-            tokens,
-        };
-        row.add(&engine, asked, guessing)?;
-    }
+    row.add(&engine, asked, guessing, rounds)?;
     row.print(&format!("{TOGETHER} chats at once"));
     Ok(())
 }
@@ -101,50 +92,55 @@ struct Asked<'a> {
 /// What was measured of one kind of prompts.
 #[derive(Default)]
 struct Row {
-    /// Tokens a second, without and with.
-    speeds: [Vec<f64>; 2],
+    /// Of each prompt the median of the seconds a token, without and with.
+    times: Vec<[f64; 2]>,
     drafted: usize,
     accepted: usize,
     tokens: usize,
 }
 
 impl Row {
-    /// Asks together, once without guesses and once with them.
+    /// Asks without guesses and with them in turn.
     fn add(
         &mut self,
         engine: &Engine,
         asked: Asked<'_>,
         guessing: Speculation,
+        rounds: usize,
     ) -> Result<(), Failure> {
-        // Both find their prompts.
+        // All find their prompts.
         ask(engine, Asked { tokens: 1, ..asked }, Speculation::Off)?;
-        let (without, slow) = ask(engine, asked, Speculation::Off)?;
-        let (with, fast) = ask(engine, asked, guessing)?;
-        self.speeds[0].push(slow);
-        self.speeds[1].push(fast);
-        for (without, with) in without.iter().zip(with) {
-            if without.token_ids != with.token_ids {
-                return Err("an answer is another with guesses than without".into());
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            let (without, slow) = ask(engine, asked, Speculation::Off)?;
+            let (with, fast) = ask(engine, asked, guessing)?;
+            times[0].push(1.0 / slow);
+            times[1].push(1.0 / fast);
+            for (without, with) in without.iter().zip(with) {
+                if without.token_ids != with.token_ids {
+                    return Err("an answer is another with guesses than without".into());
+                }
+                self.drafted += with.metrics.drafted_tokens;
+                self.accepted += with.metrics.accepted_tokens;
+                self.tokens += with.token_ids.len();
             }
-            self.drafted += with.metrics.drafted_tokens;
-            self.accepted += with.metrics.accepted_tokens;
-            self.tokens += with.token_ids.len();
         }
+        self.times.push(times.map(median));
         Ok(())
     }
 
-    fn print(mut self, kind: &str) {
-        let [without, with] = &mut self.speeds;
-        let ratios: Vec<f64> = without
-            .iter()
-            .zip(&*with)
-            .map(|(slow, fast)| fast / slow)
-            .collect();
-        let [without, with] = [without.clone(), with.clone()].map(median);
+    fn print(&self, kind: &str) {
+        let mean = |which: usize| {
+            let times = self.times.iter().map(|times| times[which]);
+            times.sum::<f64>() / self.times.len() as f64
+        };
+        let (without, with) = (mean(0), mean(1));
         let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
         println!(
-            "| {kind} | {without:.1} | {with:.1} | {:.2} | {} of {}, {:.0} % | {:.0} % |",
-            median(ratios),
+            "| {kind} | {:.1} | {:.1} | {:.2} | {} of {}, {:.0} % | {:.0} % |",
+            1.0 / without,
+            1.0 / with,
+            without / with,
             self.accepted,
             self.drafted,
             share(self.accepted, self.drafted),
