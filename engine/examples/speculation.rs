@@ -34,11 +34,8 @@ fn main() -> Result<(), Failure> {
         model: model.into(),
         ..LoadOptions::default()
     })?;
-    println!(
-        "{}, {} threads\n",
-        engine.info().name,
-        engine.info().threads
-    );
+    let info = engine.info();
+    println!("{}, {}, {} threads\n", info.name, info.kernel, info.threads);
     println!("| prompts | tokens/s without | with | gain | guesses that were right | of tokens |");
     println!("|---|---|---|---|---|---|");
     let greedy = Sampling::default();
