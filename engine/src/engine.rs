@@ -95,6 +95,7 @@ impl Engine {
         let prepared = self.prepare(&request)?;
         request.wanted.check_prompt(prepared.tokens.len())?;
         let constrained = self.constrained(&request, &prepared)?;
+        let bad_words = self.tokenizer.spellings(&request.steering.bad_words);
         let room = self.info.context - prepared.tokens.len();
         let limit = match request.max_tokens <= room {
             true => FinishReason::Length,
@@ -108,7 +109,9 @@ impl Engine {
             rows: prepared.rows(wanted),
             behind: request.siblings.filter(|_| lead.is_none()),
             lead,
+            revealed: request.revealed,
             steering: request.steering,
+            bad_words,
             logprobs: wanted.logprobs,
             counts: wanted.counts,
             prompt: prepared.tokens,

@@ -3,8 +3,8 @@
 #[path = "support/told.rs"]
 mod told;
 
-use nibble_engine::{FinishReason, Pooling, Request, Steering, Wanted};
-use told::{ask, engine, refusal, tokens, told};
+use nibble_engine::{Engine, FinishReason, Pooling, Request, Steering, Wanted};
+use told::{Told, ask, engine, refusal, tokens, told};
 
 #[test]
 fn the_choice_is_steered() {
@@ -63,6 +63,80 @@ fn the_choice_is_steered() {
     assert_eq!(seen.len(), 10);
 }
 
+/// What the answer without an end is like, and one steered as `change` says with these stop texts.
+fn beside(engine: &Engine, stop: &[String], change: impl FnOnce(&mut Request)) -> [Told; 2] {
+    let mut request = told(tokens(4, 20));
+    request.steering.ignore_eos = true;
+    let plain = ask(engine, request.clone());
+    request.stop = stop.to_vec();
+    change(&mut request);
+    [plain, ask(engine, request)]
+}
+
+#[test]
+fn only_tokens_that_are_allowed_come_and_bad_words_never_whole() {
+    let engine = engine();
+    let allowed = vec![65, 70, 75];
+    let [_, held] = beside(&engine, &[], |request| {
+        request.steering.allowed_token_ids = allowed.clone();
+    });
+    assert_eq!(held.end.token_ids.len(), 10);
+    assert!(held.end.token_ids.iter().all(|id| allowed.contains(id)));
+    let end = (0..engine.info().vocabulary as u32).find(|id| {
+        let stop_token_ids = vec![*id];
+        let [_, ended] = beside(&engine, &[], |request| {
+            request
+                .steering
+                .allowed_token_ids
+                .clone_from(&stop_token_ids);
+            request.steering.stop_token_ids = stop_token_ids;
+        });
+        // Nothing may come before `min_tokens`, so there is nothing.
+        ended.end.finish_reason == FinishReason::Stop && ended.end.token_ids.is_empty()
+    });
+    assert_eq!(end, Some(0));
+    let [plain, _] = beside(&engine, &[], |_| {});
+    let word: String = plain.text.trim_start().chars().take(3).collect();
+    let [_, without] = beside(&engine, &[], |request| {
+        request.steering.bad_words = vec![word.clone()];
+    });
+    assert_ne!(without.end.token_ids, plain.end.token_ids, "{word}");
+}
+
+#[test]
+fn stop_texts_wait_for_min_tokens_and_are_shown_where_that_is_wanted() {
+    let engine = engine();
+    let [plain, _] = beside(&engine, &[], |_| {});
+    let stop: String = plain.text.chars().skip(2).take(2).collect();
+    let stops = [stop.clone()];
+    let at = plain.text.find(&stop).unwrap();
+    let min_tokens = |least| move |request: &mut Request| request.steering.min_tokens = least;
+    let [_, stopped] = beside(&engine, &stops, min_tokens(0));
+    assert_eq!(stopped.text, plain.text[..at]);
+    let [_, held_off] = beside(&engine, &stops, min_tokens(10));
+    assert_eq!(held_off.end.token_ids.len(), 10);
+    assert!(held_off.text.starts_with(&plain.text[..at + stop.len()]));
+    let [_, shown] = beside(&engine, &stops, |request| {
+        request.steering.min_tokens = 0;
+        request.revealed.stop = true;
+    });
+    assert_eq!(shown.text, plain.text[..at + stop.len()]);
+}
+
+#[test]
+fn control_tokens_are_shown_to_who_wants_them() {
+    let engine = engine();
+    let text = |control_tokens| {
+        let [_, read] = beside(&engine, &[], |request| {
+            request.steering.allowed_token_ids = vec![1];
+            request.revealed.control_tokens = control_tokens;
+        });
+        read.text
+    };
+    let spelt = engine.spelt(&[1; 10]).unwrap();
+    assert_eq!((text(true), text(false)), (spelt, String::new()));
+}
+
 #[test]
 fn a_choice_out_of_bounds_is_refused_by_name() {
     let engine = engine();
@@ -110,6 +184,27 @@ fn a_choice_out_of_bounds_is_refused_by_name() {
                 ..steering()
             },
             "at most 128 tokens, found 129",
+        ),
+        (
+            Steering {
+                allowed_token_ids: vec![past],
+                ..steering()
+            },
+            "`allowed_token_ids` must hold tokens below",
+        ),
+        (
+            Steering {
+                bad_words: vec!["a".to_owned(); 257],
+                ..steering()
+            },
+            "`bad_words` must have at most 256 words, found 257",
+        ),
+        (
+            Steering {
+                bad_words: vec![" ".to_owned()],
+                ..steering()
+            },
+            "one of `bad_words` must not be empty",
         ),
         (
             Steering {

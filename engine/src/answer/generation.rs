@@ -39,6 +39,8 @@ pub(crate) struct Generation {
     sampler: Sampler,
     /// Where logits are changed before.
     steer: Option<Steer>,
+    /// Whether what ended the answer is shown.
+    shows_stop: bool,
     /// How many of the likeliest tokens are told beside each that is put out.
     logprobs: Option<usize>,
     /// Whether it is told with each how many there are.
@@ -73,7 +75,9 @@ impl Generation {
             max_tokens,
             limit,
             stop,
+            revealed,
             steering,
+            bad_words,
             logprobs,
             counts,
             rows,
@@ -99,13 +103,14 @@ impl Generation {
             limit,
             repetition: Repetition::default(),
             sampler: Sampler::new(sampling, kernel, entropy()),
-            steer: Steer::new(steering, tokenizer.ends()),
+            steer: Steer::new(steering, bad_words, tokenizer.ends()),
+            shows_stop: revealed.stop,
             logprobs,
             counts,
             rows,
             lead,
             thought_limit,
-            output: Output::new(tokenizer, &stop, (thoughts, calls), answer),
+            output: Output::new(tokenizer, (&stop, revealed), (thoughts, calls), answer),
             constrained,
             failure: None,
             usd_per_hour,
@@ -265,10 +270,13 @@ impl Generation {
         tokenizer: &Tokenizer,
     ) -> Result<Option<FinishReason>, Error> {
         let stage = self.output.stage();
-        let steer = self.steer.as_mut();
-        let steered = steer.map_or(logits, |steer| {
-            steer.changed(logits, &self.tokens, self.prompt)
-        });
+        let steered = match &mut self.steer {
+            None => logits,
+            Some(steer) => match steer.changed(logits, &self.tokens, self.prompt) {
+                None => return Ok(Some(FinishReason::Stop)),
+                Some(changed) => changed,
+            },
+        };
         let allowed = match &mut self.constrained {
             None => steered,
             Some(constrained) => match constrained.mask(steered, stage)? {
@@ -304,9 +312,14 @@ impl Generation {
         }
         let (is_end, steer) = (tokenizer.is_end(token), self.steer.as_ref());
         if steer.map_or(is_end, |steer| steer.ends_at(token, is_end)) {
+            if self.shows_stop && !is_end {
+                self.output.push(token, false);
+            }
             return Some(FinishReason::Stop);
         }
-        let ended = self.output.push(token);
+        let put_out = self.tokens.len() - self.prompt;
+        let is_early = steer.is_some_and(|steer| steer.is_early(put_out));
+        let ended = self.output.push(token, !is_early);
         match self.output.part() {
             PartOf::Thought => self.clock.thinks(now),
             PartOf::Answer => self.clock.answers(now),

@@ -10,7 +10,7 @@ use crate::answer::siblings::{Lead, Siblings};
 use crate::compute::kernel::Kernel;
 use crate::text::calls::CallReader;
 use crate::text::thoughts::ThoughtReader;
-use crate::{AnswerSender, Completion, Event, FinishReason, Sampling, Steering};
+use crate::{AnswerSender, Completion, Event, FinishReason, Revealed, Sampling, Steering};
 
 /// A checked request with its tokens.
 #[derive(Debug)]
@@ -23,7 +23,10 @@ pub(crate) struct PendingAnswer {
     /// Why an answer of so many tokens has ended.
     pub(crate) limit: FinishReason,
     pub(crate) stop: Vec<String>,
+    pub(crate) revealed: Revealed,
     pub(crate) steering: Steering,
+    /// The tokens of its `bad_words`.
+    pub(crate) bad_words: Vec<Vec<u32>>,
     /// How many of the likeliest tokens are told beside each that is put out.
     pub(crate) logprobs: Option<usize>,
     /// Whether it is told with each how many there are.

@@ -2,7 +2,7 @@
 //!
 //! What is left out is as the model's authors advise. The engine knows the ranges.
 
-use nibble_engine::{Sampling, Steering};
+use nibble_engine::{Revealed, Sampling, Steering};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -33,6 +33,10 @@ pub(super) struct SamplingFields {
     min_tokens: Option<Integer>,
     ignore_eos: Option<bool>,
     stop_token_ids: Option<Vec<u32>>,
+    allowed_token_ids: Option<Vec<u32>>,
+    bad_words: Option<Vec<String>>,
+    include_stop_str_in_output: Option<bool>,
+    skip_special_tokens: Option<bool>,
     #[serde(alias = "stop_sequences")]
     stop: Option<Stop>,
     #[serde(flatten)]
@@ -98,7 +102,17 @@ impl SamplingFields {
             min_tokens: whole("min_tokens", self.min_tokens)?.unwrap_or_default(),
             ignore_eos: self.ignore_eos == Some(true),
             stop_token_ids: self.stop_token_ids.clone().unwrap_or_default(),
+            allowed_token_ids: self.allowed_token_ids.clone().unwrap_or_default(),
+            bad_words: self.bad_words.clone().unwrap_or_default(),
         })
+    }
+
+    /// What is shown that is left out otherwise.
+    pub(super) fn revealed(&self) -> Revealed {
+        Revealed {
+            stop: self.include_stop_str_in_output == Some(true),
+            control_tokens: self.skip_special_tokens == Some(false),
+        }
     }
 
     /// How many of the last tokens count, where that is said; -1 is all of them, which is no number.

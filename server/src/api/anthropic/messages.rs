@@ -87,6 +87,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
             sampling: sampling.sampling(info.sampling)?,
             max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
             steering: sampling.steering()?,
+            revealed: sampling.revealed(),
             prompt: Prompt::Chat(conversation),
             thinking,
             constraint,

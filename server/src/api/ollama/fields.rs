@@ -172,6 +172,7 @@ impl AnswerFields {
             sampling: sampling.sampling(info.sampling)?,
             max_tokens: asker.most_tokens(options.max_tokens()?),
             steering: sampling.steering()?,
+            revealed: sampling.revealed(),
             prompt,
             thinking,
             constraint: constraint(self.format)?,

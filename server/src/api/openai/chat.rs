@@ -79,6 +79,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         usd_per_hour: asker.usd_per_hour,
         caller: asker.caller,
         steering: sampling.steering()?,
+        revealed: sampling.revealed(),
         wanted: Wanted {
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,
@@ -92,7 +93,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         requests: choices::each([request], n),
         stream: answer.stream(),
         form: ChatForm {
-            reply: Reply::new(&info.id, wanted),
+            reply: Reply::new(&info.id, wanted, answer.spelling()),
             include_usage: answer.include_usage(),
             choices: (0..n).map(|_| Choice::default()).collect(),
             prompt_tokens: 0,
@@ -188,7 +189,8 @@ impl Form for ChatForm {
             true => Vec::new(),
             false => take(&mut self.choices[choice].likely),
         };
-        vec![self.chunk(choice, chunk.likely(&likely))]
+        let chunk = chunk.likely(&likely, self.reply.spelling());
+        vec![self.chunk(choice, chunk)]
     }
 
     fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
@@ -199,7 +201,8 @@ impl Form for ChatForm {
         of_choice.put_out = completion.token_ids.len();
         let (likely, called) = (take(&mut of_choice.likely), of_choice.calls > 0);
         let end = self.reply.end(choice, completion, called)?;
-        Ok(vec![self.chunk(choice, end.likely(&likely))])
+        let end = end.likely(&likely, self.reply.spelling());
+        Ok(vec![self.chunk(choice, end)])
     }
 
     fn done(&mut self) -> Vec<sse::Event> {

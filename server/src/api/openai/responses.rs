@@ -132,6 +132,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
             sampling: sampling.sampling(info.sampling)?,
             max_tokens: asker.most_tokens(max_tokens),
             steering: sampling.steering()?,
+            revealed: sampling.revealed(),
             prompt: Prompt::Chat(conversation),
             thinking,
             constraint,
