@@ -113,6 +113,7 @@ impl Engine {
             steering: request.steering,
             bad_words,
             logprobs: wanted.logprobs,
+            tells_end: wanted.end,
             counts: wanted.counts,
             prompt: prepared.tokens,
             sampling: request.sampling,

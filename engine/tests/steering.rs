@@ -43,6 +43,13 @@ fn the_choice_is_steered() {
     assert_eq!(stopped.end.finish_reason, FinishReason::Stop);
     assert_eq!(stopped.end.token_ids, plain.end.token_ids[..=at]);
     assert_eq!(stopped.tokens.len(), at);
+    let [_, told_end] = beside(&engine, &[], |request| {
+        request.steering.stop_token_ids = vec![last];
+        request.steering.min_tokens = 0;
+        request.wanted.end = true;
+    });
+    assert_eq!(told_end.tokens.len(), at + 1);
+    assert_eq!(told_end.tokens[at], plain.tokens[at]);
     let held_off = steered(Steering {
         ignore_eos: true,
         stop_token_ids: vec![last],

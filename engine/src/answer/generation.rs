@@ -43,6 +43,8 @@ pub(crate) struct Generation {
     shows_stop: bool,
     /// How many of the likeliest tokens are told beside each that is put out.
     logprobs: Option<usize>,
+    /// Whether that is told of the token too that ends the answer.
+    tells_end: bool,
     /// Whether it is told with each how many there are.
     counts: bool,
     /// Until the whole prompt was read.
@@ -79,6 +81,7 @@ impl Generation {
             steering,
             bad_words,
             logprobs,
+            tells_end,
             counts,
             rows,
             lead,
@@ -106,6 +109,7 @@ impl Generation {
             steer: Steer::new(steering, bad_words, tokenizer.ends()),
             shows_stop: revealed.stop,
             logprobs,
+            tells_end,
             counts,
             rows,
             lead,
@@ -314,6 +318,8 @@ impl Generation {
         if steer.map_or(is_end, |steer| steer.ends_at(token, is_end)) {
             if self.shows_stop && !is_end {
                 self.output.push(token, false);
+            } else if self.tells_end {
+                self.output.tell_expected();
             }
             return Some(FinishReason::Stop);
         }

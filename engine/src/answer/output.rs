@@ -115,6 +115,11 @@ impl Output {
         self.likely = Some(likely);
     }
 
+    /// Tells how likely the token is that was expected, and is not shown.
+    pub(crate) fn tell_expected(&mut self) {
+        tell(&self.answer, self.likely.take());
+    }
+
     /// Whether the thought goes on.
     pub(crate) fn is_thinking(&self) -> bool {
         let thoughts = self.thoughts.as_ref();

@@ -29,6 +29,8 @@ pub(crate) struct PendingAnswer {
     pub(crate) bad_words: Vec<Vec<u32>>,
     /// How many of the likeliest tokens are told beside each that is put out.
     pub(crate) logprobs: Option<usize>,
+    /// Whether that is told of the token too that ends the answer.
+    pub(crate) tells_end: bool,
     /// Whether it is told with each how many there are.
     pub(crate) counts: bool,
     /// What is read of the whole prompt.

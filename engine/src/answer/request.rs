@@ -93,6 +93,8 @@ pub struct Wanted {
     pub prompt_logprobs: Option<usize>,
     /// What the prompt comes to; there is no answer then.
     pub embedding: Option<Pooling>,
+    /// With `logprobs`, how likely the token was that ended the answer, although it is not shown.
+    pub end: bool,
     /// How many tokens are put out, with each.
     pub counts: bool,
 }

@@ -84,7 +84,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,
             counts: answer.continuous_usage(),
-            embedding: None,
+            ..Wanted::default()
         },
         ..nibble_engine::Request::default()
     };

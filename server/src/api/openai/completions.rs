@@ -196,6 +196,8 @@ fn wanted(
     Ok(Wanted {
         logprobs,
         prompt_logprobs,
+        // As vLLM tells it: who sums up what a text is worth leaves out the last token of an answer of one.
+        end: true,
         counts: answer.continuous_usage(),
         embedding: None,
     })

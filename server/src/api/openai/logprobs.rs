@@ -1,7 +1,7 @@
 //! How likely tokens were, in the forms of OpenAI's chats and completions, and of vLLM's `prompt_logprobs`.
 //!
-//! They are of the model's own distribution, whatever was asked of the choice. Tokens that end an answer and are not shown are left
-//! out; those of a stop text, of which nothing is shown, are not.
+//! They are of the model's own distribution, whatever was asked of the choice. The token that ends an answer and is not shown is
+//! told of completions, as vLLM does, and not of chats; those of a stop text, of which nothing is shown, are told.
 
 use nibble_engine::{Logprob, Logprobs, PromptLogprobs};
 use serde::{Serialize, Serializer};

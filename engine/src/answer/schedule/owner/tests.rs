@@ -201,6 +201,7 @@ impl Owner<Simulated> {
             steering: crate::Steering::default(),
             bad_words: Vec::new(),
             logprobs: None,
+            tells_end: false,
             counts: false,
             rows: None,
             lead: None,
