@@ -13,7 +13,12 @@ ASKED = {
     "openai-chat": [
         "chat-basic-response", "chat-system-prompt", "chat-multi-turn", "chat-streaming-response", "chat-streaming-usage",
     ],
-    "anthropic": ["anth-streaming-response", "anth-streaming-usage"],
+    "open-responses": [
+        "basic-response", "system-prompt", "multi-turn", "streaming-response", "streaming-usage",
+    ],
+    "anthropic": [
+        "anth-basic-response", "anth-system-prompt", "anth-multi-turn", "anth-streaming-response", "anth-streaming-usage",
+    ],
 }
 
 

@@ -144,12 +144,12 @@ impl Engine {
         self.scheduler.is_alive()
     }
 
-    /// The tokens of a request's prompt as [`Self::submit`] would have it, and nothing is asked. Of one that the context
+    /// How many tokens a request's prompt has as [`Self::submit`] would have it, and nothing is asked. Of one that the context
     /// cannot hold by far only the beginning is counted, which is more than the context.
     ///
     /// # Errors
     /// [`Error::Request`], as [`Self::submit`].
-    pub fn count(&self, mut request: Request) -> Result<usize, Error> {
+    pub fn prompt_length(&self, mut request: Request) -> Result<usize, Error> {
         request.check()?;
         request.tell_template();
         match self.prepare(&request) {
@@ -256,7 +256,7 @@ mod tests {
     fn what_is_counted_is_what_would_be_read() {
         let engine = engine(1).unwrap();
         let context = engine.info.context;
-        let count = |text: &str| engine.count(request(text)).unwrap();
+        let count = |text: &str| engine.prompt_length(request(text)).unwrap();
         let short = count("the dog");
         let prepared = engine.prepare(&request("the dog"));
         assert_eq!(short, prepared.unwrap().tokens.len());
@@ -268,7 +268,7 @@ mod tests {
         assert!(count(&"the dog ".repeat(context * 100)) > context);
         let mut none = request("the dog");
         none.max_tokens = 0;
-        assert!(engine.count(none).is_err());
+        assert!(engine.prompt_length(none).is_err());
     }
 
     #[test]

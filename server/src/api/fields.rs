@@ -7,6 +7,10 @@
 //! read with [`refuse_unknown`]. OpenAI refuses it too, but behind one form stand many servers here: clients and the proxies
 //! between add fields of their own, most of which say nothing about the answer, and nobody can tell them from those that do.
 
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+
 /// As much of a refused value as an error shows.
 const SHOWN_CHARACTERS: usize = 80;
 

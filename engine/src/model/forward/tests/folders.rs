@@ -100,7 +100,10 @@ fn every_variety_gives_the_logprobs_that_transformers_gives() {
             let expected = best + (place.logit - top[0].logit);
             let name = &case.name;
             assert_eq!(*token as usize, place.id, "{name}");
-            assert!((logprob - expected).abs() < 1e-3, "{name}: {logprob}, {expected}");
+            assert!(
+                (logprob - expected).abs() < 1e-3,
+                "{name}: {logprob}, {expected}"
+            );
             assert_eq!(told(place.id).logprob(), *logprob, "{name}");
         }
         let all = (0..logits.len()).map(|token| f64::from(told(token).logprob()).exp());
