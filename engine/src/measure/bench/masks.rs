@@ -61,58 +61,67 @@ pub fn mask_costs(file: &Path, tokens: usize) -> Result<Vec<MaskCost>, Error> {
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let tokenizer = tokenizer.ok_or_else(|| gguf.error("it has no vocabulary"))?;
     let tokenizer = Arc::new(tokenizer);
-    let grammars = Grammars::new(&tokenizer);
-    let grammars = grammars.map_err(|reason| gguf.error(reason))?;
-    let vocabulary = tokenizer.vocabulary();
-    let ends_a_part = |id: &u32| {
-        let bytes = tokenizer.bytes(*id);
-        bytes.last().is_some_and(|last| b"\",]}".contains(last))
-    };
-    let enders: Vec<u32> = (0..vocabulary as u32).filter(ends_a_part).collect();
-    let costs = constraints().into_iter().map(|(name, language)| {
+    let grammars = Grammars::new(&tokenizer).map_err(|reason| gguf.error(reason))?;
+    let held = constraints().into_iter().map(|(name, language)| {
         let constraint = Constraint {
             field: "constraint",
             language,
         };
         let began = Instant::now();
+        grammars.compile(&constraint)?;
+        let compiled = began.elapsed();
         let begin = || {
             let follower = grammars.compile(&constraint)?;
             Ok::<_, Error>(Constrained::new(follower, None, &tokenizer))
         };
-        let (mut answer, compiled) = (begin()?, began.elapsed());
-        let (mut sorted, mut len) = (Vec::with_capacity(tokens), 0);
-        let mut noise = Noise(1);
-        while sorted.len() < tokens {
-            let mut logits: Vec<f32> = (0..vocabulary).map(|_| noise.next()).collect();
-            for id in &enders {
-                // Or texts would go on for ever.
-                logits[*id as usize] += 0.5;
-            }
-            let began = Instant::now();
-            let drawn = answer.mask(&logits, Stage::Answer)?.map(likeliest);
-            let mut took = began.elapsed();
-            len += 1;
-            if let Some(token) = drawn.filter(|token| !tokenizer.is_end(*token) && len < LONGEST) {
-                let began = Instant::now();
-                answer.follow(token, Stage::Answer)?;
-                let has_ended = answer.is_complete("", &tokenizer)?;
-                took += began.elapsed();
-                sorted.push(took);
-                if !has_ended {
-                    continue;
-                }
-            }
-            (answer, len) = (begin()?, 0);
-        }
+        let mut sorted = costs(begin, &tokenizer, tokens)?;
         sorted.sort_unstable();
         Ok(MaskCost {
             constraint: name,
-            vocabulary,
+            vocabulary: tokenizer.vocabulary(),
             compiled,
             sorted,
         })
     });
-    costs.collect()
+    held.collect()
+}
+
+/// What each of so many tokens costs of answers that all begin alike.
+fn costs(
+    begin: impl Fn() -> Result<Constrained, Error>,
+    tokenizer: &Tokenizer,
+    tokens: usize,
+) -> Result<Vec<Duration>, Error> {
+    let ends_a_part = |id: u32| {
+        let bytes = tokenizer.bytes(id);
+        bytes.last().is_some_and(|last| b"\",]}".contains(last))
+    };
+    // Likelier than others, or texts would go on for ever.
+    let bonus = |id| if ends_a_part(id) { 0.5 } else { 0.0 };
+    let bonuses: Vec<f32> = (0..tokenizer.vocabulary() as u32).map(bonus).collect();
+    let (mut answer, mut len, mut noise) = (begin()?, 0, Noise(1));
+    let mut costs = Vec::with_capacity(tokens);
+    while costs.len() < tokens {
+        let logits: Vec<f32> = bonuses.iter().map(|bonus| bonus + noise.next()).collect();
+        let began = Instant::now();
+        let masked = answer.mask(&logits, Stage::Answer)?;
+        let mut took = began.elapsed();
+        let drawn = masked.map(likeliest);
+        let goes_on = drawn.filter(|token| !tokenizer.is_end(*token) && len < LONGEST);
+        len += 1;
+        if let Some(token) = goes_on {
+            let began = Instant::now();
+            answer.follow(token, Stage::Answer)?;
+            let has_ended = answer.is_complete("", tokenizer)?;
+            took += began.elapsed();
+            costs.push(took);
+            if !has_ended {
+                continue;
+            }
+        }
+        (answer, len) = (begin()?, 0);
+    }
+    Ok(costs)
 }
 
 fn constraints() -> [(&'static str, Language); 7] {

@@ -128,7 +128,7 @@ impl LikelyToken {
 
 impl ChatLogprobs {
     pub(super) fn of(tokens: &[Logprobs], spelling: Spelling) -> Self {
-        let likely = |likely| LikelyToken::new(likely, spelling);
+        let likely = |likely: &Logprob| LikelyToken::new(likely, spelling);
         let content = tokens.iter().map(|token| ChatToken {
             chosen: likely(&token.chosen),
             top_logprobs: token.likeliest.iter().map(likely).collect(),
