@@ -3,7 +3,7 @@
 #[path = "support/told.rs"]
 mod told;
 
-use nibble_engine::{Engine, FinishReason, Pooling, Request, Steering, Wanted};
+use nibble_engine::{Engine, FinishReason, Pooling, Reading, Request, Steering, Wanted};
 use told::{Told, ask, engine, refusal, tokens, told};
 
 #[test]
@@ -96,12 +96,23 @@ fn only_tokens_that_are_allowed_come_and_bad_words_never_whole() {
     });
     assert_eq!(nothing.end.finish_reason, FinishReason::Stop);
     assert!(nothing.end.token_ids.is_empty());
-    let [plain, _] = beside(&engine, &[], |_| {});
-    let word: String = plain.text.trim_start().chars().take(3).collect();
-    let [_, without] = beside(&engine, &[], |request| {
-        request.steering.bad_words = vec![word.clone()];
-    });
-    assert_ne!(without.end.token_ids, plain.end.token_ids, "{word}");
+    let reading = Reading {
+        control_tokens: false,
+        first_token: false,
+    };
+    let word = engine.text_tokens("the", reading).unwrap();
+    let has_word = |bad_words: &[&str]| {
+        let [_, written] = beside(&engine, &[], |request| {
+            let steering = &mut request.steering;
+            steering.allowed_token_ids = [&word[..], &[65]].concat();
+            steering.logit_bias = word.iter().map(|token| (*token, 50.0)).collect();
+            steering.presence_penalty = 2.0;
+            steering.bad_words = bad_words.iter().map(ToString::to_string).collect();
+        });
+        let tokens = written.end.token_ids;
+        tokens.windows(word.len()).any(|found| found == word)
+    };
+    assert!(has_word(&[]) && has_word(&["a"]) && !has_word(&["the"]));
 }
 
 #[test]
