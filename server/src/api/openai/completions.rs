@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use self::prompts::{Prompts, echoed};
+use self::prompts::{Prompts, echoed, unbegun};
 use self::response::{Reply, Shown};
 use super::answer_fields::AnswerFields;
 use super::figures::Usage;
@@ -51,6 +51,8 @@ const OF_CHATS: [&str; 7] = [
 struct Wire {
     prompt: Prompts,
     echo: Option<bool>,
+    /// Whether the model's first token goes before a text, as it does unless that is denied.
+    add_special_tokens: Option<bool>,
     logprobs: Option<Logprobs>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -100,13 +102,14 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
     refuse_all(&sampling.others, &OF_CHATS, "`/v1/chat/completions` has it")?;
     let mut form: ConstraintFields = body::rest(take(&mut sampling.others))?;
-    // A prompt has its first token in front, as vLLM's has by default.
-    form.others
-        .retain(|name, value| name != "add_special_tokens" || *value != true);
     refuse_unsupported(&form.others)?;
     let info = asker.info();
     answer.check_model(asker)?;
-    let prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
+    let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
+    if wire.add_special_tokens == Some(false) {
+        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
+        prompts = unbegun.collect::<Result<_, _>>()?;
+    }
     let (echo, n) = (wire.echo == Some(true), answer.choices()?);
     if prompts.len() * n > choices::MAX_ANSWERS {
         let (most, found) = (choices::MAX_ANSWERS, prompts.len() * n);

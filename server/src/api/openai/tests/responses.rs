@@ -111,7 +111,10 @@ async fn a_response_repeats_what_was_said_of_tools() {
     let fields = json!({ "tools": [tool], "tool_choice": "none", "parallel_tool_calls": false });
     let body = text(send(scripted(), respond(fields)).await).await;
     let body: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(body["tools"], json!([tool]));
+    let mut repeated = tool;
+    repeated["description"] = Value::Null;
+    repeated["parameters"] = Value::Null;
+    assert_eq!(body["tools"], json!([repeated]));
     assert_eq!(body["tool_choice"], "none");
     assert_eq!(body["parallel_tool_calls"], false);
 }
