@@ -14,10 +14,12 @@ ASKED = {
         "chat-basic-response", "chat-system-prompt", "chat-multi-turn", "chat-streaming-response", "chat-streaming-usage",
     ],
     "open-responses": [
-        "basic-response", "system-prompt", "multi-turn", "streaming-response", "streaming-usage",
+        "basic-response", "system-prompt", "multi-turn", "streaming-response", "streaming-usage", "assistant-phase",
+        "response-output-phase-schema",
     ],
     "anthropic": [
         "anth-basic-response", "anth-system-prompt", "anth-multi-turn", "anth-streaming-response", "anth-streaming-usage",
+        "anth-error-handling",
     ],
 }
 
