@@ -150,6 +150,43 @@ fn control_tokens_are_shown_to_who_wants_them() {
 }
 
 #[test]
+fn words_and_tokens_that_cannot_be_held_to_are_refused_by_name() {
+    let engine = engine();
+    let past = engine.info().vocabulary as u32;
+    let steering = Steering::default;
+    for (steering, words) in [
+        (
+            Steering {
+                allowed_token_ids: vec![past],
+                ..steering()
+            },
+            "`allowed_token_ids` must hold tokens below",
+        ),
+        (
+            Steering {
+                bad_words: vec!["a".to_owned(); 257],
+                ..steering()
+            },
+            "`bad_words` must have at most 256 words, found 257",
+        ),
+        (
+            Steering {
+                bad_words: vec![" ".to_owned()],
+                ..steering()
+            },
+            "one of `bad_words` must not be empty",
+        ),
+    ] {
+        let request = Request {
+            steering,
+            ..told(tokens(1, 5))
+        };
+        let found = refusal(&engine, request);
+        assert!(found.contains(words), "{found}");
+    }
+}
+
+#[test]
 fn a_choice_out_of_bounds_is_refused_by_name() {
     let engine = engine();
     let past = engine.info().vocabulary as u32;
@@ -196,27 +233,6 @@ fn a_choice_out_of_bounds_is_refused_by_name() {
                 ..steering()
             },
             "at most 128 tokens, found 129",
-        ),
-        (
-            Steering {
-                allowed_token_ids: vec![past],
-                ..steering()
-            },
-            "`allowed_token_ids` must hold tokens below",
-        ),
-        (
-            Steering {
-                bad_words: vec!["a".to_owned(); 257],
-                ..steering()
-            },
-            "`bad_words` must have at most 256 words, found 257",
-        ),
-        (
-            Steering {
-                bad_words: vec![" ".to_owned()],
-                ..steering()
-            },
-            "one of `bad_words` must not be empty",
         ),
         (
             Steering {
