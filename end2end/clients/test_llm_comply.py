@@ -13,7 +13,14 @@ ASKED = {
     "openai-chat": [
         "chat-basic-response", "chat-system-prompt", "chat-multi-turn", "chat-streaming-response", "chat-streaming-usage",
     ],
-    "anthropic": ["anth-streaming-response", "anth-streaming-usage"],
+    "open-responses": [
+        "basic-response", "system-prompt", "multi-turn", "streaming-response", "streaming-usage", "assistant-phase",
+        "response-output-phase-schema",
+    ],
+    "anthropic": [
+        "anth-basic-response", "anth-system-prompt", "anth-multi-turn", "anth-streaming-response", "anth-streaming-usage",
+        "anth-error-handling",
+    ],
 }
 
 

@@ -5,7 +5,7 @@
     engine/scripts/vocabularies OUT_FOLDER engine/tests/fixtures    (and the ids that the reference libraries give)
 
 Llama 3 is byte-level BPE, with the ids of `tiktoken`; Mistral 1 is SentencePiece like Llama 2, with the ids of
-`sentencepiece`; Qwen is Llama 3 split as Qwen 2 splits, on composed text.
+`sentencepiece`; Qwen 2 is Llama 3 split as Qwen 2 splits, on composed text. `qwen` has Qwen's own 152 k tokens.
 """
 
 import base64
@@ -38,6 +38,7 @@ LLAMA_3_SPECIAL = [
     "<|python_tag|>",
     "<|image|>",
 ] + [f"<|reserved_special_token_{i}|>" for i in range(2, 246)]
+QWEN_SPECIAL = ["<|endoftext|>", "<|im_end|>", "<|im_start|>"]
 PLAIN = [
     "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nobey<|eot_id|>",
     "<s>[INST] <<SYS>>\nobey\n<</SYS>>\n\nhi [/INST] yes </s><s>",
@@ -166,14 +167,20 @@ def write_golden(path: Path, plain, prompts: list[str], special: dict[str, int])
     path.write_text("{" + ",\n".join(f'"{kind}": [\n{cases[kind]}\n]' for kind in cases) + "}\n")
 
 
+def ranks_of(path: Path) -> dict[bytes, int]:
+    lines = path.read_bytes().splitlines()
+    return {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, lines)}
+
+
 def main() -> None:
     out, *golden = map(Path, sys.argv[1:])
     out.mkdir(parents=True, exist_ok=True)
-    lines = (folder_of("llama_models") / "llama3" / "tokenizer.model").read_bytes().splitlines()
-    ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, lines)}
+    ranks = ranks_of(folder_of("llama_models") / "llama3" / "tokenizer.model")
     special = {text: len(ranks) + i for i, text in enumerate(LLAMA_3_SPECIAL)}
     write_byte_level(out / "llama-3.gguf", "llama-bpe", ranks, LLAMA_3_SPECIAL)
     write_byte_level(out / "qwen-2.gguf", "qwen2", ranks, LLAMA_3_SPECIAL)
+    qwen = ranks_of(folder_of("dashscope") / "resources" / "qwen.tiktoken")
+    write_byte_level(out / "qwen.gguf", "qwen2", qwen, QWEN_SPECIAL)
     mistral = SentencePieceProcessor(str(folder_of("mistral_common") / "data" / "tokenizer.model.v1"))
     write_sentencepiece(out / "mistral-1.gguf", mistral)
     for fixtures in golden:

@@ -98,6 +98,7 @@ impl Engine {
         let prepared = self.prepare(&request)?;
         request.wanted.check_prompt(prepared.tokens.len())?;
         let constrained = self.constrained(&request, &prepared)?;
+        let bad_words = self.tokenizer.spellings(&request.steering.bad_words);
         let room = self.info.context - prepared.tokens.len();
         let limit = match request.max_tokens <= room {
             true => FinishReason::Length,
@@ -111,9 +112,12 @@ impl Engine {
             rows: prepared.rows(wanted),
             behind: request.siblings.filter(|_| lead.is_none()),
             lead,
+            revealed: request.revealed,
             steering: request.steering,
             speculation: request.speculation.unwrap_or(self.speculation),
+            bad_words,
             logprobs: wanted.logprobs,
+            tells_end: wanted.end,
             counts: wanted.counts,
             prompt: prepared.tokens,
             sampling: request.sampling,
@@ -144,12 +148,12 @@ impl Engine {
         self.scheduler.is_alive()
     }
 
-    /// The tokens of a request's prompt as [`Self::submit`] would have it, and nothing is asked. Of one that the context
+    /// How many tokens a request's prompt has as [`Self::submit`] would have it, and nothing is asked. Of one that the context
     /// cannot hold by far only the beginning is counted, which is more than the context.
     ///
     /// # Errors
     /// [`Error::Request`], as [`Self::submit`].
-    pub fn count(&self, mut request: Request) -> Result<usize, Error> {
+    pub fn prompt_length(&self, mut request: Request) -> Result<usize, Error> {
         request.check()?;
         request.tell_template();
         match self.prepare(&request) {
@@ -256,7 +260,7 @@ mod tests {
     fn what_is_counted_is_what_would_be_read() {
         let engine = engine(1).unwrap();
         let context = engine.info.context;
-        let count = |text: &str| engine.count(request(text)).unwrap();
+        let count = |text: &str| engine.prompt_length(request(text)).unwrap();
         let short = count("the dog");
         let prepared = engine.prepare(&request("the dog"));
         assert_eq!(short, prepared.unwrap().tokens.len());
@@ -268,7 +272,7 @@ mod tests {
         assert!(count(&"the dog ".repeat(context * 100)) > context);
         let mut none = request("the dog");
         none.max_tokens = 0;
-        assert!(engine.count(none).is_err());
+        assert!(engine.prompt_length(none).is_err());
     }
 
     #[test]

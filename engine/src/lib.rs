@@ -30,7 +30,7 @@ pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
 pub use answer::metrics;
 pub use answer::policy::Caller;
 pub use answer::request::{
-    MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Thinking, Wanted,
+    MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed, Thinking, Wanted,
 };
 pub use answer::rows::Pooling;
 pub use answer::siblings::Siblings;
@@ -45,7 +45,10 @@ pub use model::calibration::Calibration;
 pub use model::capacity::available_memory;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
-pub use sampling::{MAX_BIASES, MAX_DRAFT, MAX_STOP_TOKENS, Sampling, Speculation, Steering};
+pub use sampling::{
+    MAX_ALLOWED_TOKENS, MAX_BAD_WORDS, MAX_BIASES, MAX_DRAFT, MAX_STOP_TOKENS, Sampling,
+    Speculation, Steering,
+};
 pub use text::constraint::{Constraint, Language, MAX_CONSTRAINT_BYTES};
 pub use text::conversation::{Arguments, Conversation, Message, Role, ToolCall, ToolChoice, Turn};
 pub use text::tokenizer::Reading;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 pub use self::speculation::{MAX_DRAFT, Speculation};
-pub use self::steering::{MAX_BIASES, MAX_STOP_TOKENS, Steering};
+pub use self::steering::{
+    MAX_ALLOWED_TOKENS, MAX_BAD_WORDS, MAX_BIASES, MAX_STOP_TOKENS, Steering,
+};
 
 /// How the next token is chosen. Temperature 0 is greedy and ignores the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use futures::executor::block_on_stream;
 use nibble_engine::{
     Answer, Completion, Constraint, Conversation, Engine, Error, Event, FinishReason, Language,
-    LoadOptions, Message, Prompt, Request, Role, Sampling, ToolCall, ToolChoice,
+    LoadOptions, Message, Prompt, Request, Role, Sampling, Siblings, ToolCall, ToolChoice,
 };
 use serde_json::{Value, json};
 
@@ -306,6 +306,48 @@ fn a_call_that_is_made_freely_keeps_to_a_strict_schema() {
         let strict = free(&["weather", "now"]);
         assert_eq!(strict.text, loose.text, "{name}");
         assert_kept(&strict.calls[0]);
+    }
+}
+
+#[test]
+fn a_tool_told_in_words_is_called_with_any_object_where_its_schema_is_not_supported() {
+    // Its template knows no tools.
+    let engine = engine("thinker_in_circles");
+    let odd = json!({ "type": "object", "properties": { "a": { "not": {} } } });
+    let with = |choice, strict: &[&str]| {
+        let mut request = with_tools(choice, strict);
+        if let Prompt::Chat(conversation) = &mut request.prompt {
+            conversation.tools[1] = tool("now", &odd);
+        }
+        engine.submit(request)
+    };
+    read(with(ToolChoice::Free, &[]).unwrap()).unwrap();
+    for refused in [
+        with(ToolChoice::Free, &["now"]),
+        with(ToolChoice::Required, &[]),
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("`/properties/a/not`"), "{refused}");
+    }
+}
+
+#[test]
+fn answers_to_one_request_and_later_ones_share_what_is_compiled() {
+    let engine = engine("tiny");
+    let language = Language::JsonSchema(person());
+    let siblings = Siblings::default();
+    let requests = (0..3).map(|seed| Request {
+        siblings: Some(siblings.clone()),
+        ..request(Some(language.clone()), seed)
+    });
+    let answers: Vec<_> = requests
+        .map(|request| engine.submit(request).unwrap())
+        .collect();
+    for (seed, answer) in (0..).zip(answers) {
+        let together = read(answer).unwrap().completion.token_ids;
+        // Of an engine that has compiled nothing yet.
+        let alone = ask(&self::engine("tiny"), request(Some(language.clone()), seed));
+        assert_eq!(together, alone.completion.token_ids);
     }
 }
 

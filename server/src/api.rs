@@ -79,6 +79,9 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/tokenize", || post(ops::tokenize::tokenize)),
     ("/detokenize", || post(ops::tokenize::detokenize)),
+    ("/tokenizer_info", || {
+        get(ops::tokenizer_info::tokenizer_info)
+    }),
     ("/apply-template", || {
         post(ops::apply_template::apply_template)
     }),

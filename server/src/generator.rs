@@ -19,16 +19,12 @@ pub trait Generator: Send + Sync {
         Load::default()
     }
 
-    /// How many tokens a text has, or at most may have where nobody knows.
-    fn tokens(&self, text: &str) -> usize {
-        text.len()
-    }
-
-    /// The tokens of a request's prompt; none where there is no limit to them.
+    /// How many tokens a request's prompt has, no more of which are made than tell that it is far too long; 0 where there is
+    /// no limit to them.
     ///
     /// # Errors
-    /// As [`Engine::count`].
-    fn count(&self, _request: Request) -> Result<usize, Error> {
+    /// As [`Engine::prompt_length`].
+    fn prompt_length(&self, _request: Request) -> Result<usize, Error> {
         Ok(0)
     }
 
@@ -46,7 +42,7 @@ pub trait Generator: Send + Sync {
         Err(Error::Stopped)
     }
 
-    /// The tokens of a prompt.
+    /// The tokens that the model would read of a prompt, as they are.
     ///
     /// # Errors
     /// As [`Engine::prompt_tokens`], and where there is no tokenizer.
@@ -54,12 +50,17 @@ pub trait Generator: Send + Sync {
         Err(Error::Stopped)
     }
 
-    /// The tokens of a text.
+    /// The tokens of a text that is no prompt of itself.
     ///
     /// # Errors
     /// As [`Engine::text_tokens`], and where there is no tokenizer.
     fn text_tokens(&self, _: &str, _: Reading) -> Result<Vec<u32>, Error> {
         Err(Error::Stopped)
+    }
+
+    /// The tokens that begin a text and end one, as they are written, where the model names them.
+    fn first_and_last(&self) -> [Option<&str>; 2] {
+        [None, None]
     }
 
     /// The text of tokens.
@@ -84,12 +85,8 @@ impl Generator for Engine {
         self.load_now()
     }
 
-    fn tokens(&self, text: &str) -> usize {
-        self.tokenize(text).len()
-    }
-
-    fn count(&self, request: Request) -> Result<usize, Error> {
-        self.count(request)
+    fn prompt_length(&self, request: Request) -> Result<usize, Error> {
+        self.prompt_length(request)
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {
@@ -106,6 +103,10 @@ impl Generator for Engine {
 
     fn text_tokens(&self, text: &str, reading: Reading) -> Result<Vec<u32>, Error> {
         self.text_tokens(text, reading)
+    }
+
+    fn first_and_last(&self) -> [Option<&str>; 2] {
+        self.first_and_last()
     }
 
     fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {

@@ -7,7 +7,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
+use nibble_engine::{Answer, Error, Load, ModelInfo, Reading, Request};
 
 use crate::generator::Generator;
 use crate::keys;
@@ -88,9 +88,14 @@ impl Metered {
         self.generator.load()
     }
 
-    /// As [`Generator::tokens`], which takes its time.
+    /// How many tokens a text has within a prompt, or at most may have where nobody knows; it takes its time.
     pub(crate) fn tokens(&self, text: &str) -> usize {
-        self.generator.tokens(text)
+        let reading = Reading {
+            control_tokens: false,
+            first_token: false,
+        };
+        let tokens = self.generator.text_tokens(text, reading);
+        tokens.map_or(text.len(), |tokens| tokens.len())
     }
 
     /// Whether answers can be had.

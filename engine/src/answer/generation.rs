@@ -46,8 +46,12 @@ pub(crate) struct Generation {
     steer: Option<Steer>,
     /// Where tokens are guessed ahead.
     drafter: Option<Drafter>,
+    /// Whether what ended the answer is shown.
+    shows_stop: bool,
     /// How many of the likeliest tokens are told beside each that is put out.
     logprobs: Option<usize>,
+    /// Whether that is told of the token too that ends the answer.
+    tells_end: bool,
     /// Whether it is told with each how many there are.
     counts: bool,
     /// Until the whole prompt was read.
@@ -80,9 +84,12 @@ impl Generation {
             max_tokens,
             limit,
             stop,
+            revealed,
             steering,
             speculation,
+            bad_words,
             logprobs,
+            tells_end,
             counts,
             rows,
             lead,
@@ -109,14 +116,16 @@ impl Generation {
             limit,
             repetition: Repetition::default(),
             sampler: Sampler::new(sampling, kernel, entropy()),
-            steer: Steer::new(steering, tokenizer.ends()),
+            steer: Steer::new(steering, bad_words, tokenizer.ends()),
             drafter,
+            shows_stop: revealed.stop,
             logprobs,
+            tells_end,
             counts,
             rows,
             lead,
             thought_limit,
-            output: Output::new(tokenizer, &stop, (thoughts, calls), answer),
+            output: Output::new(tokenizer, (&stop, revealed), (thoughts, calls), answer),
             constrained,
             failure: None,
             usd_per_hour,
@@ -287,10 +296,13 @@ impl Generation {
         tokenizer: &Tokenizer,
     ) -> Result<Option<FinishReason>, Error> {
         let stage = self.output.stage();
-        let steer = self.steer.as_mut();
-        let steered = steer.map_or(logits, |steer| {
-            steer.changed(logits, &self.tokens, self.prompt)
-        });
+        let steered = match &mut self.steer {
+            None => logits,
+            Some(steer) => match steer.changed(logits, &self.tokens, self.prompt) {
+                None => return Ok(Some(FinishReason::Stop)),
+                Some(changed) => changed,
+            },
+        };
         let allowed = match &mut self.constrained {
             None => steered,
             Some(constrained) => match constrained.mask(steered, stage)? {
@@ -329,9 +341,16 @@ impl Generation {
         }
         let (is_end, steer) = (tokenizer.is_end(token), self.steer.as_ref());
         if steer.map_or(is_end, |steer| steer.ends_at(token, is_end)) {
+            if self.shows_stop && !is_end {
+                self.output.push(token, false);
+            } else if self.tells_end {
+                self.output.tell_expected();
+            }
             return Some(FinishReason::Stop);
         }
-        let ended = self.output.push(token);
+        let put_out = self.tokens.len() - self.prompt;
+        let is_early = steer.is_some_and(|steer| steer.is_early(put_out));
+        let ended = self.output.push(token, !is_early);
         match self.output.part() {
             PartOf::Thought => self.clock.thinks(now),
             PartOf::Answer => self.clock.answers(now),

@@ -86,6 +86,17 @@ impl Scored {
     }
 }
 
+#[cfg(test)]
+impl Scored {
+    pub(crate) fn logprob(&self) -> f32 {
+        self.chosen.1
+    }
+
+    pub(crate) fn likeliest(&self) -> &[(u32, f32)] {
+        &self.likeliest
+    }
+}
+
 /// `ln sum(exp(logits))`, of those that are numbers.
 pub(crate) fn log_total(logits: &[f32]) -> f64 {
     let high = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));

@@ -6,7 +6,7 @@ use crate::text::calls::CallReader;
 use crate::text::stop::{Filtered, StopFilter};
 use crate::text::thoughts::{Part, ThoughtReader};
 use crate::text::tokenizer::{TokenDecoder, Tokenizer};
-use crate::{AnswerSender, Event, Learned, Logprobs};
+use crate::{AnswerSender, Event, Learned, Logprobs, Revealed};
 
 /// Reads the tokens of one answer and sends what they come to.
 #[derive(Debug)]
@@ -49,10 +49,11 @@ pub(crate) enum PartOf {
 }
 
 impl Output {
-    /// For an answer that ends at any of the stop texts, and in which thoughts and calls are told apart by their readers.
+    /// For an answer that ends at any of the stop texts, and in which thoughts and calls are told apart by their readers. What
+    /// is `revealed` is shown too.
     pub(crate) fn new(
         tokenizer: &Tokenizer,
-        stop: &[String],
+        (stop, revealed): (&[String], Revealed),
         (thoughts, calls): (Option<ThoughtReader>, Option<CallReader>),
         answer: AnswerSender,
     ) -> Self {
@@ -61,25 +62,29 @@ impl Output {
             .flat_map(|thoughts| thoughts.marks().texts());
         let of_calls = calls.iter().flat_map(|calls| calls.format().marks());
         let marks: Vec<_> = of_thoughts.chain(of_calls).collect();
+        let mut decoder = tokenizer.decoder(&marks);
+        if revealed.control_tokens {
+            decoder.show_all();
+        }
         Self {
-            decoder: tokenizer.decoder(&marks),
+            decoder,
             thoughts,
             part: PartOf::Neither,
             begun: String::new(),
-            filter: StopFilter::new(stop),
+            filter: StopFilter::new(stop, revealed.stop),
             calls,
             likely: None,
             answer,
         }
     }
 
-    /// Sends what may be shown with the next token; true when it ended the answer.
-    pub(crate) fn push(&mut self, token: u32) -> bool {
+    /// Sends what may be shown with the next token; true when it ended the answer, which it may not always.
+    pub(crate) fn push(&mut self, token: u32, may_end: bool) -> bool {
         let piece = self.decoder.push(token);
         let Some(thoughts) = &mut self.thoughts else {
             self.part = PartOf::Answer;
             tell(&self.answer, self.likely.take());
-            let filtered = self.filter.push(piece);
+            let filtered = self.filter.push(piece, may_end);
             return self.say(filtered);
         };
         let has_thought = thoughts.is_thinking();
@@ -101,13 +106,18 @@ impl Output {
         self.think(thought);
         let likely = self.likely.take();
         tell(&self.answer, likely.filter(|_| self.part == PartOf::Answer));
-        let filtered = self.filter.push(&answer);
+        let filtered = self.filter.push(&answer, may_end);
         self.say(filtered)
     }
 
     /// Says how likely the token is that comes next, to be told before the text that it completes.
     pub(crate) fn expect(&mut self, likely: Logprobs) {
         self.likely = Some(likely);
+    }
+
+    /// Tells how likely the token is that was expected, and is not shown.
+    pub(crate) fn tell_expected(&mut self) {
+        tell(&self.answer, self.likely.take());
     }
 
     /// Whether the thought goes on.
@@ -149,7 +159,7 @@ impl Output {
             self.think(thought);
             // Behind a stop text nothing is held, and the filter takes no more.
             if !answer.is_empty() {
-                let filtered = self.filter.push(&answer);
+                let filtered = self.filter.push(&answer, true);
                 self.say(filtered);
             }
         }

@@ -10,7 +10,9 @@ use crate::answer::siblings::{Lead, Siblings};
 use crate::compute::kernel::Kernel;
 use crate::text::calls::CallReader;
 use crate::text::thoughts::ThoughtReader;
-use crate::{AnswerSender, Completion, Event, FinishReason, Sampling, Speculation, Steering};
+use crate::{
+    AnswerSender, Completion, Event, FinishReason, Revealed, Sampling, Speculation, Steering,
+};
 
 /// A checked request with its tokens.
 #[derive(Debug)]
@@ -23,10 +25,15 @@ pub(crate) struct PendingAnswer {
     /// Why an answer of so many tokens has ended.
     pub(crate) limit: FinishReason,
     pub(crate) stop: Vec<String>,
+    pub(crate) revealed: Revealed,
     pub(crate) steering: Steering,
     pub(crate) speculation: Speculation,
+    /// The tokens of its `bad_words`.
+    pub(crate) bad_words: Vec<Vec<u32>>,
     /// How many of the likeliest tokens are told beside each that is put out.
     pub(crate) logprobs: Option<usize>,
+    /// Whether that is told of the token too that ends the answer.
+    pub(crate) tells_end: bool,
     /// Whether it is told with each how many there are.
     pub(crate) counts: bool,
     /// What is read of the whole prompt.

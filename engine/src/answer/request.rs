@@ -59,8 +59,10 @@ pub struct Request {
     pub thinking: Thinking,
     /// What the answer must be.
     pub constraint: Option<Constraint>,
-    /// Texts that end the answer and are never shown. What the model thinks before is not looked at.
+    /// Texts that end the answer and are not shown. What the model thinks before is not looked at.
     pub stop: Vec<String>,
+    /// What is shown of the answer that is left out otherwise.
+    pub revealed: Revealed,
     /// Price of this machine, for the cost figures of [`Metrics`](crate::metrics::Metrics).
     pub usd_per_hour: f64,
     /// Who asks: callers take turns.
@@ -75,6 +77,15 @@ pub struct Request {
     pub siblings: Option<Siblings>,
 }
 
+/// What is shown of an answer that is left out otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revealed {
+    /// The stop text that ended it, or the token of `stop_token_ids`.
+    pub stop: bool,
+    /// Control tokens, as they are spelt. The model's own end is left out all the same.
+    pub control_tokens: bool,
+}
+
 /// What is to be told of an answer beside its text, as [`Learned`](crate::Learned).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -84,6 +95,8 @@ pub struct Wanted {
     pub prompt_logprobs: Option<usize>,
     /// What the prompt comes to; there is no answer then.
     pub embedding: Option<Pooling>,
+    /// With `logprobs`, how likely the token was that ended the answer, although it is not shown.
+    pub end: bool,
     /// How many tokens are put out, with each.
     pub counts: bool,
 }
@@ -97,6 +110,7 @@ impl Default for Request {
             max_tokens: 1,
             thinking: Thinking::default(),
             stop: Vec::new(),
+            revealed: Revealed::default(),
             usd_per_hour: 0.0,
             caller: Caller::default(),
             steering: Steering::default(),

@@ -11,6 +11,8 @@ pub(crate) struct Steer {
     steering: Steering,
     /// What must not come before `min_tokens`.
     ends: Vec<u32>,
+    /// Of which none may come whole.
+    bad_words: Vec<Vec<u32>>,
     /// How often each token was put out, `[vocabulary]`; and those that were at all.
     counts: Vec<u32>,
     put_out: Vec<u32>,
@@ -23,8 +25,9 @@ pub(crate) struct Steer {
 }
 
 impl Steer {
-    /// Nothing where nothing is asked for. `ends` are the tokens by which the model ends its turn.
-    pub(crate) fn new(steering: Steering, ends: &[u32]) -> Option<Self> {
+    /// Nothing where nothing is asked for. `ends` are the tokens by which the model ends its turn, `bad_words` those of words
+    /// that are not to come.
+    pub(crate) fn new(steering: Steering, bad_words: Vec<Vec<u32>>, ends: &[u32]) -> Option<Self> {
         if steering == Steering::default() {
             return None;
         }
@@ -33,6 +36,7 @@ impl Steer {
         Some(Self {
             steering,
             ends,
+            bad_words,
             counts: Vec::new(),
             put_out: Vec::new(),
             counted: 0,
@@ -48,14 +52,31 @@ impl Steer {
 
     /// Whether an answer of so many tokens goes on although it repeats itself.
     pub(crate) fn goes_on(&self, put_out: usize) -> bool {
-        self.steering.ignore_eos || put_out < self.steering.min_tokens
+        self.steering.ignore_eos || self.is_early(put_out)
     }
 
-    /// The logits behind `tokens`, which are a prompt of so many and what was put out, as they are to be sampled from.
-    pub(crate) fn changed(&mut self, logits: &[f32], tokens: &[u32], prompt: usize) -> &[f32] {
-        self.logits.clear();
-        self.logits.extend_from_slice(logits);
+    /// Whether an answer of so many tokens must not end yet.
+    pub(crate) fn is_early(&self, put_out: usize) -> bool {
+        put_out < self.steering.min_tokens
+    }
+
+    /// The logits behind `tokens`, which are a prompt of so many and what was put out, as they are to be sampled from; nothing
+    /// where no token is left.
+    pub(crate) fn changed(
+        &mut self,
+        logits: &[f32],
+        tokens: &[u32],
+        prompt: usize,
+    ) -> Option<&[f32]> {
+        self.begin(logits);
         let answer = &tokens[prompt..];
+        for word in &self.bad_words {
+            if let Some((last, before)) = word.split_last()
+                && answer.ends_with(before)
+            {
+                self.logits[*last as usize] = f32::NEG_INFINITY;
+            }
+        }
         if answer.len() < self.steering.min_tokens {
             for end in &self.ends {
                 self.logits[*end as usize] = f32::NEG_INFINITY;
@@ -79,7 +100,22 @@ impl Steer {
                 self.logits[token] -= presence;
             }
         }
-        &self.logits
+        let is_left = |logit: &f32| *logit > f32::NEG_INFINITY;
+        self.logits.iter().any(is_left).then_some(&self.logits)
+    }
+
+    /// Takes the logits of those tokens that are allowed.
+    fn begin(&mut self, logits: &[f32]) {
+        self.logits.clear();
+        let allowed = &self.steering.allowed_token_ids;
+        if allowed.is_empty() {
+            self.logits.extend_from_slice(logits);
+            return;
+        }
+        self.logits.resize(logits.len(), f32::NEG_INFINITY);
+        for token in allowed {
+            self.logits[*token as usize] = logits[*token as usize];
+        }
     }
 
     fn penalise_repetition(&mut self, tokens: &[u32]) {

@@ -51,9 +51,17 @@ impl Engine {
             return Ok(None);
         };
         let held = self.held(conversation)?;
+        let is_loose = |name: &&String| !conversation.strict.contains(*name);
+        let loose: Vec<_> = match held.tool_choice {
+            // Whoever asks for no schema to be kept to wants an answer all the same.
+            ToolChoice::Free => held.strict.iter().filter(is_loose).cloned().collect(),
+            _ => Vec::new(),
+        };
         match calls {
             _ if held.tool_choice == ToolChoice::Free && held.strict.is_empty() => Ok(None),
-            Some(calls) => self.grammars("tools")?.compile_calls(calls.format(), &held),
+            Some(calls) => self
+                .grammars("tools")?
+                .compile_calls(calls.format(), &held, &loose),
             None if held.tool_choice == ToolChoice::Free => Ok(None),
             None => Err(Error::request(
                 "tools",

@@ -56,6 +56,13 @@ impl Engine {
         })
     }
 
+    /// The tokens that begin a text and end one, as they are written, where the model names them.
+    #[must_use]
+    pub fn first_and_last(&self) -> [Option<&str>; 2] {
+        let tokenizer = &self.tokenizer;
+        [tokenizer.bos(), tokenizer.eos()].map(|id| tokenizer.token_text(id?))
+    }
+
     /// The text that tokens spell, control tokens as they are written; bytes that are no character become U+FFFD.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod draw;
 mod limits;
+mod masks;
 mod product;
 mod report;
 mod shapes;
@@ -29,6 +30,7 @@ use crate::{Error, Sampling};
 pub use draw::{Draw, PreparedDraw, draws};
 pub use limits::Limits;
 use limits::beside;
+pub use masks::{MaskCost, mask_costs};
 pub use product::{Case, PreparedProduct, cases};
 use report::peak_rss;
 pub use report::{BatchStep, Report, SampledDecode, Spread};

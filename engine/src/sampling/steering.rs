@@ -6,10 +6,15 @@ use crate::Error;
 pub const MAX_BIASES: usize = 1024;
 /// The most tokens that end an answer beside the model's own.
 pub const MAX_STOP_TOKENS: usize = 128;
+/// The most tokens that an answer may be held to.
+pub const MAX_ALLOWED_TOKENS: usize = 16 << 10;
+/// The most words that are not to come, and the bytes of one.
+pub const MAX_BAD_WORDS: usize = 256;
+const MAX_BAD_WORD_BYTES: usize = 256;
 
 /// Changes of logits, and of the end. The default changes nothing.
 ///
-/// The order is vLLM's: tokens that would end the answer too early go first, then biases are added, then what was said before is
+/// The order is vLLM's: tokens that are not allowed, that complete a bad word or would end the answer too early go first, then biases are added, then what was said before is
 /// made less likely, by `repetition_penalty`, `frequency_penalty` and `presence_penalty`. The temperature and the rest of
 /// [`Sampling`](crate::Sampling) come behind. Logprobs are of the model's own logits, before all this.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +30,17 @@ pub struct Steering {
     pub repetition_penalty: f32,
     /// Of how many of the last tokens `repetition_penalty` takes note; nothing is all.
     pub repetition_window: Option<usize>,
-    /// Before so many tokens are put out, none ends the answer.
+    /// Before so many tokens are put out, no token ends the answer, and no stop text.
     pub min_tokens: usize,
     /// The model's tokens that end a turn are like any other, and passages over and over are no end either.
     pub ignore_eos: bool,
     /// Tokens that end the answer too, and are not shown.
     pub stop_token_ids: Vec<u32>,
+    /// The only tokens that may come; none are all. Where nothing is left of them, the answer ends.
+    pub allowed_token_ids: Vec<u32>,
+    /// Words whose last token never follows those before it, in their usual spelling, with and without a space in front.
+    /// Another spelling of the same text may come.
+    pub bad_words: Vec<String>,
 }
 
 impl Default for Steering {
@@ -44,6 +54,8 @@ impl Default for Steering {
             min_tokens: 0,
             ignore_eos: false,
             stop_token_ids: Vec::new(),
+            allowed_token_ids: Vec::new(),
+            bad_words: Vec::new(),
         }
     }
 }
@@ -63,6 +75,9 @@ impl Steering {
         };
         most("logit_bias", MAX_BIASES, self.logit_bias.len())?;
         most("stop_token_ids", MAX_STOP_TOKENS, self.stop_token_ids.len())?;
+        let allowed = self.allowed_token_ids.len();
+        most("allowed_token_ids", MAX_ALLOWED_TOKENS, allowed)?;
+        self.check_bad_words()?;
         let is_bias = |bias: f32| bias == f32::NEG_INFINITY || (-100.0..=100.0).contains(&bias);
         if let Some((token, bias)) = self.logit_bias.iter().find(|(_, bias)| !is_bias(*bias)) {
             let reason =
@@ -87,6 +102,26 @@ impl Steering {
         Ok(())
     }
 
+    fn check_bad_words(&self) -> Result<(), Error> {
+        let refused = |reason| Err(Error::request("bad_words", reason));
+        let found = self.bad_words.len();
+        if found > MAX_BAD_WORDS {
+            return refused(format!(
+                "`bad_words` must have at most {MAX_BAD_WORDS} words, found {found}"
+            ));
+        }
+        let lengths = self.bad_words.iter().map(String::len);
+        match lengths.max() {
+            Some(found) if found > MAX_BAD_WORD_BYTES => refused(format!(
+                "one of `bad_words` must have at most {MAX_BAD_WORD_BYTES} bytes, found {found}"
+            )),
+            _ if self.bad_words.iter().any(|word| word.trim().is_empty()) => {
+                refused("one of `bad_words` must not be empty".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what a vocabulary of so many tokens does not have.
     ///
     /// # Errors
@@ -95,8 +130,14 @@ impl Steering {
         let biased = self.logit_bias.iter().map(|(token, _)| token);
         let biased = biased.map(|token| ("logit_bias", *token));
         let stops = self.stop_token_ids.iter();
-        let mut all = biased.chain(stops.map(|token| ("stop_token_ids", *token)));
-        match all.find(|(_, token)| *token as usize >= vocabulary) {
+        let stops = stops.map(|token| ("stop_token_ids", *token));
+        let allowed = self.allowed_token_ids.iter();
+        let allowed = allowed.map(|token| ("allowed_token_ids", *token));
+        match biased
+            .chain(stops)
+            .chain(allowed)
+            .find(|(_, token)| *token as usize >= vocabulary)
+        {
             None => Ok(()),
             Some((field, token)) => Err(Error::request(
                 field,

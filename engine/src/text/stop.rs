@@ -1,4 +1,4 @@
-//! Stop texts: held back while they may still be completed, never shown.
+//! Stop texts: held back while they may still be completed, and shown only to who asks for it.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,8 @@ pub(crate) struct StopFilter {
     state: StateID,
     /// Text that may be the beginning of a stop text.
     pending: String,
+    /// Whether the stop text is shown that ends the answer.
+    shows_stop: bool,
 }
 
 /// What may be shown of the text so far.
@@ -22,7 +24,7 @@ pub(crate) struct StopFilter {
 pub(crate) enum Filtered {
     /// Go on; this much is safe to show.
     Text(String),
-    /// A stop text appeared; this stood before it.
+    /// A stop text appeared; this stood before it, or goes to its end where it is shown.
     Stopped(String),
 }
 
@@ -31,7 +33,7 @@ impl StopFilter {
     ///
     /// # Panics
     /// For texts of gigabytes.
-    pub(crate) fn new(stops: &[String]) -> Self {
+    pub(crate) fn new(stops: &[String], shows_stop: bool) -> Self {
         let automaton = NFA::new(stops).expect("stop texts are short");
         let start = automaton
             .start_state(Anchored::No)
@@ -49,18 +51,23 @@ impl StopFilter {
             begun,
             state: start,
             pending: String::new(),
+            shows_stop,
         }
     }
 
-    /// Takes the next piece of the answer.
-    pub(crate) fn push(&mut self, piece: &str) -> Filtered {
+    /// Takes the next piece of the answer. Where the answer may not end yet, a stop text that it completes is text like any
+    /// other.
+    pub(crate) fn push(&mut self, piece: &str, may_end: bool) -> Filtered {
         let before = self.pending.len();
         self.pending.push_str(piece);
         for (at, byte) in piece.bytes().enumerate() {
             self.state = self.automaton.next_state(Anchored::No, self.state, byte);
-            if self.automaton.is_match(self.state) {
-                self.pending
-                    .truncate(before + at + 1 - self.longest_match());
+            if may_end && self.automaton.is_match(self.state) {
+                let shown = match self.shows_stop {
+                    true => 0,
+                    false => self.longest_match(),
+                };
+                self.pending.truncate(before + at + 1 - shown);
                 return Filtered::Stopped(std::mem::take(&mut self.pending));
             }
         }
@@ -100,14 +107,14 @@ mod tests {
 
     fn filter(stops: &[&str]) -> StopFilter {
         let stops: Vec<_> = stops.iter().map(ToString::to_string).collect();
-        StopFilter::new(&stops)
+        StopFilter::new(&stops, false)
     }
 
     fn run(stops: &[&str], pieces: &[&str]) -> (String, bool) {
         let mut filter = filter(stops);
         let mut shown = String::new();
         for piece in pieces {
-            match filter.push(piece) {
+            match filter.push(piece, true) {
                 Filtered::Text(text) => shown += &text,
                 Filtered::Stopped(text) => return (shown + &text, true),
             }
@@ -118,9 +125,9 @@ mod tests {
     #[test]
     fn a_stop_text_split_over_pieces_is_never_shown() {
         let mut filter = filter(&["END"]);
-        assert_eq!(filter.push("the E"), Filtered::Text("the ".into()));
-        assert_eq!(filter.push("N"), Filtered::Text(String::new()));
-        assert_eq!(filter.push("D of"), Filtered::Stopped(String::new()));
+        assert_eq!(filter.push("the E", true), Filtered::Text("the ".into()));
+        assert_eq!(filter.push("N", true), Filtered::Text(String::new()));
+        assert_eq!(filter.push("D of", true), Filtered::Stopped(String::new()));
     }
 
     #[test]
@@ -155,9 +162,29 @@ mod tests {
     }
 
     #[test]
+    fn before_an_answer_may_end_a_stop_text_is_text() {
+        let mut filter = filter(&["END"]);
+        let shown = |filtered| match filtered {
+            Filtered::Text(text) => text,
+            Filtered::Stopped(text) => panic!("stopped behind {text}"),
+        };
+        let early = shown(filter.push("aEND", false)) + &shown(filter.push("bE", false));
+        assert_eq!(early, "aENDb");
+        assert_eq!(filter.push("NDc", true), Filtered::Stopped(String::new()));
+    }
+
+    #[test]
+    fn whoever_wants_it_is_shown_the_stop_text() {
+        let stops = ["END".to_owned(), "D".to_owned()];
+        let mut filter = StopFilter::new(&stops, true);
+        assert_eq!(filter.push("the EN", true), Filtered::Text("the ".into()));
+        assert_eq!(filter.push("D of", true), Filtered::Stopped("END".into()));
+    }
+
+    #[test]
     fn without_stop_texts_nothing_is_held_back() {
         assert_eq!(
-            filter(&[]).push("all of it"),
+            filter(&[]).push("all of it", true),
             Filtered::Text("all of it".into())
         );
     }

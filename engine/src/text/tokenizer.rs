@@ -242,6 +242,17 @@ impl Tokenizer {
         self.without_bounds(text, ControlTokens::None, Prefix::Never)
     }
 
+    /// The tokens of words within an answer, with and without a space in front.
+    pub(crate) fn spellings(&self, words: &[String]) -> Vec<Vec<u32>> {
+        let words = words.iter().map(|word| word.trim_start());
+        let spelt = words.flat_map(|word| [word.to_owned(), format!(" {word}")]);
+        let mut spellings: Vec<_> = spelt.map(|word| self.encode_within(&word)).collect();
+        spellings.retain(|tokens| !tokens.is_empty());
+        spellings.sort_unstable();
+        spellings.dedup();
+        spellings
+    }
+
     /// Whether a token is one that no text of a message has.
     pub(crate) fn is_control(&self, id: u32) -> bool {
         self.vocabulary.is_control(id)

@@ -4,6 +4,7 @@ pub(super) mod apply_template;
 pub(super) mod health;
 pub(super) mod metrics;
 pub(super) mod tokenize;
+pub(super) mod tokenizer_info;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! What is left out is as the model's authors advise. The engine knows the ranges.
 
-use nibble_engine::{Sampling, Speculation, Steering};
+use nibble_engine::{Revealed, Sampling, Speculation, Steering};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -36,6 +36,10 @@ pub(super) struct SamplingFields {
     /// `auto`, `off`, or how many tokens are guessed at a time; llama.cpp's name is `speculative.n_max`.
     #[serde(alias = "speculative.n_max")]
     speculate: Option<Value>,
+    allowed_token_ids: Option<Vec<u32>>,
+    bad_words: Option<Vec<String>>,
+    include_stop_str_in_output: Option<bool>,
+    skip_special_tokens: Option<bool>,
     #[serde(alias = "stop_sequences")]
     stop: Option<Stop>,
     #[serde(flatten)]
@@ -101,6 +105,8 @@ impl SamplingFields {
             min_tokens: whole("min_tokens", self.min_tokens)?.unwrap_or_default(),
             ignore_eos: self.ignore_eos == Some(true),
             stop_token_ids: self.stop_token_ids.clone().unwrap_or_default(),
+            allowed_token_ids: self.allowed_token_ids.clone().unwrap_or_default(),
+            bad_words: self.bad_words.clone().unwrap_or_default(),
         })
     }
 
@@ -118,6 +124,14 @@ impl SamplingFields {
         text.parse()
             .map(Some)
             .map_err(|reason| ApiError::invalid_field("speculate", format!("`speculate` {reason}")))
+    }
+
+    /// What is shown that is left out otherwise.
+    pub(super) fn revealed(&self) -> Revealed {
+        Revealed {
+            stop: self.include_stop_str_in_output == Some(true),
+            control_tokens: self.skip_special_tokens == Some(false),
+        }
     }
 
     /// How many of the last tokens count, where that is said; -1 is all of them, which is no number.

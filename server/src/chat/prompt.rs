@@ -92,7 +92,7 @@ impl Writer {
         let room = Room::of(context, told.origin.settings.max_tokens);
         let start = self.model.counted(move |engine| {
             begins(told.turns.len(), 0, room, |from| {
-                engine.count(told.from(from))
+                engine.prompt_length(told.from(from))
             })
         });
         start.await.map_err(|error| refusal(&error))
@@ -110,7 +110,11 @@ impl Writer {
             return refusal(&error);
         };
         let last = told.from(told.last());
-        match self.model.counted(move |engine| engine.count(last)).await {
+        match self
+            .model
+            .counted(move |engine| engine.prompt_length(last))
+            .await
+        {
             Ok(alone) if alone < context => Complaint::full(tokens, is_exact, context),
             Ok(tokens) => refusal(&Error::TooLong {
                 field,

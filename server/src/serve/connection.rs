@@ -1,9 +1,19 @@
 //! One connection: requests one after another, until either side has enough.
 //!
-//! HTTP/2 is not spoken, which would break the limits: a connection has one [`Pulse`], whose phase would be that of whichever
-//! request came last, so that a body could pause for ever behind another's answer; one place would hold a hundred requests;
-//! and the `100 Continue` that finds out whether a client is there would fall between frames. Proxies speak HTTP/1.1 to what is
-//! behind them.
+//! HTTP/2 is not spoken, with prior knowledge neither, and is no option either. Every proxy in wide use speaks HTTP/1.1 to what is
+//! behind it, and what stands against the other is more than settings of hyper could mend:
+//!
+//! - A reader that takes nothing of its answer is found by a socket that cannot be written to ([`Line`]). In HTTP/2 it gives its
+//!   stream no window: hyper then asks the answer for nothing more, nothing is written, and neither hyper nor h2 ends such a
+//!   stream. A ping is answered all the same. The answer would run and its place be held for ever.
+//! - Limits in time are of what a connection is at ([`Pulse`]), of which there would be as many as streams: a body could pause
+//!   behind another's answer. hyper shows a stream when its head is whole, so that a head in drops is seen by nobody.
+//! - A place is a connection's, and whoever owes a request longest makes room by its end. With streams that would cut off
+//!   answers of others, and sixteen of them would hold one place; places would have to be of streams, which h2 opens by itself.
+//! - A stream that is reset at once has been through the router, and its body may have taken a turn of the preparation. h2 bounds
+//!   how many resets wait to be seen, not how many come one behind another.
+//!
+//! `max_concurrent_streams`, small windows and lists of headers, keep-alive pings and `:authority` beside `Host` are the easy part.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

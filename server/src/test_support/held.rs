@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Prompt, Request, Thinking};
+use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Prompt, Reading, Request, Thinking};
 
 use crate::generator::Generator;
 use crate::test_support::scripted::Scripted;
@@ -44,6 +44,11 @@ impl Generator for Held {
     /// As [`Scripted`] makes them.
     fn prompt_tokens(&self, prompt: &Prompt, thinking: Thinking) -> Result<Vec<u32>, Error> {
         Scripted::new(&[], Duration::ZERO).prompt_tokens(prompt, thinking)
+    }
+
+    /// As [`Scripted`] makes them.
+    fn text_tokens(&self, text: &str, reading: Reading) -> Result<Vec<u32>, Error> {
+        Scripted::new(&[], Duration::ZERO).text_tokens(text, reading)
     }
 
     /// As [`Scripted`] spells them.

@@ -56,7 +56,7 @@ impl Generator for Reading {
         &self.info
     }
 
-    fn count(&self, request: Request) -> Result<usize, Error> {
+    fn prompt_length(&self, request: Request) -> Result<usize, Error> {
         self.counted.fetch_add(1, Ordering::Relaxed);
         Ok(tokens(&request))
     }

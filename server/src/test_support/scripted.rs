@@ -85,11 +85,6 @@ impl Generator for Scripted {
         &self.info
     }
 
-    /// Its tokens are words.
-    fn tokens(&self, text: &str) -> usize {
-        text.split_whitespace().count()
-    }
-
     fn submit(&self, request: Request) -> Result<Answer, Error> {
         request.check()?;
         let (sender, answer) = Answer::channel();
@@ -196,6 +191,10 @@ impl Generator for Scripted {
             .into_iter()
             .chain(text.bytes().map(u32::from))
             .collect())
+    }
+
+    fn first_and_last(&self) -> [Option<&str>; 2] {
+        [Some("<s>"), Some("</s>")]
     }
 
     fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {

@@ -64,11 +64,16 @@ fn shown(family: &str, stop: &[&str], tokens: &[&str]) -> (String, String, bool)
     };
     let calls = CallReader::new(CallFormat::Tagged, &offered, 0);
     let stop: Vec<_> = stop.iter().map(ToString::to_string).collect();
-    let mut output = Output::new(&tokenizer, &stop, (thoughts, Some(calls)), sender);
+    let mut output = Output::new(
+        &tokenizer,
+        (&stop, Revealed::default()),
+        (thoughts, Some(calls)),
+        sender,
+    );
     let (mut parts, mut ended) = (String::new(), false);
     for token in tokens {
         let id = TOKENS.iter().position(|text| text == token).unwrap();
-        ended = output.push(id as u32);
+        ended = output.push(id as u32, true);
         parts.push(match output.part() {
             PartOf::Thought => 'T',
             PartOf::Answer => 'A',

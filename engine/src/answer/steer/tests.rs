@@ -10,9 +10,25 @@ const VOCABULARY: usize = 12;
 const ENDS: [u32; 2] = [0, 1];
 
 /// What a step comes to by the definition.
-fn plain(steering: &Steering, logits: &[f32], tokens: &[u32], prompt: usize) -> Vec<f32> {
-    let mut logits = logits.to_vec();
+fn plain(
+    (steering, bad_words): (&Steering, &[Vec<u32>]),
+    logits: &[f32],
+    tokens: &[u32],
+    prompt: usize,
+) -> Vec<f32> {
+    let allowed = &steering.allowed_token_ids;
+    let kept = |(token, logit): (u32, &f32)| match allowed.is_empty() || allowed.contains(&token) {
+        true => *logit,
+        false => f32::NEG_INFINITY,
+    };
+    let mut logits: Vec<f32> = (0..).zip(logits).map(kept).collect();
     let answer = &tokens[prompt..];
+    for word in bad_words {
+        let (last, before) = word.split_last().unwrap();
+        if answer.ends_with(before) {
+            logits[*last as usize] = f32::NEG_INFINITY;
+        }
+    }
     if answer.len() < steering.min_tokens {
         let own = ENDS.iter().filter(|_| !steering.ignore_eos);
         for end in own.chain(&steering.stop_token_ids) {
@@ -53,10 +69,20 @@ fn steering() -> impl Strategy<Value = Steering> {
         proptest::option::of(0usize..9),
         0usize..4,
         any::<bool>(),
-        proptest::collection::vec(token, 0..3),
+        proptest::collection::vec(token.clone(), 0..3),
+        proptest::collection::vec(token, 0..5),
     )
         .prop_map(
-            |(logit_bias, (presence, frequency), repetition, window, min, ignore_eos, stops)| {
+            |(
+                logit_bias,
+                (presence, frequency),
+                repetition,
+                window,
+                min,
+                ignore_eos,
+                stops,
+                allowed,
+            )| {
                 Steering {
                     logit_bias,
                     presence_penalty: presence,
@@ -66,6 +92,8 @@ fn steering() -> impl Strategy<Value = Steering> {
                     min_tokens: min,
                     ignore_eos,
                     stop_token_ids: stops,
+                    allowed_token_ids: allowed,
+                    bad_words: Vec::new(),
                 }
             },
         )
@@ -78,15 +106,21 @@ proptest! {
         logits in proptest::collection::vec(-20.0..20.0f32, VOCABULARY),
         tokens in proptest::collection::vec(0..VOCABULARY as u32, 1..20),
         prompt in 1usize..10,
+        bad_words in proptest::collection::vec(
+            proptest::collection::vec(0..VOCABULARY as u32, 1..3), 0..6),
     ) {
         let prompt = prompt.min(tokens.len());
-        let Some(mut steer) = Steer::new(steering.clone(), &ENDS) else {
+        let Some(mut steer) = Steer::new(steering.clone(), bad_words.clone(), &ENDS) else {
             return Ok(());
         };
         for len in prompt..=tokens.len() {
             let tokens = &tokens[..len];
-            let found = steer.changed(&logits, tokens, prompt);
-            let expected = plain(&steering, &logits, tokens, prompt);
+            let expected = plain((&steering, &bad_words), &logits, tokens, prompt);
+            let Some(found) = steer.changed(&logits, tokens, prompt) else {
+                prop_assert!(expected.iter().all(|logit| *logit == f32::NEG_INFINITY));
+                continue;
+            };
+            prop_assert!(expected.iter().any(|logit| *logit > f32::NEG_INFINITY));
             let bits = |logits: &[f32]| logits.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(found), bits(&expected));
         }
@@ -95,7 +129,7 @@ proptest! {
 
 #[test]
 fn who_asks_for_nothing_pays_nothing() {
-    assert!(Steer::new(Steering::default(), &ENDS).is_none());
+    assert!(Steer::new(Steering::default(), Vec::new(), &ENDS).is_none());
 }
 
 #[test]
@@ -107,7 +141,7 @@ fn an_answer_ends_where_it_is_told_to() {
             stop_token_ids,
             ..Steering::default()
         };
-        let steer = Steer::new(steering, &ENDS).unwrap();
+        let steer = Steer::new(steering, Vec::new(), &ENDS).unwrap();
         steer.ends_at(token, ENDS.contains(&token))
     };
     assert!(ends_at(false, 0) && ends_at(false, 7) && !ends_at(false, 5));

@@ -121,6 +121,27 @@ fn add_tools(
     Ok(())
 }
 
+/// The conversation in which tools that are named `loose` take any object where their schema is not supported, or where that
+/// is not known; nothing where all of theirs are.
+pub(super) fn loosened(
+    conversation: &Conversation,
+    loose: &[String],
+    compiles: impl Fn(&Value) -> bool,
+) -> Option<Conversation> {
+    let mut loosened = conversation.clone();
+    let mut changed = false;
+    for tool in &mut loosened.tools {
+        let function = &mut tool["function"];
+        let is_loose = loose.iter().any(|name| function["name"] == **name);
+        let given = &mut function["parameters"];
+        if is_loose && !parameters(given).is_ok_and(|schema| compiles(&schema)) {
+            *given = json!({ "type": "object" });
+            changed = true;
+        }
+    }
+    changed.then_some(loosened)
+}
+
 /// The schema of a tool's arguments, which are an object.
 fn parameters(given: &Value) -> Result<Value, String> {
     let mut schema = match given {

@@ -1,7 +1,9 @@
-//! Constraints become matchers for the tokens of one model.
+//! Constraints become matchers for the tokens of one model. The last few are kept: several answers to one request have the
+//! same, and so have many requests.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
@@ -21,11 +23,15 @@ use crate::text::tokenizer::Tokenizer;
 const BLANKS: &str = r" |\n[ \t]{0,32}";
 /// Schemas are read by recursion, which is bounded, but not by the stack of any thread.
 const STACK_BYTES: usize = 256 << 20;
+/// As many are kept, each as large as what an answer has that begins.
+const KEPT: usize = 8;
 
 /// What compiles the constraints of a model. It is made once, in some hundred milliseconds.
 pub(crate) struct Grammars {
     factory: ParserFactory,
     tokenizer: Arc<Tokenizer>,
+    /// The last that were asked for, at their beginnings, by their grammars; the very last is at the end.
+    kept: Mutex<VecDeque<(String, Matcher)>>,
 }
 
 impl Debug for Grammars {
@@ -51,6 +57,7 @@ impl Grammars {
         Ok(Self {
             factory,
             tokenizer: Arc::clone(tokenizer),
+            kept: Mutex::default(),
         })
     }
 
@@ -73,7 +80,8 @@ impl Grammars {
     }
 
     /// What follows an answer that must call tools of the conversation, or whose calls must be what the schemas of tools
-    /// allow; nothing where calls are free.
+    /// allow; nothing where calls are free. Arguments of a tool that is named `loose` are any object where its schema is not
+    /// supported.
     ///
     /// # Errors
     /// As [`Self::compile`], of the tool's parameters.
@@ -81,12 +89,21 @@ impl Grammars {
         &self,
         format: CallFormat,
         conversation: &Conversation,
+        loose: &[String],
     ) -> Result<Option<Follower>, Error> {
         let compiled = self.on_a_thread(|| {
-            let written = calls::grammar(format, conversation, &self.tokenizer)?;
-            written
-                .map(|grammar| self.matcher(TopLevelGrammar::from_lark(grammar)))
-                .transpose()
+            let compile = |conversation: &Conversation| {
+                let written = calls::grammar(format, conversation, &self.tokenizer)?;
+                written
+                    .map(|grammar| self.matcher(TopLevelGrammar::from_lark(grammar)))
+                    .transpose()
+            };
+            compile(conversation).or_else(|refused| {
+                let loosened = calls::loosened(conversation, loose, |parameters| {
+                    self.anew(schema_grammar(parameters)).is_ok()
+                });
+                loosened.map_or(Err(refused), |loosened| compile(&loosened))
+            })
         })?;
         let matcher = compiled.map_err(|reason| Error::request("tools", reason))?;
         Ok(matcher.map(|matcher| Follower::new("tools", matcher)))
@@ -111,15 +128,40 @@ impl Grammars {
     /// The error says where the smallest schema within this one stands that cannot be compiled.
     fn schema(&self, schema: &Value) -> Result<Matcher, String> {
         let plain = schema::checked(schema)?;
-        let compile = |schema: &Value| self.matcher(schema_grammar(schema));
-        compile(&plain).map_err(|reason| {
-            let place =
-                schema::place_of(&plain, |part| compile(part).err().as_ref() == Some(&reason));
+        self.matcher(schema_grammar(&plain)).map_err(|reason| {
+            let place = schema::place_of(&plain, |part| {
+                self.anew(schema_grammar(part)).err().as_ref() == Some(&reason)
+            });
             format!("is not supported at `{place}`: {reason}")
         })
     }
 
+    /// One of those that are kept, or a new one that then is.
     fn matcher(&self, grammar: TopLevelGrammar) -> Result<Matcher, String> {
+        let key = serde_json::to_string(&grammar).map_err(|error| error.to_string())?;
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |kept: &VecDeque<(String, Matcher)>| kept.iter().position(|one| one.0 == key);
+        {
+            let mut kept = kept();
+            if let Some(known) = known(&kept).and_then(|at| kept.remove(at)) {
+                // Nothing of one answer's automaton is another's.
+                let matcher = known.1.deep_clone();
+                kept.push_back(known);
+                return Ok(matcher);
+            }
+        }
+        let matcher = self.anew(grammar)?;
+        let mut kept = kept();
+        if known(&kept).is_none() {
+            kept.push_back((key, matcher.deep_clone()));
+        }
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+        Ok(matcher)
+    }
+
+    fn anew(&self, grammar: TopLevelGrammar) -> Result<Matcher, String> {
         let parser = self.factory.create_parser(grammar);
         let mut matcher = Matcher::new(parser);
         if let Some(error) = matcher.get_error() {
@@ -130,6 +172,14 @@ impl Grammars {
             .compute_mask()
             .map_err(|error| first_line(&error.to_string()))?;
         Ok(matcher)
+    }
+}
+
+#[cfg(test)]
+impl Grammars {
+    /// How many are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.lock().unwrap().len()
     }
 }
 

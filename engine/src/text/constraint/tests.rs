@@ -157,6 +157,27 @@ fn a_mask_has_the_tokens_that_some_text_goes_on_with() {
 }
 
 #[test]
+fn a_constraint_is_compiled_once_and_followed_by_each_for_itself() {
+    let grammars = Grammars::new(&TOKENS).unwrap();
+    let begin = |pattern: &str| {
+        let language = Language::Regex(pattern.to_owned());
+        let field = "form";
+        grammars.compile(&Constraint { field, language }).unwrap()
+    };
+    let mut first = begin("[ab]x");
+    let beginning = tokens_of(&mut first);
+    first.follow(beginning[0]).unwrap();
+    let mut second = begin("[ab]x");
+    assert_eq!(tokens_of(&mut second), beginning);
+    assert_ne!(tokens_of(&mut first), beginning);
+    assert_eq!(grammars.kept(), 1);
+    for length in 1..20 {
+        begin(&format!("a{{{length}}}"));
+    }
+    assert_eq!(grammars.kept(), 8);
+}
+
+#[test]
 fn characters_of_several_bytes_come_in_parts_and_whole() {
     let texts = ["Zürich", "Zürcher", "日本", "日記", "😀!"];
     let choice = texts.map(str::to_owned).to_vec();

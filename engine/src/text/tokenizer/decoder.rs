@@ -12,6 +12,7 @@ pub(crate) struct TokenDecoder {
     vocabulary: Arc<Vocabulary>,
     /// Control tokens that are written as they are spelt.
     shown: Vec<u32>,
+    shows_all: bool,
     /// Bytes that are not decoded yet: after each call the start of one character, three bytes at most.
     pending: Vec<u8>,
     text: String,
@@ -22,9 +23,15 @@ impl TokenDecoder {
         Self {
             vocabulary,
             shown,
+            shows_all: false,
             pending: Vec::new(),
             text: String::new(),
         }
+    }
+
+    /// Writes every control token as it is spelt.
+    pub(crate) fn show_all(&mut self) {
+        self.shows_all = true;
     }
 
     /// Forgets the beginning of a character whose rest does not come.
@@ -45,7 +52,8 @@ impl TokenDecoder {
 
     /// The characters that this token completes; nothing for a control token that is not shown.
     pub(crate) fn push(&mut self, id: u32) -> &str {
-        match self.shown.contains(&id) {
+        let is_shown = self.shows_all && self.vocabulary.is_control(id);
+        match is_shown || self.shown.contains(&id) {
             true => {
                 let spelt = self.vocabulary.text(id).unwrap_or_default();
                 self.pending.extend_from_slice(spelt.as_bytes());

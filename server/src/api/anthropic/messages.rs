@@ -88,6 +88,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
             max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
             steering: sampling.steering()?,
             speculation: sampling.speculation()?,
+            revealed: sampling.revealed(),
             prompt: Prompt::Chat(conversation),
             thinking,
             constraint,

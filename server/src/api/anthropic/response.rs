@@ -55,13 +55,11 @@ impl MessageForm {
             content.push(json!({ "type": "thinking", "thinking": thinking, "signature": "" }));
         }
         if !answered.text.is_empty() {
-            content.push(json!({ "type": "text", "text": answered.text }));
+            content.push(text_block(&answered.text));
         }
         for call in answered.calls {
             let input = call.arguments.object();
-            content.push(
-                json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input }),
-            );
+            content.push(call_block(&call, &json!(input)));
         }
         let (reason, stopped_by) = self.stop_reason(&answered.completion)?;
         let mut message = self.envelope(content, usage_of(&answered.completion));
@@ -79,13 +77,15 @@ impl MessageForm {
             "content": content,
             "stop_reason": null,
             "stop_sequence": null,
+            "stop_details": null,
+            "container": null,
             "usage": usage,
         })
     }
 
     /// The first event, when the prompt begins to be read.
     pub(super) fn start(&self, tokens: usize, cached: usize) -> sse::Event {
-        let message = self.envelope(Vec::new(), usage(tokens, cached, 0));
+        let message = self.envelope(Vec::new(), usage(tokens, cached, [0, 0]));
         event(&json!({ "type": "message_start", "message": message }))
     }
 
@@ -96,14 +96,14 @@ impl MessageForm {
     }
 
     pub(super) fn text(&mut self, text: &str) -> Vec<sse::Event> {
-        let block = json!({ "type": "text", "text": "" });
+        let block = text_block("");
         let delta = json!({ "type": "text_delta", "text": text });
         self.delta("text", &block, &delta)
     }
 
     pub(super) fn called(&mut self, call: &ToolCall) -> Vec<sse::Event> {
         self.called = true;
-        let block = json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": {} });
+        let block = call_block(call, &json!({}));
         let json = call.arguments.as_json();
         let delta = json!({ "type": "input_json_delta", "partial_json": json });
         let mut events = self.delta("tool_use", &block, &delta);
@@ -210,16 +210,38 @@ impl MessageForm {
 
 /// Of an answer that is complete.
 fn usage_of(completion: &Completion) -> Value {
-    let output = completion.token_ids.len();
+    let output = [
+        completion.token_ids.len(),
+        completion.metrics.thought_tokens,
+    ];
     usage(completion.prompt_tokens, completion.cached_tokens, output)
 }
 
-/// Tokens as Anthropic counts them: those from a cache are not among the others.
-fn usage(prompt: usize, cached: usize, output: usize) -> Value {
+fn text_block(text: &str) -> Value {
+    json!({ "type": "text", "text": text, "citations": null })
+}
+
+fn call_block(call: &ToolCall, input: &Value) -> Value {
+    json!({
+        "type": "tool_use",
+        "id": call.id,
+        "name": call.name,
+        "input": input,
+        "caller": { "type": "direct" },
+    })
+}
+
+/// Tokens as Anthropic counts them: those from a cache are not among the others. Of those put out some are thoughts.
+fn usage(prompt: usize, cached: usize, [output, thought]: [usize; 2]) -> Value {
     json!({
         "input_tokens": prompt.saturating_sub(cached),
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": cached,
         "output_tokens": output,
+        "output_tokens_details": { "thinking_tokens": thought },
+        "cache_creation": null,
+        "inference_geo": null,
+        "server_tool_use": null,
+        "service_tier": "standard",
     })
 }

@@ -17,7 +17,11 @@ fn fields_are_taken_at_their_defaults_and_refused_by_name_otherwise() {
             json!(""),
             [schema, json!(["a"]), json!("a")],
         ),
-        ("bad_words", json!([]), [json!([2]), json!(["a"]), json!(2)]),
+        (
+            "kv_transfer_params prompt_embeds cache_salt samplers",
+            json!([]),
+            [json!([2]), json!(["a"]), json!(2)],
+        ),
         (
             "mirostat mirostat_mode dry_multiplier xtc_probability \
              dynatemp_range top_logprobs n_probs no_repeat_ngram_size",
@@ -30,21 +34,19 @@ fn fields_are_taken_at_their_defaults_and_refused_by_name_otherwise() {
             [json!(2), json!(0), json!("1")],
         ),
         (
-            "logprobs echo add_special_tokens use_beam_search include_stop_str_in_output",
+            "logprobs echo add_special_tokens use_beam_search timings_per_token return_progress",
             json!(false),
             [json!(true), json!(1), json!("false")],
         ),
         (
-            "skip_special_tokens",
+            "parse_tool_calls include_reasoning",
             json!(true),
             [json!(false), json!(0), json!([])],
         ),
-        ("mirostat_tau", json!(5.0), [json!(3), json!(0), json!("5")]),
-        ("dry_base", json!(1.75), [json!(2), json!(0), json!(false)]),
         (
-            "dry_allowed_length",
-            json!(2),
-            [json!(3), json!(0), json!(2.5)],
+            "t_max_predict_ms top_n_sigma truncate_prompt_tokens",
+            json!(-1),
+            [json!(3), json!(0.5), json!("5")],
         ),
         (
             "prompt_logprobs thinking_budget enable_thinking audio web_search_options",
@@ -83,12 +85,13 @@ fn fields_are_taken_at_their_defaults_and_refused_by_name_otherwise() {
 fn fields_that_change_nothing_are_ignored() {
     for name in [
         "user",
-        "metadata",
-        "store",
         "service_tier",
         "cache_prompt",
-        "keep_alive",
-        "seed_name",
+        "id_slot",
+        "priority",
+        "mirostat_tau",
+        "dry_sequence_breakers",
+        "nobody_knows_it",
     ] {
         assert!(is_taken(name, &json!({ "a": [1, true, "x"] })), "{name}");
     }
@@ -96,7 +99,7 @@ fn fields_that_change_nothing_are_ignored() {
 
 #[test]
 fn each_field_is_in_one_list() {
-    let mut names: Vec<&str> = UNSUPPORTED
+    let mut names: Vec<&str> = TABLE
         .iter()
         .flat_map(|(_, names)| names.split(' '))
         .collect();

@@ -173,6 +173,7 @@ impl AnswerFields {
             max_tokens: asker.most_tokens(options.max_tokens()?),
             steering: sampling.steering()?,
             speculation: sampling.speculation()?,
+            revealed: sampling.revealed(),
             prompt,
             thinking,
             constraint: constraint(self.format)?,

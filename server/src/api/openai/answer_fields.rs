@@ -1,11 +1,12 @@
 //! What every kind of completion says of its answer: by which model, how long, whole or streamed.
 //!
-//! `max_completion_tokens` outranks `max_tokens`; without either an answer ends at the server's `--default-max-tokens`.
+//! `n_predict` outranks `max_completion_tokens`, and that `max_tokens`; without any an answer ends at the server's `--default-max-tokens`.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::logprobs::Spelling;
 use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::reply::Asker;
@@ -18,11 +19,14 @@ pub(super) struct AnswerFields {
     model: Option<String>,
     max_tokens: Option<Integer>,
     max_completion_tokens: Option<Integer>,
+    /// llama.cpp's name, which outranks the others there.
+    n_predict: Option<Integer>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     n: Option<Integer>,
     best_of: Option<Integer>,
     prompt_logprobs: Option<Integer>,
+    return_tokens_as_token_ids: Option<bool>,
     #[serde(flatten)]
     #[schema(ignore)]
     pub(super) others: Map<String, Value>,
@@ -68,9 +72,18 @@ impl AnswerFields {
     /// # Errors
     /// Status 400 that names the field.
     pub(super) fn max_tokens(&self) -> Result<Option<usize>, ApiError> {
-        match self.max_completion_tokens {
-            Some(_) => limit("max_completion_tokens", self.max_completion_tokens),
-            None => limit("max_tokens", self.max_tokens),
+        match (self.n_predict, self.max_completion_tokens) {
+            (Some(_), _) => limit("n_predict", self.n_predict),
+            (None, Some(_)) => limit("max_completion_tokens", self.max_completion_tokens),
+            (None, None) => limit("max_tokens", self.max_tokens),
+        }
+    }
+
+    /// How the tokens of logprobs are written.
+    pub(super) fn spelling(&self) -> Spelling {
+        match self.return_tokens_as_token_ids {
+            Some(true) => Spelling::Id,
+            _ => Spelling::Text,
         }
     }
 
@@ -82,7 +95,8 @@ impl AnswerFields {
         &self,
         prompt_logprobs: Option<usize>,
     ) -> Result<Option<usize>, ApiError> {
-        match self.max_completion_tokens.or(self.max_tokens) {
+        let limit = self.n_predict.or(self.max_completion_tokens);
+        match limit.or(self.max_tokens) {
             Some(Integer(0)) if prompt_logprobs.is_some() => Ok(Some(0)),
             _ => self.max_tokens(),
         }

@@ -80,11 +80,12 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         caller: asker.caller,
         steering: sampling.steering()?,
         speculation: sampling.speculation()?,
+        revealed: sampling.revealed(),
         wanted: Wanted {
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,
             counts: answer.continuous_usage(),
-            embedding: None,
+            ..Wanted::default()
         },
         ..nibble_engine::Request::default()
     };
@@ -93,7 +94,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         requests: choices::each([request], n),
         stream: answer.stream(),
         form: ChatForm {
-            reply: Reply::new(&info.id, wanted),
+            reply: Reply::new(&info.id, wanted, answer.spelling()),
             include_usage: answer.include_usage(),
             choices: (0..n).map(|_| Choice::default()).collect(),
             prompt_tokens: 0,
@@ -189,7 +190,8 @@ impl Form for ChatForm {
             true => Vec::new(),
             false => take(&mut self.choices[choice].likely),
         };
-        vec![self.chunk(choice, chunk.likely(&likely))]
+        let chunk = chunk.likely(&likely, self.reply.spelling());
+        vec![self.chunk(choice, chunk)]
     }
 
     fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
@@ -200,7 +202,8 @@ impl Form for ChatForm {
         of_choice.put_out = completion.token_ids.len();
         let (likely, called) = (take(&mut of_choice.likely), of_choice.calls > 0);
         let end = self.reply.end(choice, completion, called)?;
-        Ok(vec![self.chunk(choice, end.likely(&likely))])
+        let end = end.likely(&likely, self.reply.spelling());
+        Ok(vec![self.chunk(choice, end)])
     }
 
     fn done(&mut self) -> Vec<sse::Event> {

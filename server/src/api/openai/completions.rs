@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use self::prompts::{Prompts, echoed};
+use self::prompts::{Prompts, echoed, unbegun};
 use self::response::{Reply, Shown};
 use super::answer_fields::AnswerFields;
 use super::figures::Usage;
-use super::logprobs::{CompletionLogprobs, Place};
+use super::logprobs::{CompletionLogprobs, Place, Told};
 use crate::api::body::{self, Integer};
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
@@ -51,6 +51,8 @@ const OF_CHATS: [&str; 7] = [
 struct Wire {
     prompt: Prompts,
     echo: Option<bool>,
+    /// Whether the model's first token goes before a text, as it does unless that is denied.
+    add_special_tokens: Option<bool>,
     logprobs: Option<Logprobs>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -103,7 +105,11 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     refuse_unsupported(&form.others)?;
     let info = asker.info();
     answer.check_model(asker)?;
-    let prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
+    let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
+    if wire.add_special_tokens == Some(false) {
+        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
+        prompts = unbegun.collect::<Result<_, _>>()?;
+    }
     let (echo, n) = (wire.echo == Some(true), answer.choices()?);
     if prompts.len() * n > choices::MAX_ANSWERS {
         let (most, found) = (choices::MAX_ANSWERS, prompts.len() * n);
@@ -122,6 +128,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
         caller: asker.caller,
         steering: sampling.steering()?,
         speculation: sampling.speculation()?,
+        revealed: sampling.revealed(),
         wanted,
         ..nibble_engine::Request::default()
     };
@@ -141,6 +148,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
         ..one.clone()
     });
     let requests = choices::each(requests, n);
+    let waits = echo && wanted.logprobs.is_some();
     let choices = echoes
         .into_iter()
         .flat_map(|echo| std::iter::repeat_n(echo, n));
@@ -154,12 +162,15 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
                     include_usage: answer.include_usage(),
                     continuous: wanted.counts,
                     echo,
-                    logprobs: wanted.logprobs,
+                    logprobs: wanted.logprobs.map(|most| Told {
+                        most,
+                        spelling: answer.spelling(),
+                    }),
                     prompt_logprobs: answer.prompt_logprobs()?,
                     n,
                 },
             ),
-            choices: choices.map(Choice::new).collect(),
+            choices: choices.map(|echo| Choice::new(echo, waits)).collect(),
             usage: Usage::default(),
         },
     })
@@ -189,6 +200,8 @@ fn wanted(
     Ok(Wanted {
         logprobs,
         prompt_logprobs,
+        // As vLLM tells it: who sums up what a text is worth leaves out the last token of an answer of one.
+        end: true,
         counts: answer.continuous_usage(),
         embedding: None,
     })
@@ -205,6 +218,8 @@ pub(super) struct CompletionForm {
 struct Choice {
     /// What goes before the answer.
     echo: String,
+    /// What waits until the echo is there, whose likelihood is told with the prompt's first answer.
+    held: Option<Held>,
     place: Place,
     /// Of tokens whose text is to come.
     likely: Vec<nibble_engine::Logprobs>,
@@ -212,10 +227,18 @@ struct Choice {
     put_out: usize,
 }
 
+/// What came of an answer before its echo.
+#[derive(Default)]
+struct Held {
+    text: String,
+    end: Option<sse::Event>,
+}
+
 impl Choice {
-    fn new(echo: String) -> Self {
+    fn new(echo: String, waits: bool) -> Self {
         Self {
             echo,
+            held: waits.then(Held::default),
             place: Place::default(),
             likely: Vec::new(),
             prompt_tokens: 0,
@@ -255,7 +278,9 @@ impl Form for CompletionForm {
             Learned::PutOut(tokens) => self.choices[choice].put_out = tokens,
             Learned::Prompt(prompt) => {
                 let siblings = choice..choice + self.reply.shown.n;
-                return siblings.map(|choice| self.echo(choice, &prompt)).collect();
+                return siblings
+                    .flat_map(|choice| self.echo(choice, &prompt))
+                    .collect();
             }
             Learned::Embedding(_) => {}
         }
@@ -265,6 +290,10 @@ impl Form for CompletionForm {
     fn piece(&mut self, choice: usize, piece: Piece) -> Vec<sse::Event> {
         match piece {
             Piece::Thought(text) | Piece::Text(text) => {
+                if let Some(held) = &mut self.choices[choice].held {
+                    held.text.push_str(&text);
+                    return Vec::new();
+                }
                 let logprobs = self.likely(choice, &text);
                 vec![self.part(choice, text, logprobs)]
             }
@@ -276,13 +305,23 @@ impl Form for CompletionForm {
     fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
         let n = self.reply.shown.n;
         self.usage = self.usage.and(Usage::of_choice(completion, choice, n));
-        let logprobs = self.likely(choice, "");
+        let waits = self.choices[choice].held.is_some();
+        // Tokens whose text waits are told with it.
+        let logprobs = match waits {
+            true => None,
+            false => self.likely(choice, ""),
+        };
         let of_choice = &mut self.choices[choice];
         of_choice.put_out = completion.token_ids.len();
         let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
-        Ok(vec![data(
-            &self.reply.end(choice, completion, logprobs, usage)?,
-        )])
+        let end = data(&self.reply.end(choice, completion, logprobs, usage)?);
+        match &mut of_choice.held {
+            Some(held) => {
+                held.end = Some(end);
+                Ok(Vec::new())
+            }
+            None => Ok(vec![end]),
+        }
     }
 
     fn done(&mut self) -> Vec<sse::Event> {
@@ -301,25 +340,32 @@ impl Form for CompletionForm {
 }
 
 impl CompletionForm {
-    /// A prompt with how likely its tokens are.
-    fn echo(&mut self, choice: usize, prompt: &PromptLogprobs) -> sse::Event {
-        let most = self.reply.shown.logprobs.unwrap_or_default();
+    /// A prompt with how likely its tokens are, and what waited for it.
+    fn echo(&mut self, choice: usize, prompt: &PromptLogprobs) -> Vec<sse::Event> {
+        let told = self.reply.shown.logprobs.unwrap_or_default();
         let of_choice = &mut self.choices[choice];
         let echo = take(&mut of_choice.echo);
         of_choice.place.extend(&echo);
         let mut logprobs = CompletionLogprobs::default();
-        logprobs.echo(prompt, most, &mut of_choice.place);
-        self.part(choice, echo, Some(logprobs))
+        logprobs.echo(prompt, told, &mut of_choice.place);
+        let Held { text, end } = of_choice.held.take().unwrap_or_default();
+        let mut parts = vec![self.part(choice, echo, Some(logprobs))];
+        let likely = self.likely(choice, &text);
+        if !text.is_empty() || likely.is_some() {
+            parts.push(self.part(choice, text, likely));
+        }
+        parts.extend(end);
+        parts
     }
 
     /// What is known of the tokens whose text is now here.
     fn likely(&mut self, choice: usize, text: &str) -> Option<CompletionLogprobs> {
-        let most = self.reply.shown.logprobs?;
+        let told = self.reply.shown.logprobs?;
         let of_choice = &mut self.choices[choice];
         of_choice.place.extend(text);
         let likely = take(&mut of_choice.likely);
         let mut logprobs = CompletionLogprobs::default();
-        logprobs.add(&likely, most, &mut of_choice.place);
+        logprobs.add(&likely, told, &mut of_choice.place);
         (!likely.is_empty()).then_some(logprobs)
     }
 

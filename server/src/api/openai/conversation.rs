@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::message::{WireMessage, turns};
+use crate::api::body::Integer;
 use crate::api::effort;
+use crate::api::sampling::whole;
 use crate::api::tools::{Chosen, WireTool, offered};
 use crate::error::ApiError;
 
@@ -32,6 +34,8 @@ pub(in crate::api) struct ConversationFields {
     tool_choice: Option<Value>,
     parallel_tool_calls: Option<bool>,
     reasoning_effort: Option<String>,
+    /// vLLM's, in tokens; -1 is without end.
+    thinking_token_budget: Option<Integer>,
     chat_template_kwargs: Option<Map<String, Value>>,
     add_generation_prompt: Option<bool>,
     continue_final_message: Option<bool>,
@@ -46,7 +50,14 @@ impl ConversationFields {
     pub(in crate::api) fn checked(self) -> Result<(Conversation, Thinking), ApiError> {
         let continues_last = self.continues_last()?;
         let mut variables = variables(self.chat_template_kwargs, self.add_generation_prompt)?;
-        let thinking = effort::thinking(self.reasoning_effort, &mut variables)?;
+        let mut thinking = effort::thinking(self.reasoning_effort, &mut variables)?;
+        match self.thinking_token_budget {
+            Some(Integer(-1)) => thinking.budget = None,
+            budget => {
+                let budget = whole("thinking_token_budget", budget)?;
+                thinking.budget = budget.or(thinking.budget);
+            }
+        }
         let Chosen {
             tools,
             strict,

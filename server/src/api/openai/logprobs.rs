@@ -1,13 +1,44 @@
 //! How likely tokens were, in the forms of OpenAI's chats and completions, and of vLLM's `prompt_logprobs`.
 //!
-//! They are of the model's own distribution, whatever was asked of the choice. Tokens that end an answer and are not shown are left
-//! out; those of a stop text, of which nothing is shown, are not.
+//! They are of the model's own distribution, whatever was asked of the choice. The token that ends an answer and is not shown is
+//! told of completions, as vLLM does, and not of chats; those of a stop text, of which nothing is shown, are told.
 
 use nibble_engine::{Logprob, Logprobs, PromptLogprobs};
 use serde::{Serialize, Serializer};
 
 /// What stands for impossible, which JSON has no number for; vLLM's.
 const IMPOSSIBLE: f32 = -9999.0;
+
+/// How tokens are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// What they spell.
+    #[default]
+    Text,
+    /// By their ids, which tells those apart that are spelt alike.
+    Id,
+}
+
+impl Spelling {
+    fn of(self, likely: &Logprob) -> String {
+        self.spell(likely.token, &likely.bytes)
+    }
+
+    fn spell(self, token: u32, bytes: &[u8]) -> String {
+        match self {
+            Self::Text => spelt(bytes),
+            Self::Id => format!("token_id:{token}"),
+        }
+    }
+}
+
+/// What is told of each token of a completion.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// How many of the likeliest beside it.
+    pub(super) most: usize,
+    pub(super) spelling: Spelling,
+}
 
 /// Of the tokens of a chat's choice.
 #[derive(Serialize)]
@@ -86,9 +117,9 @@ fn spelt(bytes: &[u8]) -> String {
 }
 
 impl LikelyToken {
-    fn new(likely: &Logprob) -> Self {
+    fn new(likely: &Logprob, spelling: Spelling) -> Self {
         Self {
-            token: spelt(&likely.bytes),
+            token: spelling.of(likely),
             logprob: finite(likely),
             bytes: likely.bytes.clone(),
         }
@@ -96,10 +127,11 @@ impl LikelyToken {
 }
 
 impl ChatLogprobs {
-    pub(super) fn of(tokens: &[Logprobs]) -> Self {
+    pub(super) fn of(tokens: &[Logprobs], spelling: Spelling) -> Self {
+        let likely = |likely: &Logprob| LikelyToken::new(likely, spelling);
         let content = tokens.iter().map(|token| ChatToken {
-            chosen: LikelyToken::new(&token.chosen),
-            top_logprobs: token.likeliest.iter().map(LikelyToken::new).collect(),
+            chosen: likely(&token.chosen),
+            top_logprobs: token.likeliest.iter().map(likely).collect(),
         });
         Self {
             content: content.collect(),
@@ -110,23 +142,25 @@ impl ChatLogprobs {
 
 impl CompletionLogprobs {
     /// Of the tokens of a prompt that is echoed.
-    pub(super) fn echo(&mut self, prompt: &PromptLogprobs, most: usize, place: &mut Place) {
-        self.tokens.push(spelt(&prompt.first_bytes));
+    pub(super) fn echo(&mut self, prompt: &PromptLogprobs, told: Told, place: &mut Place) {
+        let first = told.spelling.spell(prompt.first, &prompt.first_bytes);
+        self.tokens.push(first);
         self.token_logprobs.push(None);
         self.top_logprobs.push(None);
         self.text_offset.push(place.of(&prompt.first_bytes));
-        self.add(&prompt.rest, most, place);
+        self.add(&prompt.rest, told, place);
     }
 
     /// Of tokens, with so many of the likeliest of each, and itself.
-    pub(super) fn add(&mut self, tokens: &[Logprobs], most: usize, place: &mut Place) {
+    pub(super) fn add(&mut self, tokens: &[Logprobs], told: Told, place: &mut Place) {
+        let Told { most, spelling } = told;
         for token in tokens {
             let chosen = &token.chosen;
-            self.tokens.push(spelt(&chosen.bytes));
+            self.tokens.push(spelling.of(chosen));
             self.token_logprobs.push(Some(finite(chosen)));
             // Of tokens that are spelt alike the likeliest counts.
             let top = token.likeliest.iter().take(most).chain([chosen]);
-            let top = top.map(|likely| (spelt(&likely.bytes), finite(likely)));
+            let top = top.map(|likely| (spelling.of(likely), finite(likely)));
             self.top_logprobs.push(Some(Pairs::first_of(top)));
             self.text_offset.push(place.of(&chosen.bytes));
         }

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use self::form::{Offered, ResponseForm};
+use self::form::ResponseForm;
 use self::input::Input;
+use self::repeated::Repeated;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
 use crate::api::effort;
@@ -27,6 +28,7 @@ use crate::state::AppState;
 
 mod form;
 mod input;
+mod repeated;
 
 /// Fields that change no answer here.
 const HARMLESS: [&str; 8] = [
@@ -122,27 +124,29 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
     asker.check_model(wire.model.as_deref())?;
     let max_tokens = limit("max_output_tokens", wire.max_output_tokens)?;
     let stream = wire.stream == Some(true);
-    let tools = wire.offered();
+    let repeated = Repeated::of(&wire, &sampling.others);
     let format = wire.text.as_mut().and_then(|text| text.format.take());
     let format = of_format("text.format", format)?;
     let constraint = only_one([("text.format", format)])?;
     let (conversation, thinking) = wire.conversation()?;
+    let request = nibble_engine::Request {
+        sampling: sampling.sampling(info.sampling)?,
+        max_tokens: asker.most_tokens(max_tokens),
+        steering: sampling.steering()?,
+        revealed: sampling.revealed(),
+        speculation: sampling.speculation()?,
+        prompt: Prompt::Chat(conversation),
+        thinking,
+        constraint,
+        stop: sampling.stops(),
+        usd_per_hour: asker.usd_per_hour,
+        caller: asker.caller,
+        ..nibble_engine::Request::default()
+    };
     Ok(Asked {
-        requests: vec![nibble_engine::Request {
-            sampling: sampling.sampling(info.sampling)?,
-            max_tokens: asker.most_tokens(max_tokens),
-            steering: sampling.steering()?,
-            speculation: sampling.speculation()?,
-            prompt: Prompt::Chat(conversation),
-            thinking,
-            constraint,
-            stop: sampling.stops(),
-            usd_per_hour: asker.usd_per_hour,
-            caller: asker.caller,
-            ..nibble_engine::Request::default()
-        }],
         stream,
-        form: ResponseForm::new(&info.id, tools),
+        form: ResponseForm::new(&info.id, repeated.with(&request, max_tokens)),
+        requests: vec![request],
     })
 }
 
@@ -177,20 +181,6 @@ impl Wire {
                 let message = format!("`{field}` is not supported beyond its default");
                 Err(ApiError::invalid_field(field, message))
             }
-        }
-    }
-
-    /// The tools and what was said of their choice, as the response repeats them.
-    fn offered(&self) -> Offered {
-        let tools = self.tools.iter().flatten().map(|tool| {
-            let mut function = tool.function.clone();
-            function.insert("type".into(), tool.kind.clone().into());
-            Value::Object(function)
-        });
-        Offered {
-            tools: tools.collect(),
-            choice: self.tool_choice.clone().unwrap_or_else(|| "auto".into()),
-            parallel: self.parallel_tool_calls != Some(false),
         }
     }
 

@@ -280,6 +280,14 @@ pub(super) fn tokens(_: &mut Schemas) -> Value {
     record([("tokens", list(count())), ("count", count())])
 }
 
+pub(super) fn tokenizer_info(_: &mut Schemas) -> Value {
+    record([
+        ("bos_token", words_or_null()),
+        ("eos_token", words_or_null()),
+        ("model_max_length", count()),
+    ])
+}
+
 pub(super) fn spelt(_: &mut Schemas) -> Value {
     record([("prompt", words()), ("content", words())])
 }

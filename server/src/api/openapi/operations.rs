@@ -229,6 +229,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ops::tokenize::tokens_schema,
         answers::spelt,
     ),
+    Operation::get(
+        "/tokenizer_info",
+        "The tokens that begin a text and end one",
+        answers::tokenizer_info,
+    ),
     Operation::post(
         "/apply-template",
         "What the chat template makes of a conversation",

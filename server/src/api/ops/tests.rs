@@ -2,12 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::test_support::client::{post, scripted, send, text};
+use crate::test_support::client::{get, post, scripted, send, text};
 
 async fn asked(path: &str, body: Value) -> (u16, Value) {
     let response = send(scripted(), post(path, body)).await;
     let status = response.status().as_u16();
     (status, serde_json::from_str(&text(response).await).unwrap())
+}
+
+#[tokio::test]
+async fn a_client_without_a_tokenizer_learns_what_begins_a_text_and_ends_it() {
+    let told = text(send(scripted(), get("/tokenizer_info")).await).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let expected = json!({ "bos_token": "<s>", "eos_token": "</s>", "model_max_length": 2048 });
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

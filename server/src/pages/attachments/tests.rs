@@ -169,8 +169,8 @@ async fn chosen_files_are_counted_or_refused_one_by_one_and_kept_nowhere() {
         .await;
     assert_eq!(counted.status, StatusCode::OK, "{}", counted.body);
     let counted = counted.json();
-    // `File`, its name, two fences and three words.
-    assert_eq!(counted[0], json!({ "tokens": 7 }));
+    // Each byte is a token: of the line with its name, of two fences, of the text and of what is between.
+    assert_eq!(counted[0], json!({ "tokens": 38 }));
     let reason = counted[1]["refused"].as_str().unwrap();
     assert!(reason.starts_with("`b.png` is not text"), "{reason}");
     let reason = counted[2]["refused"].as_str().unwrap();

@@ -5,7 +5,8 @@ use std::path::Path;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
-use super::{Reference, difference};
+use super::{Reference, difference, wanting};
+use crate::answer::logprobs::Scored;
 use crate::compute::kernel;
 use crate::files::checkpoint::written::{Layout, folder};
 use crate::machine::threads::Pool;
@@ -76,6 +77,39 @@ fn every_variety_gives_exactly_these_logits_when_nothing_is_rounded() {
         found.iter().all(|(_, difference)| *difference < 1e-4),
         "{found:#?}"
     );
+}
+
+/// The reference has the likeliest tokens alone: what is left of the sum of all is checked by itself, that probabilities come
+/// to 1.
+#[test]
+fn every_variety_gives_the_logprobs_that_transformers_gives() {
+    let rounding = Rounding {
+        quantize: Quantize::None,
+        ..Rounding::default()
+    };
+    for case in cases() {
+        let mut model = rounded_model(&case, Layout::SINGLE_BF16, rounding);
+        let mut cache = model.new_cache();
+        cache.begin(case.reference.tokens.len());
+        let batch = &mut [wanting(&case.reference.tokens, &mut cache)];
+        let logits = model.forward(batch, &|| false).unwrap().to_vec();
+        let top = &case.reference.top;
+        let told = |token: usize| Scored::of(&logits, token as u32, top.len());
+        let (best, likeliest) = (told(top[0].id).logprob(), told(top[0].id));
+        for (place, (token, logprob)) in top.iter().zip(likeliest.likeliest()) {
+            let expected = best + (place.logit - top[0].logit);
+            let name = &case.name;
+            assert_eq!(*token as usize, place.id, "{name}");
+            assert!(
+                (logprob - expected).abs() < 1e-3,
+                "{name}: {logprob}, {expected}"
+            );
+            assert_eq!(told(place.id).logprob(), *logprob, "{name}");
+        }
+        let all = (0..logits.len()).map(|token| f64::from(told(token).logprob()).exp());
+        let sum: f64 = all.sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{}: {sum}", case.name);
+    }
 }
 
 #[test]

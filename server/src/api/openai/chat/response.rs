@@ -4,7 +4,7 @@ use nibble_engine::{Completion, Logprobs, ToolCall, Wanted};
 use serde::Serialize;
 
 use crate::api::openai::figures::{Figures, Usage, finish_reason, unix_time};
-use crate::api::openai::logprobs::{self, ChatLogprobs, Pairs, PromptToken};
+use crate::api::openai::logprobs::{self, ChatLogprobs, Pairs, PromptToken, Spelling};
 use crate::api::reply::Answered;
 use crate::error::ApiError;
 
@@ -14,6 +14,7 @@ pub(super) struct Reply {
     created: u64,
     model: String,
     wanted: Wanted,
+    spelling: Spelling,
 }
 
 /// The reply in one piece.
@@ -112,13 +113,19 @@ struct Delta {
 }
 
 impl Reply {
-    pub(super) fn new(model: &str, wanted: Wanted) -> Self {
+    pub(super) fn new(model: &str, wanted: Wanted, spelling: Spelling) -> Self {
         Self {
             id: format!("chatcmpl-{:032x}", rand::random::<u128>()),
             created: unix_time(),
             model: model.to_owned(),
             wanted,
+            spelling,
         }
+    }
+
+    /// How tokens are written.
+    pub(super) fn spelling(&self) -> Spelling {
+        self.spelling
     }
 
     /// Whether each chunk tells the usage so far.
@@ -164,7 +171,7 @@ impl Reply {
             ..
         } = answered;
         let finish_reason = finish_reason(&completion, !calls.is_empty())?;
-        let logprobs = ChatLogprobs::of(&logprobs);
+        let logprobs = ChatLogprobs::of(&logprobs, self.spelling);
         Ok(WholeChoice {
             index,
             message: AssistantMessage {
@@ -262,9 +269,9 @@ impl Reply {
 
 impl Chunk<'_> {
     /// With what is known of tokens whose text is now here.
-    pub(super) fn likely(mut self, tokens: &[Logprobs]) -> Self {
+    pub(super) fn likely(mut self, tokens: &[Logprobs], spelling: Spelling) -> Self {
         if let [choice] = self.choices.as_mut_slice() {
-            choice.logprobs = (!tokens.is_empty()).then(|| ChatLogprobs::of(tokens));
+            choice.logprobs = (!tokens.is_empty()).then(|| ChatLogprobs::of(tokens, spelling));
         }
         self
     }

@@ -1,6 +1,6 @@
 //! The prompts of a completion, or the inputs of embeddings: a text, the ids of tokens, or a list of either.
 
-use nibble_engine::{Prompt, Thinking};
+use nibble_engine::{Prompt, Reading, Thinking};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -41,6 +41,22 @@ impl Prompts {
         let message = format!("`{field}` must hold 1 to {most} prompts, found {found}");
         Err(ApiError::invalid_field(field, message))
     }
+}
+
+/// The prompt without the model's first token before a text.
+///
+/// # Errors
+/// Status 400 for words without end.
+pub(super) fn unbegun(prompt: Prompt, asker: &Asker) -> Result<Prompt, ApiError> {
+    let Prompt::Raw(text) = prompt else {
+        return Ok(prompt);
+    };
+    let reading = Reading {
+        control_tokens: true,
+        first_token: false,
+    };
+    let tokens = asker.generator.text_tokens(&text, reading)?;
+    Ok(Prompt::Tokens(tokens))
 }
 
 /// The text of a prompt.

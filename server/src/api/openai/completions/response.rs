@@ -4,7 +4,7 @@ use nibble_engine::{Completion, PromptLogprobs};
 use serde::Serialize;
 
 use crate::api::openai::figures::{Figures, Usage, finish_reason, unix_time};
-use crate::api::openai::logprobs::{self, CompletionLogprobs, Pairs, Place, PromptToken};
+use crate::api::openai::logprobs::{self, CompletionLogprobs, Pairs, Place, PromptToken, Told};
 use crate::api::reply::Answered;
 use crate::error::ApiError;
 
@@ -23,7 +23,7 @@ pub(super) struct Shown {
     pub(super) continuous: bool,
     pub(super) echo: bool,
     /// How many of the likeliest tokens beside each, in OpenAI's form and in vLLM's of the prompt.
-    pub(super) logprobs: Option<usize>,
+    pub(super) logprobs: Option<Told>,
     pub(super) prompt_logprobs: Option<usize>,
     /// Answers to each prompt.
     pub(super) n: usize,
@@ -102,13 +102,13 @@ impl Reply {
         prompt: Option<&PromptLogprobs>,
     ) -> Result<Choice, ApiError> {
         let text = echo + &answer.thought + &answer.text;
-        let logprobs = self.shown.logprobs.map(|most| {
+        let logprobs = self.shown.logprobs.map(|told| {
             let (mut logprobs, mut place) = (CompletionLogprobs::default(), Place::default());
             place.extend(&text);
             if let Some(prompt) = prompt.filter(|_| self.shown.echo) {
-                logprobs.echo(prompt, most, &mut place);
+                logprobs.echo(prompt, told, &mut place);
             }
-            logprobs.add(&answer.logprobs, most, &mut place);
+            logprobs.add(&answer.logprobs, told, &mut place);
             logprobs
         });
         let prompt = prompt.zip(self.shown.prompt_logprobs);

@@ -4,6 +4,7 @@ use axum::response::sse;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
+use super::repeated::Repeated;
 use crate::api::openai::figures::{Figures, unix_time};
 use crate::api::reply::{Answered, named};
 use crate::error::{ApiError, ErrorBody};
@@ -18,14 +19,7 @@ pub(in crate::api::openai) struct ResponseForm {
     /// Items that are complete.
     output: Vec<Value>,
     open: Option<Open>,
-    offered: Offered,
-}
-
-/// What a request says of tools, which its response repeats.
-pub(in crate::api::openai) struct Offered {
-    pub(super) tools: Vec<Value>,
-    pub(super) choice: Value,
-    pub(super) parallel: bool,
+    repeated: Repeated,
 }
 
 /// An item that grows.
@@ -94,7 +88,7 @@ fn called_item(call: &ToolCall, id: &str, arguments: &str, status: &str) -> Valu
 }
 
 impl ResponseForm {
-    pub(super) fn new(model: &str, offered: Offered) -> Self {
+    pub(super) fn new(model: &str, repeated: Repeated) -> Self {
         Self {
             id: identifier("resp"),
             created: unix_time(),
@@ -102,7 +96,7 @@ impl ResponseForm {
             events: 0,
             output: Vec::new(),
             open: None,
-            offered,
+            repeated,
         }
     }
 
@@ -133,22 +127,21 @@ impl ResponseForm {
 
     /// The response so far.
     fn envelope(&self, status: &str) -> Value {
-        json!({
+        let completed = (status == "completed").then(unix_time);
+        let mut response = json!({
             "id": self.id,
             "object": "response",
             "created_at": self.created,
+            "completed_at": completed,
             "status": status,
             "error": null,
             "incomplete_details": null,
             "model": self.model,
             "output": self.output,
-            "parallel_tool_calls": self.offered.parallel,
-            "previous_response_id": null,
-            "store": false,
-            "tool_choice": self.offered.choice,
-            "tools": self.offered.tools,
             "usage": null,
-        })
+        });
+        self.repeated.add_to(&mut response);
+        response
     }
 
     /// The event that ends a stream, and the whole response.

@@ -123,6 +123,16 @@ async fn prompts_reach_the_engine_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_prompt_begins_with_the_models_first_token_unless_that_is_denied() {
+    let fields = json!({ "prompt": "ab", "add_special_tokens": false, "echo": true });
+    let body = text(send(scripted(), complete(fields.clone())).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["choices"][0]["text"], "abHello!");
+    let request = prompted(fields).await;
+    assert_eq!(request.prompt, Prompt::Tokens(vec![97, 98]));
+}
+
+#[tokio::test]
 async fn what_a_completion_cannot_do_is_refused_by_name() {
     for (name, value) in [
         ("suffix", json!("the end")),

@@ -1,6 +1,10 @@
-//! Each field of openai-python 3.54.0's requests is honoured, changes nothing, or is refused by its name.
+//! Each field of openai-python 3.54.0's requests is honoured, changes nothing, or is refused by its name; and so is each that
+//! the references of vLLM and of llama.cpp's server have.
+
+use std::collections::BTreeSet;
 
 use super::*;
+use crate::api::fields::is_listed;
 
 /// Those of `chat.completions.create`.
 const CHAT: &str = "messages model audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens \
@@ -10,6 +14,30 @@ const CHAT: &str = "messages model audio frequency_penalty function_call functio
 /// Those of `completions.create`.
 const COMPLETION: &str = "model prompt best_of echo frequency_penalty logit_bias logprobs max_tokens n presence_penalty seed stop \
     stream stream_options suffix temperature top_p user";
+
+/// Those of vLLM's `ChatCompletionRequest` and `CompletionRequest`.
+const VLLM: &str = "messages model prompt frequency_penalty logit_bias logprobs top_logprobs max_tokens max_completion_tokens n \
+    presence_penalty response_format seed stop stream stream_options temperature top_p tools tool_choice reasoning_effort \
+    thinking_token_budget include_reasoning parallel_tool_calls user use_beam_search top_k min_p repetition_penalty \
+    watermarking length_penalty stop_token_ids include_stop_str_in_output ignore_eos min_tokens skip_special_tokens \
+    spaces_between_special_tokens truncate_prompt_tokens truncation_side prompt_logprobs logprob_token_ids \
+    allowed_token_ids bad_words echo add_generation_prompt continue_final_message add_special_tokens documents \
+    chat_template chat_template_kwargs media_io_kwargs mm_processor_kwargs structured_outputs guided_json guided_regex \
+    guided_choice guided_grammar guided_whitespace_pattern logits_processors priority request_id session_id \
+    return_tokens_as_token_ids return_token_ids routed_experts_prompt_start return_token_offsets return_prompt_text \
+    return_mm_kwargs cache_salt kv_transfer_params ec_transfer_params vllm_xargs repetition_detection stream_interval \
+    prompt_embeds suffix best_of";
+/// Those of llama.cpp's `/completion` and `/v1/chat/completions`.
+const LLAMA_CPP: &str = "prompt messages temperature dynatemp_range dynatemp_exponent top_k top_p min_p n_predict n_indent n_keep \
+    n_discard stream stop typical_p repeat_penalty repeat_last_n presence_penalty frequency_penalty dry_multiplier dry_base \
+    dry_allowed_length dry_penalty_last_n dry_sequence_breakers xtc_probability xtc_threshold top_n_sigma mirostat \
+    mirostat_tau mirostat_eta adaptive_target adaptive_decay grammar grammar_lazy grammar_triggers preserved_tokens \
+    json_schema seed ignore_eos logit_bias n_probs min_keep t_max_predict_ms t_max_prompt_ms id_slot cache_prompt \
+    n_cache_reuse return_tokens return_progress samplers timings_per_token post_sampling_probs response_fields lora \
+    multimodal_data image_data input_prefix input_suffix input_extra n_cmpl backend_sampling verbose chat_template_kwargs \
+    reasoning_format reasoning_in_content reasoning_budget thinking_budget_tokens thinking_forced_open parse_tool_calls \
+    parallel_tool_calls add_generation_prompt response_format speculative.n_max speculative.n_min speculative.p_min \
+    speculative.type speculative.ngram_size_n speculative.ngram_size_m speculative.ngram_m_hits";
 
 /// A value for each that is no default, and whether it is taken.
 fn values() -> Vec<(&'static str, Value, bool)> {
@@ -100,4 +128,50 @@ async fn no_field_of_openais_client_is_dropped_in_silence() {
             }
         }
     }
+}
+
+/// The fields that a path reads, by what the server says of itself.
+fn read_at(path: &str, document: &Value) -> BTreeSet<String> {
+    let body = &document["paths"][path]["post"]["requestBody"];
+    let stages = &body["content"]["application/json"]["schema"]["allOf"];
+    let stages = stages.as_array().unwrap().iter();
+    let names = stages.flat_map(|stage| {
+        let name = stage["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        document["components"]["schemas"][name]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+    });
+    names.cloned().collect()
+}
+
+#[tokio::test]
+async fn no_field_of_vllms_or_llama_cpps_is_dropped_in_silence() {
+    let document = text(send(scripted(), get("/openapi.json")).await).await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let mut read = read_at("/v1/chat/completions", &document);
+    read.extend(read_at("/v1/completions", &document));
+    for name in [VLLM, LLAMA_CPP]
+        .iter()
+        .flat_map(|names| names.split_whitespace())
+    {
+        assert!(read.contains(name) || is_listed(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_asks_for_what_is_done_anyway_is_taken() {
+    let defaults = json!({
+        "mirostat": 0, "mirostat_tau": 5, "best_of": 1, "n": 1, "use_beam_search": false, "length_penalty": 1.0, "priority": 3,
+        "skip_special_tokens": true, "spaces_between_special_tokens": true, "truncate_prompt_tokens": -1, "bad_words": [],
+        "allowed_token_ids": [], "cache_prompt": true, "id_slot": -1, "dry_sequence_breakers": ["\n"], "samplers": [],
+        "top_n_sigma": -1, "t_max_predict_ms": 0, "n_probs": 0, "timings_per_token": false, "n_keep": 7,
+    });
+    let taken = send(scripted(), ask(question(defaults.clone()))).await;
+    assert_eq!(taken.status(), 200, "{}", text(taken).await);
+    let mut body = defaults;
+    body["prompt"] = json!("Once");
+    body["add_special_tokens"] = json!(true);
+    let taken = send(scripted(), post("/v1/completions", &body)).await;
+    assert_eq!(taken.status(), 200, "{}", text(taken).await);
 }

@@ -45,6 +45,128 @@ async fn logprobs_of_a_completion_and_of_its_echo_look_like_openais() {
     assert_wire!(format!("{whole}\n{streamed}"));
 }
 
+/// The parts of a streamed completion.
+async fn parts(response: axum::response::Response) -> Vec<Value> {
+    let wire = text(response).await;
+    let events = wire.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let events = events.map(|event| serde_json::from_str(&format!("{{{event}")).unwrap());
+    events.collect()
+}
+
+#[tokio::test]
+async fn each_choice_of_a_stream_begins_with_the_echo_of_its_prompt() {
+    for fields in [json!({}), json!({ "logprobs": 1 })] {
+        let mut fields = fields;
+        fields["prompt"] = json!(["Once", "Twice"]);
+        for (name, value) in [
+            ("n", json!(2)),
+            ("echo", json!(true)),
+            ("stream", json!(true)),
+        ] {
+            fields[name] = value;
+        }
+        let parts = parts(send(scripted(), complete(fields.clone())).await).await;
+        for choice in 0..4 {
+            let own = parts.iter().map(|part| &part["choices"][0]);
+            let own: Vec<_> = own.filter(|own| own["index"] == choice).collect();
+            let prompt = ["Once", "Twice"][choice / 2];
+            assert_eq!(own[0]["text"], prompt, "{fields}");
+            let texts = own.iter().filter_map(|own| own["text"].as_str());
+            assert_eq!(texts.collect::<String>(), format!("{prompt}Hello!"));
+            assert_eq!(own.last().unwrap()["finish_reason"], "stop");
+            let places = own.iter().flat_map(|own| {
+                let places = own["logprobs"]["text_offset"].as_array();
+                places.into_iter().flatten().filter_map(Value::as_u64)
+            });
+            let places: Vec<_> = places.collect();
+            assert!(places.is_sorted(), "{places:?}");
+            assert_eq!(places.is_empty(), fields["logprobs"].is_null());
+        }
+    }
+}
+
+fn ended() -> nibble_engine::Completion {
+    nibble_engine::Completion {
+        finish_reason: nibble_engine::FinishReason::Stop,
+        prompt_tokens: 2,
+        cached_tokens: 0,
+        token_ids: vec![5],
+        metrics: nibble_engine::metrics::Metrics::default(),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_there_before_its_echo_waits_for_it() {
+    let generator = Arc::new(Held::default());
+    let fields = json!({ "n": 2, "echo": true, "logprobs": 0, "stream": true });
+    let response = send(generator.clone(), complete(fields)).await;
+    let (_, second) = generator.take().unwrap();
+    let (_, first) = generator.take().unwrap();
+    let likely = |token, bytes: &[u8]| nibble_engine::Logprob {
+        token,
+        bytes: bytes.to_vec(),
+        logprob: -1.0,
+        rank: 1,
+    };
+    let told = |bytes| nibble_engine::Logprobs {
+        chosen: likely(5, bytes),
+        likeliest: Vec::new(),
+    };
+    let parts = tokio::spawn(parts(response));
+    for piece in ["So", " it"] {
+        let token = nibble_engine::Learned::Token(told(piece.as_bytes()));
+        second.send(Event::Learned(token));
+        second.send(Event::Text(piece.to_owned()));
+    }
+    second.send(Event::Finished(ended()));
+    drop(second);
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    first.send(Event::Learned(nibble_engine::Learned::Prompt(
+        nibble_engine::PromptLogprobs {
+            first: 1,
+            first_bytes: b"On".to_vec(),
+            rest: vec![told(b"ce")],
+        },
+    )));
+    first.send(Event::Text("And".to_owned()));
+    first.send(Event::Finished(ended()));
+    let parts = parts.await.unwrap();
+    let of = |choice: u64| {
+        let parts = parts.iter().map(|part| &part["choices"][0]);
+        let own = parts.filter(move |own| own["index"] == choice);
+        let own: Vec<_> = own.map(|own| own["text"].as_str().unwrap()).collect();
+        own
+    };
+    assert_eq!(of(0), ["Once", "And", ""]);
+    assert_eq!(of(1), ["Once", "So it", ""]);
+    let second: Vec<_> = parts
+        .iter()
+        .filter(|part| part["choices"][0]["index"] == 1)
+        .collect();
+    assert_eq!(
+        second[1]["choices"][0]["logprobs"]["text_offset"],
+        json!([4, 6])
+    );
+}
+
+#[tokio::test]
+async fn tokens_are_told_by_their_ids_where_that_is_asked_for() {
+    let by_id = json!(true);
+    let fields = json!({ "logprobs": 1, "return_tokens_as_token_ids": by_id });
+    let body = text(send(scripted(), complete(fields)).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let told = &body["choices"][0]["logprobs"];
+    assert_eq!(told["tokens"][0], "token_id:0");
+    assert_eq!(told["top_logprobs"][0]["token_id:900"], -0.3);
+    let fields = json!({ "logprobs": true, "return_tokens_as_token_ids": by_id });
+    let body = text(send(scripted(), ask(question(fields))).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let told = &body["choices"][0]["logprobs"]["content"];
+    assert_eq!(told[1]["token"], "token_id:1");
+}
+
 #[tokio::test]
 async fn a_prompt_alone_can_be_scored() {
     let fields = json!({ "logprobs": 1, "echo": true, "max_tokens": 0 });
@@ -186,6 +308,15 @@ async fn the_choice_is_steered_in_everybodys_words() {
     let found = steering(json!({ "logit_bias": [[5, false], [7, 1]], "min_new_tokens": 1 })).await;
     assert_eq!(found.logit_bias, [(5, f32::NEG_INFINITY), (7, 1.0)]);
     assert_eq!(found.min_tokens, 1);
+    let found = asked(question(json!({
+        "allowed_token_ids": [5, 7], "bad_words": ["no"], "include_stop_str_in_output": true,
+        "skip_special_tokens": false, "thinking_token_budget": 9, "n_predict": 4,
+    })))
+    .await;
+    assert_eq!(found.steering.allowed_token_ids, [5, 7]);
+    assert_eq!(found.steering.bad_words, ["no"]);
+    assert!(found.revealed.stop && found.revealed.control_tokens);
+    assert_eq!((found.thinking.budget, found.max_tokens), (Some(9), 4));
     for (fields, penalty, window) in [
         (json!({ "repeat_penalty": 1.1 }), 1.1, Some(64)),
         (

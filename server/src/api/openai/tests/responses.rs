@@ -16,7 +16,7 @@ macro_rules! assert_response {
         let text = $text;
         with_settings!({filters => [
             ("(resp|msg|rs|fc)_[0-9a-f]{32}", "${1}_ID"),
-            (r#"("created_at": ?)\d+"#, "${1}TIME"),
+            (r#"("(?:created|completed)_at": ?)\d+"#, "${1}TIME"),
         ]}, { assert_snapshot!(text) })
     }};
 }
@@ -47,6 +47,28 @@ async fn a_streamed_response_has_an_event_for_each_step_of_an_item() {
     let thought = text(send(thinking(), respond(fields.clone())).await).await;
     let called = text(send(calling(), respond(fields)).await).await;
     assert_response!(format!("{thought}=====\n\n{called}"));
+}
+
+#[tokio::test]
+async fn a_response_repeats_how_it_was_asked_for() {
+    let fields = json!({
+        "instructions": "Be brief.", "metadata": { "a": "b" }, "temperature": 0.7, "max_output_tokens": 9,
+        "reasoning": { "effort": "low" }, "text": { "format": { "type": "json_object" } }, "prompt_cache_key": "k",
+        "tools": [{ "type": "function", "name": "now" }], "tool_choice": "none",
+    });
+    let body = text(send(scripted(), respond(fields.clone())).await).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    for (name, given) in fields.as_object().unwrap() {
+        let expected = match name.as_str() {
+            "reasoning" => json!({ "effort": "low", "summary": null }),
+            "tools" => json!([{
+                "type": "function", "name": "now", "description": null, "parameters": null, "strict": false,
+            }]),
+            _ => given.clone(),
+        };
+        assert_eq!(body[name], expected, "{name}");
+    }
+    assert_eq!(body["top_p"], 0.9);
 }
 
 #[tokio::test]
@@ -89,7 +111,10 @@ async fn a_response_repeats_what_was_said_of_tools() {
     let fields = json!({ "tools": [tool], "tool_choice": "none", "parallel_tool_calls": false });
     let body = text(send(scripted(), respond(fields)).await).await;
     let body: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(body["tools"], json!([tool]));
+    let mut repeated = tool;
+    repeated["description"] = Value::Null;
+    repeated["parameters"] = Value::Null;
+    assert_eq!(body["tools"], json!([repeated]));
     assert_eq!(body["tool_choice"], "none");
     assert_eq!(body["parallel_tool_calls"], false);
 }

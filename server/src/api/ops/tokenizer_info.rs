@@ -1,0 +1,18 @@
+//! `GET /tokenizer_info`: the tokens that begin a text and end one, and how long it may be, as vLLM tells it. With `/tokenize`
+//! beside it lm-eval needs no tokenizer of its own.
+
+use axum::extract::State;
+use axum::response::Json;
+use serde_json::{Value, json};
+
+use crate::state::AppState;
+
+pub(in crate::api) async fn tokenizer_info(State(state): State<AppState>) -> Json<Value> {
+    let generator = state.model.generator();
+    let [first, last] = generator.first_and_last();
+    Json(json!({
+        "bos_token": first,
+        "eos_token": last,
+        "model_max_length": generator.info().context,
+    }))
+}
