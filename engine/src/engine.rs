@@ -111,6 +111,7 @@ impl Engine {
             steering: request.steering,
             logprobs: wanted.logprobs,
             counts: wanted.counts,
+            fresh: request.fresh,
             prompt: prepared.tokens,
             sampling: request.sampling,
             max_tokens: request.max_tokens.min(room),

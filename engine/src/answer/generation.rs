@@ -43,6 +43,8 @@ pub(crate) struct Generation {
     logprobs: Option<usize>,
     /// Whether it is told with each how many there are.
     counts: bool,
+    /// Whether nothing of it may come from the KV cache.
+    fresh: bool,
     /// Until the whole prompt was read.
     rows: Option<PromptRows>,
     /// While others wait for the prompt.
@@ -76,6 +78,7 @@ impl Generation {
             steering,
             logprobs,
             counts,
+            fresh,
             rows,
             lead,
             thoughts,
@@ -102,6 +105,7 @@ impl Generation {
             steer: Steer::new(steering, tokenizer.ends()),
             logprobs,
             counts,
+            fresh,
             rows,
             lead,
             thought_limit,
@@ -362,7 +366,7 @@ impl Generation {
         self.paused = false;
         let prompt = self.prompt;
         let rotation = |position| rope.length(prompt, position);
-        let known = restorable(&self.tokens, self.rows.as_ref());
+        let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
         prefixes.restore(known, rotation, &mut self.cache);
     }
 

@@ -71,6 +71,9 @@ pub struct Request {
     pub wanted: Wanted,
     /// What other requests with the same prompt have too, so that it is read once.
     pub siblings: Option<Siblings>,
+    /// Whether all of the prompt is computed, also what is in the KV cache: what is measured must not depend on what was
+    /// asked before.
+    pub fresh: bool,
 }
 
 /// What is to be told of an answer beside its text, as [`Learned`](crate::Learned).
@@ -100,6 +103,7 @@ impl Default for Request {
             steering: Steering::default(),
             wanted: Wanted::default(),
             siblings: None,
+            fresh: false,
             constraint: None,
         }
     }
@@ -284,6 +288,9 @@ pub struct ModelInfo {
     pub thinks: bool,
     /// What the model's authors advise.
     pub sampling: Sampling,
+    /// What changes when the model's files are written anew; empty for weights that are in no file.
+    #[serde(skip)]
+    pub fingerprint: String,
 }
 
 #[cfg(test)]

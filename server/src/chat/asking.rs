@@ -73,6 +73,8 @@ impl ChatService {
             quantization: info.quantization.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: info.fingerprint.clone(),
         }
     }
 }

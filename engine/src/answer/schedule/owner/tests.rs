@@ -200,6 +200,7 @@ impl Owner<Simulated> {
             steering: crate::Steering::default(),
             logprobs: None,
             counts: false,
+            fresh: false,
             rows: None,
             lead: None,
             behind: None,
