@@ -19,7 +19,7 @@ pub use self::comparisons::{
 };
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
 pub use self::presets::Presets;
-pub use self::replays::{Replay, Replaying, Replays};
+pub use self::replays::{Replay, ReplayRefused, Replaying, Replays};
 pub use self::speeds::{SpeedOf, Speeds};
 pub use self::wanted::{Wanted, WhenFull};
 use crate::complaint::Complaint;

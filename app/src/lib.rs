@@ -65,7 +65,7 @@ pub use chat_list::{ListedChat, list_html};
 pub use language_switch::LANGUAGE;
 pub use live::LiveText;
 pub use pages::{COMPARED_FOR_MINUTES, MEASURE, load};
-pub use paths::{COMPARE, DELETE_COMPARISON, SPEED_FILE, STOP_COMPARISON};
+pub use paths::{COMPARE, DELETE_COMPARISON, REPLAY, SPEED_FILE, STOP_COMPARISON};
 pub use routes::App;
 pub use shell::Assets;
 pub use speed::csv::csv;

@@ -12,6 +12,9 @@ pub const STOP_COMPARISON: &str = "/compare/stop";
 /// Where one is forgotten.
 pub const DELETE_COMPARISON: &str = "/compare/delete";
 
+/// Where an answer is computed again.
+pub const REPLAY: &str = "/speed/replay";
+
 /// How the program works.
 pub(crate) const ABOUT: &str = "/about";
 

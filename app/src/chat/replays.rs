@@ -20,6 +20,10 @@ pub struct Replay {
     pub outcome: Option<Replayed>,
 }
 
+/// Why an answer is not computed again, for the page to tell.
+#[derive(Clone, Debug)]
+pub struct ReplayRefused(pub Complaint);
+
 /// How it stands now and then, to its end.
 pub type Replaying = Pin<Box<dyn Stream<Item = Replay> + Send>>;
 

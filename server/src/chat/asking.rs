@@ -64,7 +64,7 @@ impl ChatService {
     }
 
     /// What an answer is going to be made with.
-    fn origin(&self, settings: Settings) -> Origin {
+    pub(super) fn origin(&self, settings: Settings) -> Origin {
         let info = self.writer.model.info();
         Origin {
             seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),

@@ -181,8 +181,16 @@ fn ended(completion: Completion, cut_off: bool) -> End {
         FinishReason::Cancelled if cut_off => EndReason::CutOff,
         FinishReason::Cancelled => EndReason::Stopped,
     };
+    End {
+        reason,
+        metrics: Some(metrics(completion)),
+    }
+}
+
+/// The figures of an answer that has ended.
+pub(crate) fn metrics(completion: Completion) -> Metrics {
     let measured = completion.metrics;
-    let metrics = Metrics {
+    Metrics {
         time_to_first_token_s: measured.time_to_first_token_s,
         time_to_first_answer_token_s: measured.time_to_first_answer_token_s,
         thought_s: measured.thought_s,
@@ -203,9 +211,5 @@ fn ended(completion: Completion, cut_off: bool) -> End {
         prompt_tokens: completion.prompt_tokens,
         cached_tokens: completion.cached_tokens,
         output_tokens: measured.completion_tokens,
-    };
-    End {
-        reason,
-        metrics: Some(metrics),
     }
 }

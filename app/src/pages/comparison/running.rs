@@ -13,7 +13,7 @@ use crate::compare::lane_name;
 use crate::domain::{Id, Lane, Measurement};
 use crate::figures::{bytes, duration, tokens_per_second};
 use crate::language::Language;
-use crate::visitor::visitor;
+use crate::visitor::{Visitor, visitor};
 
 /// How often progress is told while nothing else happens; it also keeps the connection from looking dead.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub(super) fn streamed(reader: Reader, chat: SharedChat, of: ComparisonOf) -> An
 fn appended(
     mut follower: Follower,
     chat: SharedChat,
-    visitor: crate::visitor::Visitor,
+    visitor: Visitor,
 ) -> AnyView {
     Suspend::new(async move {
         // Pieces that are there already would otherwise nest in one call and use up the stack.
@@ -60,7 +60,7 @@ fn appended(
 async fn last(
     reader: &Reader,
     chat: &SharedChat,
-    visitor: crate::visitor::Visitor,
+    visitor: Visitor,
     id: Id,
 ) -> AnyView {
     let t = reader.t;
@@ -104,15 +104,15 @@ impl Follower {
     fn piece(&mut self, step: LaneStep) -> AnyView {
         let ended = step.ended.iter().map(|lane| self.ended(lane));
         let ended: Vec<_> = ended.collect();
-        // A lane that could not be measured may have ended before anything was told of it.
         let head = (self.shown != Some(step.lane)).then(|| self.head(step.lane));
         self.shown = Some(step.lane);
         let text = (!step.text.is_empty())
             .then(|| view! { <span class="lane-text" dir="auto">{step.text.clone()}</span> });
-        let is_text_alone = text.is_some() && head.is_none() && ended.is_empty();
+        // Behind a lane's end the next one tells what it is at, and text tells it without words.
+        let is_told = ended.is_empty() && (head.is_some() || text.is_none());
         self.last = Some(step);
-        let tick = (!is_text_alone).then(|| self.tick());
-        view! { {ended} {head} {tick} {text} }.into_any()
+        let tick = is_told.then(|| self.tick());
+        view! { {head} {tick} {text} {ended} }.into_any()
     }
 
     fn head(&self, lane: usize) -> Option<AnyView> {
