@@ -12,7 +12,7 @@ mod svg;
 
 pub use self::csv::comparison_csv;
 pub(crate) use self::elsewhere::{Basis, Elsewhere, Place};
-pub use self::form::{CompareForm, CompareRefused, TOKENS};
+pub use self::form::{CompareForm, CompareRefused, TOKENS, not_allowed};
 pub(crate) use self::form::{LaneForm, Preset, ROUNDS, field_names};
 pub use self::svg::comparison_svg;
 
@@ -119,16 +119,10 @@ mod tests {
 
     #[test]
     fn lanes_are_told_apart_by_what_differs_in_their_tokens() {
-        let same = comparison(vec![
-            lane("a", &[1.0], &[1, 2]),
-            lane("b", &[1.0], &[1, 2]),
-        ]);
+        let same = comparison(vec![lane("a", &[1.0], &[1, 2]), lane("b", &[1.0], &[1, 2])]);
         let said = agreements(English, &same);
         assert_eq!(said, ["All lanes gave the same 2 tokens."]);
-        let other = comparison(vec![
-            lane("a", &[1.0], &[1, 2]),
-            lane("b", &[1.0], &[1, 3]),
-        ]);
+        let other = comparison(vec![lane("a", &[1.0], &[1, 2]), lane("b", &[1.0], &[1, 3])]);
         let said = agreements(English, &other);
         assert!(said[0].contains("from token 2 on"), "{said:?}");
         assert!(agreements(English, &comparison(vec![lane("a", &[1.0], &[])])).is_empty());

@@ -6,7 +6,8 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
 use crate::pages::{
-    About, AnswerSpeed, Chats, Compare, ComparisonPage, ConversationPage, Home, Models, NotFound, Offline, SignIn, Speed,
+    About, AnswerSpeed, Chats, Compare, ComparisonPage, ConversationPage, Home, Models, NotFound,
+    Offline, SignIn, Speed,
 };
 
 /// Every page. Expects [`crate::Assets`] and a [`crate::chat::SharedChat`] in the context.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nibble_app::domain::{Lane, Weights};
-use nibble_engine::{Engine, Error, LoadOptions, ModelInfo, PackedCache, Quantize, Rounding, bench};
+use nibble_engine::{
+    Engine, Error, LoadOptions, ModelInfo, PackedCache, Quantize, Rounding, bench,
+};
 
 use crate::generator::Generator;
 
@@ -49,6 +51,11 @@ impl EngineLanes {
             threads: Some(lane.threads),
             kernel: Some(lane.kernel.clone()),
             rounding: rounding(lane.weights, served),
+            // Floats are not rounded, by whatever text.
+            calibration: match lane.weights {
+                Weights::Float => None,
+                _ => self.options.calibration.clone(),
+            },
             packed: match &self.options.packed {
                 // It is that of the chats' weights alone.
                 PackedCache::File(_) => PackedCache::Off,
@@ -123,8 +130,14 @@ mod tests {
             weights,
         };
         let served = lanes.options(&lane(Weights::Served));
-        assert_eq!((served.threads, served.kernel.as_deref()), (Some(3), Some("scalar")));
-        assert_eq!((served.context, served.kv_bytes, served.pin), (Some(512), None, true));
+        assert_eq!(
+            (served.threads, served.kernel.as_deref()),
+            (Some(3), Some("scalar"))
+        );
+        assert_eq!(
+            (served.context, served.kv_bytes, served.pin),
+            (Some(512), None, true)
+        );
         assert!(matches!(served.packed, PackedCache::Off));
         let held = |weights| lanes.options(&lane(weights)).rounding;
         assert_eq!(held(Weights::Float).quantize, Quantize::None);

@@ -21,8 +21,8 @@ use nibble_app::complaint::ComplaintKind;
 use nibble_app::language::Language;
 use nibble_app::visitor::Visitor;
 use nibble_app::{
-    App, COMPARE, DELETE_COMPARISON, LANGUAGE, MEASURE, REPLAY, SPEED_FILE, STOP_COMPARISON, Unsent,
-    list_html, load,
+    App, COMPARE, DELETE_COMPARISON, LANGUAGE, MEASURE, REPLAY, SPEED_FILE, STOP_COMPARISON,
+    Unsent, list_html, load,
 };
 use nibble_engine::Error;
 use tokio::runtime::Handle;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 pub(crate) use nibble_app::domain::MESSAGES;
 use nibble_app::domain::{
-    Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Origin, Question, Transcript, Tree,
-    Turn,
+    Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Origin,
+    Question, Transcript, Tree, Turn,
 };
 use nibble_app::presets::{PRESETS, Preset};
 use nibble_app::settings::Settings;
@@ -256,7 +256,9 @@ impl Display for StoreError {
             Self::Gone => f.write_str("there is no such conversation"),
             Self::Full => write!(f, "a conversation may have at most {MESSAGES} messages"),
             Self::Presets => write!(f, "there may be at most {PRESETS} presets of yours"),
-            Self::Comparisons => write!(f, "there may be at most {COMPARISONS} comparisons of yours"),
+            Self::Comparisons => {
+                write!(f, "there may be at most {COMPARISONS} comparisons of yours")
+            }
             Self::Failed(reason) => f.write_str(reason),
         }
     }

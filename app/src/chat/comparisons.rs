@@ -105,11 +105,8 @@ pub trait Comparisons: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be read.
-    async fn comparison(
-        &self,
-        visitor: Visitor,
-        id: Id,
-    ) -> Result<Option<ComparisonOf>, Complaint>;
+    async fn comparison(&self, visitor: Visitor, id: Id)
+    -> Result<Option<ComparisonOf>, Complaint>;
 
     /// Begins one.
     ///

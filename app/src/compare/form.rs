@@ -198,6 +198,9 @@ impl CompareForm {
     /// # Errors
     /// A [`Complaint`] that names the first one that cannot be used, its limits and what was found.
     pub fn plan(&self, here: &Comparing) -> Result<Plan, Complaint> {
+        if !here.is_allowed {
+            return Err(not_allowed());
+        }
         let prompt = self.prompt.replace("\r\n", "\n").replace('\0', "\u{fffd}");
         let prompt = prompt.trim().to_owned();
         if prompt.is_empty() {
@@ -245,6 +248,15 @@ impl CompareForm {
             return Err(refused(KERNEL[found.min(1)], reason));
         }
         Ok(lanes)
+    }
+}
+
+/// Whoever asks may not compare.
+#[must_use]
+pub fn not_allowed() -> Complaint {
+    Complaint {
+        reason: Told::new(Language::compare_not_allowed),
+        kind: ComplaintKind::Forbidden,
     }
 }
 
@@ -305,10 +317,18 @@ mod tests {
 
     #[test]
     fn an_address_holds_a_whole_form() {
-        let plan = filled("prompt=a%26b&kernel_1=avx2&weights_1=float&kernel_3=scalar&threads_3=1&seed=7&rounds=3");
+        let plan = filled(
+            "prompt=a%26b&kernel_1=avx2&weights_1=float&kernel_3=scalar&threads_3=1&seed=7&rounds=3",
+        );
         let plan = plan.plan(&here()).unwrap();
-        assert_eq!((plan.lanes.len(), plan.lanes[0].weights), (2, Weights::Float));
-        assert_eq!((plan.lanes[1].threads, plan.seed, plan.rounds), (1, Some(7), 3));
+        assert_eq!(
+            (plan.lanes.len(), plan.lanes[0].weights),
+            (2, Weights::Float)
+        );
+        assert_eq!(
+            (plan.lanes[1].threads, plan.seed, plan.rounds),
+            (1, Some(7), 3)
+        );
         let again = CompareForm::again(&plan);
         assert_eq!(CompareForm::of(again.query().as_bytes()), again);
         let again = again.filled(Language::English, &here(), None);

@@ -27,24 +27,35 @@ pub fn comparison_svg(t: Language, comparison: &Comparison) -> String {
          font-family=\"system-ui, sans-serif\" font-size=\"14\">\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fcfbf8\"/>\n"
     );
-    let under = bars(&mut svg, MARGIN, t, t.decode_speed(), &lanes, (decode, tokens_per_second));
+    let under = bars(
+        &mut svg,
+        MARGIN,
+        t,
+        t.decode_speed(),
+        &lanes,
+        (decode, tokens_per_second),
+    );
     let under = bars(&mut svg, under, t, t.ttft(), &lanes, (first, duration));
     let about = [
         Some(comparison.model.clone()),
         comparison.cpu.clone(),
-        Some(format!("Nibble {}", comparison.version)),
+        Some(["Nibble", &comparison.version].join(" ")),
     ];
     let about: Vec<_> = about.into_iter().flatten().collect();
-    text(&mut svg, MARGIN, under + 8.0, "#5b6166", "12", &about.join(" · "));
+    text(
+        &mut svg,
+        MARGIN,
+        under + 8.0,
+        "#5b6166",
+        "12",
+        &about.join(" · "),
+    );
     svg.push_str("</svg>\n");
     svg
 }
 
 /// What a lane has, and how it is written.
-type Figure = (
-    fn(&Measurement) -> Option<f64>,
-    fn(Language, f64) -> String,
-);
+type Figure = (fn(&Measurement) -> Option<f64>, fn(Language, f64) -> String);
 
 /// A heading and a bar for each lane; says where the next may begin.
 fn bars(
@@ -59,7 +70,14 @@ fn bars(
     let most = lanes.iter().filter_map(|lane| of(lane)).fold(0.0, f64::max);
     let mut y = top + HEAD;
     for lane in lanes {
-        text(svg, MARGIN, y + 10.0, "#5b6166", "13", &lane_name(t, &lane.lane));
+        text(
+            svg,
+            MARGIN,
+            y + 10.0,
+            "#5b6166",
+            "13",
+            &lane_name(t, &lane.lane),
+        );
         if let Some(value) = of(lane).filter(|_| most > 0.0) {
             let length = (value / most * LONGEST).max(1.0);
             let _ = writeln!(
@@ -68,7 +86,14 @@ fn bars(
                 y + 16.0
             );
             let figure = written(t, value);
-            text(svg, MARGIN + length + 8.0, y + 29.0, "#1c1f21", "14", &figure);
+            text(
+                svg,
+                MARGIN + length + 8.0,
+                y + 29.0,
+                "#1c1f21",
+                "14",
+                &figure,
+            );
         }
         y += ROW;
     }

@@ -306,6 +306,9 @@ pub(crate) mod tests {
         let comparison = comparison(lanes);
         assert_eq!(comparison.fastest().unwrap().lane.kernel, "b");
         let json = serde_json::to_string(&comparison).unwrap();
-        assert_eq!(serde_json::from_str::<Comparison>(&json).unwrap(), comparison);
+        assert_eq!(
+            serde_json::from_str::<Comparison>(&json).unwrap(),
+            comparison
+        );
     }
 }

@@ -33,7 +33,9 @@ pub(crate) fn Compare() -> impl IntoView {
     };
     let preset = Preset::asked(&loaded.asked).filter(|_| complaint.is_none());
     let form = form.filled(t, &here, preset);
-    let told = complaint.as_ref().filter(|complaint| !is_of_field(complaint));
+    let told = complaint
+        .as_ref()
+        .filter(|complaint| !is_of_field(complaint));
     let told = told.map(|complaint| complaint.reason.sentence(t));
     let told = told.map(|told| view! { <p class="outcome failed" role="alert">{told}</p> });
     let asked = match here.is_allowed {

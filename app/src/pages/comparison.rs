@@ -85,9 +85,14 @@ fn about(t: Language, comparison: &Comparison) -> AnyView {
 /// The lanes as they are measured; at the end all of it gives way to the report.
 fn being_measured(reader: Reader, chat: SharedChat, of: ComparisonOf) -> AnyView {
     let id = of.comparison.id;
-    let stop = of
-        .own
-        .then(|| post_button(STOP_COMPARISON, "comparison", id.to_string(), reader.t.stop_comparison()));
+    let stop = of.own.then(|| {
+        post_button(
+            STOP_COMPARISON,
+            "comparison",
+            id.to_string(),
+            reader.t.stop_comparison(),
+        )
+    });
     let steps = running::streamed(reader, chat, of);
     view! { <div class="measuring" aria-busy="true">{stop} {steps}</div> }.into_any()
 }
@@ -127,7 +132,12 @@ impl Reader {
             view! { <a class="button" href=file>{name}</a> }
         });
         let delete = self.own.then(|| {
-            post_button(DELETE_COMPARISON, "comparison", id.to_string(), t.delete_comparison())
+            post_button(
+                DELETE_COMPARISON,
+                "comparison",
+                id.to_string(),
+                t.delete_comparison(),
+            )
         });
         view! {
             <p class="note">{t.share_comparison()}</p>
@@ -179,7 +189,10 @@ fn charts(t: Language, measured: &[&Measurement]) -> Vec<Chart> {
         kind: Kind::Rows,
         title: str::to_owned(name),
         over: t.lanes(),
-        labels: measured.iter().map(|lane| lane_name(t, &lane.lane)).collect(),
+        labels: measured
+            .iter()
+            .map(|lane| lane_name(t, &lane.lane))
+            .collect(),
         series: vec![Series { name, values }],
         written,
     };
@@ -195,7 +208,9 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
     let price = comparison.plan.usd_per_hour;
     let rows = measured.iter().map(|lane| {
         let rate = |speed: Option<f64>| speed.map(|speed| tokens_per_second(t, speed));
-        let million = lane.decode().map(|speed| usd(usd_per_million(price, speed)));
+        let million = lane
+            .decode()
+            .map(|speed| usd(usd_per_million(price, speed)));
         view! {
             <tr>
                 <th scope="row">{lane_name(t, &lane.lane)}</th>

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nibble_app::chat::{
-    Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps,
-};
-use nibble_app::compare::lane_name;
+use nibble_app::chat::{Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps};
+use nibble_app::compare::{lane_name, not_allowed};
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::{Comparison, Id, Plan};
 use nibble_app::language::{Language, Told};
@@ -63,7 +61,9 @@ impl Comparisons for ChatService {
             prompt: comparison.plan.prompt.clone(),
             lanes: {
                 let lanes = comparison.plan.lanes.iter();
-                lanes.map(|lane| lane_name(visitor.language, lane)).collect()
+                lanes
+                    .map(|lane| lane_name(visitor.language, lane))
+                    .collect()
             },
         };
         Ok(Comparing {
@@ -91,19 +91,18 @@ impl Comparisons for ChatService {
             }));
         }
         let kept = self.writer.store.comparison(visitor.owner, id).await;
-        Ok(kept.map_err(unstored)?.map(|(comparison, own)| ComparisonOf {
-            comparison,
-            own,
-            is_running: false,
-        }))
+        Ok(kept
+            .map_err(unstored)?
+            .map(|(comparison, own)| ComparisonOf {
+                comparison,
+                own,
+                is_running: false,
+            }))
     }
 
     async fn compare(&self, visitor: Visitor, plan: Plan) -> Result<Id, Complaint> {
         let Some(lanes) = self.comparer.lanes() else {
-            return Err(Complaint {
-                reason: Told::new(Language::compare_not_allowed),
-                kind: ComplaintKind::Forbidden,
-            });
+            return Err(not_allowed());
         };
         let comparison = Comparison {
             id: Id(rand::random()),

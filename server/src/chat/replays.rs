@@ -40,7 +40,10 @@ impl Replays {
             let is_open = entry.state.borrow().outcome.is_none();
             is_open && entry.state.has_changed().is_ok()
         };
-        if entries.iter().any(|entry| entry.owner == owner && runs(entry)) {
+        if entries
+            .iter()
+            .any(|entry| entry.owner == owner && runs(entry))
+        {
             return None;
         }
         let (sender, state) = watch::channel(replay);
@@ -91,7 +94,10 @@ impl nibble_app::chat::Replays for ChatService {
             outcome: None,
         };
         let caller = Caller(visitor.caller);
-        let asked = self.writer.asked_again(conversation, answer, caller).await?;
+        let asked = self
+            .writer
+            .asked_again(conversation, answer, caller)
+            .await?;
         let busy = || refused(Told::new(Language::replay_busy));
         let state = self.replays.enter(visitor.owner, answer, replay);
         let state = state.ok_or_else(busy)?;
@@ -101,13 +107,12 @@ impl nibble_app::chat::Replays for ChatService {
 
     fn replayed(&self, visitor: Visitor, answer: Id) -> Option<Replaying> {
         let state = self.replays.state(visitor.owner, answer)?;
-        let steps = stream::unfold(Some(state), async |state| {
-            let mut state = state?;
+        let steps = stream::unfold(Some((state, false)), async |known| {
+            let (mut state, is_told) = known?;
+            let has_died = is_told && state.changed().await.is_err();
             let replay = state.borrow_and_update().clone();
-            if replay.outcome.is_none() && state.changed().await.is_ok() {
-                return Some((replay, Some(state)));
-            }
-            Some((replay, None))
+            let goes_on = replay.outcome.is_none() && !has_died;
+            Some((replay, goes_on.then_some((state, true))))
         });
         Some(Box::pin(steps))
     }
@@ -154,7 +159,9 @@ fn outcome(
     let end = before.end.as_ref().map(|end| &end.reason);
     let was_cut_off = matches!(
         end,
-        Some(EndReason::Stopped | EndReason::CutOff | EndReason::Interrupted | EndReason::Failed(_))
+        Some(
+            EndReason::Stopped | EndReason::CutOff | EndReason::Interrupted | EndReason::Failed(_)
+        )
     );
     if finish == FinishReason::Cancelled {
         return Replayed::Failed(reason(&Error::Ending).to_string());

@@ -109,7 +109,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let options = loading::options(&args.model, limits)?;
     let engine = loading::loaded(&options)?;
     let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
-    let lanes = may_compare.then(|| Arc::new(EngineLanes::new(options, engine.info())) as Arc<dyn Lanes>);
+    let lanes =
+        may_compare.then(|| Arc::new(EngineLanes::new(options, engine.info())) as Arc<dyn Lanes>);
     let name = engine.info().name.clone();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,

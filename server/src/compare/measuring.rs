@@ -6,9 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use nibble_app::chat::Stage;
 use nibble_app::domain::Lane;
-use nibble_engine::{
-    Error, Event, Message, Prompt, Request, Role, Sampling, Thinking,
-};
+use nibble_engine::{Error, Event, Message, Prompt, Request, Role, Sampling, Thinking};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Run;

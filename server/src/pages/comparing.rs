@@ -8,13 +8,13 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use leptos::prelude::provide_context;
+use nibble_app::COMPARE;
 use nibble_app::chat::{Comparisons, Id};
 use nibble_app::compare::{CompareForm, CompareRefused, comparison_csv, comparison_svg};
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::Comparison;
 use nibble_app::language::Language;
 use nibble_app::visitor::Visitor;
-use nibble_app::COMPARE;
 
 use super::exports::{file, told};
 use super::{FORM_BYTES, Pages, refusal, unrendered};
@@ -121,7 +121,7 @@ fn absent(t: Language) -> Response {
 }
 
 async fn json(state: State<AppState>, id: Path<String>, visiting: Visiting) -> Response {
-    let write = |_, comparison: &Comparison| {
+    let write = |_: Language, comparison: &Comparison| {
         let json = serde_json::to_string_pretty(comparison);
         json.unwrap_or_default() + "\n"
     };
@@ -129,12 +129,26 @@ async fn json(state: State<AppState>, id: Path<String>, visiting: Visiting) -> R
 }
 
 async fn csv(state: State<AppState>, id: Path<String>, visiting: Visiting) -> Response {
-    let write = |_, comparison: &Comparison| comparison_csv(comparison);
-    written(state, id, visiting, ("csv", "text/csv; charset=utf-8"), write).await
+    let write = |_: Language, comparison: &Comparison| comparison_csv(comparison);
+    written(
+        state,
+        id,
+        visiting,
+        ("csv", "text/csv; charset=utf-8"),
+        write,
+    )
+    .await
 }
 
 async fn svg(state: State<AppState>, id: Path<String>, visiting: Visiting) -> Response {
-    written(state, id, visiting, ("svg", "image/svg+xml"), comparison_svg).await
+    written(
+        state,
+        id,
+        visiting,
+        ("svg", "image/svg+xml"),
+        comparison_svg,
+    )
+    .await
 }
 
 async fn written(

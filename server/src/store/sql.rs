@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 use nibble_app::domain::{
-    Answer, Comparison, Conversation, End, Id, Measured, Message, Origin, Question, Transcript, Tree,
+    Answer, Comparison, Conversation, End, Id, Measured, Message, Origin, Question, Transcript,
+    Tree,
 };
 use nibble_app::presets::Preset;
 use nibble_app::settings::Settings;

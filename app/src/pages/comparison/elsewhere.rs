@@ -79,7 +79,8 @@ fn prices(t: Language, comparison: &Comparison, typed: Elsewhere) -> AnyView {
     let page = format!("{COMPARE}/{}", comparison.id);
     let is_changed = typed.is_changed();
     let hours = KNOWN.iter().zip(typed.hours);
-    let hours = hours.map(|((machine, _), value)| field(machine, t.usd_per_hour_of(machine), value));
+    let hours =
+        hours.map(|((machine, _), value)| field(machine, t.usd_per_hour_of(machine), value));
     let others = [
         ("watts", t.watts().to_owned(), typed.watts),
         ("tariff", t.tariff().to_owned(), typed.tariff),

@@ -41,11 +41,7 @@ pub(super) fn streamed(reader: Reader, chat: SharedChat, of: ComparisonOf) -> An
 }
 
 /// The next piece, and in its place the one after it.
-fn appended(
-    mut follower: Follower,
-    chat: SharedChat,
-    visitor: Visitor,
-) -> AnyView {
+fn appended(mut follower: Follower, chat: SharedChat, visitor: Visitor) -> AnyView {
     Suspend::new(async move {
         // Pieces that are there already would otherwise nest in one call and use up the stack.
         tokio::task::yield_now().await;
@@ -57,12 +53,7 @@ fn appended(
     .into_any()
 }
 
-async fn last(
-    reader: &Reader,
-    chat: &SharedChat,
-    visitor: Visitor,
-    id: Id,
-) -> AnyView {
+async fn last(reader: &Reader, chat: &SharedChat, visitor: Visitor, id: Id) -> AnyView {
     let t = reader.t;
     let report = match chat.comparison(visitor, id).await {
         Ok(Some(of)) if !of.is_running => reader.report(&of.comparison),
@@ -104,7 +95,9 @@ impl Follower {
     fn piece(&mut self, step: LaneStep) -> AnyView {
         let ended = step.ended.iter().map(|lane| self.ended(lane));
         let ended: Vec<_> = ended.collect();
-        let head = (self.shown != Some(step.lane)).then(|| self.head(step.lane));
+        let head = (self.shown != Some(step.lane))
+            .then(|| self.head(step.lane))
+            .flatten();
         self.shown = Some(step.lane);
         let text = (!step.text.is_empty())
             .then(|| view! { <span class="lane-text" dir="auto">{step.text.clone()}</span> });
@@ -126,7 +119,8 @@ impl Follower {
             return view! { <p class="outcome failed">{t.lane_failed(why)}</p> }.into_any();
         }
         let figures = [
-            lane.first_token_s().map(|time| t.lane_first(duration(t, time))),
+            lane.first_token_s()
+                .map(|time| t.lane_first(duration(t, time))),
             lane.decode().map(|speed| tokens_per_second(t, speed)),
         ];
         let figures: Vec<_> = figures.into_iter().flatten().collect();
