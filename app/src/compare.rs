@@ -11,7 +11,7 @@ mod form;
 mod svg;
 
 pub use self::csv::comparison_csv;
-pub(crate) use self::elsewhere::{Basis, Elsewhere, Place};
+pub(crate) use self::elsewhere::{Basis, Elsewhere};
 pub use self::form::{CompareForm, CompareRefused, TOKENS, not_allowed};
 pub(crate) use self::form::{LaneForm, Preset, ROUNDS, field_names};
 pub use self::svg::comparison_svg;

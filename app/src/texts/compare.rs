@@ -23,7 +23,6 @@ super::texts! {
     seed_or_greedy_hint: "Empty: always the likeliest token." | "留空：始终取概率最高的 token。";
     lane(number): "Lane {number}" | "通道 {number}";
     no_lane: "none" | "无";
-    weights: "Weights" | "权重";
     weights_served: "as served" | "与服务相同";
     weights_group32: "four bits, groups of 32" | "四比特，每组 32 个";
     weights_channel: "four bits, a scale for each row" | "四比特，每行一个缩放";
@@ -77,7 +76,6 @@ super::texts! {
     tokens_same[count]: "All lanes gave the same {count} token." | "All lanes gave the same {count} tokens." | "所有通道输出了相同的 {count} 个 token。";
     tokens_differ(lane, token, base): "{lane} differs from token {token} on from {base}." | "{lane} 从第 {token} 个 token 起与 {base} 不同。";
     kernels_give_bits: "Kernels and threads change no bit of an answer; how weights are held does." | "内核和线程数不改变回答的任何比特，权重格式会。";
-    usd_per_million: "$ per million tokens" | "每百万 token 价格";
     usd_an_answer: "$ for this answer" | "此回答的成本";
     held_as: "Held as" | "权重格式";
     texts_of_lanes: "What each lane wrote" | "各通道的输出";
@@ -93,7 +91,7 @@ super::texts! {
     beside_here: "Beside this machine" | "与本机相比";
     how_known: "How it is known" | "依据";
     here: "This machine" | "本机";
-    own_machine: "A machine of your own" | "自有机器";
+    machine_of_your_own: "A machine of your own" | "自有机器";
     an_api: "An API" | "某个 API";
     basis_measured: "measured here" | "本机实测";
     basis_priced: "computed: speed measured here, its price" | "计算值：本机速度，该机价格";

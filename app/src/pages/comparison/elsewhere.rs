@@ -61,7 +61,7 @@ fn name(t: Language, basis: Basis) -> &'static str {
     match basis {
         Basis::Measured => t.here(),
         Basis::Priced(machine) => machine,
-        Basis::Powered => t.own_machine(),
+        Basis::Powered => t.machine_of_your_own(),
         Basis::Entered => t.an_api(),
     }
 }
