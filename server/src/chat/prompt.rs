@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nibble_app::chat::WhenFull;
 use nibble_app::complaint::Complaint;
-use nibble_app::domain::{Origin, Turn};
+use nibble_app::domain::{Id, Origin, Turn};
 use nibble_engine::{
     self as engine, Caller, Conversation, Error, Message, Prompt, Request, Role, Sampling, Thinking,
 };
