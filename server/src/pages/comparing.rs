@@ -84,12 +84,12 @@ pub(super) async fn stop(
     visiting: Visiting,
     body: Bytes,
 ) -> Response {
-    let stopped = named(&body).filter(|id| state.chat.stop_comparison(visiting.visitor, *id));
-    match (stopped, named(&body)) {
-        // It may have ended by itself a moment ago.
-        (Some(id), _) | (None, Some(id)) => lead(&format!("{COMPARE}/{id}")),
-        (None, None) => absent(visiting.visitor.language),
-    }
+    let Some(id) = named(&body) else {
+        return absent(visiting.visitor.language);
+    };
+    // It may have ended by itself a moment ago.
+    state.chat.stop_comparison(visiting.visitor, id);
+    lead(&format!("{COMPARE}/{id}"))
 }
 
 pub(super) async fn delete(
