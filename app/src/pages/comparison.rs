@@ -94,7 +94,7 @@ fn being_measured(reader: Reader, chat: SharedChat, of: ComparisonOf) -> AnyView
         )
     });
     let steps = running::streamed(reader, chat, of);
-    view! { <div class="measuring" aria-busy="true">{stop} {steps}</div> }.into_any()
+    view! { <div class="measuring">{stop} {steps}</div> }.into_any()
 }
 
 /// Whoever reads the page.
