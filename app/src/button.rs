@@ -7,8 +7,8 @@ pub(crate) fn post_button(
     path: &'static str,
     name: &'static str,
     value: String,
-    words: &'static str,
-) -> impl IntoView {
+    words: impl IntoView + 'static,
+) -> AnyView {
     view! {
         <form method="post" action=path>
             <button name=name value=value>{words}</button>

@@ -7,6 +7,8 @@ use leptos::prelude::*;
 
 use crate::language::Language;
 
+mod rows;
+
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 190.0;
 const LEFT: f64 = 58.0;
@@ -21,6 +23,8 @@ pub(crate) enum Kind {
     Lines,
     /// A bar for each; of the first series alone.
     Bars,
+    /// The same, lying: their labels may be long.
+    Rows,
 }
 
 /// Values over labels.
@@ -55,19 +59,17 @@ pub(crate) fn figure(t: Language, chart: &Chart) -> AnyView {
         }
         .into_any();
     };
-    let scale = Scale {
-        labels: chart.labels.len(),
-        top: round_above(most),
+    let height = match chart.kind {
+        Kind::Rows => rows::height(chart),
+        Kind::Lines | Kind::Bars => HEIGHT,
     };
     let label = t.chart_of(&chart.title, names(t, chart));
     view! {
         <figure class="chart">
             <figcaption>{chart.title.clone()}</figcaption>
             {(chart.series.len() > 1).then(|| legend(chart))}
-            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label>
-                {grid(t, chart, scale)}
-                {below(chart, scale)}
-                {drawn(chart, scale)}
+            <svg viewBox=format!("0 0 {WIDTH} {height}") role="img" aria-label=label>
+                {picture(t, chart, most)}
             </svg>
             <details>
                 <summary>{t.numbers()}<span class="unseen">{t.numbers_of(&chart.title)}</span></summary>
@@ -76,6 +78,20 @@ pub(crate) fn figure(t: Language, chart: &Chart) -> AnyView {
         </figure>
     }
     .into_any()
+}
+
+fn picture(t: Language, chart: &Chart, most: f64) -> Vec<AnyView> {
+    let scale = Scale {
+        labels: chart.labels.len(),
+        top: round_above(most),
+    };
+    let drawn = match chart.kind {
+        Kind::Lines => lines(chart, scale),
+        Kind::Bars => bars(chart, scale),
+        Kind::Rows => return rows::drawn(t, chart, most),
+    };
+    let around = grid(t, chart, scale).into_iter().chain(below(chart, scale));
+    around.chain(drawn).collect()
 }
 
 /// Where values and labels lie.
@@ -163,39 +179,40 @@ fn below(chart: &Chart, scale: Scale) -> Vec<AnyView> {
         .collect()
 }
 
-fn drawn(chart: &Chart, scale: Scale) -> Vec<AnyView> {
+fn lines(chart: &Chart, scale: Scale) -> Vec<AnyView> {
     let series = chart.series.iter().enumerate();
-    match chart.kind {
-        Kind::Lines => series
-            .map(|(number, series)| {
-                let marks = points(series, scale);
-                view! {
-                    <g class=class(number)>
-                        <path class="trace" d=trace(&marks)/>
-                        {marks.into_iter().map(|(x, y)| mark(number, x, y)).collect::<Vec<_>>()}
-                    </g>
-                }
-                .into_any()
-            })
-            .collect(),
-        Kind::Bars => series
-            .take(1)
-            .flat_map(|(_, series)| points(series, scale))
-            .map(|(x, y)| {
-                let width = scale.step() * 0.7;
-                view! {
-                    <rect
-                        class="bar"
-                        x=at(x - width / 2.0)
-                        y=at(y)
-                        width=at(width)
-                        height=at(BOTTOM - y)
-                    />
-                }
-                .into_any()
-            })
-            .collect(),
-    }
+    series
+        .map(|(number, series)| {
+            let marks = points(series, scale);
+            view! {
+                <g class=class(number)>
+                    <path class="trace" d=trace(&marks)/>
+                    {marks.into_iter().map(|(x, y)| mark(number, x, y)).collect::<Vec<_>>()}
+                </g>
+            }
+            .into_any()
+        })
+        .collect()
+}
+
+fn bars(chart: &Chart, scale: Scale) -> Vec<AnyView> {
+    let first = chart.series.iter().take(1);
+    first
+        .flat_map(|series| points(series, scale))
+        .map(|(x, y)| {
+            let width = scale.step() * 0.7;
+            view! {
+                <rect
+                    class="bar"
+                    x=at(x - width / 2.0)
+                    y=at(y)
+                    width=at(width)
+                    height=at(BOTTOM - y)
+                />
+            }
+            .into_any()
+        })
+        .collect()
 }
 
 fn points(series: &Series, scale: Scale) -> Vec<(f64, f64)> {
@@ -349,6 +366,15 @@ mod tests {
             html.contains("y=\"12.0\" width=\"68.6\" height=\"148.0\""),
             "{html}"
         );
+    }
+
+    #[test]
+    fn lying_bars_have_their_names_and_values() {
+        let html = html(&chart(Kind::Rows));
+        assert!(html.contains("viewBox=\"0 0 360 114\""), "{html}");
+        let widths = ["width=\"69.0\"", "width=\"276.0\""];
+        assert!(widths.iter().all(|width| html.contains(width)), "{html}");
+        assert_eq!(html.matches("class=\"value\"").count(), 2, "{html}");
     }
 
     #[test]

@@ -7,13 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::Stream;
 
+mod comparisons;
 mod facts;
 mod presets;
+mod replays;
 mod speeds;
 mod wanted;
 
+pub use self::comparisons::{
+    Comparing, ComparisonEntry, ComparisonOf, Comparisons, LaneStep, LaneSteps, Stage,
+};
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
 pub use self::presets::Presets;
+pub use self::replays::{Replay, ReplayRefused, Replaying, Replays};
 pub use self::speeds::{SpeedOf, Speeds};
 pub use self::wanted::{Wanted, WhenFull};
 use crate::complaint::Complaint;
@@ -84,6 +90,8 @@ pub struct Loaded {
     pub notice: Option<Notice>,
     /// The page that somebody wanted who is to sign in first.
     pub next: String,
+    /// The query of the page's address.
+    pub asked: String,
     /// The settings that the visitor may choose from.
     pub presets: Vec<Preset>,
     /// What the visitor's answers took, where the page is about that.
@@ -92,6 +100,10 @@ pub struct Loaded {
     pub machine: Option<Machine>,
     /// The models there, likewise.
     pub models: Option<Models>,
+    /// What may be compared, where the page is about that.
+    pub comparing: Option<Comparing>,
+    /// The comparison of the page.
+    pub comparison: Option<ComparisonOf>,
     /// Why conversations cannot be read now.
     pub trouble: Option<Complaint>,
 }
@@ -292,7 +304,7 @@ pub struct ModelCard {
 
 /// The program behind the pages. What a visitor may not see is as if it were not there.
 #[async_trait]
-pub trait Chat: Presets + Speeds + Facts {
+pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays {
     /// The model in use.
     fn model(&self) -> ModelCard;
 

@@ -73,6 +73,8 @@ pub enum ComplaintKind {
     },
     /// The model cannot take a question now.
     Unavailable,
+    /// The server does this for nobody who comes from where the visitor does.
+    Forbidden,
     /// Nothing was refused: a person is told something beside what was typed.
     Note,
 }
@@ -83,6 +85,7 @@ impl ComplaintKind {
     pub fn status(self) -> u16 {
         match self {
             Self::Field(_) | Self::Full => 422,
+            Self::Forbidden => 403,
             Self::Gone => 404,
             Self::Busy { .. } => 429,
             Self::Unavailable => 503,

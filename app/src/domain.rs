@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 
 mod attachment;
+mod comparison;
 mod id;
 mod measured;
 mod metrics;
+mod replay;
 mod title;
 mod transcript;
 mod tree;
@@ -16,12 +18,19 @@ mod tree;
 pub use self::attachment::{
     Attachment, Content, FILE_BYTES, FILES, FILES_BYTES, check_attachments,
 };
+#[cfg(test)]
+pub(crate) use self::comparison::tests as compared;
+pub use self::comparison::{
+    Agreement, COMPARISONS, Comparison, ComparisonEnd, FEWEST_LANES, LANES, Lane, Measurement,
+    Plan, Weights,
+};
 pub use self::id::Id;
 #[cfg(test)]
 pub(crate) use self::measured::tests::measured;
 pub use self::measured::{Filter, MEASURED, Measured};
 pub(crate) use self::metrics::ENOUGH_TOKENS;
 pub use self::metrics::Metrics;
+pub use self::replay::{Changed, Parting, Replayed};
 pub use self::title::{TITLE_CHARACTERS, title};
 pub use self::transcript::{CONVERSATION_BYTES, MESSAGES, Message, Said, TEXT_BYTES, Transcript};
 pub use self::tree::{Node, Tree};
@@ -109,6 +118,10 @@ pub struct Origin {
     pub kernel: String,
     /// Threads that compute.
     pub threads: usize,
+    /// The version of the program; empty where it was not kept.
+    pub version: String,
+    /// What changes when the model's files are written anew, likewise.
+    pub fingerprint: String,
 }
 
 /// How an answer ended, and what it took.

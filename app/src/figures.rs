@@ -38,9 +38,14 @@ pub(crate) fn milliseconds(t: Language, time: f64) -> String {
 }
 
 /// How many times as much: one digit after the point while that tells something.
-pub(crate) fn times(ratio: f64) -> String {
-    let decimals = usize::from(ratio < 9.95);
-    format!("{}×", group(&format!("{ratio:.decimals$}")))
+pub(crate) fn times(times: f64) -> String {
+    format!("{}×", ratio(times))
+}
+
+/// The same without a sign, for a sentence.
+pub(crate) fn ratio(times: f64) -> String {
+    let decimals = usize::from(times < 9.95);
+    group(&format!("{times:.decimals$}"))
 }
 
 /// What a weight takes in memory, in words. Four bits are those that also have a scale of 16 bits for each 32 weights.

@@ -43,6 +43,7 @@ mod transfer;
 mod wide_table;
 
 pub mod chat;
+pub mod compare;
 pub mod complaint;
 pub mod doctor;
 pub mod domain;
@@ -63,8 +64,8 @@ pub use answer::{answer_html, figures_so_far};
 pub use chat_list::{ListedChat, list_html};
 pub use language_switch::LANGUAGE;
 pub use live::LiveText;
-pub use pages::{MEASURE, load};
-pub use paths::SPEED_FILE;
+pub use pages::{COMPARED_FOR_MINUTES, MEASURE, load};
+pub use paths::{COMPARE, DELETE_COMPARISON, REPLAY, SPEED_FILE, STOP_COMPARISON};
 pub use routes::App;
 pub use shell::Assets;
 pub use speed::csv::csv;

@@ -4,6 +4,8 @@
 mod about;
 mod answer_speed;
 mod chats;
+mod compare;
+mod comparison;
 mod conversation;
 mod home;
 mod models;
@@ -13,6 +15,7 @@ mod sign_in;
 mod speed;
 
 pub use about::MEASURE;
+pub use comparison::COMPARED_FOR_MINUTES;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -20,13 +23,15 @@ use std::sync::Arc;
 use crate::chat::{Chat, ListQuery, Loaded, Notice, SpeedOf, Thread};
 use crate::complaint::Complaint;
 use crate::domain::{Filter, Id};
-use crate::paths::{ABOUT, MODELS, SPEED};
+use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::search::CHATS;
 use crate::visitor::Visitor;
 
 pub(crate) use about::About;
 pub(crate) use answer_speed::AnswerSpeed;
 pub(crate) use chats::Chats;
+pub(crate) use compare::Compare;
+pub(crate) use comparison::ComparisonPage;
 pub(crate) use conversation::ConversationPage;
 pub(crate) use home::Home;
 pub(crate) use models::Models;
@@ -44,6 +49,7 @@ pub async fn load(chat: &dyn Chat, visitor: Visitor, path: &str, query: &str) ->
         },
         notice: notice(query),
         next: value(query, "next").unwrap_or_default(),
+        asked: query.to_owned(),
         ..Loaded::default()
     };
     match filled(chat, visitor, path, query, loaded.clone()).await {
@@ -81,6 +87,24 @@ async fn filled(
         None if path == MODELS => {
             let models = Some(chat.models().await);
             return Ok(Loaded { models, ..loaded });
+        }
+        None if path == COMPARE => {
+            let comparing = Some(chat.comparing(visitor).await?);
+            return Ok(Loaded {
+                comparing,
+                ..loaded
+            });
+        }
+        None if path.starts_with("/compare/") => {
+            let id = path.trim_start_matches("/compare/").parse::<Id>();
+            let comparison = match id {
+                Ok(id) => chat.comparison(visitor, id).await?,
+                Err(_) => None,
+            };
+            return Ok(Loaded {
+                comparison,
+                ..loaded
+            });
         }
         None if path == SPEED || path.starts_with("/speed/") => {
             let speeds = Some(speeds(chat, visitor, path, query).await?);

@@ -3,6 +3,18 @@
 /// The page of what answers took; one answer's follows it.
 pub(crate) const SPEED: &str = "/speed";
 
+/// Compares kernels, threads and weights; one comparison's page follows it.
+pub const COMPARE: &str = "/compare";
+
+/// Where a comparison is ended early.
+pub const STOP_COMPARISON: &str = "/compare/stop";
+
+/// Where one is forgotten.
+pub const DELETE_COMPARISON: &str = "/compare/delete";
+
+/// Where an answer is computed again.
+pub const REPLAY: &str = "/speed/replay";
+
 /// How the program works.
 pub(crate) const ABOUT: &str = "/about";
 

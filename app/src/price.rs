@@ -14,7 +14,8 @@ pub(crate) const KNOWN: [(&str, f64); 5] = [
     ("r7g.4xlarge", 0.856_8),
     ("c7i.4xlarge", 0.714),
 ];
-const AS_OF: &str = "2025";
+/// When prices were as in [`KNOWN`].
+pub(crate) const AS_OF: &str = "2025";
 
 /// Prices that differ by less are one: what an answer cost gives the price back with the error of its rounding.
 const SAME: f64 = 1e-6;

@@ -6,7 +6,8 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 
 use crate::pages::{
-    About, AnswerSpeed, Chats, ConversationPage, Home, Models, NotFound, Offline, SignIn, Speed,
+    About, AnswerSpeed, Chats, Compare, ComparisonPage, ConversationPage, Home, Models, NotFound,
+    Offline, SignIn, Speed,
 };
 
 /// Every page. Expects [`crate::Assets`] and a [`crate::chat::SharedChat`] in the context.
@@ -21,6 +22,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view=SignIn ssr=SsrMode::InOrder/>
                 <Route path=path!("/speed") view=Speed ssr=SsrMode::InOrder/>
                 <Route path=path!("/speed/:id") view=AnswerSpeed ssr=SsrMode::InOrder/>
+                <Route path=path!("/compare") view=Compare ssr=SsrMode::InOrder/>
+                <Route path=path!("/compare/:id") view=ComparisonPage ssr=SsrMode::InOrder/>
                 <Route path=path!("/about") view=About ssr=SsrMode::InOrder/>
                 <Route path=path!("/about/models") view=Models ssr=SsrMode::InOrder/>
                 <Route path=path!("/c/:id") view=ConversationPage ssr=SsrMode::InOrder/>

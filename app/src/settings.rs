@@ -218,16 +218,21 @@ fn typed<T: Display>(value: Option<T>) -> String {
 }
 
 /// The name of a field, what people call it, and what it must be.
-struct Field(&'static str, fn(Language) -> &'static str, Rule);
+pub(crate) struct Field(
+    pub(crate) &'static str,
+    pub(crate) fn(Language) -> &'static str,
+    pub(crate) Rule,
+);
 
 /// Tells of a field, the least and the most that it may be, and what was found.
-type Rule = fn(Language, &str, &str, &str, &str) -> String;
+pub(crate) type Rule = fn(Language, &str, &str, &str, &str) -> String;
 
-const NUMBER: Rule = |t, what, low, high, found| t.must_be_number(what, low, high, found);
-const WHOLE: Rule = |t, what, low, high, found| t.must_be_whole(what, low, high, found);
+pub(crate) const NUMBER: Rule =
+    |t, what, low, high, found| t.must_be_number(what, low, high, found);
+pub(crate) const WHOLE: Rule = |t, what, low, high, found| t.must_be_whole(what, low, high, found);
 
 /// A field that may be left empty.
-fn optional<T: FromStr + PartialOrd + Display>(
+pub(crate) fn optional<T: FromStr + PartialOrd + Display>(
     field: Field,
     typed: &str,
     range: RangeInclusive<T>,
@@ -255,7 +260,11 @@ fn stops(typed: &str) -> Result<Vec<String>, Complaint> {
     Ok(stops.into_iter().map(str::to_owned).collect())
 }
 
-fn within<T: FromStr + PartialOrd + Display>(
+/// A number that is read from its text.
+///
+/// # Errors
+/// A [`Complaint`] that names the field, its range and what was found.
+pub(crate) fn within<T: FromStr + PartialOrd + Display>(
     Field(name, what, rule): Field,
     typed: &str,
     range: RangeInclusive<T>,
@@ -273,7 +282,11 @@ fn within<T: FromStr + PartialOrd + Display>(
     }
 }
 
-fn at_most(
+/// Refuses a text that is too long.
+///
+/// # Errors
+/// A [`Complaint`] that names the field, the most that it may be and what was found.
+pub(crate) fn at_most(
     name: &'static str,
     what: fn(Language) -> &'static str,
     text: &str,

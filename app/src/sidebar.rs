@@ -12,7 +12,7 @@ use crate::chat_header::icon;
 use crate::chat_list::{ChatList, ListedChat};
 use crate::complaint::Complaint;
 use crate::language_switch::LanguageButtons;
-use crate::paths::{ABOUT, MODELS, SPEED};
+use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::settings::MessageForm;
 use crate::settings_view::SettingsView;
 use crate::shell::Brand;
@@ -57,6 +57,7 @@ fn Foot() -> impl IntoView {
     let t = language();
     let pages = [
         (SPEED, t.speed()),
+        (COMPARE, t.compare()),
         (MODELS, t.models()),
         (ABOUT, t.how_it_works()),
     ];

@@ -14,6 +14,7 @@
 mod about;
 mod answers;
 mod chat;
+mod compare;
 mod complaints;
 mod doctor;
 #[cfg(test)]

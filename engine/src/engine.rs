@@ -119,6 +119,7 @@ impl Engine {
             logprobs: wanted.logprobs,
             tells_end: wanted.end,
             counts: wanted.counts,
+            fresh: request.fresh,
             prompt: prepared.tokens,
             sampling: request.sampling,
             max_tokens: request.max_tokens.min(room),

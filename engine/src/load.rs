@@ -95,6 +95,9 @@ impl Loaded {
             family: tensors.architecture().name.gguf.to_owned(),
             thinks: template.thought_marks().is_some(),
             sampling,
+            fingerprint: SourceFingerprint::of(source.files())
+                .map(|files| files.digest())
+                .unwrap_or_default(),
             ..info(&model, name, context, options.rounding)
         };
         Ok(Self {
@@ -169,6 +172,7 @@ fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> Mode
         kernel: model.kernel().name().to_owned(),
         threads: model.threads(),
         thinks: false,
+        fingerprint: String::new(),
         sampling: Sampling::advised_for(&name),
         name,
     }

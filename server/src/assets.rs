@@ -38,6 +38,7 @@ const STYLE: &str = concat!(
     include_str!("../../style/prose.css"),
     include_str!("../../style/acts.css"),
     include_str!("../../style/speed.css"),
+    include_str!("../../style/compare.css"),
     include_str!("../../style/print.css"),
 );
 

@@ -19,6 +19,7 @@ use crate::runs::Run;
 use crate::store::{Ask, Copied, Part, Store, StoreError};
 
 mod asking;
+mod comparisons;
 mod complaints;
 mod export;
 mod facts;
@@ -29,16 +30,21 @@ mod mirror;
 mod opening;
 mod presets;
 mod prompt;
+mod replays;
 mod speeds;
 #[cfg(test)]
 mod tests;
 mod writing;
 
+pub(crate) use self::complaints::reason;
 use self::complaints::unstored;
 pub(crate) use self::facts::Refused;
 use self::facts::{Measured, Surveyed};
 use self::mirror::Mirrors;
+use self::replays::Replays;
 use self::writing::Writer;
+pub(crate) use self::writing::metrics;
+use crate::compare::Comparer;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 
@@ -53,6 +59,8 @@ pub(crate) struct ChatService {
     usd_per_hour: f64,
     surveyed: Surveyed,
     limits: Measured,
+    comparer: Arc<Comparer>,
+    replays: Replays,
 }
 
 impl ChatService {
@@ -66,6 +74,8 @@ impl ChatService {
             usd_per_hour,
             surveyed: Surveyed::default(),
             limits: Measured::default(),
+            comparer: Arc::default(),
+            replays: Replays::default(),
         }
     }
 

@@ -56,6 +56,7 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
         quantization: String::new(),
         kernel: String::new(),
         threads: 1,
+        fingerprint: String::new(),
         thinks: false,
         sampling: Sampling::default(),
     };

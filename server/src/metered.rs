@@ -213,6 +213,16 @@ impl Metered {
         counted.await?
     }
 
+    /// Whether no answer is open or prepared.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Ready when an answer is open or prepared.
+    pub(crate) async fn is_asked(&self) {
+        self.open.is_asked().await;
+    }
+
     /// Whether the program ends, and takes no more requests.
     pub(crate) fn is_ending(&self) -> bool {
         self.open.is_ending()

@@ -20,7 +20,10 @@ use nibble_app::chat::{Draft, Id, Loaded, SharedChat};
 use nibble_app::complaint::ComplaintKind;
 use nibble_app::language::Language;
 use nibble_app::visitor::Visitor;
-use nibble_app::{App, LANGUAGE, MEASURE, SPEED_FILE, Unsent, list_html, load};
+use nibble_app::{
+    App, COMPARE, DELETE_COMPARISON, LANGUAGE, MEASURE, REPLAY, SPEED_FILE, STOP_COMPARISON,
+    Unsent, list_html, load,
+};
 use nibble_engine::Error;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -36,11 +39,13 @@ use crate::visitor::Visiting;
 use crate::{assets, language as languages};
 
 mod attachments;
+mod comparing;
 mod exports;
 mod form;
 mod imports;
 mod language;
 mod measuring;
+mod replaying;
 mod sign_in;
 mod speeds;
 
@@ -77,6 +82,14 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         let pages = pages.clone();
         async move |state, at, request| pages.choose_language(state, at, request).await
     };
+    let compare = {
+        let pages = pages.clone();
+        async move |state, request| pages.compare(state, request).await
+    };
+    let replay = {
+        let pages = pages.clone();
+        async move |state, request| pages.replay(state, request).await
+    };
     let call = async move |request: Request| pages.call(request).await;
     let mut router = Router::new()
         .route("/runs/{id}/events", get(events))
@@ -89,7 +102,12 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .route(SIGN_OUT, post(sign_in::sign_out))
         .merge(exports::routes())
         .route(SPEED_FILE, get(speeds::csv))
-        .route(MEASURE, post(measuring::measure));
+        .route(MEASURE, post(measuring::measure))
+        .route(COMPARE, post(compare))
+        .route(STOP_COMPARISON, post(comparing::stop))
+        .route(DELETE_COMPARISON, post(comparing::delete))
+        .route(REPLAY, post(replay))
+        .merge(comparing::files());
     for path in generate_route_list(App).iter().map(AxumRouteListing::path) {
         router = router.route(path, get(render.clone()));
     }
@@ -321,7 +339,10 @@ pub(crate) async fn read(headers: &axum::http::HeaderMap, body: &axum::body::Byt
 /// A page into which an answer streams must not be compressed on its way: what compresses waits for more.
 fn caching(loaded: &Loaded) -> &'static str {
     let turns = loaded.thread.iter().flat_map(|thread| &thread.turns);
-    if turns.into_iter().any(|turn| turn.answer.end.is_none()) {
+    let compared = loaded.comparison.as_ref();
+    if compared.is_some_and(|of| of.is_running)
+        || turns.into_iter().any(|turn| turn.answer.end.is_none())
+    {
         "private, no-cache, no-transform"
     } else {
         "private, no-cache"

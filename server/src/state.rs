@@ -8,6 +8,7 @@ use crate::attachments::Attachments;
 use crate::bodies::Bodies;
 use crate::chat::ChatService;
 use crate::generator::Generator;
+use crate::lanes::Lanes;
 use crate::metered::Metered;
 use crate::preparation::Preparation;
 use crate::sign_in::SignIn;
@@ -97,6 +98,15 @@ impl AppState {
             sign_in: sign_in.map(Arc::new),
             ..self
         }
+    }
+
+    /// The same, whose visitors may compare lanes where there are some.
+    #[must_use]
+    pub fn comparing(self, lanes: Option<Arc<dyn Lanes>>) -> Self {
+        if let Some(lanes) = lanes {
+            self.chat.compare_in(lanes);
+        }
+        self
     }
 
     /// The same, whose API is for those alone who may use it.

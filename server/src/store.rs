@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 pub(crate) use nibble_app::domain::MESSAGES;
 use nibble_app::domain::{
-    Answer, Content, Conversation, End, Id, Measured, Message, Origin, Question, Transcript, Tree,
-    Turn,
+    Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Origin,
+    Question, Transcript, Tree, Turn,
 };
 use nibble_app::presets::{PRESETS, Preset};
 use nibble_app::settings::Settings;
@@ -175,6 +175,29 @@ pub(crate) trait Store: Send + Sync {
     /// Forgets what an owner keeps under a name; says whether there was anything.
     async fn delete_preset(&self, owner: Owner, name: &str) -> Result<bool, StoreError>;
 
+    /// Writes down a comparison that begins.
+    async fn begin_comparison(
+        &self,
+        owner: Owner,
+        comparison: &Comparison,
+    ) -> Result<(), StoreError>;
+
+    /// Writes down what came of it.
+    async fn end_comparison(&self, comparison: &Comparison) -> Result<(), StoreError>;
+
+    /// A comparison, and whether it is this owner's.
+    async fn comparison(
+        &self,
+        owner: Owner,
+        id: Id,
+    ) -> Result<Option<(Comparison, bool)>, StoreError>;
+
+    /// An owner's comparisons, newest first.
+    async fn comparisons(&self, owner: Owner) -> Result<Vec<Comparison>, StoreError>;
+
+    /// Forgets a comparison of this owner; says whether there was one.
+    async fn delete_comparison(&self, owner: Owner, id: Id) -> Result<bool, StoreError>;
+
     /// Changes a conversation of this owner; says whether it is there.
     async fn change(&self, owner: Owner, id: Id, change: Change) -> Result<bool, StoreError>;
 
@@ -221,6 +244,8 @@ pub enum StoreError {
     Full,
     /// An owner keeps as many settings under names as may be.
     Presets,
+    /// An owner keeps as many comparisons as may be.
+    Comparisons,
     /// The database failed, for this reason in words for whoever runs it.
     Failed(String),
 }
@@ -231,6 +256,9 @@ impl Display for StoreError {
             Self::Gone => f.write_str("there is no such conversation"),
             Self::Full => write!(f, "a conversation may have at most {MESSAGES} messages"),
             Self::Presets => write!(f, "there may be at most {PRESETS} presets of yours"),
+            Self::Comparisons => {
+                write!(f, "there may be at most {COMPARISONS} comparisons of yours")
+            }
             Self::Failed(reason) => f.write_str(reason),
         }
     }

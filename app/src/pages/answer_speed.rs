@@ -14,6 +14,10 @@ use crate::shell::Aside;
 use crate::speed::{Figures, Part, What, Why, decodes, firsts, parts, rank, why};
 use crate::visitor::language;
 
+mod replay;
+
+use self::replay::replay;
+
 #[component]
 pub(crate) fn AnswerSpeed() -> impl IntoView {
     let Loaded {
@@ -27,14 +31,16 @@ pub(crate) fn AnswerSpeed() -> impl IntoView {
     let Some((answer, conversation)) = speeds.one else {
         return view! { <NotFound/> }.into_any();
     };
-    let (of, ways) = (
+    let (of, ways, again) = (
         of(t, &answer, &speeds.answers),
         ways(t, &answer, conversation),
+        replay(t, &answer),
     );
     view! {
         <Aside title=t.speed_of_answer() wide=true>
             <h1>{t.speed_of_answer()}</h1>
             {of}
+            {again}
             {ways}
         </Aside>
     }

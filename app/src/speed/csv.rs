@@ -43,7 +43,7 @@ pub fn csv(answers: &[&Measured]) -> String {
 }
 
 /// A name between quotes, which no program for tables takes for a formula.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let guard = match name.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => "'",
         _ => "",

@@ -54,6 +54,8 @@ pub(crate) struct Generation {
     tells_end: bool,
     /// Whether it is told with each how many there are.
     counts: bool,
+    /// Whether nothing of it may come from the KV cache.
+    fresh: bool,
     /// Until the whole prompt was read.
     rows: Option<PromptRows>,
     /// While others wait for the prompt.
@@ -91,6 +93,7 @@ impl Generation {
             logprobs,
             tells_end,
             counts,
+            fresh,
             rows,
             lead,
             thoughts,
@@ -122,6 +125,7 @@ impl Generation {
             logprobs,
             tells_end,
             counts,
+            fresh,
             rows,
             lead,
             thought_limit,
@@ -407,7 +411,7 @@ impl Generation {
         self.paused = false;
         let prompt = self.prompt;
         let rotation = |position| rope.length(prompt, position);
-        let known = restorable(&self.tokens, self.rows.as_ref());
+        let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
         prefixes.restore(known, rotation, &mut self.cache);
         self.kept = self.cache.len();
     }

@@ -36,6 +36,8 @@ pub(crate) struct PendingAnswer {
     pub(crate) tells_end: bool,
     /// Whether it is told with each how many there are.
     pub(crate) counts: bool,
+    /// Whether nothing of the prompt may come from the KV cache.
+    pub(crate) fresh: bool,
     /// What is read of the whole prompt.
     pub(crate) rows: Option<PromptRows>,
     /// Where others wait for its prompt.
@@ -74,7 +76,7 @@ impl PendingAnswer {
 
     /// The part of the prompt whose keys and values may be those of another, and one token.
     pub(crate) fn restorable(&self) -> &[u32] {
-        restorable(&self.prompt, self.rows.as_ref())
+        restorable(&self.prompt, self.rows.as_ref(), self.fresh)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -108,8 +110,16 @@ impl PendingAnswer {
     }
 }
 
-/// The beginning of `tokens` whose keys and values suffice, as what is read of their rows was read, and one token.
-pub(crate) fn restorable<'a>(tokens: &'a [u32], rows: Option<&PromptRows>) -> &'a [u32] {
-    let most = rows.map_or(usize::MAX, PromptRows::dispensable);
+/// The beginning of `tokens` whose keys and values suffice, as what is read of their rows was read, and one token; nothing
+/// suffices where all is to be computed.
+pub(crate) fn restorable<'a>(
+    tokens: &'a [u32],
+    rows: Option<&PromptRows>,
+    fresh: bool,
+) -> &'a [u32] {
+    let most = match fresh {
+        true => 0,
+        false => rows.map_or(usize::MAX, PromptRows::dispensable),
+    };
     &tokens[..tokens.len().min(most.saturating_add(1))]
 }

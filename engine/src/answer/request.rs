@@ -75,6 +75,9 @@ pub struct Request {
     pub wanted: Wanted,
     /// What other requests with the same prompt have too, so that it is read once.
     pub siblings: Option<Siblings>,
+    /// Whether all of the prompt is computed, also what is in the KV cache: what is measured must not depend on what was
+    /// asked before.
+    pub fresh: bool,
 }
 
 /// What is shown of an answer that is left out otherwise.
@@ -117,6 +120,7 @@ impl Default for Request {
             speculation: None,
             wanted: Wanted::default(),
             siblings: None,
+            fresh: false,
             constraint: None,
         }
     }
@@ -302,6 +306,9 @@ pub struct ModelInfo {
     pub thinks: bool,
     /// What the model's authors advise.
     pub sampling: Sampling,
+    /// What changes when the model's files are written anew; empty for weights that are in no file.
+    #[serde(skip)]
+    pub fingerprint: String,
 }
 
 #[cfg(test)]

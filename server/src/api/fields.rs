@@ -41,7 +41,7 @@ const TABLE: &[(Neutral, &str)] = &[
     // When, where and by which means it is computed, and into how many events it is cut.
     (
         Anything,
-        "priority cache_prompt id_slot n_cache_reuse backend_sampling stream_interval keep_alive speculative.n_max \
+        "priority cache_prompt id_slot n_cache_reuse backend_sampling stream_interval keep_alive \
          speculative.n_min speculative.p_min speculative.type speculative.ngram_size_n speculative.ngram_size_m \
          speculative.ngram_m_hits",
     ),

@@ -64,7 +64,7 @@ impl ChatService {
     }
 
     /// What an answer is going to be made with.
-    fn origin(&self, settings: Settings) -> Origin {
+    pub(super) fn origin(&self, settings: Settings) -> Origin {
         let info = self.writer.model.info();
         Origin {
             seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),
@@ -73,6 +73,8 @@ impl ChatService {
             quantization: info.quantization.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: info.fingerprint.clone(),
         }
     }
 }

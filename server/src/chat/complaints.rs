@@ -1,6 +1,7 @@
 //! What people are told when a message cannot be taken: errors of the engine and the store in their words.
 
 use nibble_app::complaint::{Complaint, ComplaintKind};
+use nibble_app::domain::COMPARISONS;
 use nibble_app::language::{Language, Told};
 use nibble_app::presets::PRESETS;
 use nibble_engine::Error;
@@ -37,7 +38,7 @@ pub(super) fn refusal(error: &Error) -> Complaint {
 }
 
 /// What a person may read: errors of the machine stay in the log.
-pub(super) fn reason(error: &Error) -> Told {
+pub(crate) fn reason(error: &Error) -> Told {
     match error {
         Error::Busy { waiting, limit, .. } => Told::new(|t| t.queue_full(waiting, limit)),
         Error::Stopped => Told::new(Language::engine_stopped),
@@ -70,6 +71,7 @@ pub(super) fn unstored(error: StoreError) -> Complaint {
             reason: Told::new(|t| t.most_presets(PRESETS)),
             kind: ComplaintKind::Field("preset_name"),
         },
+        StoreError::Comparisons => unavailable(Told::new(|t| t.most_comparisons(COMPARISONS))),
         StoreError::Failed(reason) => {
             tracing::error!("{reason}");
             unavailable(Told::new(|t| t.not_kept(&reason)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nibble_app::chat::WhenFull;
 use nibble_app::complaint::Complaint;
-use nibble_app::domain::{Origin, Turn};
+use nibble_app::domain::{Id, Origin, Turn};
 use nibble_engine::{
     self as engine, Caller, Conversation, Error, Message, Prompt, Request, Role, Sampling, Thinking,
 };
@@ -83,6 +83,40 @@ impl Writer {
             tracing::error!("where memory begins is not kept: {error}");
         }
         Ok(asked)
+    }
+
+    /// Asks the engine for an answer once more, with all that it was told when it wrote it.
+    ///
+    /// # Errors
+    /// Those of the engine and the store.
+    pub(super) async fn asked_again(
+        &self,
+        conversation: Id,
+        answer: Id,
+        caller: Caller,
+    ) -> Result<MeteredAnswer, Complaint> {
+        let branch = self.store.window(conversation, Some(answer), Part::Whole);
+        let Window {
+            mut turns, memory, ..
+        } = branch.await.map_err(unstored)?;
+        let began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
+        let last = turns.last_mut().ok_or_else(Complaint::gone)?;
+        last.answer.text.clear();
+        last.answer.thought.clear();
+        let origin = Arc::new(last.answer.origin.clone());
+        turns.drain(..within_bytes(&turns, began.unwrap_or(0)));
+        let told = Branch {
+            turns: turns.into(),
+            origin,
+            advised: self.model.info().sampling,
+            caller,
+        };
+        let start = match began.is_some() {
+            true => self.start_of(&told).await?,
+            false => 0,
+        };
+        let asked = self.model.submit(told.from(start)).await;
+        asked.map_err(|error| refusal(&error))
     }
 
     /// The turn with which memory begins.

@@ -181,8 +181,16 @@ fn ended(completion: Completion, cut_off: bool) -> End {
         FinishReason::Cancelled if cut_off => EndReason::CutOff,
         FinishReason::Cancelled => EndReason::Stopped,
     };
+    End {
+        reason,
+        metrics: Some(metrics(completion)),
+    }
+}
+
+/// The figures of an answer that has ended.
+pub(crate) fn metrics(completion: Completion) -> Metrics {
     let measured = completion.metrics;
-    let metrics = Metrics {
+    Metrics {
         time_to_first_token_s: measured.time_to_first_token_s,
         time_to_first_answer_token_s: measured.time_to_first_answer_token_s,
         thought_s: measured.thought_s,
@@ -205,9 +213,5 @@ fn ended(completion: Completion, cut_off: bool) -> End {
         output_tokens: measured.completion_tokens,
         drafted_tokens: measured.drafted_tokens,
         accepted_tokens: measured.accepted_tokens,
-    };
-    End {
-        reason,
-        metrics: Some(metrics),
     }
 }

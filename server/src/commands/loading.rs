@@ -15,10 +15,13 @@ use crate::options::{FileArgs, ModelArgs};
 
 /// Loads what the options name; `limits` are those of a server, whose model is not looked at.
 pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<Engine> {
-    let model = model_file(&args.file)?;
-    tracing::info!("loading `{}`", model.display());
-    let options = LoadOptions {
-        model,
+    loaded(&options(args, limits)?)
+}
+
+/// What is to be loaded, fetched when it is not there yet.
+pub(super) fn options(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<LoadOptions> {
+    Ok(LoadOptions {
+        model: model_file(&args.file)?,
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
@@ -28,9 +31,14 @@ pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<En
         context: args.context,
         speculation: args.speculate,
         ..limits
-    };
+    })
+}
+
+/// Loads it, and shows how far that is.
+pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
+    tracing::info!("loading `{}`", options.model.display());
     let bar = PackingBar::new();
-    let engine = Engine::load_with_progress(&options, &|done, all| bar.show(done, all));
+    let engine = Engine::load_with_progress(options, &|done, all| bar.show(done, all));
     bar.finish();
     let engine = engine?;
     let info = engine.info();

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use nibble_engine::LoadOptions;
+use nibble_server::lanes::{EngineLanes, Lanes};
 use nibble_server::state::{AppState, Settings};
 use nibble_server::store::SqlStore;
 use nibble_server::traces::Traces;
@@ -68,6 +70,9 @@ pub(crate) struct ServeArgs {
     /// The most tokens of an answer to a program that names no limit, where the context is not shorter
     #[arg(long, env = "NIBBLE_DEFAULT_MAX_TOKENS", hide_env_values = true, value_name = "N", value_parser = count(1..=10_000_000), default_value = "4096")]
     default_max_tokens: usize,
+    /// Let all who reach the page compare kernels, which loads the whole machine, though others reach it without a password
+    #[arg(long, env = "NIBBLE_ALLOW_COMPARE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    allow_compare: bool,
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
@@ -101,7 +106,11 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         total: args.max_time,
         ..LoadOptions::default()
     };
-    let engine = loading::engine(&args.model, limits)?;
+    let options = loading::options(&args.model, limits)?;
+    let engine = loading::loaded(&options)?;
+    let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
+    let lanes =
+        may_compare.then(|| Arc::new(EngineLanes::new(options, engine.info())) as Arc<dyn Lanes>);
     let name = engine.info().name.clone();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
@@ -112,7 +121,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     };
     let served = runtime.block_on(async {
         let state = AppState::new(Arc::new(engine), settings, store, traces.clone());
-        let state = state.behind(sign_in).with(access);
+        let state = state.behind(sign_in).with(access).comparing(lanes);
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;
         }

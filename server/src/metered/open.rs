@@ -77,6 +77,18 @@ impl OpenAnswers {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
+    /// Whether there are none, nor requests that may become some.
+    pub(super) fn is_empty(&self) -> bool {
+        *self.count.borrow() == 0
+    }
+
+    /// Ready when there are some.
+    pub(super) async fn is_asked(&self) {
+        let mut count = self.count.subscribe();
+        // The sender lives as long as `self`.
+        let _ = count.wait_for(|count| *count > 0).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Ticket>>> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 use nibble_app::domain::{
-    Answer, Conversation, End, Id, Measured, Message, Origin, Question, Transcript, Tree,
+    Answer, Comparison, Conversation, End, Id, Measured, Message, Origin, Question, Transcript,
+    Tree,
 };
 use nibble_app::presets::Preset;
 use nibble_app::settings::Settings;
@@ -20,6 +21,7 @@ use super::{Ask, Begun, Copied, Part, Place, Store, StoreError, Window, Written}
 mod asking;
 mod backup;
 mod branches;
+mod comparisons;
 mod conversations;
 mod error;
 mod file;
@@ -212,6 +214,34 @@ impl Store for SqlStore {
 
     async fn delete_preset(&self, owner: Owner, name: &str) -> Result<bool, StoreError> {
         self.preset_deleted(owner, name).await
+    }
+
+    async fn begin_comparison(
+        &self,
+        owner: Owner,
+        comparison: &Comparison,
+    ) -> Result<(), StoreError> {
+        self.comparison_begun(owner, comparison).await
+    }
+
+    async fn end_comparison(&self, comparison: &Comparison) -> Result<(), StoreError> {
+        self.comparison_ended(comparison).await
+    }
+
+    async fn comparison(
+        &self,
+        owner: Owner,
+        id: Id,
+    ) -> Result<Option<(Comparison, bool)>, StoreError> {
+        self.one_comparison(owner, id).await
+    }
+
+    async fn comparisons(&self, owner: Owner) -> Result<Vec<Comparison>, StoreError> {
+        self.comparisons_of(owner).await
+    }
+
+    async fn delete_comparison(&self, owner: Owner, id: Id) -> Result<bool, StoreError> {
+        self.comparison_deleted(owner, id).await
     }
 
     async fn change(&self, owner: Owner, id: Id, change: Change) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@ use crate::test_support::postgres;
 mod asking;
 mod attachments;
 mod backups;
+mod comparisons;
 mod earlier;
 mod listing;
 mod measured;

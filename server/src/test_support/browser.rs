@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use crate::access::Access;
 use crate::generator::Generator;
+use crate::lanes::Lanes;
 use crate::router;
 use crate::sign_in::SignIn;
 use crate::state::{AppState, Settings};
@@ -91,6 +92,15 @@ impl Browser {
     fn of(generator: Arc<dyn Generator>, store: SqlStore, traces: Option<Traces>) -> Self {
         Self {
             router: router(AppState::new(generator, settings(), store, traces)),
+            cookies: Cookies::default(),
+        }
+    }
+
+    /// At a server whose visitors may compare these lanes.
+    pub(crate) fn comparing(generator: Arc<dyn Generator>, lanes: Arc<dyn Lanes>) -> Self {
+        let state = AppState::new(generator, settings(), store(), None).comparing(Some(lanes));
+        Self {
+            router: router(state),
             cookies: Cookies::default(),
         }
     }

@@ -34,6 +34,7 @@ impl Scripted {
             quantization: "int4, groups of 32".into(),
             kernel: "scalar".into(),
             threads: 2,
+            fingerprint: String::new(),
             thinks: false,
             sampling: Sampling {
                 temperature: 0.2,

@@ -38,7 +38,7 @@ impl SourceFingerprint {
     }
 
     /// What changes when a file does; of the same length for any files, so that it can be written over.
-    pub(super) fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let all = self.files.iter().map(|(_, seen)| fingerprint(seen));
         hex(&Sha256::digest(all.collect::<Vec<_>>().join("; ")))
     }

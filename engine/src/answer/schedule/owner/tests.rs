@@ -223,6 +223,7 @@ impl Owner<Simulated> {
             logprobs: None,
             tells_end: false,
             counts: false,
+            fresh: false,
             rows: None,
             lead: None,
             behind: None,

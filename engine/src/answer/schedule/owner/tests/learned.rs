@@ -41,6 +41,22 @@ fn scored(owner: &Owner<Simulated>, prompt: &[u32], max_tokens: usize) -> Answer
 }
 
 #[test]
+fn a_fresh_answer_computes_what_is_kept_and_gives_the_same() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let tokens = half_expected(1, 150);
+    for (fresh, all) in [(false, true), (false, false), (true, true)] {
+        let answer = owner.ask_with(1, &tokens, 5, |pending| pending.fresh = fresh);
+        owner.finish_all();
+        let events = events(answer);
+        let Some(Event::Finished(end)) = events.last() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(end.cached_tokens == 0, all, "{fresh}");
+        assert_eq!(end.token_ids, expected(&tokens, 5));
+    }
+}
+
+#[test]
 fn prompts_are_read_whole_whatever_is_kept_of_them() {
     let mut owner = owner(100, LIMITS, Vec::new());
     let tokens = half_expected(1, 150);

@@ -1,0 +1,85 @@
+use super::*;
+
+fn here() -> Comparing {
+    Comparing {
+        is_allowed: true,
+        kernels: ["scalar", "avx2"].map(str::to_owned).into(),
+        kernel: "avx2".into(),
+        threads: 2,
+        most_threads: 4,
+        usd_per_hour: 1.0,
+        ..Comparing::default()
+    }
+}
+
+fn filled(query: &str) -> CompareForm {
+    CompareForm::of(query.as_bytes()).filled(Language::English, &here(), None)
+}
+
+fn blamed(query: &str) -> (ComplaintKind, String) {
+    let complaint = filled(query).plan(&here()).unwrap_err();
+    (complaint.kind, complaint.reason.to_string())
+}
+
+#[test]
+fn a_blank_form_asks_for_the_plain_kernel_against_the_fastest() {
+    let plan = filled("").plan(&here()).unwrap();
+    let kernels: Vec<_> = plan.lanes.iter().map(|lane| &*lane.kernel).collect();
+    assert_eq!(kernels, ["scalar", "avx2"]);
+    assert_eq!((plan.max_tokens, plan.rounds, plan.seed), (64, 1, None));
+    let preset = CompareForm::default();
+    let preset = preset.filled(Language::English, &here(), Some(Preset::Threads));
+    let threads = preset.plan(&here()).unwrap().lanes;
+    assert_eq!((threads[0].threads, threads[1].threads), (1, 4));
+}
+
+#[test]
+fn an_address_holds_a_whole_form() {
+    let plan = filled(
+        "prompt=a%26b&kernel_1=avx2&weights_1=float&kernel_3=scalar&threads_3=1&seed=7&rounds=3",
+    );
+    let plan = plan.plan(&here()).unwrap();
+    assert_eq!(
+        (plan.lanes.len(), plan.lanes[0].weights),
+        (2, Weights::Float)
+    );
+    assert_eq!(
+        (plan.lanes[1].threads, plan.seed, plan.rounds),
+        (1, Some(7), 3)
+    );
+    let again = CompareForm::again(&plan);
+    assert_eq!(CompareForm::of(again.query().as_bytes()), again);
+    let again = again.filled(Language::English, &here(), None);
+    assert_eq!(again.plan(&here()).unwrap(), plan);
+}
+
+#[test]
+fn what_cannot_be_compared_is_named_with_its_limits() {
+    let (kind, reason) = blamed("kernel_1=avx2&kernel_2=neon");
+    assert_eq!(kind, ComplaintKind::Field("kernel_2"));
+    assert_eq!(
+        reason,
+        "there is no kernel `neon` here; these there are: `scalar`, `avx2`"
+    );
+    let (kind, reason) = blamed("kernel_1=avx2&kernel_2=avx2&threads_2=5");
+    assert_eq!(kind, ComplaintKind::Field("threads_2"));
+    assert_eq!(
+        reason,
+        "the threads of a lane must be a whole number from 1 to 4, found `5`"
+    );
+    let (_, reason) = blamed("kernel_1=avx2");
+    assert_eq!(reason, "there must be at least 2 lanes, found 1");
+    for query in [
+        "max_tokens=16",
+        "max_tokens=257",
+        "rounds=6",
+        "rounds=0",
+        "seed=x",
+        "prompt=+",
+        "weights_1=int3&kernel_1=avx2&kernel_2=avx2",
+    ] {
+        blamed(query);
+    }
+    let long = format!("prompt={}", "x".repeat(PROMPT_BYTES + 1));
+    assert_eq!(blamed(&long).0, ComplaintKind::Field("prompt"));
+}

@@ -1,0 +1,138 @@
+//! The bars of a comparison as a picture in a file of its own, whose colours are in it: no style sheet comes with it.
+
+use std::fmt::Write;
+
+use super::lane_name;
+use crate::domain::{Comparison, Measurement};
+use crate::figures::{duration, tokens_per_second};
+use crate::language::Language;
+
+const WIDTH: f64 = 640.0;
+const MARGIN: f64 = 24.0;
+/// A bar may be as long as leaves room for its figure.
+const LONGEST: f64 = WIDTH - 2.0 * MARGIN - 110.0;
+/// Of a bar with its name above.
+const ROW: f64 = 44.0;
+const HEAD: f64 = 34.0;
+
+/// Bars of time to first token and of tokens a second, and what was measured.
+#[must_use]
+pub fn comparison_svg(t: Language, comparison: &Comparison) -> String {
+    let lanes: Vec<_> = comparison.measured().collect();
+    let first = |lane: &Measurement| lane.first_token_s();
+    let decode = |lane: &Measurement| lane.decode();
+    let height = 2.0 * (HEAD + lanes.len() as f64 * ROW) + 3.0 * MARGIN;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"14\">\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fcfbf8\"/>\n"
+    );
+    let under = bars(
+        &mut svg,
+        MARGIN,
+        t,
+        t.decode_speed(),
+        &lanes,
+        (decode, tokens_per_second),
+    );
+    let under = bars(&mut svg, under, t, t.ttft(), &lanes, (first, duration));
+    let about = [
+        Some(comparison.model.clone()),
+        comparison.cpu.clone(),
+        Some(["Nibble", &comparison.version].join(" ")),
+    ];
+    let about: Vec<_> = about.into_iter().flatten().collect();
+    text(
+        &mut svg,
+        MARGIN,
+        under + 8.0,
+        "#5b6166",
+        "12",
+        &about.join(" · "),
+    );
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// What a lane has, and how it is written.
+type Figure = (fn(&Measurement) -> Option<f64>, fn(Language, f64) -> String);
+
+/// A heading and a bar for each lane; says where the next may begin.
+fn bars(
+    svg: &mut String,
+    top: f64,
+    t: Language,
+    title: &str,
+    lanes: &[&Measurement],
+    (of, written): Figure,
+) -> f64 {
+    text(svg, MARGIN, top + 14.0, "#1c1f21", "16", title);
+    let most = lanes.iter().filter_map(|lane| of(lane)).fold(0.0, f64::max);
+    let mut y = top + HEAD;
+    for lane in lanes {
+        text(
+            svg,
+            MARGIN,
+            y + 10.0,
+            "#5b6166",
+            "13",
+            &lane_name(t, &lane.lane),
+        );
+        if let Some(value) = of(lane).filter(|_| most > 0.0) {
+            let length = (value / most * LONGEST).max(1.0);
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{MARGIN}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"16\" rx=\"2\" fill=\"#0d6b5b\"/>",
+                y + 16.0
+            );
+            let figure = written(t, value);
+            text(
+                svg,
+                MARGIN + length + 8.0,
+                y + 29.0,
+                "#1c1f21",
+                "14",
+                &figure,
+            );
+        }
+        y += ROW;
+    }
+    y
+}
+
+fn text(svg: &mut String, x: f64, y: f64, fill: &str, size: &str, words: &str) {
+    let words = words
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{fill}\" font-size=\"{size}\">{words}</text>"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::compared::{comparison, lane};
+
+    #[test]
+    fn lengths_are_to_each_other_as_the_figures_are() {
+        let lanes = vec![lane("<a>", &[10.0], &[]), lane("b", &[120.0], &[])];
+        let svg = comparison_svg(Language::English, &comparison(lanes));
+        let widths: Vec<f64> = svg
+            .lines()
+            .filter(|line| line.contains("rx="))
+            .map(|line| {
+                let width = line.split("width=\"").nth(1).unwrap();
+                width.split('"').next().unwrap().parse().unwrap()
+            })
+            .collect();
+        let [slow, fast, late, soon] = widths[..] else {
+            panic!("{svg}");
+        };
+        assert!((fast / slow - 12.0).abs() < 0.1, "{widths:?}");
+        assert!((late / soon - 12.0).abs() < 0.1, "{widths:?}");
+        assert!(svg.contains("&lt;a&gt; · 2 threads") && svg.ends_with("</svg>\n"));
+    }
+}

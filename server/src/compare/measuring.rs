@@ -1,0 +1,200 @@
+//! The lanes of a comparison, from loading an engine to the figures of its rounds.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use nibble_app::chat::Stage;
+use nibble_app::domain::Lane;
+use nibble_engine::{Error, Event, Message, Prompt, Request, Role, Sampling, Thinking};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::Run;
+use crate::chat::{metrics, reason};
+use crate::generator::Generator;
+use crate::lanes::Lanes;
+use crate::metered::Metered;
+
+/// Tokens that a lane puts out before its first round, so that no round finds memory that was never touched.
+const WARM_TOKENS: usize = 4;
+
+/// What measures one comparison.
+pub(super) struct Bench<'a> {
+    pub(super) run: &'a Arc<Run>,
+    pub(super) lanes: Arc<dyn Lanes>,
+    pub(super) model: &'a Metered,
+    pub(super) place: &'a Arc<Semaphore>,
+}
+
+/// An engine of a lane. Nobody waits for its end but the one that is loaded next.
+struct LaneEngine(Option<(Arc<dyn Generator>, OwnedSemaphorePermit)>);
+
+impl LaneEngine {
+    fn generator(&self) -> Option<Arc<dyn Generator>> {
+        self.0.as_ref().map(|(engine, _)| Arc::clone(engine))
+    }
+}
+
+impl Drop for LaneEngine {
+    fn drop(&mut self) {
+        // A step may have to end first, for which no async thread is to wait.
+        let held = self.0.take();
+        let thread = std::thread::Builder::new().name("lane".into());
+        // Where there is no thread for it, it ends here.
+        let _ = thread.spawn(move || drop(held));
+    }
+}
+
+impl Bench<'_> {
+    /// All lanes; those that cannot be measured say why.
+    pub(super) async fn measure(&self) {
+        for lane in &self.run.comparison().plan.lanes {
+            self.run.begin(lane.clone());
+            if let Err(error) = self.lane(lane).await {
+                let why = in_words(&error);
+                self.run.change(|lane| lane.trouble = Some(why));
+            }
+        }
+    }
+
+    async fn lane(&self, lane: &Lane) -> Result<(), Error> {
+        self.until_idle().await;
+        let held = self.loaded(lane).await?;
+        let engine = held.generator().ok_or(Error::Stopped)?;
+        let info = engine.info();
+        let (quantization, weight_bytes) = (info.quantization.clone(), info.weight_bytes);
+        self.run.change(|lane| {
+            lane.quantization = quantization;
+            lane.weight_bytes = weight_bytes;
+        });
+        let mut is_warm = false;
+        for round in 1..=self.run.comparison().plan.rounds {
+            loop {
+                self.until_idle().await;
+                self.run.stage(Stage::Measuring { round });
+                if !is_warm {
+                    let mut warming = self.request(&engine);
+                    warming.max_tokens = WARM_TOKENS;
+                    warming.prompt = Prompt::Raw("Hello".to_owned());
+                    is_warm = self.answered(&engine, warming, false).await?;
+                } else if self.answered(&engine, self.request(&engine), true).await? {
+                    break;
+                } else {
+                    self.run.change(|lane| lane.given_up += 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody else is answered.
+    async fn until_idle(&self) {
+        if !self.model.is_idle() {
+            self.run.stage(Stage::Waiting);
+            self.model.all_ended().await;
+        }
+    }
+
+    /// Loads an engine on a thread of its own, which goes on where nobody waits for it any more; the next waits for its end.
+    async fn loaded(&self, lane: &Lane) -> Result<LaneEngine, Error> {
+        self.run.stage(Stage::Loading { done: 0, total: 0 });
+        let place = Arc::clone(self.place).acquire_owned().await;
+        let place = place.map_err(|_| Error::Stopped)?;
+        let (run, lanes, lane) = (Arc::clone(self.run), Arc::clone(&self.lanes), lane.clone());
+        let (done, outcome) = oneshot::channel();
+        let load = move || {
+            let progress = |done, total| run.stage(Stage::Loading { done, total });
+            let loaded = lanes.load(&lane, &progress);
+            let loaded = loaded.map(|engine| LaneEngine(Some((engine, place))));
+            // Whoever has gone away does not hear it.
+            let _ = done.send(loaded);
+        };
+        let thread = std::thread::Builder::new().name("lane".into());
+        thread.spawn(load).map_err(Error::NoThread)?;
+        outcome.await.map_err(|_| Error::Broken)?
+    }
+
+    fn request(&self, engine: &Arc<dyn Generator>) -> Request {
+        let plan = self.run.comparison().plan;
+        let message = Message {
+            role: Role::User,
+            content: plan.prompt,
+        };
+        let sampling = match plan.seed {
+            None => Sampling::default(),
+            seed => Sampling {
+                seed,
+                ..engine.info().sampling
+            },
+        };
+        Request {
+            prompt: Prompt::Chat(vec![message].into()),
+            sampling,
+            max_tokens: plan.max_tokens,
+            thinking: Thinking {
+                enabled: Some(false),
+                budget: None,
+            },
+            usd_per_hour: plan.usd_per_hour,
+            fresh: true,
+            ..Request::default()
+        }
+    }
+
+    /// Has a request answered to its end, and keeps what that took where it counts. False when somebody asked something
+    /// meanwhile.
+    async fn answered(
+        &self,
+        engine: &Arc<dyn Generator>,
+        request: Request,
+        counts: bool,
+    ) -> Result<bool, Error> {
+        let engine = Arc::clone(engine);
+        let submitted = self.model.prepared(move || engine.submit(request));
+        let mut answer = submitted.await??;
+        let mut asked = pin!(self.model.is_asked());
+        let mut text = String::new();
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = &mut asked => return Ok(false),
+                event = answer.next() => event,
+            };
+            match event {
+                Some(Event::Text(piece)) if counts => {
+                    text.push_str(&piece);
+                    // A round that was given up may have come further.
+                    self.run.change(|lane| {
+                        if lane.rounds.is_empty() && text.len() > lane.text.len() {
+                            lane.text.clone_from(&text);
+                        }
+                    });
+                }
+                Some(Event::Finished(mut completion)) => {
+                    if counts {
+                        let tokens = std::mem::take(&mut completion.token_ids);
+                        let metrics = metrics(completion);
+                        self.run.change(|lane| {
+                            if lane.rounds.is_empty() {
+                                lane.tokens = tokens;
+                            }
+                            lane.rounds.push(metrics);
+                        });
+                    }
+                    return Ok(true);
+                }
+                Some(Event::Failed(error)) => return Err(error),
+                Some(_) => {}
+                None => return Err(Error::Stopped),
+            }
+        }
+    }
+}
+
+/// What a person may read of it: that it does not fit, or is not known here, stands with its numbers.
+fn in_words(error: &Error) -> String {
+    match error {
+        Error::Memory { .. } | Error::Option(_) => error.to_string(),
+        _ => reason(error).to_string(),
+    }
+}

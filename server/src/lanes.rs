@@ -1,0 +1,148 @@
+//! What loads the model of the chats once more, for a lane of a comparison.
+
+use std::sync::Arc;
+
+use nibble_app::domain::{Lane, Weights};
+use nibble_engine::{
+    Engine, Error, LoadOptions, ModelInfo, PackedCache, Quantize, Rounding, bench,
+};
+
+use crate::generator::Generator;
+
+/// Prompts and answers of lanes are short: keys and values of a longer context would be memory for nothing.
+const CONTEXT: usize = 2048;
+
+/// What loads lanes; tests have their own.
+pub trait Lanes: Send + Sync {
+    /// Kernels that this CPU runs, slowest first.
+    fn kernels(&self) -> Vec<String>;
+
+    /// Loads the model for a lane; `progress` gets the bytes packed so far, and how many there will be.
+    ///
+    /// # Errors
+    /// As [`Engine::load_with_progress`].
+    fn load(
+        &self,
+        lane: &Lane,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Arc<dyn Generator>, Error>;
+}
+
+/// Lanes of engines that are loaded as that of the chats is, but for what a lane says.
+#[derive(Debug)]
+pub struct EngineLanes {
+    options: LoadOptions,
+    context: usize,
+}
+
+impl EngineLanes {
+    /// By the options that the chats' engine was loaded with, and what it is.
+    #[must_use]
+    pub fn new(options: LoadOptions, info: &ModelInfo) -> Self {
+        Self {
+            context: info.context.min(CONTEXT),
+            options,
+        }
+    }
+
+    fn options(&self, lane: &Lane) -> LoadOptions {
+        let served = self.options.rounding;
+        LoadOptions {
+            threads: Some(lane.threads),
+            kernel: Some(lane.kernel.clone()),
+            rounding: rounding(lane.weights, served),
+            // Floats are not rounded, by whatever text.
+            calibration: match lane.weights {
+                Weights::Float => None,
+                _ => self.options.calibration.clone(),
+            },
+            packed: match &self.options.packed {
+                // It is that of the chats' weights alone.
+                PackedCache::File(_) => PackedCache::Off,
+                packed => packed.clone(),
+            },
+            context: Some(self.context),
+            queue: None,
+            kv_bytes: None,
+            wait: None,
+            total: None,
+            ..self.options.clone()
+        }
+    }
+}
+
+fn rounding(weights: Weights, served: Rounding) -> Rounding {
+    let plain = |name: &str| Rounding {
+        quantize: name.parse().unwrap_or_default(),
+        ..Rounding::default()
+    };
+    match weights {
+        Weights::Served => served,
+        Weights::Group32 => plain("g32"),
+        Weights::Channel => plain("channel"),
+        Weights::Float => Rounding {
+            quantize: Quantize::None,
+            ..Rounding::default()
+        },
+        Weights::Head4 => Rounding {
+            int4_head: true,
+            ..served
+        },
+    }
+}
+
+impl Lanes for EngineLanes {
+    fn kernels(&self) -> Vec<String> {
+        let kernels = bench::kernels().into_iter();
+        let here = kernels.filter(|kernel| kernel.supported);
+        here.map(|kernel| kernel.name.to_owned()).collect()
+    }
+
+    fn load(
+        &self,
+        lane: &Lane,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Arc<dyn Generator>, Error> {
+        let engine = Engine::load_with_progress(&self.options(lane), progress)?;
+        Ok(Arc::new(engine))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_changes_what_it_says_and_keeps_nothing_of_the_chats() {
+        let options = LoadOptions {
+            packed: PackedCache::File("a".into()),
+            kv_bytes: Some(1),
+            pin: true,
+            ..LoadOptions::default()
+        };
+        let lanes = EngineLanes {
+            options,
+            context: 512,
+        };
+        let lane = |weights| Lane {
+            kernel: "scalar".into(),
+            threads: 3,
+            weights,
+        };
+        let served = lanes.options(&lane(Weights::Served));
+        assert_eq!(
+            (served.threads, served.kernel.as_deref()),
+            (Some(3), Some("scalar"))
+        );
+        assert_eq!(
+            (served.context, served.kv_bytes, served.pin),
+            (Some(512), None, true)
+        );
+        assert!(matches!(served.packed, PackedCache::Off));
+        let held = |weights| lanes.options(&lane(weights)).rounding;
+        assert_eq!(held(Weights::Float).quantize, Quantize::None);
+        assert_eq!(held(Weights::Channel).quantize.to_string(), "channel");
+        assert_eq!(held(Weights::Group32).quantize.to_string(), "g32");
+        assert!(held(Weights::Head4).int4_head && !held(Weights::Served).int4_head);
+    }
+}

@@ -1,0 +1,221 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use nibble_app::domain::Lane;
+use nibble_engine::Error;
+
+use crate::generator::Generator;
+use crate::lanes::Lanes;
+use crate::test_support::browser::{Browser, message};
+use crate::test_support::scripted::Scripted;
+
+const PIECES: [&str; 20] = ["word "; 20];
+
+/// Lanes that say words, each after a pause; one of a kernel that is called `broken` does not fit.
+struct Words(Duration);
+
+impl Lanes for Words {
+    fn kernels(&self) -> Vec<String> {
+        ["scalar", "broken", "avx2"].map(str::to_owned).into()
+    }
+
+    fn load(
+        &self,
+        lane: &Lane,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Arc<dyn Generator>, Error> {
+        progress(1, 2);
+        if lane.kernel == "broken" {
+            return Err(Error::Memory {
+                needed: 900,
+                context: 2048,
+                available: 100,
+            });
+        }
+        Ok(Arc::new(Scripted::new(&PIECES, self.0)))
+    }
+}
+
+fn browser(pause: Duration) -> Browser {
+    let chats = Scripted::new(&["hi"], Duration::from_millis(50));
+    Browser::comparing(Arc::new(chats), Arc::new(Words(pause)))
+}
+
+fn lanes<'a>(kernels: [&'a str; 2]) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("prompt", "Why?"),
+        ("max_tokens", "20"),
+        ("rounds", "3"),
+        ("kernel_1", kernels[0]),
+        ("threads_1", "2"),
+        ("weights_1", "served"),
+        ("kernel_2", kernels[1]),
+        ("threads_2", "1"),
+        ("weights_2", "float"),
+    ]
+}
+
+async fn begun(browser: &Browser, kernels: [&str; 2]) -> String {
+    let reply = browser.post_form("/compare", &lanes(kernels)).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.body);
+    reply.location().to_owned()
+}
+
+fn name(path: &str) -> [(&str, &str); 1] {
+    [("comparison", path.trim_start_matches("/compare/"))]
+}
+
+#[tokio::test]
+async fn lanes_stream_one_after_the_other_and_end_in_a_report_that_is_kept() {
+    let browser = browser(Duration::from_millis(2));
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    let page = browser.chunks(&path).await.concat();
+    let at = |part: &str| {
+        page.find(part)
+            .unwrap_or_else(|| panic!("no {part} in {page}"))
+    };
+    let first = at("<h2>scalar · 2 threads</h2>");
+    let second = at("<h2>avx2 · 1 thread · floats</h2>");
+    let report = at("class=\"final\"");
+    assert!(first < second && second < report);
+    at("All lanes gave the same 20 tokens.");
+    let later = browser.get(&path).await.body;
+    assert!(!later.contains("class=\"final\"") && later.contains("avx2 · 1 thread · floats"));
+    let list = browser.get("/compare").await.body;
+    assert!(list.contains(&format!("href=\"{path}\"")), "{list}");
+    let json = browser.get(&format!("{path}/export.json")).await.json();
+    assert_eq!(json["lanes"][1]["rounds"].as_array().unwrap().len(), 3);
+    assert_eq!(json["end"], "complete");
+    let csv = browser.get(&format!("{path}/export.csv")).await.body;
+    assert_eq!(csv.lines().count(), 7);
+    let svg = browser.get(&format!("{path}/export.svg")).await;
+    assert!(svg.body.starts_with("<svg "), "{}", svg.body);
+}
+
+#[tokio::test]
+async fn who_has_the_address_reads_it_and_only_its_owner_deletes_it() {
+    let browser = browser(Duration::ZERO);
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    browser.chunks(&path).await;
+    let other = browser.other();
+    let page = other.get(&path).await.body;
+    assert!(page.contains("scalar · 2 threads") && !page.contains("/compare/delete"));
+    assert!(!other.get("/compare").await.body.contains(&path));
+    let refused = other.post_form("/compare/delete", &name(&path)).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let deleted = browser.post_form("/compare/delete", &name(&path)).await;
+    assert_eq!(deleted.location(), "/compare");
+    assert_eq!(browser.get(&path).await.status, StatusCode::NOT_FOUND);
+    let gone = browser.get(&format!("{path}/export.csv")).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn there_is_one_at_a_time_and_its_owner_ends_it() {
+    let browser = browser(Duration::from_secs(5));
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    let other = browser.other();
+    let refused = other
+        .post_form("/compare", &lanes(["scalar", "avx2"]))
+        .await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.body.contains("one at a time"), "{}", refused.body);
+    assert!(
+        refused.body.contains(">Why?</textarea>"),
+        "{}",
+        refused.body
+    );
+    other.post_form("/compare/stop", &name(&path)).await;
+    assert!(other.get("/compare").await.body.contains("Somebody else’s"));
+    let stopped = browser.post_form("/compare/stop", &name(&path)).await;
+    assert_eq!(stopped.location(), path);
+    let page = browser.chunks(&path).await.concat();
+    assert!(page.contains("It was stopped"), "{page}");
+    begun(&other, ["scalar", "avx2"]).await;
+}
+
+#[tokio::test]
+async fn a_lane_that_does_not_fit_says_so_with_numbers_and_the_others_are_measured() {
+    let browser = browser(Duration::ZERO);
+    let path = begun(&browser, ["broken", "avx2"]).await;
+    let page = browser.chunks(&path).await.concat();
+    assert!(page.contains("This lane could not be measured: "), "{page}");
+    assert!(page.contains("900") && page.contains("100"), "{page}");
+    let json = browser.get(&format!("{path}/export.json")).await.json();
+    assert_eq!(json["lanes"][1]["rounds"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_chat_goes_first_and_its_round_is_measured_again() {
+    let browser = browser(Duration::from_millis(10));
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let asked = browser.post_form("/api/send", &message("", "what?")).await;
+    assert_eq!(asked.status, StatusCode::FOUND);
+    let chat = browser.get(asked.location()).await.body;
+    assert!(chat.contains("<p dir=\"auto\">hi</p>"), "{chat}");
+    let page = browser.chunks(&path).await.concat();
+    assert!(page.contains("given up for a chat"), "{page}");
+    let json = browser.get(&format!("{path}/export.json")).await.json();
+    for lane in json["lanes"].as_array().unwrap() {
+        assert_eq!(lane["rounds"].as_array().unwrap().len(), 3);
+        assert_eq!(lane["tokens"].as_array().unwrap().len(), 20);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_compared_comes_back_as_it_was_typed() {
+    let browser = browser(Duration::ZERO);
+    let refused = browser
+        .post_form("/compare", &lanes(["scalar", "neon"]))
+        .await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reason = "There is no kernel `neon` here; these there are: `scalar`, `broken`, `avx2`.";
+    assert!(refused.body.contains(reason), "{}", refused.body);
+    assert_eq!(
+        browser.get("/compare/x").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let stop = browser
+        .post_form("/compare/stop", &[("comparison", "x")])
+        .await;
+    assert_eq!(stop.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn where_nobody_may_compare_the_page_says_why() {
+    let browser = Browser::scripted(&["hi"], Duration::ZERO);
+    let page = browser.get("/compare").await.body;
+    assert!(page.contains("--allow-compare"), "{page}");
+    assert!(!page.contains("<textarea"), "{page}");
+    let refused = browser
+        .post_form("/compare", &lanes(["scalar", "avx2"]))
+        .await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn an_answer_computed_again_is_the_same_for_its_owner_alone() {
+    let browser = Browser::scripted(&["one ", "two"], Duration::ZERO);
+    let asked = browser.post_form("/api/send", &message("", "what?")).await;
+    let page = browser.get(asked.location()).await.body;
+    let answer = page.split("/speed/").nth(1).expect("a link to its speed");
+    let answer = &answer[..32];
+    let speed = format!("/speed/{answer}");
+    assert!(browser.get(&speed).await.body.contains("Compute again"));
+    let other = browser.other();
+    let refused = other
+        .post_form("/speed/replay", &[("answer", answer)])
+        .await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let begun = browser
+        .post_form("/speed/replay", &[("answer", answer)])
+        .await;
+    assert_eq!(begun.location(), speed);
+    let page = browser.chunks(&speed).await.concat();
+    assert!(
+        page.contains("Computed again: the same, all 2 tokens."),
+        "{page}"
+    );
+}
