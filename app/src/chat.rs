@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use futures::Stream;
 
 mod facts;
+mod outlook;
 mod presets;
 mod speeds;
 mod wanted;
 
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::outlook::{Outlook, Outlooks};
 pub use self::presets::Presets;
 pub use self::speeds::{SpeedOf, Speeds};
 pub use self::wanted::{Wanted, WhenFull};
@@ -142,6 +144,8 @@ pub struct Draft {
     pub complaint: Option<Complaint>,
     /// What was wanted.
     pub wanted: Wanted,
+    /// What it comes to, where that was asked.
+    pub outlook: Option<Outlook>,
 }
 
 /// A message that was taken.
@@ -268,6 +272,8 @@ pub enum Following {
 /// The model, for people to see.
 #[derive(Clone, Debug)]
 pub struct ModelCard {
+    /// Its name in requests.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Weights, embedding included.
@@ -290,11 +296,25 @@ pub struct ModelCard {
     pub advised: (usize, f32, f32),
 }
 
+/// A model that conversations may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelServed {
+    /// Its name in requests.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whether it is in memory now.
+    pub is_loaded: bool,
+}
+
 /// The program behind the pages. What a visitor may not see is as if it were not there.
 #[async_trait]
-pub trait Chat: Presets + Speeds + Facts {
-    /// The model in use.
-    fn model(&self) -> ModelCard;
+pub trait Chat: Presets + Speeds + Facts + Outlooks {
+    /// The model of this name in requests, or else the first.
+    fn model(&self, id: &str) -> ModelCard;
+
+    /// The models that conversations may have, at least one.
+    fn served(&self) -> Vec<ModelServed>;
 
     /// What a first conversation starts with.
     fn defaults(&self) -> Settings;

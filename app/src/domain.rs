@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 
 mod attachment;
+mod foreseen;
 mod id;
 mod measured;
 mod metrics;
@@ -16,6 +17,7 @@ mod tree;
 pub use self::attachment::{
     Attachment, Content, FILE_BYTES, FILES, FILES_BYTES, check_attachments,
 };
+pub use self::foreseen::{Foreseen, Rates, usual};
 pub use self::id::Id;
 #[cfg(test)]
 pub(crate) use self::measured::tests::measured;
@@ -59,6 +61,30 @@ pub struct Turn {
     pub question: Question,
     /// What the model wrote.
     pub answer: Answer,
+}
+
+impl Turn {
+    /// A question that nobody has answered yet, and that is written down nowhere.
+    #[must_use]
+    pub fn unanswered(content: Content, origin: Origin) -> Self {
+        Self {
+            question: Question {
+                id: Id(0),
+                text: content.text,
+                attachments: content.attachments,
+                siblings: Vec::new(),
+            },
+            answer: Answer {
+                id: Id(0),
+                thought: String::new(),
+                text: String::new(),
+                end: None,
+                siblings: Vec::new(),
+                is_told_alone: false,
+                origin,
+            },
+        }
+    }
 }
 
 /// What a person asked.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Foreseen;
+
 /// The fewest tokens that make a rate: from fewer it says more of chance than of the machine.
 pub(crate) const ENOUGH_TOKENS: usize = 16;
 
@@ -49,6 +51,9 @@ pub struct Metrics {
     pub cached_tokens: usize,
     /// Tokens put out.
     pub output_tokens: usize,
+    /// What was expected when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Foreseen>,
 }
 
 impl Metrics {
@@ -99,6 +104,8 @@ impl Metrics {
             },
             cached_tokens: self.cached_tokens,
             output_tokens: self.output_tokens + rest.output_tokens,
+            // Nobody expected that it would be cut off.
+            foreseen: None,
         }
     }
 }

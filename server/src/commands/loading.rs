@@ -11,13 +11,21 @@ use nibble_server::hub::{self, Progress};
 
 use super::packing::PackingBar;
 use super::text;
-use crate::options::{FileArgs, ModelArgs};
+use crate::options::{FileArgs, LoadArgs, ModelArgs};
 
-/// Loads what the options name; `limits` are those of a server, whose model is not looked at.
-pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<Engine> {
+/// Loads what the options name.
+pub(super) fn engine(args: &ModelArgs) -> anyhow::Result<Engine> {
     let model = model_file(&args.file)?;
-    tracing::info!("loading `{}`", model.display());
-    let options = LoadOptions {
+    loaded(&options(&args.load, model, LoadOptions::default())?)
+}
+
+/// How a model is loaded; `limits` are those of a server, whose model is not looked at.
+pub(super) fn options(
+    args: &LoadArgs,
+    model: PathBuf,
+    limits: LoadOptions,
+) -> anyhow::Result<LoadOptions> {
+    Ok(LoadOptions {
         model,
         threads: args.compute.threads,
         pin: args.compute.pin,
@@ -27,9 +35,14 @@ pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<En
         packed: args.packed.cache(),
         context: args.context,
         ..limits
-    };
+    })
+}
+
+/// Loads a model, and shows how far it is.
+pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
+    tracing::info!("loading `{}`", options.model.display());
     let bar = PackingBar::new();
-    let engine = Engine::load_with_progress(&options, &|done, all| bar.show(done, all));
+    let engine = Engine::load_with_progress(options, &|done, all| bar.show(done, all));
     bar.finish();
     let engine = engine?;
     let info = engine.info();

@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,12 +16,13 @@ use nibble_server::traces::Traces;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::loading;
 use crate::options::{
-    AccessArgs, AddrArgs, DatabaseArgs, ModelArgs, PasswordArgs, PriceArgs, count, seconds,
+    AccessArgs, AddrArgs, DatabaseArgs, LoadArgs, ModelsArgs, PasswordArgs, PriceArgs, count,
+    seconds,
 };
 
 mod descriptors;
+mod models;
 mod openness;
 mod own_names;
 mod signals;
@@ -52,7 +52,7 @@ pub(crate) struct ServeArgs {
     /// Connections at a time, where the system gives as many file descriptors; one address may have three quarters of them
     #[arg(long, env = "NIBBLE_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = count(16..=100_000), default_value = "1024")]
     connections: usize,
-    /// Megabytes for the keys and values of all chats, of those too that are kept for their next turn; without it half of
+    /// Megabytes for the keys and values of all chats with a model, of those too that are kept for their next turn; without it half of
     /// what the model leaves, at most 4,295, and never less than one context
     #[arg(long, env = "NIBBLE_KV_MEMORY", hide_env_values = true, value_name = "MB", value_parser = count(1..=100_000_000))]
     kv_memory: Option<usize>,
@@ -77,7 +77,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     price: PriceArgs,
     #[command(flatten)]
-    model: ModelArgs,
+    models: ModelsArgs,
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -101,8 +103,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         total: args.max_time,
         ..LoadOptions::default()
     };
-    let engine = loading::engine(&args.model, limits)?;
-    let name = engine.info().name.clone();
+    let models = models::found(&args.models, &args.load, &limits)?;
+    let name = models.names();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
         allowed_hosts: [args.allowed_hosts, own_names::found()].concat(),
@@ -111,7 +113,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         connections: descriptors::connections(args.connections),
     };
     let served = runtime.block_on(async {
-        let state = AppState::new(Arc::new(engine), settings, store, traces.clone());
+        let state = AppState::of(models.served(), settings, store, traces.clone());
         let state = state.behind(sign_in).with(access);
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
-    Answer, Completion, Conversation, Error, Event, FinishReason, Learned, Logprob, Logprobs,
-    ModelInfo, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking, ToolCall,
+    Answer, Completion, Conversation, Error, Event, FinishReason, Foresight, Learned, Logprob,
+    Logprobs, ModelInfo, Pace, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking,
+    ToolCall,
 };
 
 use crate::generator::Generator;
@@ -50,6 +51,12 @@ impl Scripted {
         }
     }
 
+    /// The same under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        (self.info.name, self.info.id) = (name.to_owned(), name.to_lowercase());
+        self
+    }
+
     /// What it thinks counts as tokens like any other piece.
     pub(crate) fn thinking(thought: &[&str], pieces: &[&str]) -> Self {
         Self {
@@ -88,6 +95,24 @@ impl Generator for Scripted {
     /// Its tokens are words.
     fn tokens(&self, text: &str) -> usize {
         text.split_whitespace().count()
+    }
+
+    /// Of each prompt four of ten tokens are cached.
+    fn foresee(&self, request: Request) -> Result<Foresight, Error> {
+        request.check()?;
+        Ok(Foresight {
+            prompt_tokens: 10,
+            cached_tokens: 4,
+            pace: self.pace(),
+        })
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            prompt_token_s: Some(0.02),
+            token_alone_s: Some(0.025),
+            token_beside_s: Some(0.03),
+        }
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

@@ -164,7 +164,7 @@ async fn is_usable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> 
 }
 
 /// The version of the tables: how many changes of them there are.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// Changes of the tables, oldest first: one that was released stays as it is.
 fn migrations(dialect: Dialect) -> Migrator {
@@ -175,6 +175,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/sqlite/3_memory_and_presets.sql"),
             include_str!("../migrations/sqlite/4_attachments.sql"),
             include_str!("../migrations/sqlite/5_figures.sql"),
+            include_str!("../migrations/sqlite/7_foreseen.sql"),
         ],
         Dialect::Postgres => [
             include_str!("../migrations/postgres/1_conversations.sql"),
@@ -182,6 +183,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/postgres/3_memory_and_presets.sql"),
             include_str!("../migrations/postgres/4_attachments.sql"),
             include_str!("../migrations/postgres/5_figures.sql"),
+            include_str!("../migrations/postgres/7_foreseen.sql"),
         ],
     };
     let migrations = (1..).zip(all).map(|(version, sql)| {
