@@ -26,10 +26,15 @@ pub(super) fn check_model(
 
 /// Each model under each of its names: its own first, and the first model by those too that it is to go by.
 pub(super) fn named(state: &AppState) -> impl Iterator<Item = (&Metered, &String)> {
-    let first = state.served.first();
+    let served = &state.served;
+    let first = served.first();
     let others = state.access.served_names.iter();
-    let others = others.filter(|name| state.served.named(name).is_none());
+    let others = others.filter(move |name| served.named(name).is_none());
     let others = others.map(move |name| (first, name));
-    let own = || state.served.iter().map(|model| (model, &model.info().id));
-    own().take(1).chain(others).chain(own().skip(1))
+    let rest = served.iter().skip(1).map(own);
+    served.iter().take(1).map(own).chain(others).chain(rest)
+}
+
+fn own(model: &Metered) -> (&Metered, &String) {
+    (model, &model.info().id)
 }
