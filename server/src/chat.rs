@@ -172,7 +172,7 @@ impl Chat for ChatService {
         let models = self.writer.models.iter().map(|model| ModelServed {
             id: model.info().id.clone(),
             name: model.info().name.clone(),
-            is_loaded: model.loaded().is_some(),
+            is_loaded: model.loaded().is_some_and(|model| model.is_alive()),
         });
         models.collect()
     }

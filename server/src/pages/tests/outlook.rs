@@ -16,7 +16,7 @@ fn words(reply: &crate::test_support::browser::Reply) -> String {
 async fn a_message_is_foreseen_for_scripts_and_without_them_and_not_sent() {
     let browser = quick();
     // Six of ten tokens are to be computed, at 20 ms each, and a hundred written at 25 ms.
-    let told = "Prompt: 10 tokens, 4 cached · first token after about 120 ms · about 2.60 s for 100 tokens · $0.0026";
+    let told = "Prompt: 10 tokens, 4 cached · first token after about 120 ms · about 2.60 s for 100 tokens · $0.00260";
     let checked = browser.post_json(CHECK, &message("", "what?")).await;
     assert_eq!(checked.status, StatusCode::OK, "{}", checked.body);
     assert_eq!(words(&checked), told);
