@@ -16,6 +16,9 @@ const field = () => find("#composer [name=files]", HTMLInputElement);
 /** Whether the next message has files. */
 export const hasFiles = () => chosen.length > 0;
 
+/** Tokens of the files of the next message. */
+export const fileTokens = () => chosen.reduce((sum, { tokens }) => sum + tokens, 0);
+
 export function watchFiles() {
   field().addEventListener("change", () => add(field().files));
   find("#message", HTMLTextAreaElement).addEventListener("paste", onPaste);
@@ -110,7 +113,7 @@ function show() {
   }
   field().files = files.files;
   const items = chosen.map(({ item }) => item);
-  const tokens = chosen.reduce((sum, { tokens }) => sum + tokens, 0);
+  const tokens = fileTokens();
   if (tokens > 0) {
     const item = document.createElement("li");
     item.textContent = say("room_for_files", { count: number(tokens), context: number(Number(field().dataset.context)) });

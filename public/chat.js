@@ -6,6 +6,7 @@ import { follow, offerCopy } from "./answer.js";
 import { forgetFiles, hasFiles, watchFiles } from "./attach.js";
 import { answerEnded, complain, offer, refuse, watchComplaints } from "./complaint.js";
 import { watchKeys } from "./keys.js";
+import { watchOutlook } from "./outlook.js";
 import { announce, conversation, find, running } from "./page.js";
 import { watchPresets } from "./presets.js";
 import { pin, watch } from "./scroll.js";
@@ -43,6 +44,7 @@ function start() {
   find("#message", HTMLTextAreaElement).addEventListener("keydown", onKey);
   watchSettings();
   watchFiles();
+  watchOutlook();
   watchPresets();
   watchComplaints();
   watchKeys();

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 mod branches;
 mod conversations;
+mod outlook;
 mod presets;
 
 pub use self::branches::{
@@ -28,9 +29,10 @@ pub use self::branches::{
 pub use self::conversations::{
     DeleteAllChats, DeleteChat, PinChat, RenameChat, RestoreAllChats, RestoreChat, ShareChat,
 };
+pub use self::outlook::{CheckMessage, Checked};
 pub use self::presets::{DeletePreset, SavePreset, UsePreset};
 use crate::answer::turn_html;
-use crate::chat::{Attachment, Draft, Id, SharedChat, Started, Wanted};
+use crate::chat::{Attachment, Draft, Id, Outlook, SharedChat, Started, Wanted};
 use crate::choice::choice_html;
 use crate::complaint::{Complaint, ComplaintKind};
 use crate::settings::MessageForm;
@@ -216,6 +218,19 @@ fn keep(form: MessageForm, complaint: Option<Complaint>, wanted: Wanted) {
             form,
             complaint,
             wanted,
+            outlook: None,
+        });
+    }
+}
+
+/// Keeps a form where the server finds it, with what it comes to.
+fn foresee(form: MessageForm, outlook: Outlook) {
+    if let Some(unsent) = use_context::<Unsent>() {
+        unsent.put(Draft {
+            form,
+            complaint: None,
+            wanted: Wanted::default(),
+            outlook: Some(outlook),
         });
     }
 }

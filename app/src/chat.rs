@@ -9,6 +9,7 @@ use futures::Stream;
 
 mod comparisons;
 mod facts;
+mod outlook;
 mod presets;
 mod replays;
 mod speeds;
@@ -18,6 +19,7 @@ pub use self::comparisons::{
     Comparing, ComparisonEntry, ComparisonOf, Comparisons, LaneStep, LaneSteps, Stage,
 };
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::outlook::{Outlook, Outlooks};
 pub use self::presets::Presets;
 pub use self::replays::{Replay, ReplayRefused, Replaying, Replays};
 pub use self::speeds::{SpeedOf, Speeds};
@@ -154,6 +156,8 @@ pub struct Draft {
     pub complaint: Option<Complaint>,
     /// What was wanted.
     pub wanted: Wanted,
+    /// What it comes to, where that was asked.
+    pub outlook: Option<Outlook>,
 }
 
 /// A message that was taken.
@@ -280,6 +284,8 @@ pub enum Following {
 /// The model, for people to see.
 #[derive(Clone, Debug)]
 pub struct ModelCard {
+    /// Its name in requests.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Weights, embedding included.
@@ -302,11 +308,25 @@ pub struct ModelCard {
     pub advised: (usize, f32, f32),
 }
 
+/// A model that conversations may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelServed {
+    /// Its name in requests.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whether it is in memory now.
+    pub is_loaded: bool,
+}
+
 /// The program behind the pages. What a visitor may not see is as if it were not there.
 #[async_trait]
-pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays {
-    /// The model in use.
-    fn model(&self) -> ModelCard;
+pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays + Outlooks {
+    /// The model of this name in requests, or else the first.
+    fn model(&self, id: &str) -> ModelCard;
+
+    /// The models that conversations may have, at least one.
+    fn served(&self) -> Vec<ModelServed>;
 
     /// What a first conversation starts with.
     fn defaults(&self) -> Settings;

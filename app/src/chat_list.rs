@@ -77,7 +77,8 @@ pub async fn list_html(
         None => None,
     };
     let thread = thread.filter(|thread| thread.own);
-    let memory = thread.map(|thread| Memory::of(&thread, chat.model().context));
+    let memory =
+        thread.map(|thread| Memory::of(&thread, chat.model(&thread.settings.model).context));
     let parts = || {
         provide_context(visitor);
         let memory = memory.map(memory_parts);

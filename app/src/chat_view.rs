@@ -28,7 +28,7 @@ pub(crate) fn ChatView(
 ) -> impl IntoView {
     let t = language();
     let id = thread.id();
-    let model = chat.model();
+    let model = chat.model(&thread.settings.model);
     let memory = Memory::of(&thread, model.context);
     let Loaded {
         list,
@@ -48,15 +48,15 @@ pub(crate) fn ChatView(
     let title = conversation.as_ref().map(|begun| begun.title.clone());
     let current = conversation.as_ref().map(|begun| begun.id);
     let chats = listed(t, list.conversations, current);
-    let (form, complaint, choice) = match use_context::<Draft>() {
+    let (form, complaint, choice, outlook) = match use_context::<Draft>() {
         Some(draft) => {
             let form = draft.form.or(&id, &settings);
             let is_full = |complaint: &Complaint| complaint.kind == ComplaintKind::Full;
             let is_full = draft.complaint.as_ref().is_some_and(is_full);
             let choice = is_full.then(|| choice(t, &draft.wanted, &form));
-            (form, draft.complaint, choice)
+            (form, draft.complaint, choice, draft.outlook)
         }
-        None => (MessageForm::blank(&id, &settings), None, None),
+        None => (MessageForm::blank(&id, &settings), None, None, None),
     };
     let running = turns
         .iter()
@@ -89,7 +89,7 @@ pub(crate) fn ChatView(
             <main>
                 {if own {
                     let memory = view! { <MemoryView memory/> }.into_any();
-                    view! { <Composer form complaint context running memory choice/> }.into_any()
+                    view! { <Composer form complaint outlook context running memory choice/> }.into_any()
                 } else {
                     // New chat is a button of its form, which the page has without a message too.
                     view! {

@@ -3,8 +3,10 @@
 
 use leptos::form::ActionForm;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
-use crate::actions::{SendMessage, StopAnswer};
+use crate::actions::{CheckMessage, SendMessage, StopAnswer};
+use crate::chat::Outlook;
 use crate::chat_header::icon;
 use crate::complaint::{Complaint, ComplaintKind};
 use crate::settings::MessageForm;
@@ -15,6 +17,8 @@ use crate::visitor::language;
 pub(crate) fn Composer(
     form: MessageForm,
     complaint: Option<Complaint>,
+    /// What the message comes to, where that was asked.
+    outlook: Option<Outlook>,
     /// What the model can read, in tokens.
     context: usize,
     /// The run that writes an answer now; empty for none.
@@ -50,7 +54,7 @@ pub(crate) fn Composer(
                     rows="1"
                     dir="auto"
                     placeholder=t.ask_something()
-                    aria-describedby="hint complaint"
+                    aria-describedby="hint outlook complaint"
                     aria-invalid=message
                 >
                     {initial(&form.message)}
@@ -68,9 +72,18 @@ pub(crate) fn Composer(
                         data-context=context.to_string()
                     />
                 </label>
+                <button
+                    type="submit"
+                    class="check unscripted"
+                    formaction=CheckMessage::PATH
+                    formnovalidate
+                >
+                    {t.check()}
+                </button>
                 <button type="submit" class="send">{t.send()}</button>
                 <button type="submit" class="stop" form="stop">{t.stop()}</button>
             </ActionForm>
+            <p id="outlook">{outlook.map(|outlook| outlook.told(t))}</p>
             <p id="hint">
                 <span class="keys">{t.enter_sends()}</span>
                 {t.models_err()}

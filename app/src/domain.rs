@@ -7,6 +7,7 @@ use crate::settings::Settings;
 
 mod attachment;
 mod comparison;
+mod foreseen;
 mod id;
 mod measured;
 mod metrics;
@@ -24,6 +25,7 @@ pub use self::comparison::{
     Agreement, COMPARISONS, Comparison, ComparisonEnd, FEWEST_LANES, LANES, Lane, Measurement,
     Plan, Weights,
 };
+pub use self::foreseen::{Foreseen, Rates, usual};
 pub use self::id::Id;
 #[cfg(test)]
 pub(crate) use self::measured::tests::measured;
@@ -68,6 +70,30 @@ pub struct Turn {
     pub question: Question,
     /// What the model wrote.
     pub answer: Answer,
+}
+
+impl Turn {
+    /// A question that nobody has answered yet, and that is written down nowhere.
+    #[must_use]
+    pub fn unanswered(content: Content, origin: Origin) -> Self {
+        Self {
+            question: Question {
+                id: Id(0),
+                text: content.text,
+                attachments: content.attachments,
+                siblings: Vec::new(),
+            },
+            answer: Answer {
+                id: Id(0),
+                thought: String::new(),
+                text: String::new(),
+                end: None,
+                siblings: Vec::new(),
+                is_told_alone: false,
+                origin,
+            },
+        }
+    }
 }
 
 /// What a person asked.

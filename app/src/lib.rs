@@ -55,10 +55,10 @@ pub mod settings;
 pub mod visitor;
 
 pub use actions::{
-    AnswerAgain, Attached, BranchOff, ContinueAnswer, DeleteAllChats, DeleteChat, DeletePreset,
-    EditQuestion, HideQuestion, PinChat, RenameChat, Reply, ResetChat, RestoreAllChats,
-    RestoreChat, SavePreset, SendMessage, ShareChat, ShowBranch, StopAnswer, UnhideQuestion,
-    Unsent, UsePreset,
+    AnswerAgain, Attached, BranchOff, CheckMessage, Checked, ContinueAnswer, DeleteAllChats,
+    DeleteChat, DeletePreset, EditQuestion, HideQuestion, PinChat, RenameChat, Reply, ResetChat,
+    RestoreAllChats, RestoreChat, SavePreset, SendMessage, ShareChat, ShowBranch, StopAnswer,
+    UnhideQuestion, Unsent, UsePreset,
 };
 pub use answer::{answer_html, figures_so_far};
 pub use chat_list::{ListedChat, list_html};

@@ -16,7 +16,7 @@ pub const PRESET_NAME_CHARACTERS: usize = 40;
 pub struct Preset {
     /// One line, at most [`PRESET_NAME_CHARACTERS`] long.
     pub name: String,
-    /// What it sets, but for the price, which is the machine's.
+    /// What it sets, but for the price, which is the machine's, and the model.
     pub settings: Settings,
     /// Whether it is there from the start, and cannot be deleted.
     pub is_built_in: bool,

@@ -31,6 +31,8 @@ pub const THOUGHT_TOKENS: RangeInclusive<usize> = 0..=100_000;
 pub const STOPS: usize = 4;
 /// See [`STOPS`].
 pub const STOP_BYTES: usize = 200;
+/// The longest name of a model.
+const MODEL_CHARACTERS: usize = 256;
 /// The longest message.
 pub const MESSAGE_BYTES: usize = 32 * 1024;
 /// The longest system prompt.
@@ -62,6 +64,9 @@ pub struct Settings {
     pub thinking: Option<bool>,
     /// Within [`THOUGHT_TOKENS`]; nothing for no limit.
     pub thought_tokens: Option<usize>,
+    /// The model's name in requests; one that there is not, or none, means the first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub model: String,
 }
 
 /// The fields of the form, as they were typed.
@@ -94,6 +99,8 @@ pub struct MessageForm {
     pub thinking: String,
     /// See [`Settings::thought_tokens`].
     pub thought_tokens: String,
+    /// See [`Settings::model`].
+    pub model: String,
     /// A name of [`WhenFull`](crate::chat::WhenFull).
     pub when_full: String,
 }
@@ -121,6 +128,7 @@ impl MessageForm {
             }
             .to_owned(),
             thought_tokens: typed(settings.thought_tokens),
+            model: settings.model.clone(),
             when_full: String::new(),
         }
     }
@@ -209,6 +217,8 @@ impl Settings {
                 &form.thought_tokens,
                 THOUGHT_TOKENS,
             )?,
+            // No model has a longer name.
+            model: form.model.chars().take(MODEL_CHARACTERS).collect(),
         })
     }
 }
@@ -324,6 +334,7 @@ mod tests {
             stop: vec!["END".into(), "a b".into()],
             thinking: Some(false),
             thought_tokens: Some(100),
+            model: "tiny".into(),
         };
         MessageForm::blank("c", &settings)
     }
@@ -371,6 +382,7 @@ mod tests {
             &mut form.stop,
             &mut form.thinking,
             &mut form.thought_tokens,
+            &mut form.model,
         ] {
             field.clear();
         }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use leptos::prelude::*;
 
 use crate::blamed::Blamed;
-use crate::chat::ModelCard;
+use crate::chat::{ModelCard, SharedChat};
 use crate::complaint::Complaint;
 use crate::figures::{bytes, count, group};
 use crate::presets_view::presets_fields;
@@ -26,11 +26,13 @@ pub(crate) fn SettingsView(
     let rarer = sampling_fields(&model, &form, &blamed);
     let astray = blamed.is_among_the_rarer();
     let presets = presets_fields(&blamed);
+    let chosen = model.id.clone();
     view! {
         <details id="settings" class="settings" open>
             <summary>
                 <h2>{t.settings()}</h2>
             </summary>
+            {models(&chosen)}
             {slider("temperature", t.temperature(), form.temperature, &TEMPERATURE, "0.01", &blamed)}
             {slider("max_tokens", t.max_response_tokens(), form.max_tokens, &MAX_TOKENS, "10", &blamed)}
             <div class="field">
@@ -59,6 +61,32 @@ pub(crate) fn SettingsView(
         </details>
     }
     .into_any()
+}
+
+/// Which model answers next, where there are several.
+fn models(chosen: &str) -> Option<AnyView> {
+    let t = language();
+    let served = use_context::<SharedChat>()?.served();
+    if served.len() < 2 {
+        return None;
+    }
+    let options = served.into_iter().map(|model| {
+        let selected = model.id == chosen;
+        let name = match model.is_loaded {
+            true => model.name,
+            false => t.model_not_loaded(model.name),
+        };
+        view! { <option value=model.id selected=selected>{name}</option> }
+    });
+    let field = view! {
+        <div class="field">
+            <label for="model">{t.model()}</label>
+            <select id="model" name="model" form="composer" autocomplete="off">
+                {options.collect_view()}
+            </select>
+        </div>
+    };
+    Some(field.into_any())
 }
 
 /// A slider and its value. Without JavaScript the value cannot follow the slider, so it says what it is: the start.

@@ -11,7 +11,7 @@ pub(crate) mod csv;
 mod statistics;
 mod waterfall;
 
-pub(crate) use self::buckets::{Spread, by_context, by_time, costs};
+pub(crate) use self::buckets::{Spread, by_context, by_time, costs, estimates};
 use self::statistics::Slow;
 pub(crate) use self::statistics::{Summary, quantile, rank};
 pub(crate) use self::waterfall::{Part, What, Why, parts, why};

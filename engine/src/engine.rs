@@ -4,6 +4,7 @@
 //! nothing.
 
 mod constrained;
+mod foresight;
 mod prepared;
 mod tokens;
 
@@ -19,6 +20,8 @@ use crate::text::constraint::grammars::Grammars;
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Answer, Error, FinishReason, ModelInfo, Request, Siblings, Speculation};
+
+pub use foresight::Foresight;
 
 /// A loaded model and the thread that owns it. Dropping it ends the thread after the current step.
 #[derive(Debug)]

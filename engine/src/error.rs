@@ -92,6 +92,20 @@ pub enum Error {
         /// Bytes that are left, by the system or by the control group.
         available: u64,
     },
+    /// A model that is to be loaded does not fit beside others that are answering: try again later.
+    #[error(
+        "the model `{model}` needs {}, and {} are available beside the models that answer now",
+        megabytes(.needed),
+        megabytes(.available)
+    )]
+    Occupied {
+        /// The model's name in requests.
+        model: String,
+        /// Bytes that it would use.
+        needed: u64,
+        /// Bytes that are left for it.
+        available: u64,
+    },
     /// The system gives no memory.
     #[error("no memory for {bytes} bytes of weights: {reason}")]
     NoMemory {

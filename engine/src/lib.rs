@@ -28,17 +28,17 @@ pub use answer::events::{Answer, AnswerSender, Completion, Event, FinishReason, 
 pub use answer::load::{KV_BLOCK, Load};
 pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
 pub use answer::metrics;
-pub use answer::policy::Caller;
+pub use answer::policy::{Caller, Pace};
 pub use answer::request::{
     MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed, Thinking, Wanted,
 };
 pub use answer::rows::Pooling;
 pub use answer::siblings::Siblings;
 pub use compute::int4::{GroupSize, Int4};
-pub use engine::Engine;
+pub use engine::{Engine, Foresight};
 pub use error::Error;
 pub use files::config::check_config;
-pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, pack};
+pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, LoadPlan, pack};
 pub use machine::{cgroup, heap, survey};
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::compute::kernel::{self, Kernel};
+use crate::compute::matrix::Packing;
 use crate::files::config::ModelConfig;
-use crate::machine::threads::pool;
+use crate::machine::threads::{self, pool};
 use crate::model::calibration::{self, Calibration};
 use crate::model::capacity::{self, Need};
 use crate::model::forward::Model;
@@ -14,7 +15,11 @@ use crate::model::source::ModelSource;
 use crate::model::weights::{self, QuantScheme, Quantize, Rounding};
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
-use crate::{Error, ModelInfo, Sampling, Speculation};
+use crate::{Error, ModelInfo, Speculation};
+
+mod plan;
+
+pub use plan::LoadPlan;
 
 /// How to load a model; `None` leaves the choice to the engine.
 #[derive(Clone, Debug, Default)]
@@ -88,18 +93,11 @@ impl Loaded {
         let need = Need::of(&config, packing.bytes() as u64, rounding.kv());
         let context = context(options.context, &config, need, available)?;
         let kv_bytes = need.kv_bytes(context, options.kv_bytes, available)?;
-        let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
-        let name = name(&options.model);
-        let sampling = source.sampling(&name);
         let info = ModelInfo {
-            family: tensors.architecture().name.gguf.to_owned(),
             thinks: template.thought_marks().is_some(),
-            sampling,
-            fingerprint: SourceFingerprint::of(source.files())
-                .map(|files| files.digest())
-                .unwrap_or_default(),
-            ..info(&model, name, context, options.rounding)
+            ..info(&source, &packing, options, context)
         };
+        let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         Ok(Self {
             info,
             model,
@@ -157,23 +155,42 @@ fn context(
     need.context(context, requested.is_some(), available)
 }
 
-fn info(model: &Model, name: String, context: usize, rounding: Rounding) -> ModelInfo {
-    let (config, weights) = (model.config(), model.weights());
-    let bits = weights.bytes() as f64 * 8.0 / weights.parameters() as f64;
+/// What is known of a model before its weights are packed, but for whether it thinks.
+fn info(
+    source: &ModelSource,
+    packing: &Packing<'_>,
+    options: &LoadOptions,
+    context: usize,
+) -> ModelInfo {
+    let (config, name) = (source.config(), name(&options.model));
+    let weights = |shape: [usize; 2]| (shape[0] * shape[1]) as u64;
+    let norms = (config.hidden * (2 * config.layers + 1)) as u64;
+    let parameters = packing
+        .plans()
+        .map(|plan| weights(plan.shape()))
+        .sum::<u64>()
+        + norms;
+    let vocabulary = [config.vocabulary, config.hidden];
+    let layers = packing.plans().filter(|plan| plan.shape() != vocabulary);
+    let weight_bytes: u64 = packing.plans().map(|plan| plan.bytes()).sum();
+    let bits = weight_bytes as f64 * 8.0 / parameters as f64;
+    let rounding = options.rounding.quantize.in_words();
     ModelInfo {
         id: name.to_lowercase(),
-        family: String::new(),
-        parameters: weights.parameters(),
-        layer_parameters: weights.layer_parameters(),
-        weight_bytes: weights.bytes(),
+        family: source.tensors().architecture().name.gguf.to_owned(),
+        parameters,
+        layer_parameters: layers.map(|plan| weights(plan.shape())).sum(),
+        weight_bytes,
         context,
         vocabulary: config.vocabulary,
-        quantization: format!("{}, {bits:.1} bits a weight", rounding.quantize.in_words()),
-        kernel: model.kernel().name().to_owned(),
-        threads: model.threads(),
+        quantization: format!("{rounding}, {bits:.1} bits a weight"),
+        kernel: packing.kernel().name().to_owned(),
+        threads: options.threads.unwrap_or_else(threads::available),
         thinks: false,
-        fingerprint: String::new(),
-        sampling: Sampling::advised_for(&name),
+        fingerprint: SourceFingerprint::of(source.files())
+            .map(|files| files.digest())
+            .unwrap_or_default(),
+        sampling: source.sampling(&name),
         name,
     }
 }

@@ -33,6 +33,7 @@ mod reply;
 mod sampling;
 mod shape;
 mod tools;
+mod wanted;
 
 /// Four times the text of a full 128k-token context.
 pub(crate) const MAX_BODY_BYTES: usize = 2 << 20;

@@ -78,6 +78,7 @@ const ASSETS: &[Asset] = &[
     public!("complaint.js", SCRIPT),
     public!("keys.js", SCRIPT),
     public!("morph.js", SCRIPT),
+    public!("outlook.js", SCRIPT),
     public!("page.js", SCRIPT),
     public!("presets.js", SCRIPT),
     public!("progress.js", SCRIPT),

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nibble_app::chat::{
-    Change, Chat, Following, List, ListQuery, ModelCard, Started, Thread, WhenFull,
+    Change, Chat, Following, List, ListQuery, ModelCard, ModelServed, Started, Thread, WhenFull,
 };
 use nibble_app::complaint::Complaint;
 use nibble_app::domain::{Answer, Attachment, Content, Conversation, Id};
 use nibble_app::settings::{MAX_TOKENS, MessageForm, Settings, TEMPERATURE, USD_PER_HOUR};
 use nibble_app::visitor::Visitor;
 
-use crate::metered::Metered;
 use crate::runs::Run;
+use crate::served::Served;
 use crate::store::{Ask, Copied, Part, Store, StoreError};
 
 mod asking;
@@ -28,6 +28,7 @@ mod journal;
 mod memory;
 mod mirror;
 mod opening;
+mod outlook;
 mod presets;
 mod prompt;
 mod replays;
@@ -65,12 +66,16 @@ pub(crate) struct ChatService {
 
 impl ChatService {
     /// Must be called where tasks can be spawned.
-    pub(crate) fn new(model: Metered, store: Arc<dyn Store>, usd_per_hour: f64) -> Self {
+    pub(crate) fn new(models: Served, store: Arc<dyn Store>, usd_per_hour: f64) -> Self {
         let runs = Arc::default();
         tokio::spawn(journal::keep(Arc::clone(&store), Arc::downgrade(&runs)));
         Self {
             mirrors: Mirrors::new(Arc::clone(&store)),
-            writer: Writer { model, store, runs },
+            writer: Writer {
+                models,
+                store,
+                runs,
+            },
             usd_per_hour,
             surveyed: Surveyed::default(),
             limits: Measured::default(),
@@ -153,9 +158,10 @@ impl ChatService {
 
 #[async_trait]
 impl Chat for ChatService {
-    fn model(&self) -> ModelCard {
-        let info = self.writer.model.info();
+    fn model(&self, id: &str) -> ModelCard {
+        let info = self.writer.models.named_or_first(id).info();
         ModelCard {
+            id: info.id.clone(),
             name: info.name.clone(),
             parameters: info.parameters,
             layer_parameters: info.layer_parameters,
@@ -172,8 +178,17 @@ impl Chat for ChatService {
         }
     }
 
+    fn served(&self) -> Vec<ModelServed> {
+        let models = self.writer.models.iter().map(|model| ModelServed {
+            id: model.info().id.clone(),
+            name: model.info().name.clone(),
+            is_loaded: model.loaded().is_some_and(|model| model.is_alive()),
+        });
+        models.collect()
+    }
+
     fn defaults(&self) -> Settings {
-        let advised = self.writer.model.info().sampling.temperature;
+        let advised = self.writer.models.first().info().sampling.temperature;
         Settings {
             temperature: advised.clamp(*TEMPERATURE.start(), *TEMPERATURE.end()),
             max_tokens: DEFAULT_MAX_TOKENS.clamp(*MAX_TOKENS.start(), *MAX_TOKENS.end()),

@@ -64,9 +64,10 @@ impl ApiError {
         Self::invalid(message).about(param)
     }
 
-    /// The model `name` is not the one that is loaded.
-    pub(crate) fn unknown_model(name: &str, loaded: &str) -> Self {
-        let message = format!("no model `{name}` here: this server runs `{loaded}`");
+    /// The model `name` is none of those that there are.
+    pub(crate) fn unknown_model(name: &str, served: &[String]) -> Self {
+        let served = served.join("`, `");
+        let message = format!("no model `{name}` here: this server runs `{served}`");
         let mut error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         error.body.code = Some("model_not_found");
         error.about("model")
@@ -214,6 +215,17 @@ impl From<Error> for ApiError {
             }
             Error::TooLate { .. } => {
                 Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error)
+            }
+            Error::Occupied { .. } => {
+                let mut occupied = Self::unavailable(error.to_string());
+                occupied.body.code = Some("model_waits_for_memory");
+                occupied
+            }
+            Error::Memory { .. } => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                let mut short = Self::new(status, "server_error", error.to_string());
+                short.body.code = Some("model_needs_memory");
+                short
             }
             Error::NoThread(_) => {
                 Self::unavailable("the server can start no thread for this; ask again in a moment")

@@ -1,7 +1,8 @@
 //! What the server needs of an engine, so that its routes can be tested without a model.
 
 use nibble_engine::{
-    Answer, Conversation, Engine, Error, Load, ModelInfo, Prompt, Reading, Request, Thinking,
+    Answer, Conversation, Engine, Error, Foresight, Load, ModelInfo, Pace, Prompt, Reading,
+    Request, Thinking,
 };
 
 /// A source of answers.
@@ -26,6 +27,22 @@ pub trait Generator: Send + Sync {
     /// As [`Engine::prompt_length`].
     fn prompt_length(&self, _request: Request) -> Result<usize, Error> {
         Ok(0)
+    }
+
+    /// What a request would have to compute.
+    ///
+    /// # Errors
+    /// As [`Engine::foresee`].
+    fn foresee(&self, request: Request) -> Result<Foresight, Error> {
+        Ok(Foresight {
+            prompt_tokens: self.count(request)?,
+            ..Foresight::default()
+        })
+    }
+
+    /// How fast it is here, as far as that was measured.
+    fn pace(&self) -> Pace {
+        Pace::default()
     }
 
     /// Puts a request into the queue.
@@ -89,6 +106,14 @@ impl Generator for Engine {
         self.prompt_length(request)
     }
 
+    fn foresee(&self, request: Request) -> Result<Foresight, Error> {
+        self.foresee(request)
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace()
+    }
+
     fn submit(&self, request: Request) -> Result<Answer, Error> {
         self.submit(request)
     }
@@ -111,5 +136,18 @@ impl Generator for Engine {
 
     fn spelt(&self, tokens: &[u32]) -> Result<String, Error> {
         self.spelt(tokens)
+    }
+}
+
+/// A model that is not in memory, of which nothing is known but what it is.
+pub(crate) struct Known(pub(crate) ModelInfo);
+
+impl Generator for Known {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn submit(&self, _: Request) -> Result<Answer, Error> {
+        Err(Error::Stopped)
     }
 }

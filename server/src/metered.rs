@@ -5,12 +5,14 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nibble_engine::{Answer, Error, Load, ModelInfo, Reading, Request};
+use prometheus::Result as Figured;
 
-use crate::generator::Generator;
+use crate::generator::{Generator, Known};
 use crate::keys;
+use crate::models::{KeepAlive, Lease, Models, Ready};
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
 use crate::traces::{RequestTrace, Traces};
@@ -30,10 +32,12 @@ use tab::Tab;
 const COUNTING: usize = 1;
 const COUNTS_WAITING: usize = 16;
 
-/// A generator whose answers are counted; cheap to clone.
+/// A model whose answers are counted; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Metered {
-    generator: Arc<dyn Generator>,
+    models: Arc<Models>,
+    /// Which of them.
+    index: usize,
     telemetry: Arc<Telemetry>,
     open: Arc<OpenAnswers>,
     preparation: Arc<Preparation>,
@@ -42,15 +46,30 @@ pub(crate) struct Metered {
 }
 
 impl Metered {
-    pub(crate) fn new(generator: Arc<dyn Generator>, telemetry: Arc<Telemetry>) -> Self {
+    /// The first of some models.
+    pub(crate) fn new(models: Arc<Models>, telemetry: Arc<Telemetry>) -> Self {
         Self {
-            generator,
+            models,
+            index: 0,
             telemetry,
             open: Arc::default(),
             preparation: Arc::default(),
             counting: Arc::new(Preparation::new(COUNTING, COUNTS_WAITING)),
             traces: None,
         }
+    }
+
+    /// Another of the same models, which ends with this one and shares its turns.
+    ///
+    /// # Errors
+    /// When a figure of it has the name of another's.
+    pub(crate) fn beside(&self, index: usize) -> Figured<Self> {
+        let telemetry = self.telemetry.of_another(self.models.offer(index))?;
+        Ok(Self {
+            index,
+            telemetry: Arc::new(telemetry),
+            ..self.clone()
+        })
     }
 
     /// The same, with spans for each request where there are traces.
@@ -64,12 +83,54 @@ impl Metered {
     }
 
     pub(crate) fn info(&self) -> &ModelInfo {
-        self.generator.info()
+        &self.models.offer(self.index).info
     }
 
-    /// What counts and lays out; answers come by [`Self::submit`].
-    pub(crate) fn generator(&self) -> Arc<dyn Generator> {
-        Arc::clone(&self.generator)
+    /// Whether models come and go here.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.models.is_managed()
+    }
+
+    /// The model where it is in memory, without keeping it there.
+    pub(crate) fn loaded(&self) -> Option<Arc<dyn Generator>> {
+        self.models.loaded(self.index)
+    }
+
+    /// The model, or what is known of it while it is not in memory.
+    pub(crate) fn at_hand(&self) -> Arc<dyn Generator> {
+        let known = || Arc::new(Known(self.info().clone())) as Arc<dyn Generator>;
+        self.loaded().unwrap_or_else(known)
+    }
+
+    /// How long it stays unless a request says otherwise.
+    pub(crate) fn keep(&self) -> KeepAlive {
+        self.models.offer(self.index).keep
+    }
+
+    /// As [`Models::stays`].
+    pub(crate) fn stays(&self) -> Option<Option<Duration>> {
+        self.models.stays(self.index)
+    }
+
+    /// As [`Models::ask`].
+    ///
+    /// # Errors
+    /// As it.
+    pub(crate) fn ask(&self, keep: Option<KeepAlive>) -> Result<Ready, Error> {
+        self.models.ask(self.index, keep)
+    }
+
+    /// What counts and lays out, as soon as it is in memory; answers come by [`Self::submit`].
+    ///
+    /// # Errors
+    /// As [`Models::lease`].
+    pub(crate) async fn lease(&self, keep: Option<KeepAlive>) -> Result<Lease, Error> {
+        self.models.lease(self.index, keep).await
+    }
+
+    /// Counts a request that got no model.
+    pub(crate) fn count_refused(&self, error: &Error) {
+        self.telemetry.ended(outcome(error));
     }
 
     /// Does what is no answer, which takes no turns of those who ask for one.
@@ -83,24 +144,19 @@ impl Metered {
         self.counting.run(work).await
     }
 
-    /// What the engine is doing.
+    /// What the engine is doing, and has done since the server started.
     pub(crate) fn load(&self) -> Load {
-        self.generator.load()
+        self.models.load(self.index)
     }
 
-    /// How many tokens a text has within a prompt, or at most may have where nobody knows; it takes its time.
-    pub(crate) fn tokens(&self, text: &str) -> usize {
-        let reading = Reading {
-            control_tokens: false,
-            first_token: false,
-        };
-        let tokens = self.generator.text_tokens(text, reading);
-        tokens.map_or(text.len(), |tokens| tokens.len())
+    /// Brings the figures of the engine up to date.
+    pub(crate) fn show_load(&self) {
+        self.telemetry.show(&self.load());
     }
 
     /// Whether answers can be had.
     pub(crate) fn is_alive(&self) -> bool {
-        self.generator.is_alive()
+        self.models.are_alive()
     }
 
     /// As [`Generator::submit`], in its turn and off the threads that serve others.
@@ -123,7 +179,7 @@ impl Metered {
     ) -> Result<(Vec<MeteredAnswer>, T), E> {
         let trace = self.trace();
         let _preparing = self.open.prepare();
-        let (accepted, answers, rest) = match self.taken(read).await {
+        let (lease, accepted, answers, rest) = match self.taken(read).await {
             Ok(taken) => taken,
             Err(refused) => {
                 let outcome = refused.outcome();
@@ -138,7 +194,7 @@ impl Metered {
         let answers = answers.into_iter().zip(traces);
         let answers = answers.map(|((answer, shares_prompt), trace)| {
             let tab = Tab::of(keys::current(), shares_prompt);
-            self.metered(answer, accepted, trace, tab)
+            self.metered(answer, &lease, accepted, trace, tab)
         });
         Ok((answers.collect(), rest))
     }
@@ -151,6 +207,7 @@ impl Metered {
     fn metered(
         &self,
         answer: Answer,
+        lease: &Arc<Lease>,
         accepted: SystemTime,
         trace: Option<RequestTrace>,
         tab: Tab,
@@ -162,6 +219,7 @@ impl Metered {
             telemetry: Arc::clone(&self.telemetry),
             open: Arc::clone(&self.open),
             ticket,
+            _lease: Arc::clone(lease),
             stage: Stage::Waiting,
             accepted,
             trace,
@@ -169,16 +227,20 @@ impl Metered {
         }
     }
 
-    /// The answers, each with whether an earlier one has its prompt, when the engine was asked for them, and what else was
-    /// read.
+    /// The model, the answers, each with whether an earlier one has its prompt, when the engine was asked for them, and what
+    /// else was read.
     async fn taken<T: Send + 'static, E: Send + 'static>(
         &self,
         read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
-    ) -> Result<(SystemTime, Vec<(Answer, bool)>, T), Refused<E>> {
+    ) -> Result<Taken<T>, Refused<E>> {
         if self.is_ending() {
             return Err(Refused::Untaken(Error::Ending));
         }
-        let generator = Arc::clone(&self.generator);
+        let lease = tokio::select! {
+            lease = self.lease(None) => Arc::new(lease.map_err(Refused::Untaken)?),
+            () = self.open.is_cut_off() => return Err(Refused::Untaken(Error::Ending)),
+        };
+        let generator = Arc::clone(lease.generator());
         let asked = self.preparation.run(move || {
             let (requests, rest) = read().map_err(Refused::Unread)?;
             let accepted = SystemTime::now();
@@ -192,7 +254,7 @@ impl Metered {
             let answers = answers
                 .collect::<Result<_, _>>()
                 .map_err(Refused::Untaken)?;
-            Ok((accepted, answers, rest))
+            Ok((lease, accepted, answers, rest))
         });
         tokio::select! {
             asked = asked => asked.map_err(Refused::Untaken)?,
@@ -208,8 +270,8 @@ impl Metered {
         &self,
         count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let generator = Arc::clone(&self.generator);
-        let counted = self.preparation.run(move || count(&*generator));
+        let lease = self.lease(None).await?;
+        let counted = self.preparation.run(move || count(&**lease.generator()));
         counted.await?
     }
 
@@ -244,6 +306,18 @@ impl Metered {
     }
 }
 
+/// See [`Metered::taken`].
+type Taken<T> = (Arc<Lease>, SystemTime, Vec<(Answer, bool)>, T);
+
+fn outcome(untaken: &Error) -> Outcome {
+    match untaken {
+        Error::Ending => Outcome::Ending,
+        Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
+        Error::Request { .. } | Error::TooLong { .. } => Outcome::Invalid,
+        _ => Outcome::Failed,
+    }
+}
+
 /// Why there is no answer.
 enum Refused<E> {
     /// The request could not be read.
@@ -255,12 +329,8 @@ enum Refused<E> {
 impl<E: From<Error>> Refused<E> {
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Untaken(Error::Ending) => Outcome::Ending,
-            Self::Untaken(Error::Busy { .. }) => Outcome::Busy,
-            Self::Unread(_) | Self::Untaken(Error::Request { .. } | Error::TooLong { .. }) => {
-                Outcome::Invalid
-            }
-            Self::Untaken(_) => Outcome::Failed,
+            Self::Unread(_) => Outcome::Invalid,
+            Self::Untaken(error) => outcome(error),
         }
     }
 

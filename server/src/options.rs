@@ -13,7 +13,9 @@ pub(crate) use self::access::AccessArgs;
 pub(crate) use self::address::AddrArgs;
 pub(crate) use self::answer::{AnswerArgs, PriceArgs};
 pub(crate) use self::database::DatabaseArgs;
-pub(crate) use self::model::{CalibrationArgs, ComputeArgs, FileArgs, ModelArgs, PackedArgs};
+pub(crate) use self::model::{
+    CalibrationArgs, ComputeArgs, FileArgs, LoadArgs, ModelArgs, ModelsArgs, PackedArgs,
+};
 pub(crate) use self::password::PasswordArgs;
 pub(crate) use self::rounding::{RoundingArgs, VocabularyArgs, choice};
 pub(crate) use self::values::{count, seconds};

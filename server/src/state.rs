@@ -10,7 +10,9 @@ use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::lanes::Lanes;
 use crate::metered::Metered;
+use crate::models::Models;
 use crate::preparation::Preparation;
+use crate::served::Served;
 use crate::sign_in::SignIn;
 use crate::store::SqlStore;
 use crate::telemetry::Telemetry;
@@ -40,7 +42,9 @@ pub struct Settings {
 pub struct AppState {
     /// The server's settings.
     pub settings: Arc<Settings>,
+    /// The model that answers who names none; what ends with the server is the same for all.
     pub(crate) model: Metered,
+    pub(crate) served: Served,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) chat: Arc<ChatService>,
     pub(crate) bodies: Arc<Bodies>,
@@ -57,7 +61,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// A server with the conversations of a store, and with spans for each request where there are traces.
+    /// A server of one model, with the conversations of a store, and with spans for each request where there are traces.
     ///
     /// # Panics
     /// When two figures of `/metrics` have one name, and outside of a runtime.
@@ -68,17 +72,35 @@ impl AppState {
         store: SqlStore,
         traces: Option<Traces>,
     ) -> Self {
-        let telemetry = Telemetry::new(
-            generator.info(),
-            generator.load().kv_blocks,
-            settings.usd_per_hour,
-        )
-        .expect("names of figures are fixed and differ");
+        Self::of(Models::only(generator), settings, store, traces)
+    }
+
+    /// The same of several models, whose names differ.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn of(
+        models: Arc<Models>,
+        settings: Settings,
+        store: SqlStore,
+        traces: Option<Traces>,
+    ) -> Self {
+        let first = models.offer(0);
+        let telemetry = Telemetry::new(&first.info, first.kv_blocks, settings.usd_per_hour)
+            .expect("names of figures are fixed and differ");
         let telemetry = Arc::new(telemetry);
-        let model = Metered::new(generator, Arc::clone(&telemetry)).traced(traces);
-        let chat = ChatService::new(model.clone(), Arc::new(store), settings.usd_per_hour);
+        let count = models.count();
+        let model = Metered::new(models, Arc::clone(&telemetry)).traced(traces);
+        let others = (1..count).map(|index| model.beside(index));
+        let others: Result<Vec<_>, _> = others.collect();
+        let mut all = others.expect("names of models differ");
+        all.insert(0, model.clone());
+        let served = Served::new(all);
+        let chat = ChatService::new(served.clone(), Arc::new(store), settings.usd_per_hour);
         Self {
             model,
+            served,
             telemetry,
             settings: Arc::new(settings),
             chat: Arc::new(chat),
@@ -123,6 +145,11 @@ impl AppState {
             access: Arc::new(access),
             ..self
         }
+    }
+
+    /// The model that a request names, which may be the first under another name; the first where there is no such model.
+    pub(crate) fn model_named(&self, name: &str) -> &Metered {
+        self.served.named_or_first(name)
     }
 
     /// Closes the store of a server that has ended: all that was written is then in its one file.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 pub(crate) use nibble_app::domain::MESSAGES;
 use nibble_app::domain::{
-    Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Origin,
-    Question, Transcript, Tree, Turn,
+    Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Metrics,
+    Origin, Question, Transcript, Tree, Turn,
 };
 use nibble_app::presets::{PRESETS, Preset};
 use nibble_app::settings::Settings;
@@ -159,6 +159,9 @@ pub(crate) trait Store: Send + Sync {
     /// What the answers of an owner took that are neither deleted nor hidden, those of the newest conversations where there are
     /// more than [`nibble_app::domain::MEASURED`].
     async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError>;
+
+    /// What the last answers of a model took, whoever asked, of so many answers at the most.
+    async fn last_measured(&self, model: &str, most: usize) -> Result<Vec<Metrics>, StoreError>;
 
     /// What an owner's next conversation starts with.
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError>;

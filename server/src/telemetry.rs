@@ -3,7 +3,7 @@
 //! Figures of answers come from the engine's own clock, which every answer carries; what belongs to the machine is read
 //! when it is asked for. A figure that could not be measured is not observed, so it drags no average down.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
@@ -14,6 +14,7 @@ use self::answer_figures::AnswerFigures;
 use self::engine_load::EngineLoad;
 use self::register::Register;
 use crate::keys::Keys;
+use crate::models::Offer;
 
 mod answer_figures;
 mod engine_load;
@@ -87,7 +88,7 @@ impl Outcome {
 pub(crate) struct Telemetry {
     pub(crate) running: IntGauge,
     pub(crate) waiting: IntGauge,
-    registry: Registry,
+    registry: Register,
     requests: IntCounterVec,
     /// The same under vLLM's name.
     finished: IntCounterVec,
@@ -96,7 +97,7 @@ pub(crate) struct Telemetry {
     answers: AnswerFigures,
     answers_usd: Counter,
     engine: EngineLoad,
-    machine: Mutex<Machine>,
+    machine: Arc<Mutex<Machine>>,
 }
 
 /// What is read anew for every scrape.
@@ -121,7 +122,8 @@ impl Telemetry {
     ) -> prometheus::Result<Self> {
         let register = Register(Registry::new());
         register.process()?;
-        register.model(model, usd_per_hour)?;
+        register.model(model)?;
+        register.first_model(model, usd_per_hour)?;
         let requests = register.counters(
             "nibble_requests_total",
             "Requests that ended, by what became of them.",
@@ -165,7 +167,7 @@ impl Telemetry {
                 "Cost of the answers so far: their shares of the machine's time at the price of each.",
             )?,
             engine: EngineLoad::new(&register, model, kv_blocks)?,
-            machine: Mutex::new(Machine {
+            machine: Arc::new(Mutex::new(Machine {
                 started: Instant::now(),
                 usd_per_hour,
                 usd: register.counter(
@@ -189,8 +191,37 @@ impl Telemetry {
                     "nibble_cgroup_memory_limit_bytes",
                     "The most memory that the control group allows; 0 without a limit.",
                 )?,
-            }),
-            registry: register.0,
+            })),
+            registry: register,
+        })
+    }
+
+    /// Figures of another model of this server: vLLM's have its name, ours count all models together.
+    ///
+    /// # Errors
+    /// When it has the name of a model that has figures already.
+    pub(crate) fn of_another(&self, offer: &Offer) -> prometheus::Result<Self> {
+        let (register, model) = (&self.registry, &offer.info);
+        register.model(model)?;
+        let finished = register.finished_requests(model)?;
+        for reason in Outcome::ALL
+            .into_iter()
+            .filter_map(Outcome::finished_reason)
+        {
+            finished.with_label_values(&[reason]);
+        }
+        Ok(Self {
+            running: self.running.clone(),
+            waiting: self.waiting.clone(),
+            registry: register.clone(),
+            requests: self.requests.clone(),
+            finished,
+            prompt_tokens: self.prompt_tokens.clone(),
+            output_tokens: self.output_tokens.clone(),
+            answers: self.answers.of_another(register, model)?,
+            answers_usd: self.answers_usd.clone(),
+            engine: EngineLoad::of_another(register, model, offer.kv_blocks)?,
+            machine: Arc::clone(&self.machine),
         })
     }
 
@@ -199,7 +230,7 @@ impl Telemetry {
     /// # Errors
     /// When two figures have one name.
     pub(crate) fn register_keys(&self, keys: &Keys) -> prometheus::Result<()> {
-        keys.register(&self.registry)
+        keys.register(&self.registry.0)
     }
 
     /// Counts an answer with what it took.
@@ -225,14 +256,19 @@ impl Telemetry {
         }
     }
 
-    /// All of it, in Prometheus' text form, with what the engine is doing.
-    pub(crate) fn render(&self, load: &Load) -> prometheus::Result<String> {
+    /// Brings what the engine of this model does up to date.
+    pub(crate) fn show(&self, load: &Load) {
         self.engine.show(load);
+    }
+
+    /// All of it, in Prometheus' text form, with what all engines do together.
+    pub(crate) fn render(&self, load: &Load) -> prometheus::Result<String> {
+        self.engine.show_all(load);
         self.machine
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .read();
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        TextEncoder::new().encode_to_string(&self.registry.0.gather())
     }
 }
 

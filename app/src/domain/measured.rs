@@ -7,6 +7,7 @@ use form_urlencoded::Serializer;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::foreseen::NEAR;
 use super::metrics::ENOUGH_TOKENS;
 
 /// More than any context has; files of chats may say anything.
@@ -44,6 +45,8 @@ pub struct Measured {
     pub output_tokens: usize,
     /// Threads that computed it.
     pub threads: usize,
+    /// Seconds to the first token and to the last, as they were expected.
+    pub foreseen_s: Option<[f64; 2]>,
     /// The matrix kernel.
     pub kernel: Arc<str>,
     /// The model.
@@ -57,6 +60,15 @@ impl Measured {
         let decoded = self.output_tokens.saturating_sub(1);
         self.decode_tokens_per_second
             .filter(|_| decoded >= ENOUGH_TOKENS)
+    }
+
+    /// Whether the estimates of the first token and of the whole were near, where there were some.
+    #[must_use]
+    pub fn was_foreseen(&self) -> Option<[bool; 2]> {
+        let [first, total] = self.foreseen_s?;
+        let is_near = |foreseen: f64, took: f64| (foreseen - took).abs() <= NEAR * took;
+        let took = self.time_to_first_token_s?;
+        Some([is_near(first, took), is_near(total, self.total_s)])
     }
 
     /// Tokens of the context at its end.
@@ -171,6 +183,7 @@ pub(crate) mod tests {
             cached_tokens: 10,
             output_tokens: 20,
             threads: 2,
+            foreseen_s: None,
             kernel: kernel.into(),
             model: "Tiny".into(),
         }
@@ -197,6 +210,17 @@ pub(crate) mod tests {
             Filter::of("to=9999-12-31")
         );
         assert_eq!(Filter::of("to=9999-12-31").wanted(&answers).len(), 4);
+    }
+
+    #[test]
+    fn an_estimate_is_near_within_a_quarter() {
+        let mut answer = measured(0, "avx2");
+        assert_eq!(answer.was_foreseen(), None);
+        // It took 0.25 s and 1.25 s.
+        answer.foreseen_s = Some([0.31, 1.6]);
+        assert_eq!(answer.was_foreseen(), Some([true, false]));
+        answer.foreseen_s = Some([0.18, 1.0]);
+        assert_eq!(answer.was_foreseen(), Some([false, true]));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Foreseen;
+
 /// The fewest tokens that make a rate: from fewer it says more of chance than of the machine.
 pub(crate) const ENOUGH_TOKENS: usize = 16;
 
@@ -53,6 +55,9 @@ pub struct Metrics {
     pub drafted_tokens: usize,
     /// Guesses that were right, and so were put out.
     pub accepted_tokens: usize,
+    /// What was expected when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Foreseen>,
 }
 
 impl Metrics {
@@ -105,6 +110,8 @@ impl Metrics {
             output_tokens: self.output_tokens + rest.output_tokens,
             drafted_tokens: self.drafted_tokens + rest.drafted_tokens,
             accepted_tokens: self.accepted_tokens + rest.accepted_tokens,
+            // Nobody expected that it would be cut off.
+            foreseen: None,
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) fn About() -> impl IntoView {
     let machine = machine.unwrap_or_default();
     let answers = speeds.unwrap_or_default().answers;
     let last = answers.iter().max_by_key(|answer| answer.created);
-    let limits = limits(t, &machine, &chat.model(), &answers);
-    let (facts, formulas) = (model(t, &chat.model()), formulas(t, last));
+    let limits = limits(t, &machine, &chat.model(""), &answers);
+    let (facts, formulas) = (model(t, &chat.model("")), formulas(t, last));
     view! {
         <Aside title=t.how_it_works() wide=true>
             <h1>{t.how_it_works()}</h1>

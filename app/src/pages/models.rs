@@ -15,20 +15,33 @@ pub(crate) fn Models() -> impl IntoView {
     let chat = use_context::<SharedChat>().expect("no chat is provided");
     let t = language();
     let models = models.unwrap_or_default();
-    let in_use = chat.model();
-    let used = [
-        in_use.name.clone(),
-        bits_a_weight(t, in_use.weight_bytes, in_use.parameters),
-        bytes(in_use.weight_bytes),
-        t.tokens_counted(in_use.context),
-    ];
+    let served = chat.served();
+    let several = served.len() > 1;
+    let used = served.into_iter().map(|served| {
+        let model = chat.model(&served.id);
+        let mut used = vec![
+            model.name,
+            bits_a_weight(t, model.weight_bytes, model.parameters),
+            bytes(model.weight_bytes),
+            t.tokens_counted(model.context),
+        ];
+        if several {
+            let is_there = match served.is_loaded {
+                true => t.is_in_memory(),
+                false => t.is_loaded_when_asked(),
+            };
+            used.push(is_there.to_owned());
+        }
+        view! { <p>{used.join(" · ")}</p> }
+    });
+    let used = used.collect_view();
     let memory = models.memory.map(|memory| t.memory_left(bytes(memory)));
     view! {
         <Aside title=t.models() wide=true>
             <h1>{t.models()}</h1>
             <p class="note">{t.models_why()}</p>
             <h2>{t.model_in_use()}</h2>
-            <p>{used.join(" · ")}</p>
+            {used}
             <h2>{t.models_here()}</h2>
             {here(t, &models)}
             <h2>{t.models_to_fetch()}</h2>

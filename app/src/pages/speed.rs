@@ -14,7 +14,7 @@ use crate::language::Language;
 use crate::paths::{SPEED, SPEED_FILE};
 use crate::shell::Aside;
 use crate::speed::{
-    Figures, Spread, Summary, by_context, by_time, costs, decodes, firsts, grouped,
+    Figures, Spread, Summary, by_context, by_time, costs, decodes, estimates, firsts, grouped,
 };
 use crate::visitor::language;
 use crate::wide_table::wide_table;
@@ -197,6 +197,7 @@ fn charts(t: Language, answers: &[&Measured]) -> Vec<Chart> {
             tokens_per_second,
         ),
         by_day(t, answers),
+        foreseen(t, answers),
     ]
 }
 
@@ -278,6 +279,32 @@ fn by_day(t: Language, answers: &[&Measured]) -> Chart {
             values: days.iter().map(|(_, usd)| Some(*usd)).collect(),
         }],
         written: |_, dollars| usd(dollars),
+    }
+}
+
+/// How many of a hundred estimates were near, over time.
+fn foreseen(t: Language, answers: &[&Measured]) -> Chart {
+    let parts = estimates(answers);
+    let share = |of: usize| {
+        let shares = parts.iter().map(|(_, shares)| Some(shares[of]));
+        shares.collect()
+    };
+    Chart {
+        kind: Kind::Lines,
+        title: t.estimates_near().to_owned(),
+        over: t.begins(),
+        labels: parts.iter().map(|(label, _)| label.clone()).collect(),
+        series: vec![
+            Series {
+                name: t.first_foreseen(),
+                values: share(0),
+            },
+            Series {
+                name: t.all_foreseen(),
+                values: share(1),
+            },
+        ],
+        written: |t, share| t.of_a_hundred(format!("{share:.0}")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers by time, by the length of their context, by day, and figures by their size.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -17,6 +19,31 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Answers of equal parts of their time, each by when it begins. Parts without answers are left out.
 pub(crate) fn by_time(answers: &[&Measured]) -> Vec<(String, Figures)> {
+    let parts = parts_of_time(answers).into_iter();
+    parts
+        .map(|(label, answers)| (label, Figures::of(&answers)))
+        .collect()
+}
+
+/// Of equal parts of their time, how many of a hundred estimates of the first token and of the whole were near.
+pub(crate) fn estimates(answers: &[&Measured]) -> Vec<(String, [f64; 2])> {
+    let foreseen = answers.iter().copied();
+    let foreseen: Vec<_> = foreseen
+        .filter(|answer| answer.was_foreseen().is_some())
+        .collect();
+    let parts = parts_of_time(&foreseen).into_iter();
+    let parts = parts.map(|(label, answers)| {
+        let near = |of: usize| {
+            let near = answers.iter().filter_map(|answer| answer.was_foreseen());
+            near.filter(|near| near[of]).count() as f64
+        };
+        let share = |of| 100.0 * near(of) / answers.len() as f64;
+        (label, [share(0), share(1)])
+    });
+    parts.collect()
+}
+
+fn parts_of_time<'a>(answers: &[&'a Measured]) -> Vec<(String, Vec<&'a Measured>)> {
     let times = || answers.iter().map(|answer| answer.created);
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return Vec::new();
@@ -29,13 +56,15 @@ pub(crate) fn by_time(answers: &[&Measured]) -> Vec<(String, Figures)> {
         _ if span < 300 * DAY_MS => "%m-%d",
         _ => "%Y-%m-%d",
     };
-    let parts = grouped(answers, |answer| {
-        answer.created.saturating_sub(first) / part
-    });
+    let mut parts: BTreeMap<i64, Vec<&Measured>> = BTreeMap::new();
+    for answer in answers {
+        let n = answer.created.saturating_sub(first) / part;
+        parts.entry(n).or_default().push(answer);
+    }
     let label = |n: i64| written(first.saturating_add(n * part), format);
     let parts = parts.into_iter();
     parts
-        .map(|(part, figures)| (label(part), figures))
+        .map(|(part, answers)| (label(part), answers))
         .collect()
 }
 
@@ -138,6 +167,19 @@ mod tests {
         assert_eq!(by_time(&[]), []);
         let wide = [i64::MIN, i64::MAX].map(|at| measured(at, "avx2"));
         assert!(!by_time(&wide.each_ref()).is_empty());
+    }
+
+    #[test]
+    fn estimates_count_where_there_were_some() {
+        let mut answers = [0, 1, 2, 3].map(|at| measured(at, "avx2"));
+        // Of a first token after 0.25 s and a last after 1.25 s.
+        answers[0].foreseen_s = Some([0.25, 9.0]);
+        answers[1].foreseen_s = Some([0.3, 1.25]);
+        answers[2].foreseen_s = Some([9.0, 9.0]);
+        let parts = estimates(&answers.each_ref());
+        let shares: Vec<_> = parts.iter().map(|(_, shares)| *shares).collect();
+        assert_eq!(shares, [[100.0, 0.0], [100.0, 100.0], [0.0, 0.0]]);
+        assert_eq!(estimates(&[&answers[3]]), []);
     }
 
     #[test]

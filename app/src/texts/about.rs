@@ -64,6 +64,8 @@ super::texts! {
 
     models: "Models" | "模型";
     models_why: "Models on the server’s disk, and those that have a short name." | "服务器磁盘上的模型，以及有简称的模型。";
+    is_in_memory: "in memory" | "已加载";
+    is_loaded_when_asked: "loaded when it is asked" | "被请求时加载";
     model_in_use: "In use" | "正在使用";
     models_here: "On this disk" | "在此磁盘上";
     no_models_here: "None are in the cache folder." | "缓存文件夹中没有模型。";

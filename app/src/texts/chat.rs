@@ -73,6 +73,15 @@ super::texts! {
     remove_file(name): "Remove {name}" | "移除 {name}";
     show_all: "Show all" | "显示全部";
     send: "Send" | "发送";
+    check: "Check" | "预估";
+    outlook_prompt(prompt, cached): "Prompt: {prompt} tokens, {cached} cached" | "提示词：{prompt} 个 token，其中缓存 {cached} 个";
+    outlook_first(time): "first token after about {time}" | "首个 token 约需 {time}";
+    outlook_all(time, tokens): "about {time} for {tokens} tokens" | "{tokens} 个 token 共约 {time}";
+    outlook_beside[count]: "{count} answer beside it" | "{count} answers beside it" | "另有 {count} 个回答同时进行";
+    outlook_unmeasured: "no speed measured here yet" | "尚未在此测得速度";
+    outlook_too_long(prompt, context): "The prompt has {prompt} tokens, and the model can read {context}." | "提示词有 {prompt} 个 token，模型最多可读取 {context} 个。";
+    model_is_out: "The model is not in memory now: the first answer waits until it is loaded." | "模型当前不在内存中：首个回答需等待加载完成。";
+    model_not_loaded(name): "{name} (not loaded)" | "{name}（未加载）";
     stop: "Stop" | "停止";
     enter_sends: "Enter sends, Shift+Enter breaks the line. " | "Enter 发送，Shift+Enter 换行。";
     models_err: "Models make mistakes: check what matters. " | "模型可能出错，重要内容请核实。";

@@ -29,6 +29,10 @@ super::texts! {
     begins: "From" | "起始";
     context_tokens: "Tokens of context" | "上下文 token 数";
     day: "Day" | "日期";
+    estimates_near: "Estimates within 25 %, of 100" | "误差在 25% 以内的预估（每 100 个）";
+    first_foreseen: "First token" | "首个 token";
+    all_foreseen: "Whole answer" | "整个回答";
+    of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";
     by_chats_at_once: "By answers at once" | "按同时计算的回答数";

@@ -35,6 +35,41 @@ pub struct Load {
     pub panics: u64,
 }
 
+impl Load {
+    /// What it has done, and nothing of what it is doing: what is left of an engine that was dropped.
+    #[must_use]
+    pub fn past(self) -> Self {
+        Self {
+            waiting: 0,
+            running: 0,
+            paused: 0,
+            kv_blocks: 0,
+            kv_blocks_used: 0,
+            kv_blocks_cached: 0,
+            ..self
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            running: self.running + other.running,
+            paused: self.paused + other.paused,
+            kv_blocks: self.kv_blocks + other.kv_blocks,
+            kv_blocks_used: self.kv_blocks_used + other.kv_blocks_used,
+            kv_blocks_cached: self.kv_blocks_cached + other.kv_blocks_cached,
+            prefix_queries: self.prefix_queries + other.prefix_queries,
+            prefix_hits: self.prefix_hits + other.prefix_hits,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            preemptions: self.preemptions + other.preemptions,
+            panics: self.panics + other.panics,
+        }
+    }
+}
+
 /// Tokens of a block of keys and values.
 pub const KV_BLOCK: usize = crate::compute::kernel::span::KEY_BLOCK;
 

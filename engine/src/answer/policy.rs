@@ -120,7 +120,27 @@ pub(crate) struct Rates {
     one: Option<f64>,
 }
 
+/// How fast a loaded model is on this machine, from the steps that there were; nothing of what was not measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// Seconds for each token of a prompt.
+    pub prompt_token_s: Option<f64>,
+    /// Seconds for a token of an answer beside which no other is computed.
+    pub token_alone_s: Option<f64>,
+    /// Seconds for a token of an answer beside others, as there were.
+    pub token_beside_s: Option<f64>,
+}
+
 impl Rates {
+    /// What is known, for those who plan with it.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            prompt_token_s: self.row,
+            token_alone_s: self.one,
+            token_beside_s: self.few,
+        }
+    }
+
     /// A step of so many rows took so long.
     pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
         let took = took.as_secs_f64();

@@ -95,6 +95,24 @@ impl PrefixCache {
         cache.len()
     }
 
+    /// How many tokens of a prompt [`Self::restore`] would find where no window has passed them. Nothing counts as used.
+    pub(crate) fn known(&self, prompt: &[u32], rotation: impl Fn(usize) -> usize) -> usize {
+        let most = prompt.len().saturating_sub(1);
+        let (mut parent, mut known) = (None, 0);
+        while known < most {
+            let rest = &prompt[known..most];
+            let Some((index, shared)) = self.closest(parent, rest, rotation(known)) else {
+                break;
+            };
+            known += shared;
+            if shared < KEY_BLOCK {
+                break;
+            }
+            parent = Some(index);
+        }
+        known
+    }
+
     /// Keeps the positions of a sequence that `tokens` are of; with `whole` also those of its last block when that is not
     /// full. What is there already takes the place of the sequence's own blocks: whoever has a block has those before it.
     pub(crate) fn keep(

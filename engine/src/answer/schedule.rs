@@ -4,17 +4,19 @@ mod lengths;
 mod owner;
 mod step_model;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::owner::Owner;
 use crate::answer::load::{Load, LoadCounters};
 use crate::answer::pending::PendingAnswer;
-use crate::answer::policy::Caller;
+use crate::answer::policy::{Caller, Pace, Rates};
+use crate::answer::prefix::PrefixCache;
 use crate::answer::waiting::{Place, WaitingList};
 use crate::model::forward::Model;
+use crate::model::rope::Rope;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Event};
 
@@ -44,6 +46,7 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     shared: Shared,
+    rope: Arc<Rope>,
     owner: Option<JoinHandle<()>>,
 }
 
@@ -53,6 +56,8 @@ struct Shared {
     waiting: Arc<WaitingList>,
     shutdown: Arc<AtomicBool>,
     load: Arc<LoadCounters>,
+    prefixes: Arc<Mutex<PrefixCache>>,
+    rates: Arc<Mutex<Rates>>,
 }
 
 impl Shared {
@@ -61,8 +66,15 @@ impl Shared {
             waiting: WaitingList::new(limits.queue),
             shutdown: Arc::default(),
             load: Arc::default(),
+            prefixes: Arc::default(),
+            rates: Arc::default(),
         }
     }
+}
+
+/// What several threads share for moments; a panic of one leaves it whole, since steps are caught outside of it.
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scheduler {
@@ -83,16 +95,21 @@ impl Scheduler {
         let memory = model.kv_memory(limits.kv_bytes);
         let blocks = memory.usage().blocks;
         shared.load.kv_blocks.store(blocks, Ordering::Relaxed);
+        let rope = Arc::clone(model.rope());
+        let of_model = Arc::clone(&rope);
         let run = move || {
             model.pin_caller();
-            let rope = Arc::clone(model.rope());
-            Owner::new(model, rope, memory, tokenizer, limits, of_owner).run();
+            Owner::new(model, of_model, memory, tokenizer, limits, of_owner).run();
         };
         let owner = thread::Builder::new()
             .name("nibble-model".into())
             .spawn(run);
         let owner = Some(owner.map_err(Error::NoThread)?);
-        Ok(Self { shared, owner })
+        Ok(Self {
+            shared,
+            rope,
+            owner,
+        })
     }
 
     /// Whether the owner thread runs.
@@ -110,6 +127,17 @@ impl Scheduler {
             return Err(Error::Stopped);
         }
         self.shared.waiting.reserve(caller)
+    }
+
+    /// How many tokens of a prompt need no computing, as it is now.
+    pub(crate) fn cached(&self, prompt: &[u32]) -> usize {
+        let rotation = |at| self.rope.length(prompt.len(), at);
+        locked(&self.shared.prefixes).known(prompt, rotation)
+    }
+
+    /// How fast steps are.
+    pub(crate) fn pace(&self) -> Pace {
+        locked(&self.shared.rates).pace()
     }
 
     /// What is going on.

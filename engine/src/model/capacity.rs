@@ -43,6 +43,17 @@ impl Need {
         }
     }
 
+    /// All but keys and values.
+    pub(crate) fn fixed_bytes(self) -> u64 {
+        self.fixed
+    }
+
+    /// Blocks of keys and values in so many bytes.
+    pub(crate) fn kv_blocks(self, bytes: u64) -> usize {
+        let blocks = bytes / (self.kv_per_token * KEY_BLOCK as u64);
+        usize::try_from(blocks).unwrap_or(usize::MAX)
+    }
+
     fn bytes(self, context: usize) -> u64 {
         self.fixed + self.kv_bytes_of(context)
     }

@@ -6,7 +6,7 @@ use nibble_engine::{Caller, Error, Pooling, Prompt, Request, Wanted};
 use super::body::Integer;
 use super::reply::{Asker, collected};
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::metered::Metered;
 
 /// The most texts of a request, which is OpenAI's.
 pub(super) const MAX_INPUTS: usize = 2048;
@@ -40,7 +40,7 @@ pub(super) fn request(input: Prompt, pooling: Pooling, asker: &Asker) -> Request
 /// # Errors
 /// Those of the engine, whose prompts are inputs here, and status 400 for more dimensions than the model has.
 pub(super) async fn embedded(
-    state: &AppState,
+    model: &Metered,
     caller: Caller,
     mut requests: Vec<Request>,
     dimensions: Option<Integer>,
@@ -53,7 +53,7 @@ pub(super) async fn embedded(
             .into_iter()
             .map(|request| Request { caller, ..request });
         let some: Vec<_> = some.collect();
-        let submitted = state.model.submit_read(move || Ok::<_, Error>((some, ())));
+        let submitted = model.submit_read(move || Ok::<_, Error>((some, ())));
         let (answers, ()) = submitted.await.map_err(of_input)?;
         for answer in try_join_all(answers.into_iter().map(collected)).await? {
             tokens += answer.completion.prompt_tokens;

@@ -1,11 +1,13 @@
-//! Whether a request asks for the model that is loaded.
+//! Which model a request asks.
 
 use nibble_engine::ModelInfo;
 
 use crate::error::ApiError;
+use crate::metered::Metered;
+use crate::state::AppState;
 
-/// A model need not be named. A name other than that of the loaded model, or of those that it is to go by too, is refused, as
-/// Ollama and vLLM do, since an answer by another model than the one asked for misleads.
+/// A model need not be named. A name of none that this server has, and that none is to go by too, is refused, as Ollama and
+/// vLLM do, since an answer by another model than the one asked for misleads.
 ///
 /// # Errors
 /// Status 404 for another model.
@@ -13,19 +15,26 @@ pub(super) fn check_model(
     name: Option<&str>,
     info: &ModelInfo,
     others: &[String],
+    served: &[String],
 ) -> Result<(), ApiError> {
     match name {
         None | Some("") => Ok(()),
         Some(name) if name == info.id || others.iter().any(|other| other == name) => Ok(()),
-        Some(name) => Err(ApiError::unknown_model(name, &info.id)),
+        Some(name) => Err(ApiError::unknown_model(name, served)),
     }
 }
 
-/// The names that the model goes by, its own first.
-pub(super) fn names<'a>(
-    info: &'a ModelInfo,
-    others: &'a [String],
-) -> impl Iterator<Item = &'a String> {
-    let others = others.iter().filter(|name| **name != info.id);
-    std::iter::once(&info.id).chain(others)
+/// Each model under each of its names: its own first, and the first model by those too that it is to go by.
+pub(super) fn named(state: &AppState) -> impl Iterator<Item = (&Metered, &String)> {
+    let served = &state.served;
+    let first = served.first();
+    let others = state.access.served_names.iter();
+    let others = others.filter(move |name| served.named(name).is_none());
+    let others = others.map(move |name| (first, name));
+    let rest = served.iter().skip(1).map(own);
+    served.iter().take(1).map(own).chain(others).chain(rest)
+}
+
+fn own(model: &Metered) -> (&Metered, &String) {
+    (model, &model.info().id)
 }

@@ -1,7 +1,7 @@
-//! Ollama's API, for programs that know no other: chats, completions, and what there is to say of the one model that is loaded.
+//! Ollama's API, for programs that know no other: chats, completions, and what there is to say of the models that can be asked.
 //!
-//! Streams are lines of JSON, and the default. Models are neither fetched nor removed this way, and `keep_alive` changes nothing:
-//! the model stays.
+//! Streams are lines of JSON, and the default. Models are neither fetched nor removed this way; `keep_alive` holds where models
+//! come and go.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, any};
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 
+pub(super) use self::fields::untagged;
 use crate::error::{ApiError, ErrorBody, rewritten, wrong_method};
 use crate::state::AppState;
 
@@ -50,9 +51,8 @@ pub(super) fn told(response: Response) -> Response {
 /// What Ollama does with models.
 async fn refused(uri: axum::http::Uri) -> ApiError {
     let path = uri.path();
-    let reason = format!(
-        "`{path}` is not supported: this server runs the one model that it was started with"
-    );
+    let reason =
+        format!("`{path}` is not supported: this server runs the models that it was started with");
     ApiError::refused(StatusCode::NOT_IMPLEMENTED, reason)
 }
 

@@ -20,10 +20,13 @@ use tokio::task::spawn_blocking;
 
 use super::MAX_BODY_BYTES;
 use super::model::check_model;
+use super::wanted::Wanted;
 use crate::access::Access;
+use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::generator::Generator;
-use crate::metered::MeteredAnswer;
+use crate::metered::{Metered, MeteredAnswer};
+use crate::models::{Lease, Ready};
 use crate::state::AppState;
 
 /// Nothing else is sent while a request waits or its prompt is computed, and proxies close connections that were silent for
@@ -67,7 +70,12 @@ pub(super) trait Form: Send + 'static {
     fn done(&mut self) -> Vec<Self::Frame>;
 
     /// What comes instead of all else where an answer fails.
-    fn failed(&mut self, error: &ApiError) -> Self::Frame;
+    fn failed(&mut self, error: &ApiError) -> Self::Frame {
+        Self::refused(error)
+    }
+
+    /// What comes instead of all else where there is no answer.
+    fn refused(error: &ApiError) -> Self::Frame;
 
     fn streamed(frames: impl Stream<Item = Self::Frame> + Send + 'static) -> Response;
 }
@@ -94,6 +102,10 @@ pub(super) struct Answered {
 /// Who asks whom.
 pub(super) struct Asker {
     pub(super) generator: Arc<dyn Generator>,
+    /// Keeps the model in memory.
+    _lease: Option<Lease>,
+    /// The names of all models.
+    served: Vec<String>,
     pub(super) caller: Caller,
     pub(super) usd_per_hour: f64,
     pub(super) access: Arc<Access>,
@@ -102,9 +114,20 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    fn new(state: &AppState, caller: Caller) -> Self {
+    fn new(state: &AppState, lease: Lease, caller: Caller) -> Self {
+        Self::of(state, Arc::clone(lease.generator()), Some(lease), caller)
+    }
+
+    fn of(
+        state: &AppState,
+        generator: Arc<dyn Generator>,
+        lease: Option<Lease>,
+        caller: Caller,
+    ) -> Self {
         Self {
-            generator: state.model.generator(),
+            generator,
+            _lease: lease,
+            served: state.served.ids(),
             caller,
             usd_per_hour: state.settings.usd_per_hour,
             access: Arc::clone(&state.access),
@@ -117,6 +140,8 @@ impl Asker {
     pub(super) fn anybody(generator: &Arc<dyn Generator>) -> Self {
         Self {
             generator: Arc::clone(generator),
+            _lease: None,
+            served: Vec::new(),
             caller: Caller::default(),
             usd_per_hour: 0.0,
             access: Arc::default(),
@@ -131,7 +156,7 @@ impl Asker {
     /// # Errors
     /// Status 404 for another model than the one that is loaded.
     pub(super) fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
-        check_model(name, self.info(), &self.access.served_names)
+        check_model(name, self.info(), &self.access.served_names, &self.served)
     }
 
     /// The most tokens of an answer with this limit, or with none.
@@ -161,12 +186,36 @@ pub(super) async fn reply<F: Form>(
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<Response, ApiError> {
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let asker = Asker::new(state, caller);
-    let read = move || {
-        let asked = read(&body.bytes, &asker)?;
-        Ok::<_, ApiError>((asked.requests, (asked.form, asked.stream)))
+    let Wanted {
+        model,
+        keep,
+        streams,
+    } = Wanted::of(state, &body).await?;
+    let refused = |error| {
+        model.count_refused(&error);
+        ApiError::from(error)
     };
-    let (answers, (form, stream)) = state.model.submit_read(read).await?;
+    let lease = match model.ask(keep).map_err(refused)? {
+        Ready::Now(lease) => lease,
+        Ready::Soon if streams => {
+            // Its client hears that it waits, as in the queue.
+            let (state, model) = (state.clone(), model.clone());
+            let late = async move {
+                let asked = async {
+                    let asker = Asker::new(&state, model.lease(keep).await?, caller);
+                    answered(&model, asker, body, read).await
+                };
+                match asked.await {
+                    Ok((answers, form, _)) => frames(form, answers).left_stream(),
+                    Err(error) => stream::iter([F::refused(&error)]).right_stream(),
+                }
+            };
+            return Ok(F::streamed(stream::once(late).flatten()));
+        }
+        Ready::Soon => model.lease(keep).await.map_err(refused)?,
+    };
+    let asker = Asker::new(state, lease, caller);
+    let (answers, form, stream) = answered(&model, asker, body, read).await?;
     if stream {
         return Ok(F::streamed(frames(form, answers)));
     }
@@ -174,6 +223,24 @@ pub(super) async fn reply<F: Form>(
     // Logprobs of a prompt may be many megabytes.
     let written = spawn_blocking(move || form.whole(answers)).await;
     written.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
+/// The answers that a body asks for, and whether they are to be streamed.
+///
+/// # Errors
+/// As [`reply`].
+async fn answered<F: Form>(
+    model: &Metered,
+    asker: Asker,
+    body: Held,
+    read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
+) -> Result<(Vec<MeteredAnswer>, F, bool), ApiError> {
+    let read = move || {
+        let asked = read(&body.bytes, &asker)?;
+        Ok::<_, ApiError>((asked.requests, (asked.form, asked.stream)))
+    };
+    let (answers, (form, stream)) = model.submit_read(read).await?;
+    Ok((answers, form, stream))
 }
 
 /// What `work` makes of a body without an answer of the model's, in its turn and off the threads that serve others.
@@ -185,10 +252,41 @@ pub(super) async fn prepared<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
+    let (done, _) = prepared_by(state, request, work).await?;
+    Ok(done)
+}
+
+/// The same, and the model that was asked.
+///
+/// # Errors
+/// As [`prepared`].
+pub(super) async fn prepared_by<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<(T, Metered), ApiError> {
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let asker = Asker::new(state, Caller::default());
+    let Wanted { model, keep, .. } = Wanted::of(state, &body).await?;
+    let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
     let work = move || work(&body.bytes, &asker);
-    state.model.prepared(work).await?
+    let done = model.prepared(work).await??;
+    Ok((done, model))
+}
+
+/// The same of a model that need not be in memory: of one that is not, less is known.
+///
+/// # Errors
+/// As [`prepared`].
+pub(super) async fn looked_at<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
+    let Wanted { model, .. } = Wanted::of(state, &body).await?;
+    let asker = Asker::of(state, model.at_hand(), None, Caller::default());
+    let work = move || work(&body.bytes, &asker);
+    model.prepared(work).await?
 }
 
 /// What comes of an answer, when it is complete.

@@ -13,6 +13,7 @@ use opentelemetry::trace::FutureExt;
 use super::ChatService;
 use super::complaints::{refusal, unstored};
 use super::writing::Writer;
+use crate::models::Ready;
 use crate::runs::Run;
 use crate::store::{Ask, Begun, Copied, Part, StoreError};
 
@@ -65,7 +66,7 @@ impl ChatService {
 
     /// What an answer is going to be made with.
     pub(super) fn origin(&self, settings: Settings) -> Origin {
-        let info = self.writer.model.info();
+        let info = self.writer.models.named_or_first(&settings.model).info();
         Origin {
             seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),
             settings,
@@ -105,14 +106,23 @@ impl Writer {
             turn: begun.turn.clone(),
         };
         let caller = Caller(visitor.caller);
-        if begun.after.is_some() {
-            run.behind();
+        let model = self
+            .models
+            .named_or_first(&begun.turn.answer.origin.settings.model);
+        // Who waits for a model to be loaded, waits on the page of the conversation.
+        let waits = matches!(model.ask(None), Ok(Ready::Soon));
+        if begun.after.is_some() || waits {
+            if begun.after.is_some() {
+                run.behind();
+            }
             tokio::spawn(follow_up(self, run, begun, caller, when_full));
             return Ok(started);
         }
+        let known = self.known_of(&begun).await;
         match self.asked(&run, &begun, caller, when_full).await {
             Ok(answer) => {
-                tokio::spawn(async move { self.write(id, &run, answer, None).await });
+                let written = async move { self.write(id, &run, answer, Some(known), None).await };
+                tokio::spawn(written);
                 Ok(started)
             }
             Err(complaint) => {
@@ -163,7 +173,7 @@ impl Writer {
         match asked {
             Ok(rest) => {
                 let metrics = before.end.and_then(|end| end.metrics);
-                tokio::spawn(async move { self.write(answer, &run, rest, metrics).await });
+                tokio::spawn(async move { self.write(answer, &run, rest, None, metrics).await });
                 Ok(Started {
                     conversation: begun.conversation,
                     turn: begun.turn,
@@ -198,12 +208,21 @@ async fn follow_up(
         // It may have been withdrawn, and have waited itself.
         before = writer.open_before(&begun).await;
     }
+    // It may take a while to be loaded.
+    let settings = &begun.turn.answer.origin.settings;
+    let model = writer.models.named_or_first(&settings.model).clone();
+    let lease = model.lease(None).await;
     // Whoever withdraws it ends it, too.
     if run.is_unwanted() {
         return;
     }
+    if let Err(error) = &lease {
+        let reason = refusal(error).reason.to_string();
+        return writer.end(id, &run, End::failed(reason)).await;
+    }
+    let known = writer.known_of(&begun).await;
     match writer.asked(&run, &begun, caller, when_full).await {
-        Ok(answer) => writer.write(id, &run, answer, None).await,
+        Ok(answer) => writer.write(id, &run, answer, Some(known), None).await,
         Err(complaint) => {
             let end = match complaint.kind {
                 // Below it stand the ways on.

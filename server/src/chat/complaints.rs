@@ -51,9 +51,11 @@ pub(crate) fn reason(error: &Error) -> Told {
             true => t.prompt_too_long(tokens, context),
             false => t.prompt_far_too_long(tokens, context),
         }),
-        Error::Request { .. } | Error::WaitedTooLong { .. } | Error::TooLate { .. } => {
-            Told::detail(error)
-        }
+        Error::Request { .. }
+        | Error::WaitedTooLong { .. }
+        | Error::TooLate { .. }
+        | Error::Occupied { .. }
+        | Error::Memory { .. } => Told::detail(error),
         Error::Ending => Told::new(Language::server_ending),
         _ => {
             tracing::error!(%error, "an answer failed");

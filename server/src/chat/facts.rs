@@ -87,11 +87,11 @@ impl ChatService {
         if self.limits.last().is_some_and(fresh) {
             return Err(Refused::Fresh);
         }
-        let load = self.writer.model.load();
+        let load = self.writer.models.load();
         if load.running + load.waiting > 0 {
             return Err(Refused::Busy);
         }
-        let threads = self.writer.model.info().threads;
+        let threads = self.writer.models.first().info().threads;
         let bytes = available_memory().map_or(BYTES, |left| BYTES.min(left / 8));
         let bytes = usize::try_from(bytes).unwrap_or_default();
         let measure = move || Limits::measure(Some(threads), bytes);
@@ -109,11 +109,11 @@ impl ChatService {
 impl Facts for ChatService {
     async fn machine(&self) -> Machine {
         let is_idle = || {
-            let load = self.writer.model.load();
+            let load = self.writer.models.load();
             load.running + load.waiting == 0
         };
         let survey = self.surveyed.now(is_idle).await;
-        let info = self.writer.model.info();
+        let info = self.writer.models.first().info();
         let measured = self.limits.last();
         let limits = measured.map(|(_, limits)| limits);
         let mut machine = machine(survey, info.kernel.clone(), info.threads, limits);

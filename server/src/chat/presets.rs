@@ -33,7 +33,10 @@ impl Presets for ChatService {
     ) -> Result<(), Complaint> {
         let preset = Preset {
             name: preset_name(name)?,
-            settings: Settings::from_form(form)?,
+            settings: Settings {
+                model: String::new(),
+                ..Settings::from_form(form)?
+            },
             is_built_in: false,
         };
         let saved = self.writer.store.save_preset(visitor.owner, &preset).await;
@@ -55,8 +58,10 @@ impl Presets for ChatService {
             Some(_) => self.settings_of(visitor, &form.conversation).await,
             None => self.last_settings(visitor).await.ok(),
         };
+        let now = now.ok_or_else(Complaint::gone)?;
         let settings = Settings {
-            usd_per_hour: now.ok_or_else(Complaint::gone)?.usd_per_hour,
+            usd_per_hour: now.usd_per_hour,
+            model: now.model,
             ..preset.settings
         };
         let Some(id) = conversation else {

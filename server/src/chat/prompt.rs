@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use nibble_app::chat::WhenFull;
 use nibble_app::complaint::Complaint;
-use nibble_app::domain::{Id, Origin, Turn};
+use nibble_app::domain::{self, Content, Id, Origin, Turn};
+use nibble_app::settings::Settings;
 use nibble_engine::{
     self as engine, Caller, Conversation, Error, Message, Prompt, Request, Role, Sampling, Thinking,
 };
@@ -12,7 +13,7 @@ use nibble_engine::{
 use super::complaints::{refusal, too_much_text, unstored};
 use super::memory::{Room, begins};
 use super::writing::Writer;
-use crate::metered::MeteredAnswer;
+use crate::metered::{Metered, MeteredAnswer};
 use crate::runs::Run;
 use crate::store::{Begun, Part, Window};
 
@@ -29,6 +30,49 @@ struct Branch {
 }
 
 impl Writer {
+    /// The request that a message would become, without being written down.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn next(
+        &self,
+        conversation: Option<domain::Conversation>,
+        content: Content,
+        settings: Settings,
+        caller: Caller,
+    ) -> Result<Request, Complaint> {
+        let (mut turns, mut before) = (Vec::new(), 0);
+        if let Some(conversation) = conversation {
+            let (id, tip) = (conversation.id, conversation.tip);
+            let window = self.store.window(id, tip, Part::Whole).await;
+            let Window {
+                turns: branch,
+                memory,
+                ..
+            } = window.map_err(unstored)?;
+            turns = branch;
+            for turn in &mut turns {
+                self.refresh(&mut turn.answer);
+            }
+            let began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
+            before = began.unwrap_or(0);
+        }
+        let advised = self.models.named_or_first(&settings.model).info().sampling;
+        let origin = Origin {
+            settings,
+            ..Origin::default()
+        };
+        turns.push(Turn::unanswered(content, origin.clone()));
+        turns.drain(..within_bytes(&turns, before));
+        let told = Branch {
+            turns: turns.into(),
+            origin: Arc::new(origin),
+            advised,
+            caller,
+        };
+        Ok(told.from(0))
+    }
+
     /// Asks the engine for an answer that is in the store.
     ///
     /// # Errors
@@ -60,20 +104,21 @@ impl Writer {
             return Err(too_much_text(BRANCH_BYTES));
         }
         turns.drain(..within);
+        let model = self.models.named_or_first(&answer.origin.settings.model);
         let told = Branch {
             turns: turns.into(),
             origin: Arc::new(answer.origin.clone()),
-            advised: self.model.info().sampling,
+            advised: model.info().sampling,
             caller,
         };
         let start = match forgets {
-            true => self.start_of(&told).await?,
+            true => start_of(model, &told).await?,
             false => 0,
         };
-        let asked = match self.ask(run, told.from(start)).await {
+        let asked = match self.ask(model, run, told.from(start)).await {
             Ok(asked) => asked,
             Err(error @ Error::TooLong { .. }) if start < told.last() => {
-                return Err(self.too_long(&told, error).await);
+                return Err(too_long(model, &told, error).await);
             }
             Err(error) => return Err(refusal(&error)),
         };
@@ -105,59 +150,56 @@ impl Writer {
         last.answer.thought.clear();
         let origin = Arc::new(last.answer.origin.clone());
         turns.drain(..within_bytes(&turns, began.unwrap_or(0)));
+        let model = self.models.named_or_first(&origin.settings.model);
         let told = Branch {
             turns: turns.into(),
             origin,
-            advised: self.model.info().sampling,
+            advised: model.info().sampling,
             caller,
         };
         let start = match began.is_some() {
-            true => self.start_of(&told).await?,
+            true => start_of(model, &told).await?,
             false => 0,
         };
-        let asked = self.model.submit(told.from(start)).await;
+        let asked = model.submit(told.from(start)).await;
         asked.map_err(|error| refusal(&error))
     }
+}
 
-    /// The turn with which memory begins.
-    async fn start_of(&self, told: &Branch) -> Result<usize, Complaint> {
-        let told = told.clone();
-        let context = self.model.info().context;
-        let room = Room::of(context, told.origin.settings.max_tokens);
-        let start = self.model.counted(move |engine| {
-            begins(told.turns.len(), 0, room, |from| {
-                engine.prompt_length(told.from(from))
-            })
-        });
-        start.await.map_err(|error| refusal(&error))
-    }
+/// The turn with which memory begins.
+async fn start_of(model: &Metered, told: &Branch) -> Result<usize, Complaint> {
+    let told = told.clone();
+    let context = model.info().context;
+    let room = Room::of(context, told.origin.settings.max_tokens);
+    let start = model.counted(move |engine| {
+        begins(told.turns.len(), 0, room, |from| {
+            engine.prompt_length(told.from(from))
+        })
+    });
+    start.await.map_err(|error| refusal(&error))
+}
 
-    /// What to say of a branch that does not fit: whether fewer turns of it would.
-    async fn too_long(&self, told: &Branch, error: Error) -> Complaint {
-        let Error::TooLong {
-            tokens,
-            is_exact,
-            context,
+/// What to say of a branch that does not fit: whether fewer turns of it would.
+async fn too_long(model: &Metered, told: &Branch, error: Error) -> Complaint {
+    let Error::TooLong {
+        tokens,
+        is_exact,
+        context,
+        field,
+    } = error
+    else {
+        return refusal(&error);
+    };
+    let last = told.from(told.last());
+    match model.counted(move |engine| engine.prompt_length(last)).await {
+        Ok(alone) if alone < context => Complaint::full(tokens, is_exact, context),
+        Ok(tokens) => refusal(&Error::TooLong {
             field,
-        } = error
-        else {
-            return refusal(&error);
-        };
-        let last = told.from(told.last());
-        match self
-            .model
-            .counted(move |engine| engine.prompt_length(last))
-            .await
-        {
-            Ok(alone) if alone < context => Complaint::full(tokens, is_exact, context),
-            Ok(tokens) => refusal(&Error::TooLong {
-                field,
-                tokens,
-                is_exact: tokens <= 2 * context,
-                context,
-            }),
-            Err(error) => refusal(&error),
-        }
+            tokens,
+            is_exact: tokens <= 2 * context,
+            context,
+        }),
+        Err(error) => refusal(&error),
     }
 }
 

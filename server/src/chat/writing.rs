@@ -9,8 +9,10 @@ use nibble_app::domain::{Answer, End, EndReason, Id, Metrics, Origin};
 use nibble_engine::{Completion, Error, Event, FinishReason, Request};
 
 use super::complaints::reason;
+use super::outlook::Known;
 use crate::metered::{Metered, MeteredAnswer};
 use crate::runs::{Run, Runs};
+use crate::served::Served;
 use crate::store::{Begun, Part, Store, StoreError, Written};
 
 /// What a person reads who comes back too late.
@@ -26,18 +28,23 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What writes answers.
 #[derive(Clone)]
 pub(super) struct Writer {
-    pub(super) model: Metered,
+    pub(super) models: Served,
     pub(super) store: Arc<dyn Store>,
     pub(super) runs: Arc<Runs>,
 }
 
 impl Writer {
-    /// Asks the engine.
+    /// Asks a model.
     ///
     /// # Errors
-    /// Those of the engine.
-    pub(super) async fn ask(&self, run: &Run, request: Request) -> Result<MeteredAnswer, Error> {
-        let answer = self.model.submit(request).await?;
+    /// Those of its engine.
+    pub(super) async fn ask(
+        &self,
+        model: &Metered,
+        run: &Run,
+        request: Request,
+    ) -> Result<MeteredAnswer, Error> {
+        let answer = model.submit(request).await?;
         run.attach(answer.stopper());
         Ok(answer)
     }
@@ -92,15 +99,17 @@ impl Writer {
         answer.end.is_none().then_some(answer.id)
     }
 
-    /// Writes an answer to its end, whoever reads it; `before` is what it took until it was cut off, where it goes on.
+    /// Writes an answer to its end, whoever reads it; `known` is what was known when it was asked for, and `before` what it
+    /// took until it was cut off, where it goes on.
     pub(super) async fn write(
         &self,
         id: Id,
         run: &Run,
         answer: MeteredAnswer,
+        known: Option<Known>,
         before: Option<Metrics>,
     ) {
-        let mut end = written(answer, run).await;
+        let mut end = written(answer, run, known).await;
         if let Some(before) = before {
             end.metrics = Some(before.and(&end.metrics.unwrap_or_default()));
         }
@@ -149,8 +158,9 @@ pub(super) async fn stop(
 }
 
 /// One that waits for its turn gives its place up when those who read it have left.
-async fn written(mut answer: MeteredAnswer, run: &Run) -> End {
+async fn written(mut answer: MeteredAnswer, run: &Run, known: Option<Known>) -> End {
     let mut left = pin!(run.left_waiting());
+    let mut foreseen = None;
     loop {
         let event = tokio::select! {
             event = answer.next() => event,
@@ -161,12 +171,22 @@ async fn written(mut answer: MeteredAnswer, run: &Run) -> End {
         };
         match event {
             Event::Queued { before, seconds } => run.queued(before, seconds),
-            Event::Prefill { done, total } => run.prefill(done, total),
+            Event::Prefill { done, total } => {
+                // At first those are done that were cached.
+                foreseen = foreseen.or_else(|| Some(known?.foreseen(total, done)));
+                run.prefill(done, total);
+            }
             Event::Thought(thought) => run.think(&thought),
             Event::Text(text) => run.append(&text),
             // The page offers no tools.
             Event::Called(_) | Event::Learned(_) => {}
-            Event::Finished(completion) => return ended(completion, answer.is_cut_off()),
+            Event::Finished(completion) => {
+                let mut end = ended(completion, answer.is_cut_off());
+                if let Some(metrics) = &mut end.metrics {
+                    metrics.foreseen = foreseen.flatten();
+                }
+                return end;
+            }
             Event::Failed(error) => return End::failed(reason(&error).to_string()),
         }
     }
@@ -213,5 +233,6 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         output_tokens: measured.completion_tokens,
         drafted_tokens: measured.drafted_tokens,
         accepted_tokens: measured.accepted_tokens,
+        foreseen: None,
     }
 }

@@ -91,7 +91,7 @@ fn a_value_out_of_range_is_refused_with_option_range_and_value() {
 #[test]
 fn quantisation_is_named_and_an_unknown_one_is_refused() {
     let quantize = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
-        Ok(Command::Chat(chat)) => chat.model.rounding.rounding().quantize,
+        Ok(Command::Chat(chat)) => chat.model.load.rounding.rounding().quantize,
         other => panic!("{other:?}"),
     };
     assert_eq!(quantize(&[]), Quantize::default());
@@ -109,7 +109,7 @@ fn quantisation_is_named_and_an_unknown_one_is_refused() {
 fn embedding_and_head_have_eight_bits_or_four() {
     let bits = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
         Ok(Command::Chat(chat)) => {
-            let rounding = chat.model.rounding.rounding();
+            let rounding = chat.model.load.rounding.rounding();
             (rounding.int4_embedding, rounding.int4_head)
         }
         other => panic!("{other:?}"),

@@ -10,8 +10,7 @@ use std::thread;
 use clap::Args;
 use futures::StreamExt;
 use nibble_engine::{
-    Answer, Caller, Completion, Engine, Error, Event, LoadOptions, Message, Prompt, Request, Role,
-    Turn,
+    Answer, Caller, Completion, Engine, Error, Event, Message, Prompt, Request, Role, Turn,
 };
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
@@ -50,7 +49,7 @@ enum Outcome {
 }
 
 pub(super) fn run(args: &ChatArgs) -> anyhow::Result<()> {
-    let engine = loading::engine(&args.model, LoadOptions::default())?;
+    let engine = loading::engine(&args.model)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -7,9 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use futures::executor::block_on_stream;
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{
-    Caller, Completion, Event, FinishReason, LoadOptions, Message, Prompt, Request, Role,
-};
+use nibble_engine::{Caller, Completion, Event, FinishReason, Message, Prompt, Request, Role};
 use serde::Serialize;
 
 use super::thought::Thought;
@@ -60,7 +58,7 @@ struct Output {
 }
 
 pub(super) fn run(args: GenerateArgs) -> anyhow::Result<()> {
-    let engine = loading::engine(&args.model, LoadOptions::default())?;
+    let engine = loading::engine(&args.model)?;
     let json = args.json;
     let request = Request {
         sampling: args.answer.sampling(engine.info().sampling),

@@ -11,17 +11,22 @@ use nibble_server::hub::{self, Progress};
 
 use super::packing::PackingBar;
 use super::text;
-use crate::options::{FileArgs, ModelArgs};
+use crate::options::{FileArgs, LoadArgs, ModelArgs};
 
-/// Loads what the options name; `limits` are those of a server, whose model is not looked at.
-pub(super) fn engine(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<Engine> {
-    loaded(&options(args, limits)?)
+/// Loads what the options name.
+pub(super) fn engine(args: &ModelArgs) -> anyhow::Result<Engine> {
+    let model = model_file(&args.file)?;
+    loaded(&options(&args.load, model, LoadOptions::default())?)
 }
 
-/// What is to be loaded, fetched when it is not there yet.
-pub(super) fn options(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<LoadOptions> {
+/// How a model is loaded; `limits` are those of a server, whose model is not looked at.
+pub(super) fn options(
+    args: &LoadArgs,
+    model: PathBuf,
+    limits: LoadOptions,
+) -> anyhow::Result<LoadOptions> {
     Ok(LoadOptions {
-        model: model_file(&args.file)?,
+        model,
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
@@ -34,7 +39,7 @@ pub(super) fn options(args: &ModelArgs, limits: LoadOptions) -> anyhow::Result<L
     })
 }
 
-/// Loads it, and shows how far that is.
+/// Loads a model, and shows how far it is.
 pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
     tracing::info!("loading `{}`", options.model.display());
     let bar = PackingBar::new();

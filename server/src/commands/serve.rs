@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,12 +18,13 @@ use nibble_server::traces::Traces;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::loading;
 use crate::options::{
-    AccessArgs, AddrArgs, DatabaseArgs, ModelArgs, PasswordArgs, PriceArgs, count, seconds,
+    AccessArgs, AddrArgs, DatabaseArgs, LoadArgs, ModelsArgs, PasswordArgs, PriceArgs, count,
+    seconds,
 };
 
 mod descriptors;
+mod models;
 mod openness;
 mod own_names;
 mod signals;
@@ -54,7 +54,7 @@ pub(crate) struct ServeArgs {
     /// Connections at a time, where the system gives as many file descriptors; one address may have three quarters of them
     #[arg(long, env = "NIBBLE_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = count(16..=100_000), default_value = "1024")]
     connections: usize,
-    /// Megabytes for the keys and values of all chats, of those too that are kept for their next turn; without it half of
+    /// Megabytes for the keys and values of all chats with a model, of those too that are kept for their next turn; without it half of
     /// what the model leaves, at most 4,295, and never less than one context
     #[arg(long, env = "NIBBLE_KV_MEMORY", hide_env_values = true, value_name = "MB", value_parser = count(1..=100_000_000))]
     kv_memory: Option<usize>,
@@ -82,7 +82,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     price: PriceArgs,
     #[command(flatten)]
-    model: ModelArgs,
+    models: ModelsArgs,
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -106,12 +108,10 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         total: args.max_time,
         ..LoadOptions::default()
     };
-    let options = loading::options(&args.model, limits)?;
-    let engine = loading::loaded(&options)?;
+    let models = models::found(&args.models, &args.load, &limits)?;
     let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
-    let lanes =
-        may_compare.then(|| Arc::new(EngineLanes::new(options, engine.info())) as Arc<dyn Lanes>);
-    let name = engine.info().name.clone();
+    let lanes = may_compare.then(|| Arc::new(models.lanes()) as Arc<dyn Lanes>);
+    let name = models.names();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
         allowed_hosts: [args.allowed_hosts, own_names::found()].concat(),
@@ -120,7 +120,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         connections: descriptors::connections(args.connections),
     };
     let served = runtime.block_on(async {
-        let state = AppState::new(Arc::new(engine), settings, store, traces.clone());
+        let state = AppState::of(models.served(), settings, store, traces.clone());
         let state = state.behind(sign_in).with(access).comparing(lanes);
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;

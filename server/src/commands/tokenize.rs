@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use super::loading;
 use crate::options::ModelArgs;
 use clap::Args;
-use nibble_engine::LoadOptions;
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
@@ -20,7 +19,7 @@ pub(crate) struct TokenizeArgs {
 }
 
 pub(super) fn run(args: &TokenizeArgs) -> anyhow::Result<()> {
-    let ids = loading::engine(&args.model, LoadOptions::default())?.tokenize(&args.text);
+    let ids = loading::engine(&args.model)?.tokenize(&args.text);
     let line = if args.json {
         serde_json::to_string(&ids)?
     } else {

@@ -10,6 +10,7 @@ use nibble_engine::{Answer, Completion, Event, FinishReason, Stopper};
 
 use super::open::{OpenAnswers, Ticket};
 use super::tab::Tab;
+use crate::models::Lease;
 use crate::telemetry::{Outcome, Telemetry};
 use crate::traces::RequestTrace;
 
@@ -19,6 +20,8 @@ pub(crate) struct MeteredAnswer {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) open: Arc<OpenAnswers>,
     pub(super) ticket: Arc<Ticket>,
+    /// Keeps the model in memory.
+    pub(super) _lease: Arc<Lease>,
     pub(super) stage: Stage,
     pub(super) accepted: SystemTime,
     pub(super) trace: Option<RequestTrace>,

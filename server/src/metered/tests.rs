@@ -22,7 +22,7 @@ fn request() -> Request {
 fn metered() -> (Arc<Held>, Metered) {
     let held = Arc::new(Held::default());
     let telemetry = Telemetry::new(held.info(), 0, 1.0).unwrap();
-    let model = Metered::new(held.clone(), Arc::new(telemetry));
+    let model = Metered::new(Models::only(held.clone()), Arc::new(telemetry));
     (held, model)
 }
 
@@ -98,7 +98,7 @@ async fn a_prompt_in_preparation_is_waited_for_and_then_cut_off() {
     let (end, held) = std::sync::mpsc::channel();
     let slow = Arc::new(Slow(Held::default(), held.into()));
     let telemetry = Telemetry::new(slow.info(), 0, 1.0).unwrap();
-    let model = Metered::new(slow, Arc::new(telemetry));
+    let model = Metered::new(Models::only(slow), Arc::new(telemetry));
     let (asking, waiter) = (model.clone(), model.clone());
     let asked = tokio::spawn(async move { asking.submit(request()).await.err() });
     tokio::task::yield_now().await;

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use nibble_engine::{PackedCache, Speculation};
 use nibble_server::hub;
+use nibble_server::models::KeepAlive;
 
 use super::rounding::RoundingArgs;
 use super::values::count;
@@ -15,6 +16,13 @@ use super::values::count;
 pub(crate) struct ModelArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+/// How a model is loaded.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
     #[command(flatten)]
@@ -49,6 +57,41 @@ pub(crate) struct FileArgs {
         value_parser = path()
     )]
     pub(crate) model: Option<PathBuf>,
+}
+
+/// The models of a server.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// A GGUF file, a folder in the layout of the Hugging Face hub, a short name (`nibble models` lists them) or a repository
+    /// as owner/name; fetched once into the cache folder [default: smollm2, 98 MB]. Repeat for more: the first answers who
+    /// names none, the others are loaded when they are asked
+    #[arg(
+        long = "model",
+        env = "NIBBLE_MODEL",
+        hide_env_values = true,
+        value_name = "MODEL",
+        value_parser = path()
+    )]
+    models: Vec<PathBuf>,
+    /// How long a model stays in memory after its last answer: seconds, a duration such as 5m, or never; 0 is at once
+    /// [default: never for the first, 5m for others]
+    #[arg(long, env = "NIBBLE_KEEP_ALIVE", hide_env_values = true, value_name = "TIME", value_parser = keep_alive)]
+    pub(crate) keep_alive: Option<KeepAlive>,
+}
+
+impl ModelsArgs {
+    /// Each as it was named, at least one.
+    pub(crate) fn named(&self) -> Vec<PathBuf> {
+        match &self.models[..] {
+            // The default model.
+            [] => vec![PathBuf::new()],
+            models => models.to_vec(),
+        }
+    }
+}
+
+fn keep_alive(words: &str) -> Result<KeepAlive, String> {
+    words.parse()
 }
 
 /// A path that may be empty, as an environment file may leave it.

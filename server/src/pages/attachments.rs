@@ -12,15 +12,15 @@ use leptos::server_fn::ServerFn;
 use nibble_app::complaint::Complaint;
 use nibble_app::domain::Attachment;
 use nibble_app::language::Told;
-use nibble_app::{Attached, SendMessage};
+use nibble_app::{Attached, CheckMessage, SendMessage};
 use serde::Serialize;
 
 use super::{FORM_BYTES, Pages, refusal};
 use crate::attachments::BODY_BYTES;
 use crate::bodies::form::boundary;
 use crate::bodies::{Held, Unread};
+use crate::generator::Generator;
 use crate::language as languages;
-use crate::metered::Metered;
 use crate::state::AppState;
 
 /// Where files are counted.
@@ -74,7 +74,9 @@ impl Pages {
         parts.headers.insert(CONTENT_TYPE, URL_ENCODED);
         let fields = form.fields.clone();
         let attached = match parts.uri.path() {
-            SendMessage::PATH => Some(Attached(self.attachments.of(form).await)),
+            SendMessage::PATH | CheckMessage::PATH => {
+                Some(Attached(self.attachments.of(form).await))
+            }
             _ => None,
         };
         Ok(Posted {
@@ -95,8 +97,8 @@ pub(super) async fn count(State(state): State<AppState>, request: Request) -> Re
         Ok(form) => form,
         Err(unread) => return refusal(t, unread),
     };
-    let model = state.model.clone();
-    let count = move |file: Attachment| added(&model, &file);
+    let model = state.model.at_hand();
+    let count = move |file: Attachment| added(&*model, &file);
     match state.attachments.each(form, count).await {
         Ok(counts) => {
             let told = |count: Result<usize, Told>| match count {
@@ -114,7 +116,7 @@ pub(super) async fn count(State(state): State<AppState>, request: Request) -> Re
 }
 
 /// How many tokens longer a prompt is with a file. Which the last ones are depends on what follows: words, or another file.
-fn added(model: &Metered, file: &Attachment) -> usize {
+fn added(model: &dyn Generator, file: &Attachment) -> usize {
     let next = "File";
     let tokens = model.tokens(&(file.told() + next));
     tokens.saturating_sub(model.tokens(next))

@@ -13,9 +13,9 @@ use nibble_app::chat::Draft;
 use nibble_app::complaint::Complaint;
 use nibble_app::language::Language;
 use nibble_app::{
-    AnswerAgain, BranchOff, ContinueAnswer, DeleteAllChats, DeleteChat, DeletePreset, EditQuestion,
-    HideQuestion, PinChat, RenameChat, ResetChat, RestoreAllChats, RestoreChat, SavePreset,
-    SendMessage, ShareChat, ShowBranch, StopAnswer, UnhideQuestion, UsePreset,
+    AnswerAgain, BranchOff, CheckMessage, ContinueAnswer, DeleteAllChats, DeleteChat, DeletePreset,
+    EditQuestion, HideQuestion, PinChat, RenameChat, ResetChat, RestoreAllChats, RestoreChat,
+    SavePreset, SendMessage, ShareChat, ShowBranch, StopAnswer, UnhideQuestion, UsePreset,
 };
 use serde::de::DeserializeOwned;
 
@@ -37,6 +37,7 @@ pub(super) async fn check(path: &str, headers: &HeaderMap, body: &Bytes) -> Resu
     }
     one_of!(
         SendMessage,
+        CheckMessage,
         AnswerAgain,
         EditQuestion,
         StopAnswer,

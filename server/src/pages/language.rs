@@ -67,6 +67,7 @@ impl Pages {
                     form,
                     complaint: None,
                     wanted: Wanted::Answer,
+                    outlook: None,
                 };
                 form::miss_files(&mut draft, &held.bytes);
                 self.drafted(visitor, chat, draft).await

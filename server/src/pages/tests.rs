@@ -13,6 +13,7 @@ mod engine;
 mod facts;
 mod forms;
 mod language;
+mod outlook;
 mod presets;
 
 use crate::generator::Generator;

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 use nibble_app::domain::{
-    Answer, Comparison, Conversation, End, Id, Measured, Message, Origin, Question, Transcript,
-    Tree,
+    Answer, Comparison, Conversation, End, Id, Measured, Message, Metrics, Origin, Question,
+    Transcript, Tree,
 };
 use nibble_app::presets::Preset;
 use nibble_app::settings::Settings;
@@ -194,6 +194,10 @@ impl Store for SqlStore {
 
     async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError> {
         self.answers_measured(owner).await
+    }
+
+    async fn last_measured(&self, model: &str, most: usize) -> Result<Vec<Metrics>, StoreError> {
+        self.measured_last(model, most).await
     }
 
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError> {

@@ -120,23 +120,48 @@ const LENGTHS: &[(&str, &str, Read)] = &[
     ),
 ];
 
-/// The one figure with many observations for each answer.
-const GAPS: &[(&str, &[f64])] = &[
-    ("nibble_inter_token_seconds", OUTPUT_TOKEN_S),
-    ("vllm:inter_token_latency_seconds", VLLM_OUTPUT_TOKEN_S),
-];
+/// The one figure with many observations for each answer, under our name and under vLLM's.
+const OUR_GAPS: &str = "nibble_inter_token_seconds";
+const VLLM_GAPS: &str = "vllm:inter_token_latency_seconds";
+const GAP: &str =
+    "Time between two tokens of an answer, one observation for each gap, made when it ends.";
 
 /// The histograms, fed by answers that ended.
 pub(super) struct AnswerFigures {
     once: Vec<(Histogram, Read)>,
-    gaps: Vec<Histogram>,
+    gaps: [Histogram; 2],
 }
 
 impl AnswerFigures {
     /// Of answers of this model.
     pub(super) fn new(register: &Register, model: &ModelInfo) -> prometheus::Result<Self> {
-        let mut once = Vec::new();
-        for (name, help, bounds, read) in OURS.iter().chain(VLLMS) {
+        let mut ours = Vec::new();
+        for (name, help, bounds, read) in OURS {
+            let histogram = register.histogram(name, help, bounds.to_vec(), model)?;
+            ours.push((histogram, *read));
+        }
+        let gap = register.histogram(OUR_GAPS, GAP, OUTPUT_TOKEN_S.to_vec(), model)?;
+        Self::with(ours, gap, register, model)
+    }
+
+    /// Of answers of another model, which count with these under our names.
+    pub(super) fn of_another(
+        &self,
+        register: &Register,
+        model: &ModelInfo,
+    ) -> prometheus::Result<Self> {
+        let ours = self.once[..OURS.len()].to_vec();
+        Self::with(ours, self.gaps[0].clone(), register, model)
+    }
+
+    /// Ours come first, then vLLM's, which are each model's own.
+    fn with(
+        mut once: Vec<(Histogram, Read)>,
+        our_gap: Histogram,
+        register: &Register,
+        model: &ModelInfo,
+    ) -> prometheus::Result<Self> {
+        for (name, help, bounds, read) in VLLMS {
             let histogram = register.histogram(name, help, bounds.to_vec(), model)?;
             once.push((histogram, *read));
         }
@@ -144,12 +169,11 @@ impl AnswerFigures {
             let histogram = register.histogram(name, help, up_to(model.context), model)?;
             once.push((histogram, *read));
         }
-        let help = "Time between two tokens of an answer, one observation for each gap, made when it ends.";
-        let gaps = GAPS
-            .iter()
-            .map(|(name, bounds)| register.histogram(name, help, bounds.to_vec(), model))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { once, gaps })
+        let gap = register.histogram(VLLM_GAPS, GAP, VLLM_OUTPUT_TOKEN_S.to_vec(), model)?;
+        Ok(Self {
+            once,
+            gaps: [our_gap, gap],
+        })
     }
 
     pub(super) fn observe(&self, answer: &Completion) {

@@ -121,38 +121,21 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
 
 /// The figures, brought up to date for every scrape.
 pub(super) struct EngineLoad {
+    /// Those of one model, under vLLM's names.
+    model: Shown,
+    /// Those of all models together, under ours; only the first has them.
+    all: Shown,
+}
+
+/// Figures, and what each is of.
+#[derive(Default)]
+struct Shown {
     gauges: Vec<(Gauge, Read)>,
     counters: Vec<(Counter, Read)>,
 }
 
-impl EngineLoad {
-    /// Figures of a model whose memory has so many blocks.
-    pub(super) fn new(
-        register: &Register,
-        model: &ModelInfo,
-        kv_blocks: usize,
-    ) -> prometheus::Result<Self> {
-        let (mut gauges, mut counters) = (Vec::new(), Vec::new());
-        for (name, aliases, help, read) in GAUGES {
-            for options in options(name, aliases, help, model) {
-                gauges.push((register.add(Gauge::with_opts(options)?)?, *read));
-            }
-        }
-        for (name, aliases, help, read) in COUNTERS {
-            for options in options(name, aliases, help, model) {
-                counters.push((register.add(Counter::with_opts(options)?)?, *read));
-            }
-        }
-        let help = "Tokens of a block of keys and values, and blocks that there may be.";
-        let cache = Opts::new("vllm:cache_config_info", help)
-            .const_label("block_size", KV_BLOCK.to_string())
-            .const_label("num_gpu_blocks", kv_blocks.to_string())
-            .const_label("model_name", &model.id);
-        register.add(Gauge::with_opts(cache)?)?.set(1.0);
-        Ok(Self { gauges, counters })
-    }
-
-    pub(super) fn show(&self, load: &Load) {
+impl Shown {
+    fn show(&self, load: &Load) {
         for (gauge, read) in &self.gauges {
             gauge.set(read(load));
         }
@@ -162,15 +145,74 @@ impl EngineLoad {
     }
 }
 
-/// Of our name without labels, and of vLLM's with its own.
+impl EngineLoad {
+    /// Figures of a server whose first model is this, with so many blocks in its memory.
+    pub(super) fn new(
+        register: &Register,
+        model: &ModelInfo,
+        kv_blocks: usize,
+    ) -> prometheus::Result<Self> {
+        let mut all = Shown::default();
+        for (name, _, help, read) in GAUGES {
+            let gauge = Gauge::with_opts(Opts::new(*name, *help))?;
+            all.gauges.push((register.add(gauge)?, *read));
+        }
+        for (name, _, help, read) in COUNTERS {
+            let counter = Counter::with_opts(Opts::new(*name, *help))?;
+            all.counters.push((register.add(counter)?, *read));
+        }
+        Ok(Self {
+            all,
+            ..Self::of_another(register, model, kv_blocks)?
+        })
+    }
+
+    /// Those of one more model.
+    pub(super) fn of_another(
+        register: &Register,
+        model: &ModelInfo,
+        kv_blocks: usize,
+    ) -> prometheus::Result<Self> {
+        let mut of_model = Shown::default();
+        for (_, aliases, help, read) in GAUGES {
+            for options in options(aliases, help, model) {
+                let gauge = register.add(Gauge::with_opts(options)?)?;
+                of_model.gauges.push((gauge, *read));
+            }
+        }
+        for (_, aliases, help, read) in COUNTERS {
+            for options in options(aliases, help, model) {
+                let counter = register.add(Counter::with_opts(options)?)?;
+                of_model.counters.push((counter, *read));
+            }
+        }
+        let help = "Tokens of a block of keys and values, and blocks that there may be.";
+        let cache = Opts::new("vllm:cache_config_info", help)
+            .const_label("block_size", KV_BLOCK.to_string())
+            .const_label("num_gpu_blocks", kv_blocks.to_string())
+            .const_label("model_name", &model.id);
+        register.add(Gauge::with_opts(cache)?)?.set(1.0);
+        Ok(Self {
+            model: of_model,
+            all: Shown::default(),
+        })
+    }
+
+    pub(super) fn show(&self, load: &Load) {
+        self.model.show(load);
+    }
+
+    pub(super) fn show_all(&self, load: &Load) {
+        self.all.show(load);
+    }
+}
+
+/// Of vLLM's names, with its label.
 fn options<'a>(
-    name: &'a str,
     aliases: &'a [&'a str],
     help: &'a str,
     model: &'a ModelInfo,
 ) -> impl Iterator<Item = Opts> + 'a {
-    let aliases = aliases
-        .iter()
-        .map(move |alias| Opts::new(*alias, help).const_label("model_name", &model.id));
-    std::iter::once(Opts::new(name, help)).chain(aliases)
+    let aliases = aliases.iter();
+    aliases.map(move |alias| Opts::new(*alias, help).const_label("model_name", &model.id))
 }

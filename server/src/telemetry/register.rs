@@ -5,6 +5,7 @@ use prometheus::{
     Counter, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
 };
 
+#[derive(Clone)]
 pub(super) struct Register(pub(super) Registry);
 
 impl Register {
@@ -72,13 +73,25 @@ impl Register {
         Ok(())
     }
 
-    /// What does not change while the server runs.
-    pub(super) fn model(&self, model: &ModelInfo, usd_per_hour: f64) -> prometheus::Result<()> {
-        let what = Opts::new("nibble_model_info", "The model that is loaded.")
-            .const_label("model", &model.id)
-            .const_label("kernel", &model.kernel)
-            .const_label("quantization", &model.quantization);
+    /// What a model is.
+    pub(super) fn model(&self, model: &ModelInfo) -> prometheus::Result<()> {
+        let what = Opts::new(
+            "nibble_model_info",
+            "A model that this server answers with.",
+        )
+        .const_label("model", &model.id)
+        .const_label("kernel", &model.kernel)
+        .const_label("quantization", &model.quantization);
         self.add(Gauge::with_opts(what)?)?.set(1.0);
+        Ok(())
+    }
+
+    /// What does not change while the server runs, of the model that answers who names none.
+    pub(super) fn first_model(
+        &self,
+        model: &ModelInfo,
+        usd_per_hour: f64,
+    ) -> prometheus::Result<()> {
         for (name, help, value) in [
             (
                 "nibble_price_usd_per_hour",

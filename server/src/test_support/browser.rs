@@ -90,8 +90,12 @@ impl Browser {
     }
 
     fn of(generator: Arc<dyn Generator>, store: SqlStore, traces: Option<Traces>) -> Self {
+        Self::at_server(AppState::new(generator, settings(), store, traces))
+    }
+
+    pub(crate) fn at_server(state: AppState) -> Self {
         Self {
-            router: router(AppState::new(generator, settings(), store, traces)),
+            router: router(state),
             cookies: Cookies::default(),
         }
     }
@@ -109,21 +113,13 @@ impl Browser {
     pub(crate) fn behind(password: &str) -> Self {
         let generator = Arc::new(Scripted::new(&["secret"], Duration::ZERO));
         let sign_in = SignIn::new(password).unwrap();
-        let state = AppState::new(generator, settings(), store(), None).behind(Some(sign_in));
-        Self {
-            router: router(state),
-            cookies: Cookies::default(),
-        }
+        Self::at_server(AppState::new(generator, settings(), store(), None).behind(Some(sign_in)))
     }
 
     /// At a server whose API is for those who may use it, and answers `hi`.
     pub(crate) fn with_access(access: Access) -> Self {
         let generator = Arc::new(Scripted::new(&["hi"], Duration::ZERO));
-        let state = AppState::new(generator, settings(), store(), None).with(access);
-        Self {
-            router: router(state),
-            cookies: Cookies::default(),
-        }
+        Self::at_server(AppState::new(generator, settings(), store(), None).with(access))
     }
 
     /// The paths of all routes, as axum's table tells them.

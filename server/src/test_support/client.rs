@@ -12,6 +12,7 @@ use tower::ServiceExt;
 
 use crate::api::routes;
 use crate::generator::Generator;
+use crate::models::Models;
 use crate::state::{AppState, Settings};
 use crate::test_support::browser::store;
 use crate::test_support::held::Held;
@@ -42,6 +43,11 @@ pub(crate) fn scripted() -> Arc<dyn Generator> {
 }
 
 pub(crate) async fn send(generator: Arc<dyn Generator>, request: Request<Body>) -> Response {
+    send_to(&state(Models::only(generator)), request).await
+}
+
+/// A server of these models.
+pub(crate) fn state(models: Arc<Models>) -> AppState {
     let settings = Settings {
         usd_per_hour: 0.94256,
         allowed_hosts: Vec::new(),
@@ -50,8 +56,12 @@ pub(crate) async fn send(generator: Arc<dyn Generator>, request: Request<Body>) 
         default_max_tokens: 1500,
         connections: 64,
     };
-    let state = AppState::new(generator, settings, store(), None);
-    let routes = routes(&state).with_state(state);
+    AppState::of(models, settings, store(), None)
+}
+
+/// The API of a server.
+pub(crate) async fn send_to(state: &AppState, request: Request<Body>) -> Response {
+    let routes = routes(state).with_state(state.clone());
     routes.oneshot(request).await.unwrap()
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
-    Answer, Completion, Conversation, Error, Event, FinishReason, Learned, Logprob, Logprobs,
-    ModelInfo, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking, ToolCall,
+    Answer, Completion, Conversation, Error, Event, FinishReason, Foresight, Learned, Logprob,
+    Logprobs, ModelInfo, Pace, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking,
+    ToolCall,
 };
 
 use crate::generator::Generator;
@@ -51,6 +52,12 @@ impl Scripted {
         }
     }
 
+    /// The same under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        (self.info.name, self.info.id) = (name.to_owned(), name.to_lowercase());
+        self
+    }
+
     /// What it thinks counts as tokens like any other piece.
     pub(crate) fn thinking(thought: &[&str], pieces: &[&str]) -> Self {
         Self {
@@ -84,6 +91,25 @@ fn likely(token: u32, text: &str, most: usize) -> Logprobs {
 impl Generator for Scripted {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+
+    /// Of each prompt four of ten tokens are cached.
+    fn foresee(&self, request: Request) -> Result<Foresight, Error> {
+        request.check()?;
+        Ok(Foresight {
+            prompt_tokens: 10,
+            cached_tokens: 4,
+            pace: self.pace(),
+        })
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            prompt_token_s: Some(0.02),
+            token_alone_s: Some(0.025),
+            token_beside_s: Some(0.03),
+        }
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

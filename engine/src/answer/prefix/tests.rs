@@ -188,3 +188,19 @@ proptest! {
         prop_assert_eq!((memory.usage().used, kept.blocks()), (0, 0));
     }
 }
+
+#[test]
+fn what_is_known_of_a_prompt_is_what_it_would_find() {
+    let memory = memory(&[None], None);
+    let mut kept = PrefixCache::default();
+    let tokens = counted(0, 100);
+    let mut cache = memory.new_cache();
+    compute(&mut cache, &tokens, 1);
+    kept.keep(&tokens, alike, &mut cache, true);
+    let mut other = tokens.clone();
+    other[70] = 7000;
+    for prompt in [&tokens[..], &other, &tokens[..33], &tokens[..1], &[]] {
+        let found = kept.restore(prompt, alike, &mut memory.new_cache());
+        assert_eq!(kept.known(prompt, alike), found, "{}", prompt.len());
+    }
+}

@@ -10,13 +10,13 @@ mod drafting;
 mod reporting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::lengths::Lengths;
 use super::step_model::StepModel;
-use super::{Limits, Shared, fail_all};
+use super::{Limits, Shared, fail_all, locked};
 use crate::answer::generation::Generation;
 use crate::answer::load::LoadCounters;
 use crate::answer::metrics::StepTime;
@@ -43,12 +43,14 @@ pub(super) struct Owner<M> {
     shutdown: Arc<AtomicBool>,
     load: Arc<LoadCounters>,
     memory: KvMemory,
-    prefixes: PrefixCache,
+    prefixes: Arc<Mutex<PrefixCache>>,
     /// In the order of their arrival, those that are paused among them.
     answers: Vec<Generation>,
     served: Served,
     rates: Rates,
     costs: StepCosts,
+    /// The same for those who ask.
+    shown_rates: Arc<Mutex<Rates>>,
     lengths: Lengths,
     /// The end of the last step, unless nothing ran since.
     last_step: Option<Instant>,
@@ -70,6 +72,8 @@ impl<M: StepModel> Owner<M> {
             waiting,
             shutdown,
             load,
+            prefixes,
+            rates: shown_rates,
         } = shared;
         Self {
             model,
@@ -80,11 +84,12 @@ impl<M: StepModel> Owner<M> {
             shutdown,
             load,
             memory,
-            prefixes: PrefixCache::default(),
+            prefixes,
             answers: Vec::new(),
             served: Served::default(),
             rates: Rates::default(),
             costs: StepCosts::default(),
+            shown_rates,
             lengths: Lengths::default(),
             last_step: None,
             last_told: None,
@@ -153,7 +158,7 @@ impl<M: StepModel> Owner<M> {
             let missing = planned
                 .map(|(answer, tokens)| answer.missing(*tokens))
                 .sum();
-            if self.prefixes.make_room(&self.memory, missing) {
+            if locked(&self.prefixes).make_room(&self.memory, missing) {
                 return tokens;
             }
             let mut running = self.answers.iter_mut().filter(|answer| !answer.is_paused());
@@ -196,12 +201,14 @@ impl<M: StepModel> Owner<M> {
         if is_decode {
             self.costs.observe(rows, time.took);
         }
+        *locked(&self.shown_rates) = self.rates;
         self.take_logits(tokens, time)
     }
 
     /// Gives each answer of a step what it computed for it.
     fn take_logits(&mut self, tokens: &[usize], time: StepTime) -> Vec<(usize, FinishReason)> {
         let (vocabulary, mut ended) = (self.model.vocabulary(), Vec::new());
+        let mut prefixes = locked(&self.prefixes);
         let mut logits = self.model.logits();
         for (index, (answer, tokens)) in self.answers.iter_mut().zip(tokens).enumerate() {
             if *tokens == 0 {
@@ -209,7 +216,7 @@ impl<M: StepModel> Owner<M> {
             }
             let drafted = answer.draft().len();
             self.served.add(answer.caller(), tokens + drafted);
-            answer.computed(*tokens, time, &mut self.prefixes, &self.rope);
+            answer.computed(*tokens, time, &mut prefixes, &self.rope);
             if !answer.pending().is_empty() {
                 continue;
             }
@@ -255,7 +262,9 @@ impl<M: StepModel> Owner<M> {
         generation.alone(self.rates.seconds_alone(computed, steps));
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
-        generation.finish(reason, now, machine, &mut self.prefixes, &self.rope);
+        let mut prefixes = locked(&self.prefixes);
+        generation.finish(reason, now, machine, &mut prefixes, &self.rope);
+        drop(prefixes);
         let Self {
             answers, served, ..
         } = self;

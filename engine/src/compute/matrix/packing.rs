@@ -49,6 +49,16 @@ pub(crate) struct MatrixPlan<'a> {
 }
 
 impl MatrixPlan<'_> {
+    /// `[rows, cols]`.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        self.region.shape
+    }
+
+    /// Bytes of the packed matrix.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.region.bytes.len() as u64
+    }
+
     /// Format and shape.
     pub(crate) fn label(&self) -> String {
         format!("{:?} {:?}", self.region.format, self.region.shape)

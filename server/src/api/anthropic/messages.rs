@@ -169,7 +169,7 @@ impl Form for MessageForm {
         vec![super::response::event(&json!({ "type": "message_stop" }))]
     }
 
-    fn failed(&mut self, error: &ApiError) -> sse::Event {
+    fn refused(error: &ApiError) -> sse::Event {
         let written = super::written(error.status(), error.logged().clone());
         super::response::event(&written)
     }

@@ -127,7 +127,7 @@ impl Form for AnswerForm {
         Vec::new()
     }
 
-    fn failed(&mut self, error: &ApiError) -> Value {
+    fn refused(error: &ApiError) -> Value {
         super::written(error.logged().clone())
     }
 

@@ -16,7 +16,7 @@ use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
-use crate::api::reply::{Asker, prepared};
+use crate::api::reply::{Asker, prepared_by};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -100,10 +100,10 @@ pub(in crate::api) async fn embed(
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
     let began = Instant::now();
-    let (requests, dimensions) = prepared(&state, http, read).await?;
-    let Embedded { vectors, tokens } = embedded(&state, caller, requests, dimensions).await?;
+    let ((requests, dimensions), model) = prepared_by(&state, http, read).await?;
+    let Embedded { vectors, tokens } = embedded(&model, caller, requests, dimensions).await?;
     Ok(Json(Embeddings {
-        model: state.model.info().id.clone(),
+        model: model.info().id.clone(),
         embeddings: vectors,
         total_duration: nanoseconds(began.elapsed().as_secs_f64()),
         load_duration: 0,
@@ -116,8 +116,8 @@ pub(in crate::api) async fn embeddings(
     CalledBy(caller): CalledBy,
     http: Request,
 ) -> Result<Json<Embedding>, ApiError> {
-    let (requests, dimensions) = prepared(&state, http, read).await?;
-    let embedded = embedded(&state, caller, requests, dimensions).await?;
+    let ((requests, dimensions), model) = prepared_by(&state, http, read).await?;
+    let embedded = embedded(&model, caller, requests, dimensions).await?;
     let embedding = embedded.vectors.into_iter().next().unwrap_or_default();
     Ok(Json(Embedding { embedding }))
 }

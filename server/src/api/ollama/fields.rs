@@ -74,7 +74,12 @@ struct Options {
 /// # Errors
 /// Status 404 for another model than the one that is loaded, whatever its tag.
 pub(super) fn check_name(name: Option<&str>, asker: &Asker) -> Result<(), ApiError> {
-    asker.check_model(name.map(|name| name.strip_suffix(TAG).unwrap_or(name)))
+    asker.check_model(name.map(untagged))
+}
+
+/// The name of a model without its tag.
+pub(in crate::api) fn untagged(name: &str) -> &str {
+    name.strip_suffix(TAG).unwrap_or(name)
 }
 
 /// The name of the model as Ollama lists it.
@@ -102,7 +107,8 @@ impl AnswerFields {
         self.stream != Some(false)
     }
 
-    /// Where there is nothing to answer, Ollama loads the model, or unloads it. Here it stays, whatever is said.
+    /// Where there is nothing to answer, Ollama loads the model, or unloads it. A model that is a server's only one stays,
+    /// whatever is said.
     ///
     /// # Errors
     /// Status 404 for another model.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::extract::{Request, State};
 use axum::response::Json;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nibble_engine::{Conversation, Message, ModelInfo, Prompt, Role, Thinking};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::fields::{check_name, tagged};
 use crate::api::body;
 use crate::api::fields::refuse_unknown;
-use crate::api::model::names;
+use crate::api::model::named;
 use crate::api::openapi::Schemas;
-use crate::api::reply::{Asker, prepared};
+use crate::api::reply::{Asker, looked_at};
 use crate::error::ApiError;
 use crate::hex::hex;
 use crate::state::AppState;
@@ -24,7 +24,7 @@ use crate::state::AppState;
 /// Model files carry no date: the first time this program was asked.
 static MODIFIED: LazyLock<String> = LazyLock::new(|| Timestamp::now().to_string());
 
-/// A model that is never unloaded still has to have an end.
+/// A model that stays still has to have an end.
 const NEVER: &str = "9999-12-31T23:59:59Z";
 
 #[derive(Deserialize, ToSchema)]
@@ -64,9 +64,8 @@ fn listed(info: &ModelInfo, name: &str) -> Value {
 }
 
 pub(in crate::api) async fn tags(State(state): State<AppState>) -> Json<Value> {
-    let info = state.model.info();
-    let models = names(info, &state.access.served_names).map(|name| {
-        let mut model = listed(info, name);
+    let models = named(&state).map(|(model, name)| {
+        let mut model = listed(model.info(), name);
         model["modified_at"] = MODIFIED.as_str().into();
         model
     });
@@ -74,12 +73,18 @@ pub(in crate::api) async fn tags(State(state): State<AppState>) -> Json<Value> {
 }
 
 pub(in crate::api) async fn ps(State(state): State<AppState>) -> Json<Value> {
-    let info = state.model.info();
-    let mut model = listed(info, &info.id);
-    model["expires_at"] = NEVER.into();
-    model["size_vram"] = 0.into();
-    model["context_length"] = info.context.into();
-    Json(json!({ "models": [model] }))
+    let loaded = state.served.iter().filter_map(|model| {
+        let (info, stays) = (model.info(), model.stays()?);
+        let mut listed = listed(info, &info.id);
+        let expires = stays.and_then(|left| SignedDuration::try_from(left).ok());
+        let expires = expires.and_then(|left| Timestamp::now().checked_add(left).ok());
+        let expires = expires.map_or(NEVER.to_owned(), |at| at.to_string());
+        listed["expires_at"] = expires.into();
+        listed["size_vram"] = 0.into();
+        listed["context_length"] = info.context.into();
+        Some(listed)
+    });
+    Json(json!({ "models": loaded.collect::<Vec<_>>() }))
 }
 
 pub(in crate::api) async fn version() -> Json<Value> {
@@ -95,7 +100,7 @@ pub(in crate::api) async fn show(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    prepared(&state, request, |body, asker| {
+    looked_at(&state, request, |body, asker| {
         let wire: Wire = body::read(body, "a request for a model")?;
         refuse_unknown(&wire.others, &["verbose"])?;
         let info = asker.info();

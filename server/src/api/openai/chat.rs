@@ -213,7 +213,7 @@ impl Form for ChatForm {
         usage.into_iter().chain([done]).collect()
     }
 
-    fn failed(&mut self, error: &ApiError) -> sse::Event {
+    fn refused(error: &ApiError) -> sse::Event {
         data(&error.in_mid_stream())
     }
 

@@ -17,7 +17,7 @@ use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
-use crate::api::reply::prepared;
+use crate::api::reply::prepared_by;
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -88,7 +88,7 @@ pub(in crate::api) async fn create(
     CalledBy(caller): CalledBy,
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
-    let read = prepared(&state, http, |body, asker| {
+    let read = prepared_by(&state, http, |body, asker| {
         let wire: Wire = body::read(body, "a request for embeddings")?;
         refuse_unknown(&wire.others, &["user"])?;
         asker.check_model(wire.model.as_deref())?;
@@ -101,8 +101,8 @@ pub(in crate::api) async fn create(
         let requests: Vec<_> = requests.collect();
         Ok((requests, wire.dimensions, wire.encoding_format))
     });
-    let (requests, dimensions, encoding) = read.await?;
-    let Embedded { vectors, tokens } = embedded(&state, caller, requests, dimensions).await?;
+    let ((requests, dimensions, encoding), model) = read.await?;
+    let Embedded { vectors, tokens } = embedded(&model, caller, requests, dimensions).await?;
     let data = vectors.into_iter().enumerate().map(|(index, vector)| Item {
         object: "embedding",
         index,
@@ -117,7 +117,7 @@ pub(in crate::api) async fn create(
     Ok(Json(Embeddings {
         object: "list",
         data: data.collect(),
-        model: state.model.info().id.clone(),
+        model: model.info().id.clone(),
         usage: Usage {
             prompt_tokens: tokens,
             total_tokens: tokens,

@@ -1,4 +1,4 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`: the one model that is loaded, under each of its names.
+//! `GET /v1/models` and `GET /v1/models/{id}`: the models that can be asked, each under each of its names.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use nibble_engine::ModelInfo;
 use serde::Serialize;
 
 use super::figures::unix_time;
-use crate::api::model::{check_model, names};
+use crate::api::model::{check_model, named};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -48,8 +48,7 @@ impl Model {
 }
 
 pub(in crate::api) async fn list(State(state): State<AppState>) -> Json<Models> {
-    let info = state.model.info();
-    let models = names(info, &state.access.served_names).map(|name| Model::new(info, name));
+    let models = named(&state).map(|(model, name)| Model::new(model.info(), name));
     Json(Models {
         object: "list",
         data: models.collect(),
@@ -60,8 +59,9 @@ pub(in crate::api) async fn one(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
-    let info = state.model.info();
     let name = id.trim_end_matches('/');
-    check_model(Some(name), info, &state.access.served_names)?;
+    let info = state.model_named(name).info();
+    let others = &state.access.served_names;
+    check_model(Some(name), info, others, &state.served.ids())?;
     Ok(Json(Model::new(info, name)))
 }

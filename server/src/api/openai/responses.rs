@@ -256,6 +256,10 @@ impl Form for ResponseForm {
         self.failure(error.logged())
     }
 
+    fn refused(error: &ApiError) -> sse::Event {
+        form::refusal(error.logged())
+    }
+
     fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
         server_sent(frames)
     }

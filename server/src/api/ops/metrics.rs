@@ -9,9 +9,10 @@ use crate::error::ApiError;
 use crate::state::AppState;
 
 pub(in crate::api) async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
-    let text = state
-        .telemetry
-        .render(&state.model.load())
-        .map_err(ApiError::internal)?;
+    for model in state.served.iter() {
+        model.show_load();
+    }
+    let text = state.telemetry.render(&state.served.load());
+    let text = text.map_err(ApiError::internal)?;
     Ok(([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
 }

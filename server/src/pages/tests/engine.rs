@@ -144,6 +144,12 @@ impl Generator for Placed {
         &self.info
     }
 
+    /// The settings of a page ask this.
+    fn is_alive(&self) -> bool {
+        self.note();
+        true
+    }
+
     fn submit(&self, _: Request) -> Result<Answer, Error> {
         self.note();
         failing_midway()

@@ -5,11 +5,11 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use nibble_app::domain::{MEASURED, Measured};
+use nibble_app::domain::{MEASURED, Measured, Metrics, Origin};
 use nibble_app::visitor::Owner;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Dialect, SqlStore};
+use super::{Dialect, SqlStore, rows};
 use crate::store::StoreError;
 
 impl SqlStore {
@@ -25,7 +25,7 @@ impl SqlStore {
         // What a chat began with is a copy of another's answers.
         let sql = format!(
             "SELECT {joined} AS lines FROM (
-                 SELECT m.created || ',' || m.figures AS line FROM conversations c JOIN {messages} ON m.conversation = c.id
+                 SELECT m.created || ',' || coalesce(m.foreseen, ',') || ',' || m.figures AS line FROM conversations c JOIN {messages} ON m.conversation = c.id
                  WHERE c.owner = $1 AND c.deleted IS NULL AND m.figures IS NOT NULL AND m.hidden IS NULL
                  AND m.created >= c.created
                  ORDER BY c.pinned DESC, c.updated DESC LIMIT {MEASURED}) found"
@@ -39,6 +39,25 @@ impl SqlStore {
         let read = tokio::task::spawn_blocking(move || measured(&lines)).await;
         Ok(read.expect("reading lines does not panic"))
     }
+
+    /// Those of a model among the last answers of this database, whoever asked.
+    pub(super) async fn measured_last(
+        &self,
+        model: &str,
+        most: usize,
+    ) -> Result<Vec<Metrics>, StoreError> {
+        let select = sqlx::query(
+            "SELECT metrics, origin FROM messages WHERE metrics IS NOT NULL ORDER BY n DESC LIMIT $1",
+        )
+        .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows = self.told(select.fetch_all(&self.pool).await)?;
+        let read = self.read(rows, |row| {
+            let origin: Option<Origin> = rows::json(row, "origin")?;
+            let is_of = origin.is_some_and(|origin| origin.model == model);
+            Ok(rows::metrics(row)?.filter(|_| is_of))
+        })?;
+        Ok(read.into_iter().flatten().collect())
+    }
 }
 
 /// What stands in lines; one that cannot be read is left out.
@@ -49,10 +68,15 @@ fn measured(lines: &str) -> Vec<Measured> {
 }
 
 fn one(line: &str, names: &mut Names) -> Option<Measured> {
-    let mut fields = line.splitn(15, ',');
+    let mut fields = line.splitn(17, ',');
     let mut next = || fields.next();
+    let created = whole(next()?)?;
+    let foreseen = [scaled(next()?, 1e6), scaled(next()?, 1e6)];
     Some(Measured {
-        created: whole(next()?)?,
+        created,
+        foreseen_s: foreseen[0]
+            .zip(foreseen[1])
+            .map(|(first, all)| [first, all]),
         time_to_first_token_s: scaled(next()?, 1e6),
         decode_tokens_per_second: scaled(next()?, 1e3),
         prefill_tokens_per_second: scaled(next()?, 1e3),
@@ -107,11 +131,14 @@ mod tests {
 
     #[test]
     fn a_line_is_read_and_what_was_not_measured_is_absent() {
-        let read = measured("5,250000,,800,0,1500000,123457,61000,500,12,3,,2,avx2,a, b\nnonsense");
+        let read = measured(
+            "5,300000,1600000,250000,,800,0,1500000,123457,61000,500,12,3,,2,avx2,a, b\nnonsense",
+        );
         let [read] = &read[..] else {
             panic!("{read:?}");
         };
         assert_eq!(read.created, 5);
+        assert_eq!(read.foreseen_s, Some([0.3, 1.6]));
         assert_eq!(read.time_to_first_token_s, Some(0.25));
         assert_eq!(read.decode_tokens_per_second, None);
         assert_eq!(read.prefill_tokens_per_second, Some(0.8));

@@ -176,6 +176,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/sqlite/4_attachments.sql"),
             include_str!("../migrations/sqlite/5_figures.sql"),
             include_str!("../migrations/sqlite/6_comparisons.sql"),
+            include_str!("../migrations/sqlite/7_foreseen.sql"),
         ],
         Dialect::Postgres => [
             include_str!("../migrations/postgres/1_conversations.sql"),
@@ -184,6 +185,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/postgres/4_attachments.sql"),
             include_str!("../migrations/postgres/5_figures.sql"),
             include_str!("../migrations/postgres/6_comparisons.sql"),
+            include_str!("../migrations/postgres/7_foreseen.sql"),
         ],
     };
     let migrations = (1..).zip(all).map(|(version, sql)| {

@@ -1,6 +1,6 @@
 //! Answers while they are written, at their end, and when nobody writes them any more.
 
-use nibble_app::domain::{End, EndReason, Id};
+use nibble_app::domain::{End, EndReason, Id, Metrics};
 
 use super::{Dialect, SqlStore, now, rows};
 use crate::store::{StoreError, Written};
@@ -33,13 +33,14 @@ impl SqlStore {
             EndReason::Failed(reason) => Some(rows::plain(reason)),
             _ => None,
         };
+        let foreseen = end.metrics.as_ref().and_then(foreseen);
         let metrics = end.metrics.as_ref().map(rows::to_json).transpose();
         let select = sqlx::query("SELECT metrics FROM messages WHERE id = $1").bind(id.to_string());
         let row = self.told(select.fetch_optional(&mut *writing).await)?;
         let before = self.told(row.as_ref().map(rows::metrics).transpose())?;
         // Another process may have taken it for interrupted.
         let update = sqlx::query(
-            "UPDATE messages SET thought = $6, text = $2, state = $3, reason = $4, metrics = COALESCE($5, metrics)
+            "UPDATE messages SET thought = $6, text = $2, state = $3, reason = $4, metrics = COALESCE($5, metrics), foreseen = $7
              WHERE id = $1 AND state IN ('queued', 'running', 'interrupted')",
         )
         .bind(id.to_string())
@@ -47,7 +48,8 @@ impl SqlStore {
         .bind(rows::state(&end.reason))
         .bind(reason)
         .bind(self.told(metrics)?)
-        .bind(rows::plain(thought));
+        .bind(rows::plain(thought))
+        .bind(foreseen);
         let updated = self.told(update.execute(&mut *writing).await)?;
         if updated.rows_affected() > 0 {
             // An answer that went on has figures from before.
@@ -114,4 +116,13 @@ impl SqlStore {
         let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(self.writer.clone());
         Ok(self.told(update.execute(&self.pool).await)?.rows_affected())
     }
+}
+
+/// Microseconds to the first token and to the last, as they were expected, beside the column `figures`.
+fn foreseen(metrics: &Metrics) -> Option<String> {
+    let foreseen = metrics.foreseen?;
+    let [first, total] =
+        [foreseen.first_s, foreseen.total_s].map(|seconds| (seconds * 1e6).round());
+    let is_time = |time: f64| (0.0..9e15).contains(&time);
+    (is_time(first) && is_time(total)).then(|| format!("{first:.0},{total:.0}"))
 }

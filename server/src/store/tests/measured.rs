@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nibble_app::domain::Measured;
+use nibble_app::domain::{Foreseen, Measured};
 
 use super::*;
 
@@ -9,6 +9,8 @@ on_every_database! {
     what_is_deleted_or_hidden_is_not_measured
     a_copy_is_not_measured_again
     an_imported_answer_is_measured_whatever_its_file_says
+    an_estimate_is_kept_beside_what_the_answer_took
+    the_last_answers_of_a_model_are_those_of_all_owners
 }
 
 fn origin() -> Origin {
@@ -52,6 +54,7 @@ fn expected(created: i64) -> Measured {
         cached_tokens: 3,
         output_tokens: 20,
         threads: 2,
+        foreseen_s: None,
         kernel: "avx2".into(),
         model: "Tiny".into(),
     }
@@ -80,6 +83,37 @@ async fn an_answer_is_measured_at_its_end_and_its_owner_alone_sees_it(Place { st
     assert!((now() - created).abs() < 60_000, "{created}");
     assert_eq!(measured, [expected(created)]);
     assert_eq!(store.measured(OTHER).await.unwrap(), []);
+}
+
+async fn an_estimate_is_kept_beside_what_the_answer_took(Place { store, .. }: &Place) {
+    let asked = Ask::First("why?".into());
+    let begun = store.begin(ME, asked, origin()).await.unwrap();
+    let mut end = end();
+    let foreseen = Foreseen {
+        first_s: 0.3,
+        total_s: 1.6,
+        usd: 0.001,
+        output_tokens: 40,
+    };
+    end.metrics.as_mut().unwrap().foreseen = Some(foreseen);
+    let id = begun.turn.answer.id;
+    store.finish(&written(id, "because"), &end).await.unwrap();
+    let measured = store.measured(ME).await.unwrap();
+    assert_eq!(measured[0].foreseen_s, Some([0.3, 1.6]));
+    let kept = store.answer(id).await.unwrap().unwrap().end.unwrap();
+    assert_eq!(kept.metrics.unwrap().foreseen, Some(foreseen));
+}
+
+async fn the_last_answers_of_a_model_are_those_of_all_owners(Place { store, .. }: &Place) {
+    answered(store).await;
+    let asked = Ask::First("why?".into());
+    let theirs = store.begin(OTHER, asked, origin()).await.unwrap();
+    let answer = written(theirs.turn.answer.id, "because");
+    store.finish(&answer, &end()).await.unwrap();
+    let count = async |model, most| store.last_measured(model, most).await.unwrap().len();
+    assert_eq!(count("Tiny", 9).await, 2);
+    assert_eq!(count("Tiny", 1).await, 1);
+    assert_eq!(count("Large", 9).await, 0);
 }
 
 async fn what_is_deleted_or_hidden_is_not_measured(Place { store, .. }: &Place) {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use super::Owner;
 use crate::answer::generation::Generation;
 use crate::answer::pending::PendingAnswer;
-use crate::answer::schedule::Limits;
 use crate::answer::schedule::step_model::StepModel;
+use crate::answer::schedule::{Limits, locked};
 use crate::{Error, Event, FinishReason};
 
 impl<M: StepModel> Owner<M> {
@@ -43,14 +43,14 @@ impl<M: StepModel> Owner<M> {
 
     /// Lets the oldest answers that are paused go on, as far as there are blocks for all that they have to compute again.
     pub(super) fn resume(&mut self) {
-        let (memory, prefixes) = (&self.memory, &mut self.prefixes);
+        let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
         for index in 0..self.answers.len() {
             let alone = self.answers.iter().all(Generation::is_paused);
             let paused = &mut self.answers[index];
             if !paused.is_paused() {
                 continue;
             }
-            paused.resume(memory, prefixes, &self.rope);
+            paused.resume(memory, &mut prefixes, &self.rope);
             let missing = paused.missing(paused.pending().len());
             if !prefixes.make_room(memory, missing) && !alone {
                 paused.pause(memory, self.model.now());
@@ -70,7 +70,7 @@ impl<M: StepModel> Owner<M> {
                 .iter()
                 .map(|answer| answer.missing(answer.pending().len()));
             let promised: usize = promised.sum();
-            let (memory, prefixes) = (&self.memory, &mut self.prefixes);
+            let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
             let (alone, rope) = (self.answers.is_empty(), &self.rope);
             let fits = |pending: &PendingAnswer| {
                 // What is kept of it shall not make room for the rest.
@@ -80,7 +80,9 @@ impl<M: StepModel> Owner<M> {
                 prefixes.restore(known, |at| rope.length(len, at), &mut cache);
                 prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
             };
-            let Some(pending) = self.waiting.take(&self.served, fits) else {
+            let taken = self.waiting.take(&self.served, fits);
+            drop(prefixes);
+            let Some(pending) = taken else {
                 return;
             };
             self.begin(pending);
@@ -90,10 +92,12 @@ impl<M: StepModel> Owner<M> {
     fn begin(&mut self, pending: PendingAnswer) {
         self.served.enter(pending.caller);
         let prompt = pending.prompt.len() as u64;
-        let kv = (&self.memory, &mut self.prefixes);
         let ((kernel, _), now) = (self.model.machine(), self.model.now());
+        let mut prefixes = locked(&self.prefixes);
+        let kv = (&self.memory, &mut *prefixes);
         let mut generation =
             Generation::begin(pending, now, &self.tokenizer, kernel, &self.rope, kv);
+        drop(prefixes);
         generation.throttled(self.model.throttled());
         let found = generation.cached_tokens() as u64;
         self.load

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Owner;
+use crate::answer::schedule::locked;
 use crate::answer::schedule::step_model::StepModel;
 
 /// What is going on is counted so often at the most while answers are computed.
@@ -37,7 +38,7 @@ impl<M: StepModel> Owner<M> {
             .filter(|answer| answer.is_paused())
             .count();
         let used = self.memory.usage().used;
-        let cached = self.prefixes.unused() / self.memory.slabs();
+        let cached = locked(&self.prefixes).unused() / self.memory.slabs();
         for (counter, value) in [
             (&self.load.running, self.answers.len() - paused),
             (&self.load.paused, paused),

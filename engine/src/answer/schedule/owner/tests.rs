@@ -255,7 +255,7 @@ impl Owner<Simulated> {
     fn assert_nothing_is_lost(&mut self) {
         assert!(self.is_idle());
         let all = self.memory.usage().blocks;
-        assert!(self.prefixes.make_room(&self.memory, all));
+        assert!(locked(&self.prefixes).make_room(&self.memory, all));
         assert_eq!(self.memory.usage().used, 0);
     }
 }
@@ -374,18 +374,23 @@ fn whoever_watches_waits_for_no_lock_of_the_loop() {
             waiting: Arc::clone(&owner.waiting),
             shutdown: Arc::clone(&owner.shutdown),
             load: Arc::clone(&owner.load),
+            prefixes: Arc::clone(&owner.prefixes),
+            rates: Arc::clone(&owner.shown_rates),
         },
+        rope: Arc::clone(&owner.rope),
         owner: None,
     });
     let (sender, read) = mpsc::channel();
     let watched = Arc::clone(&scheduler);
-    // The list asks with its lock held, which is the only one that the loop takes.
+    // The list asks with its lock held, and the loop holds that of the prefixes meanwhile.
+    let prefixes = locked(&owner.prefixes);
     owner.waiting.take(&Served::default(), |_| {
         thread::spawn(move || sender.send(watched.load()));
         let load = read.recv_timeout(Duration::from_secs(10));
         assert_eq!(load.map(|load| load.waiting), Ok(1));
         false
     });
+    drop(prefixes);
 }
 
 #[test]

@@ -278,3 +278,11 @@ impl ResponseForm {
         self.event("error", json!(error))
     }
 }
+
+/// The one event of a stream without a response.
+pub(super) fn refusal(error: &ErrorBody) -> sse::Event {
+    let mut content = json!(error);
+    content["type"] = "error".into();
+    content["sequence_number"] = 0.into();
+    named("error", &content)
+}

@@ -1,0 +1,40 @@
+// @ts-check
+import { AxeBuilder } from "@axe-core/playwright";
+import { expect, test } from "./chat_page.js";
+import { testOf } from "./own_server.js";
+
+/** @param {import("@playwright/test").Page} page */
+const outlook = (page) => page.locator("#outlook");
+
+test("what a message comes to is told as it is typed", async ({ chat, page }) => {
+  await chat.open(20);
+  await chat.ask("Why is the sky blue?");
+  await expect(chat.metrics).toBeVisible();
+  await chat.message.fill("And at night?");
+  await expect(outlook(page)).toContainText(/Prompt: \d+ tokens, \d+ cached · first token after about/);
+  await expect(outlook(page)).toContainText(/about .+ for \d+ tokens? · \$/);
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations).toEqual([]);
+  await chat.message.fill("");
+  await expect(outlook(page)).toBeEmpty();
+});
+
+test.describe("without JavaScript", () => {
+  test.use({ javaScriptEnabled: false });
+
+  test("a button tells it and keeps what is typed", async ({ chat, page }) => {
+    await chat.open(20);
+    await chat.message.fill("Why is the sky blue?");
+    await page.getByRole("button", { name: "Check" }).click();
+    await expect(outlook(page)).toContainText(/Prompt: \d+ tokens/);
+    await expect(chat.message).toHaveValue("Why is the sky blue?");
+    await expect(chat.questions).toHaveCount(0);
+  });
+});
+
+testOf("--keep-alive", "1")("a model that left memory comes back for a question", async ({ chat, page }) => {
+  await chat.open(10);
+  await page.waitForTimeout(3000);
+  await chat.ask("Hello.");
+  await expect(chat.metrics).toBeVisible({ timeout: 60_000 });
+});

@@ -1,0 +1,136 @@
+//! The models that a server is started with: the first is loaded at once, others are looked at, and loaded when they are asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use nibble_engine::{Engine, LoadOptions, LoadPlan, PackedCache, available_memory};
+use nibble_server::generator::Generator;
+use nibble_server::lanes::EngineLanes;
+use nibble_server::models::{KeepAlive, Models, Offer};
+
+use crate::commands::loading;
+use crate::options::{LoadArgs, ModelsArgs};
+
+/// How long models beside the first stay after their last answer, unless something else was said.
+const KEEP: KeepAlive = KeepAlive::For(Duration::from_mins(5));
+
+/// What there is to serve; the first model is loaded.
+pub(super) struct Found {
+    first: Engine,
+    /// How the first was loaded.
+    options: LoadOptions,
+    /// Nothing for a server of one model that stays.
+    several: Option<Several>,
+}
+
+/// Models that come and go.
+struct Several {
+    offers: Vec<Offer>,
+    /// Bytes of memory for all of them.
+    total: Option<u64>,
+}
+
+impl Found {
+    /// The names of all models, for people.
+    pub(super) fn names(&self) -> String {
+        match &self.several {
+            None => self.first.info().name.clone(),
+            Some(several) => {
+                let names = several.offers.iter().map(|offer| offer.info.name.as_str());
+                names.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// What loads the first model once more, for lanes of comparisons.
+    pub(super) fn lanes(&self) -> EngineLanes {
+        EngineLanes::new(self.options.clone(), self.first.info())
+    }
+
+    /// Must be called where tasks can be spawned.
+    pub(super) fn served(self) -> Arc<Models> {
+        let first: Arc<dyn Generator> = Arc::new(self.first);
+        match self.several {
+            None => Models::only(first),
+            Some(Several { offers, total }) => {
+                Models::new(offers, Box::new(available_memory), total, Some(first))
+            }
+        }
+    }
+}
+
+/// Finds the models, fetches those that are not there, and loads the first.
+///
+/// # Errors
+/// What keeps a model from being loaded, as far as its files tell, and two of one name.
+pub(super) fn found(
+    models: &ModelsArgs,
+    load: &LoadArgs,
+    limits: &LoadOptions,
+) -> anyhow::Result<Found> {
+    let mut options = Vec::new();
+    for named in models.named() {
+        let file = loading::model(&named)?;
+        options.push(loading::options(load, file, limits.clone())?);
+    }
+    if let ([only], None) = (&options[..], models.keep_alive) {
+        return Ok(Found {
+            first: loading::loaded(only)?,
+            options: only.clone(),
+            several: None,
+        });
+    }
+    if options.len() > 1 && matches!(options[0].packed, PackedCache::File(_)) {
+        bail!(
+            "--packed can name a file for one model, found {}",
+            options.len()
+        );
+    }
+    let total = available_memory();
+    let plans = planned(&mut options, total)?;
+    let first = loading::loaded(&options[0])?;
+    let first_options = options[0].clone();
+    let offers = plans.into_iter().zip(options).enumerate();
+    let offers = offers.map(|(index, (plan, options))| {
+        let keep = match index {
+            0 => KeepAlive::Always,
+            _ => KEEP,
+        };
+        let kv_bytes = options.kv_bytes.unwrap_or_default();
+        Offer {
+            bytes: plan.fixed_bytes() + kv_bytes,
+            kv_blocks: plan.kv_blocks(kv_bytes),
+            info: plan.info,
+            keep: models.keep_alive.unwrap_or(keep),
+            load: Box::new(move || Ok(Arc::new(Engine::load(&options)?) as Arc<dyn Generator>)),
+        }
+    });
+    let offers = offers.collect();
+    Ok(Found {
+        first,
+        options: first_options,
+        several: Some(Several { offers, total }),
+    })
+}
+
+/// Looks at models, and decides on the context and the memory for keys and values of each: an equal part of half of what the
+/// weights of all of them leave.
+fn planned(options: &mut [LoadOptions], total: Option<u64>) -> anyhow::Result<Vec<LoadPlan>> {
+    let plans = options.iter().map(LoadPlan::of);
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let fixed: u64 = plans.iter().map(LoadPlan::fixed_bytes).sum();
+    let left = total.map_or(0, |total| total.saturating_sub(fixed)) / plans.len() as u64;
+    for (index, (plan, options)) in plans.iter().zip(options).enumerate() {
+        let id = &plan.info.id;
+        if plans[..index].iter().any(|before| before.info.id == *id) {
+            let file = options.model.display();
+            bail!(
+                "models of a server must have different names, and `{id}` is that of two, one of them `{file}`"
+            );
+        }
+        options.kv_bytes = Some(plan.kv_bytes(options.kv_bytes, left)?);
+        options.context = Some(plan.info.context);
+    }
+    Ok(plans)
+}

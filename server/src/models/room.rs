@@ -1,0 +1,232 @@
+//! Who is in memory, and who has to leave: plain decisions over what is known of the models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nibble_engine::{Error, Load};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{KeepAlive, Offer};
+use crate::generator::Generator;
+
+/// A model that nobody has come for yet since it was loaded stays at least so long: those who waited are on their way.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// What came of loading a model; nothing yet while it is loaded.
+pub(super) type Outcome = Option<Result<(), Arc<Error>>>;
+
+/// The models of a server.
+pub(super) struct Room {
+    seats: Vec<Seat>,
+    /// Bytes for all of them; nothing where the system does not tell.
+    pub(super) total: Option<u64>,
+}
+
+/// A model in or out of memory.
+pub(super) struct Seat {
+    bytes: u64,
+    weight_bytes: u64,
+    state: State,
+    /// What it did before it left last.
+    past: Load,
+}
+
+enum State {
+    Out,
+    Loading(watch::Receiver<Outcome>),
+    In(Held),
+}
+
+/// A model in memory.
+pub(super) struct Held {
+    pub(super) generator: Arc<dyn Generator>,
+    users: usize,
+    used: Instant,
+    keep: KeepAlive,
+    is_fresh: bool,
+}
+
+/// What there is of a model for who wants it.
+pub(super) enum Taken {
+    Held(Arc<dyn Generator>),
+    Loading(watch::Receiver<Outcome>),
+    Out,
+}
+
+/// That there is too little memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shortage {
+    /// Bytes that could be had.
+    pub(super) available: u64,
+    /// Whether there will be more when others have answered.
+    pub(super) is_for_now: bool,
+}
+
+impl Seat {
+    pub(super) fn new(offer: &Offer) -> Self {
+        Self {
+            bytes: offer.bytes,
+            weight_bytes: offer.info.weight_bytes,
+            state: State::Out,
+            past: Load::default(),
+        }
+    }
+
+    fn idle(&self) -> Option<&Held> {
+        match &self.state {
+            State::In(held) if held.users == 0 => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Takes the model out of memory, as soon as it is dropped.
+    fn empty(&mut self) -> Option<Arc<dyn Generator>> {
+        match std::mem::replace(&mut self.state, State::Out) {
+            State::In(held) => {
+                self.past = self.past.and(held.generator.load().past());
+                Some(held.generator)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Held {
+    /// When it leaves, if nobody asks it until then; nothing while it is asked, and for one that stays.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        match self.keep {
+            KeepAlive::For(time) if self.users == 0 => {
+                let least = if self.is_fresh { FRESH } else { Duration::ZERO };
+                Some(self.used + time.max(least))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Room {
+    pub(super) fn new(seats: Vec<Seat>) -> Self {
+        Self { seats, total: None }
+    }
+
+    pub(super) fn held(&self, index: usize) -> Option<&Held> {
+        match &self.seats[index].state {
+            State::In(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    pub(super) fn generators(&self) -> impl Iterator<Item = &Arc<dyn Generator>> {
+        let held = (0..self.seats.len()).filter_map(|index| self.held(index));
+        held.map(|held| &held.generator)
+    }
+
+    pub(super) fn load(&self, index: usize) -> Load {
+        let now = self.held(index).map(|held| held.generator.load());
+        self.seats[index].past.and(now.unwrap_or_default())
+    }
+
+    /// One user more of a model that is in memory, which stays for `keep` from now on, or as long as was said before.
+    pub(super) fn take(&mut self, index: usize, keep: Option<KeepAlive>) -> Taken {
+        match &mut self.seats[index].state {
+            State::Out => Taken::Out,
+            State::Loading(outcome) => Taken::Loading(outcome.clone()),
+            State::In(held) => {
+                held.users += 1;
+                held.keep = keep.unwrap_or(held.keep);
+                held.is_fresh = false;
+                Taken::Held(Arc::clone(&held.generator))
+            }
+        }
+    }
+
+    pub(super) fn give_back(&mut self, index: usize) {
+        if let State::In(held) = &mut self.seats[index].state {
+            held.users = held.users.saturating_sub(1);
+            held.used = Instant::now();
+        }
+    }
+
+    pub(super) fn load_begins(&mut self, index: usize, outcome: watch::Receiver<Outcome>) {
+        self.seats[index].state = State::Loading(outcome);
+    }
+
+    pub(super) fn enter(&mut self, index: usize, generator: Arc<dyn Generator>, keep: KeepAlive) {
+        self.seats[index].state = State::In(Held {
+            generator,
+            users: 0,
+            used: Instant::now(),
+            keep,
+            is_fresh: true,
+        });
+    }
+
+    /// A model that could not be loaded.
+    pub(super) fn leave(&mut self, index: usize) {
+        self.seats[index].state = State::Out;
+    }
+
+    /// Takes models out until there is room for another: those longest unused first, and none that answers. `available` is
+    /// what the system has left now, which others than this program may have taken.
+    pub(super) fn make_room(
+        &mut self,
+        index: usize,
+        available: Option<u64>,
+    ) -> Result<Vec<Arc<dyn Generator>>, Shortage> {
+        let need = self.seats[index].bytes;
+        let is_there = |seat: &&Seat| !matches!(seat.state, State::Out);
+        let taken: u64 = self
+            .seats
+            .iter()
+            .filter(is_there)
+            .map(|seat| seat.bytes)
+            .sum();
+        let mut planned = self
+            .total
+            .map_or(u64::MAX, |total| total.saturating_sub(taken));
+        let mut found = available.unwrap_or(u64::MAX);
+        let idle = self.seats.iter().enumerate();
+        let idle = idle.filter_map(|(index, seat)| Some((seat.idle()?.used, index)));
+        let mut idle: Vec<_> = idle.collect();
+        idle.sort_unstable();
+        let mut leaving = Vec::new();
+        for (_, index) in idle {
+            if planned.min(found) >= need {
+                break;
+            }
+            let seat = &self.seats[index];
+            planned = planned.saturating_add(seat.bytes);
+            found = found.saturating_add(seat.weight_bytes);
+            leaving.push(index);
+        }
+        let most = planned.min(found);
+        if most < need {
+            let busy = self.seats.iter().filter(is_there);
+            return Err(Shortage {
+                available: most,
+                is_for_now: busy.count() > leaving.len(),
+            });
+        }
+        let leaving = leaving.into_iter();
+        Ok(leaving
+            .filter_map(|index| self.seats[index].empty())
+            .collect())
+    }
+
+    /// Takes out those whose time is over, and says when the next one's is.
+    pub(super) fn expire(&mut self, now: Instant) -> (Vec<Arc<dyn Generator>>, Option<Instant>) {
+        let (mut leaving, mut next) = (Vec::new(), None);
+        for index in 0..self.seats.len() {
+            let Some(ends) = self.held(index).and_then(Held::ends) else {
+                continue;
+            };
+            if ends <= now {
+                leaving.extend(self.seats[index].empty());
+            } else {
+                next = Some(next.map_or(ends, |next: Instant| next.min(ends)));
+            }
+        }
+        (leaving, next)
+    }
+}

@@ -1,0 +1,147 @@
+//! Who comes into memory, and who has to leave it, by a clock that the tests wind.
+
+mod requests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::test_support::scripted::Scripted;
+
+const NEED: u64 = 100;
+
+/// Models of 100 bytes each in a memory of so many, and how often each was loaded.
+fn models(count: usize, total: u64, keep: KeepAlive) -> (Arc<Models>, Arc<Vec<AtomicUsize>>) {
+    let loads: Arc<Vec<AtomicUsize>> = Arc::new((0..count).map(|_| AtomicUsize::new(0)).collect());
+    let offers = (0..count).map(|index| {
+        let model = Scripted::new(&["hi"], Duration::ZERO).named(&format!("m{index}"));
+        let loads = Arc::clone(&loads);
+        Offer {
+            info: model.info().clone(),
+            bytes: NEED,
+            kv_blocks: 0,
+            keep,
+            load: Box::new(move || {
+                loads[index].fetch_add(1, Ordering::SeqCst);
+                let model = Scripted::new(&["hi"], Duration::ZERO).named(&format!("m{index}"));
+                Ok(Arc::new(model) as Arc<dyn Generator>)
+            }),
+        }
+    });
+    let models = Models::new(offers.collect(), Box::new(|| None), Some(total), None);
+    (models, loads)
+}
+
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn inside(models: &Models) -> Vec<usize> {
+    let all = 0..models.count();
+    all.filter(|index| models.loaded(*index).is_some())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_loaded_once_for_all_who_wait_and_leaves_after_its_time() {
+    let minute = Duration::from_secs(60);
+    let (models, loads) = models(2, 1000, KeepAlive::For(minute));
+    assert!(matches!(models.ask(1, None), Ok(Ready::Soon)));
+    let (one, other) = tokio::join!(models.lease(1, None), models.lease(1, None));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(loads[1].load(Ordering::SeqCst), 1);
+    assert_eq!(one.generator().info().id, "m1");
+    drop(one);
+    tokio::time::sleep(10 * minute).await;
+    assert_eq!(inside(&models), [1], "it answers");
+    drop(other);
+    tokio::time::sleep(minute / 2).await;
+    assert_eq!(inside(&models), [1]);
+    tokio::time::sleep(minute).await;
+    assert!(inside(&models).is_empty());
+    drop(models.lease(1, None).await.unwrap());
+    assert_eq!(loads[1].load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_says_how_long_its_model_stays() {
+    let (models, _) = models(1, 1000, KeepAlive::Always);
+    drop(models.lease(0, None).await.unwrap());
+    assert_eq!(models.stays(0), Some(None));
+    let minute = Duration::from_secs(60);
+    drop(models.lease(0, Some(KeepAlive::For(minute))).await.unwrap());
+    assert_eq!(models.stays(0), Some(Some(minute)));
+    drop(
+        models
+            .lease(0, Some(KeepAlive::For(Duration::ZERO)))
+            .await
+            .unwrap(),
+    );
+    settle().await;
+    assert_eq!(models.stays(0), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_longest_unused_make_room_and_never_one_that_answers() {
+    let (models, loads) = models(3, 250, KeepAlive::Always);
+    drop(models.lease(0, None).await.unwrap());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    drop(models.lease(1, None).await.unwrap());
+    let third = models.lease(2, None).await.unwrap();
+    assert_eq!(inside(&models), [1, 2]);
+    let second = models.lease(1, None).await.unwrap();
+    assert_eq!(loads[1].load(Ordering::SeqCst), 1);
+    let refused = models.lease(0, None).await.err().expect("two answer");
+    assert_eq!(
+        refused.to_string(),
+        "the model `m0` needs 100 bytes, and 50 bytes are available beside the models that answer now"
+    );
+    drop(second);
+    drop(models.lease(0, None).await.unwrap());
+    assert_eq!(inside(&models), [0, 2]);
+    drop(third);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_fit_is_refused_with_the_numbers() {
+    let (models, _) = models(2, 99, KeepAlive::Always);
+    let refused = models.lease(1, None).await.err().expect("no room");
+    assert!(
+        matches!(
+            refused,
+            Error::Memory {
+                needed: 100,
+                available: 99,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_cannot_be_loaded_tells_all_who_wait_and_is_tried_again() {
+    let info = Scripted::new(&[], Duration::ZERO).info().clone();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let offer = Offer {
+        info,
+        bytes: NEED,
+        kv_blocks: 0,
+        keep: KeepAlive::Always,
+        load: Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Err(Error::Option("the file is gone".into()))
+        }),
+    };
+    let models = Models::new(vec![offer], Box::new(|| None), None, None);
+    let (one, other) = tokio::join!(models.lease(0, None), models.lease(0, None));
+    for failed in [one, other] {
+        let failed = failed.err().expect("nothing to load").to_string();
+        assert_eq!(failed, "the file is gone");
+    }
+    assert_eq!(tries.load(Ordering::SeqCst), 1);
+    assert!(models.lease(0, None).await.is_err());
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
