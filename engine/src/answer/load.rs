@@ -64,6 +64,8 @@ impl Load {
             prefix_hits: self.prefix_hits + other.prefix_hits,
             prompt_tokens: self.prompt_tokens + other.prompt_tokens,
             output_tokens: self.output_tokens + other.output_tokens,
+            drafted_tokens: self.drafted_tokens + other.drafted_tokens,
+            accepted_tokens: self.accepted_tokens + other.accepted_tokens,
             preemptions: self.preemptions + other.preemptions,
             panics: self.panics + other.panics,
         }

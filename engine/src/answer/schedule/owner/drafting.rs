@@ -21,7 +21,8 @@ impl<M: StepModel> Owner<M> {
         let rows = self.answers.iter().zip(tokens);
         let missing = rows.map(|(answer, tokens)| answer.missing(tokens + answer.draft().len()));
         // Nobody pauses for a guess.
-        if !self.prefixes.make_room(&self.memory, missing.sum()) {
+        let missing = missing.sum();
+        if !locked(&self.prefixes).make_room(&self.memory, missing) {
             guess(&mut self.answers, &vec![0; tokens.len()]);
         }
     }
