@@ -4,6 +4,7 @@
 //! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Fails where an answer is not the same.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -35,9 +36,13 @@ fn main() -> Result<(), Failure> {
         ..LoadOptions::default()
     })?;
     let info = engine.info();
-    println!("{}, {}, {} threads\n", info.name, info.kernel, info.threads);
-    println!("| prompts | tokens/s without | with | gain | guesses that were right | of tokens |");
-    println!("|---|---|---|---|---|---|");
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{}, {}, {} threads\n\n| prompts | tokens/s without | with | gain | guesses that were right | of tokens |\n\
+         |---|---|---|---|---|---|",
+        info.name, info.kernel, info.threads
+    )?;
     let greedy = Sampling::default();
     let sampled = Sampling {
         temperature: 1.0,
@@ -54,7 +59,7 @@ fn main() -> Result<(), Failure> {
             };
             row.add(&engine, asked, guessing, rounds)?;
         }
-        row.print(name);
+        row.print(name)?;
         Ok(())
     };
     for (kind, prompts) in &prompts {
@@ -73,7 +78,7 @@ fn main() -> Result<(), Failure> {
     };
     let mut row = Row::default();
     row.add(&engine, asked, guessing, rounds)?;
-    row.print(&format!("{TOGETHER} chats at once"));
+    row.print(&format!("{TOGETHER} chats at once"))?;
     Ok(())
 }
 
@@ -126,14 +131,15 @@ impl Row {
         Ok(())
     }
 
-    fn print(&self, kind: &str) {
+    fn print(&self, kind: &str) -> io::Result<()> {
         let mean = |which: usize| {
             let times = self.times.iter().map(|times| times[which]);
             times.sum::<f64>() / self.times.len() as f64
         };
         let (without, with) = (mean(0), mean(1));
         let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
-        println!(
+        writeln!(
+            io::stdout(),
             "| {kind} | {:.1} | {:.1} | {:.2} | {} of {}, {:.0} % | {:.0} % |",
             1.0 / without,
             1.0 / with,
@@ -142,7 +148,7 @@ impl Row {
             self.drafted,
             share(self.accepted, self.drafted),
             share(self.accepted, self.tokens),
-        );
+        )
     }
 }
 

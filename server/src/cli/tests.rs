@@ -69,6 +69,12 @@ fn a_value_out_of_range_is_refused_with_option_range_and_value() {
             "from 1 to 1024",
         ),
         (
+            &["--speculate", "17"][..],
+            "--speculate",
+            "'17'",
+            "from 0 to 16",
+        ),
+        (
             &["--grace", "4000"][..],
             "--grace",
             "'4000'",
