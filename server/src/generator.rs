@@ -35,7 +35,7 @@ pub trait Generator: Send + Sync {
     /// As [`Engine::foresee`].
     fn foresee(&self, request: Request) -> Result<Foresight, Error> {
         Ok(Foresight {
-            prompt_tokens: self.count(request)?,
+            prompt_tokens: self.prompt_length(request)?,
             ..Foresight::default()
         })
     }

@@ -7,7 +7,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nibble_engine::{Answer, Error, Load, ModelInfo, Reading, Request};
+use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
 use prometheus::Result as Figured;
 
 use crate::generator::{Generator, Known};

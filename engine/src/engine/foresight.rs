@@ -69,7 +69,7 @@ mod tests {
         };
         let before = engine.foresee(request()).unwrap();
         assert_eq!((before.cached_tokens, before.pace), (0, Pace::default()));
-        assert_eq!(before.prompt_tokens, engine.count(request()).unwrap());
+        assert_eq!(before.prompt_tokens, engine.prompt_length(request()).unwrap());
         let _ = block_on(engine.submit(request()).unwrap().collect::<Vec<_>>());
         let after = engine.foresee(request()).unwrap();
         assert_eq!(after.cached_tokens, after.prompt_tokens - 1);

@@ -38,7 +38,8 @@ impl ChatService {
                 return begun;
             }
             tokio::spawn(async move {
-                comparer.measure(run, lanes, writer.model, &*store).await;
+                let model = writer.models.first().clone();
+                comparer.measure(run, lanes, model, &*store).await;
             });
             Ok(())
         });
@@ -54,7 +55,7 @@ impl Comparisons for ChatService {
         let own = own.map_err(unstored)?;
         let lanes = self.comparer.lanes();
         let running = self.comparer.running();
-        let info = self.writer.model.info();
+        let info = self.writer.models.first().info();
         let entry = |comparison: &Comparison| ComparisonEntry {
             id: comparison.id,
             created: comparison.created,
@@ -108,7 +109,7 @@ impl Comparisons for ChatService {
             id: Id(rand::random()),
             created: now(),
             plan,
-            model: self.writer.model.info().name.clone(),
+            model: self.writer.models.first().info().name.clone(),
             cpu: self.machine().await.cpu,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lanes: Vec::new(),

@@ -191,7 +191,10 @@ async fn too_long(model: &Metered, told: &Branch, error: Error) -> Complaint {
         return refusal(&error);
     };
     let last = told.from(told.last());
-    match model.counted(move |engine| engine.prompt_length(last)).await {
+    match model
+        .counted(move |engine| engine.prompt_length(last))
+        .await
+    {
         Ok(alone) if alone < context => Complaint::full(tokens, is_exact, context),
         Ok(tokens) => refusal(&Error::TooLong {
             field,

@@ -5,13 +5,14 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use nibble_engine::LoadOptions;
-use nibble_server::lanes::{EngineLanes, Lanes};
+use nibble_server::lanes::Lanes;
 use nibble_server::state::{AppState, Settings};
 use nibble_server::store::SqlStore;
 use nibble_server::traces::Traces;

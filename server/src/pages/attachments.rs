@@ -13,6 +13,7 @@ use nibble_app::complaint::Complaint;
 use nibble_app::domain::Attachment;
 use nibble_app::language::Told;
 use nibble_app::{Attached, CheckMessage, SendMessage};
+use nibble_engine::Reading;
 use serde::Serialize;
 
 use super::{FORM_BYTES, Pages, refusal};
@@ -118,8 +119,18 @@ pub(super) async fn count(State(state): State<AppState>, request: Request) -> Re
 /// How many tokens longer a prompt is with a file. Which the last ones are depends on what follows: words, or another file.
 fn added(model: &dyn Generator, file: &Attachment) -> usize {
     let next = "File";
-    let tokens = model.tokens(&(file.told() + next));
-    tokens.saturating_sub(model.tokens(next))
+    let with = tokens(model, &(file.told() + next));
+    with.saturating_sub(tokens(model, next))
+}
+
+/// How many tokens a text has within a prompt, or at most may have where nobody knows.
+fn tokens(model: &dyn Generator, text: &str) -> usize {
+    let reading = Reading {
+        control_tokens: false,
+        first_token: false,
+    };
+    let tokens = model.text_tokens(text, reading);
+    tokens.map_or(text.len(), |tokens| tokens.len())
 }
 
 #[cfg(test)]

@@ -93,7 +93,6 @@ impl Generator for Scripted {
         &self.info
     }
 
-
     /// Of each prompt four of ten tokens are cached.
     fn foresee(&self, request: Request) -> Result<Foresight, Error> {
         request.check()?;

@@ -5,14 +5,18 @@ use axum::extract::State;
 use axum::response::Json;
 use serde_json::{Value, json};
 
+use crate::error::ApiError;
 use crate::state::AppState;
 
-pub(in crate::api) async fn tokenizer_info(State(state): State<AppState>) -> Json<Value> {
-    let generator = state.model.generator();
+pub(in crate::api) async fn tokenizer_info(
+    State(state): State<AppState>,
+) -> Result<Json<Value>, ApiError> {
+    let lease = state.model.lease(None).await?;
+    let generator = lease.generator();
     let [first, last] = generator.first_and_last();
-    Json(json!({
+    Ok(Json(json!({
         "bos_token": first,
         "eos_token": last,
         "model_max_length": generator.info().context,
-    }))
+    })))
 }

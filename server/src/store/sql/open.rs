@@ -164,7 +164,7 @@ async fn is_usable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> 
 }
 
 /// The version of the tables: how many changes of them there are.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// Changes of the tables, oldest first: one that was released stays as it is.
 fn migrations(dialect: Dialect) -> Migrator {

@@ -2,6 +2,7 @@
 
 use super::Owner;
 use crate::answer::generation::Generation;
+use crate::answer::schedule::locked;
 use crate::answer::schedule::step_model::StepModel;
 use crate::answer::speculation::costs::share_out;
 
