@@ -36,7 +36,7 @@ const LLAMA_CPP: &str = "prompt messages temperature dynatemp_range dynatemp_exp
     n_cache_reuse return_tokens return_progress samplers timings_per_token post_sampling_probs response_fields lora \
     multimodal_data image_data input_prefix input_suffix input_extra n_cmpl backend_sampling verbose chat_template_kwargs \
     reasoning_format reasoning_in_content reasoning_budget thinking_budget_tokens thinking_forced_open parse_tool_calls \
-    parallel_tool_calls add_generation_prompt response_format speculative.n_max speculative.n_min speculative.p_min \
+    parallel_tool_calls add_generation_prompt response_format speculative.n_min speculative.p_min \
     speculative.type speculative.ngram_size_n speculative.ngram_size_m speculative.ngram_m_hits";
 
 /// A value for each that is no default, and whether it is taken.
