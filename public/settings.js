@@ -73,7 +73,11 @@ function restore() {
 /** @param {Record<string, string>} values */
 function fill(values) {
   for (const field of fields()) {
-    field.value = values[field.name] ?? field.value;
+    const value = values[field.name] ?? field.value;
+    // A list has only what can be chosen now: a model may have gone.
+    if (!(field instanceof HTMLSelectElement) || Array.from(field.options).some((option) => option.value === value)) {
+      field.value = value;
+    }
     show(field);
   }
 }

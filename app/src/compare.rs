@@ -45,7 +45,8 @@ pub(crate) fn beside(t: Language, lane: &Measurement, first: &Measurement) -> Ve
     let decode = lane.decode().zip(first.decode());
     let decode = decode.map(|(own, base_speed)| match own / base_speed {
         times if is_one(times) => t.writes_alike(&name, &base),
-        times => t.writes_times(&name, ratio(times), &base),
+        times if times > 1.0 => t.writes_times(&name, ratio(times), &base),
+        times => t.writes_slower(&name, ratio(1.0 / times), &base),
     });
     let token = lane.first_token_s().zip(first.first_token_s());
     let token = token.map(|(own, before)| {
@@ -111,7 +112,10 @@ mod tests {
             ]
         );
         let said = beside(English, &slow, &fast);
-        assert!(said[0].contains("0.1 times as fast"), "{said:?}");
+        assert_eq!(
+            said[0],
+            "scalar · 2 threads takes 12 times as long for a token as avx2 · 2 threads."
+        );
         assert!(said[1].contains("takes 12 times as long"), "{said:?}");
         let said = beside(English, &slow, &slow);
         assert!(said[0].contains("about as fast"), "{said:?}");

@@ -58,10 +58,15 @@ fn option(preset: Preset) -> impl IntoView {
     let fields = MessageForm::blank("", &preset.settings);
     let mut fields = serde_json::to_value(fields).unwrap_or_default();
     if let Some(fields) = fields.as_object_mut() {
-        // The price is the machine's, whatever is asked.
-        let settings =
-            |name: &str| !["conversation", "message", "usd_per_hour", "when_full"].contains(&name);
-        fields.retain(|name, _| settings(name));
+        // The price is the machine's, whatever is asked, and a preset chooses no model.
+        let others = [
+            "conversation",
+            "message",
+            "model",
+            "usd_per_hour",
+            "when_full",
+        ];
+        fields.retain(|name, _| !others.contains(&name.as_str()));
     }
     let value = preset.name.clone();
     let built_in = preset.is_built_in.then_some("");

@@ -26,7 +26,10 @@ pub(crate) fn SettingsView(
     let rarer = sampling_fields(&model, &form, &blamed);
     let astray = blamed.is_among_the_rarer();
     let presets = presets_fields(&blamed);
-    let chosen = model.id.clone();
+    let chosen = match form.model.as_str() {
+        "" => model.id.clone(),
+        typed => typed.to_owned(),
+    };
     view! {
         <details id="settings" class="settings" open>
             <summary>
@@ -70,8 +73,10 @@ fn models(chosen: &str) -> Option<AnyView> {
     if served.len() < 2 {
         return None;
     }
-    let options = served.into_iter().map(|model| {
-        let selected = model.id == chosen;
+    // As the server takes it: one that is not known is the first.
+    let chosen = served.iter().position(|model| model.id == chosen);
+    let options = served.into_iter().enumerate().map(|(place, model)| {
+        let selected = place == chosen.unwrap_or(0);
         let name = match model.is_loaded {
             true => model.name,
             false => t.model_not_loaded(model.name),

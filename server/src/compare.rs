@@ -3,13 +3,13 @@
 //! Figures are of a machine that does nothing else, and chats go first: a lane waits until no answer is open, and an answer
 //! that is asked for meanwhile ends the round, which is measured again behind it. There is one comparison at a time.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nibble_app::COMPARED_FOR_MINUTES;
 use nibble_app::domain::{Comparison, ComparisonEnd, Id};
 use nibble_app::visitor::Owner;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 use crate::lanes::Lanes;
@@ -20,7 +20,7 @@ mod measuring;
 mod run;
 
 use self::measuring::Bench;
-pub(crate) use self::run::Run;
+use self::run::Run;
 
 /// The longest that it may take.
 const LONGEST: Duration = Duration::from_secs(COMPARED_FOR_MINUTES * 60);
@@ -31,16 +31,29 @@ const LOOK: Duration = Duration::from_millis(250);
 /// What compares, and the comparison that runs.
 pub(crate) struct Comparer {
     lanes: OnceLock<Arc<dyn Lanes>>,
-    current: Mutex<Option<Arc<Run>>>,
+    current: watch::Sender<Option<Arc<Run>>>,
     /// Held by an engine until it is gone from memory.
     place: Arc<Semaphore>,
+}
+
+/// The only place for a comparison, which is given back when this is gone.
+pub(crate) struct Entered {
+    pub(crate) run: Arc<Run>,
+    comparer: Arc<Comparer>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.comparer.current.send_replace(None);
+        self.run.release();
+    }
 }
 
 impl Default for Comparer {
     fn default() -> Self {
         Self {
             lanes: OnceLock::new(),
-            current: Mutex::default(),
+            current: watch::Sender::new(None),
             place: Arc::new(Semaphore::new(1)),
         }
     }
@@ -60,7 +73,7 @@ impl Comparer {
 
     /// The comparison that runs.
     pub(crate) fn running(&self) -> Option<Arc<Run>> {
-        self.current().clone()
+        self.current.borrow().clone()
     }
 
     /// The same where it has this name.
@@ -69,38 +82,37 @@ impl Comparer {
     }
 
     /// Takes the only place for a comparison that is about to begin; nothing where another has it.
-    pub(crate) fn enter(&self, owner: Owner, comparison: Comparison) -> Option<Arc<Run>> {
-        let mut current = self.current();
-        if current.is_some() {
-            return None;
-        }
+    pub(crate) fn enter(self: &Arc<Self>, owner: Owner, comparison: Comparison) -> Option<Entered> {
         let run = Arc::new(Run::new(owner, comparison));
-        *current = Some(Arc::clone(&run));
-        Some(run)
+        let is_free = self.current.send_if_modified(|current| {
+            let is_free = current.is_none();
+            if is_free {
+                *current = Some(Arc::clone(&run));
+            }
+            is_free
+        });
+        is_free.then(|| Entered {
+            run,
+            comparer: Arc::clone(self),
+        })
     }
 
-    /// Gives the place back.
-    pub(crate) fn leave(&self) {
-        *self.current() = None;
+    /// Ready when no comparison runs, and the last one is written down.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.current.subscribe().wait_for(Option::is_none).await;
     }
+}
 
-    fn current(&self) -> MutexGuard<'_, Option<Arc<Run>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Entered {
     /// Measures all lanes, whoever reads them, and writes down what came of it.
-    pub(crate) async fn measure(
-        &self,
-        run: Arc<Run>,
-        lanes: Arc<dyn Lanes>,
-        model: Metered,
-        store: &dyn Store,
-    ) {
+    pub(crate) async fn measure(self, lanes: Arc<dyn Lanes>, model: Metered, store: &dyn Store) {
+        let run = &self.run;
         let bench = Bench {
-            run: &run,
+            run,
             lanes,
             model: &model,
-            place: &self.place,
+            place: &self.comparer.place,
         };
         let end = tokio::select! {
             biased;
@@ -113,8 +125,6 @@ impl Comparer {
         if let Err(error) = store.end_comparison(&comparison).await {
             tracing::error!("a comparison is not written down: {error}");
         }
-        self.leave();
-        run.release();
     }
 }
 
@@ -122,5 +132,39 @@ impl Comparer {
 async fn ending(model: &Metered) {
     while !model.is_ending() {
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use nibble_app::domain::Plan;
+
+    use super::*;
+
+    fn comparison() -> Comparison {
+        Comparison {
+            id: Id(1),
+            created: 0,
+            plan: Plan::default(),
+            model: String::new(),
+            cpu: None,
+            version: String::new(),
+            lanes: Vec::new(),
+            end: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_place_is_given_back_however_a_comparison_ends() {
+        let comparer = Arc::new(Comparer::default());
+        comparer.ended().await;
+        let entered = comparer.enter(Owner::default(), comparison()).unwrap();
+        assert!(comparer.enter(Owner::default(), comparison()).is_none());
+        assert!(comparer.run(Id(1)).is_some());
+        assert!(comparer.ended().now_or_never().is_none());
+        drop(entered);
+        comparer.ended().await;
+        assert!(comparer.running().is_none());
     }
 }

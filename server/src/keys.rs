@@ -24,7 +24,7 @@ mod tests;
 mod usage;
 
 pub(crate) use self::gate::gate;
-pub(crate) use self::usage::current;
+pub(crate) use self::usage::{current, within};
 
 /// The name of the key that comes from the environment.
 const OF_ENVIRONMENT: &str = "environment";

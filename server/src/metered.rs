@@ -42,6 +42,8 @@ pub(crate) struct Metered {
     open: Arc<OpenAnswers>,
     preparation: Arc<Preparation>,
     counting: Arc<Preparation>,
+    /// Requests whose model is found out.
+    routing: Arc<Preparation>,
     traces: Option<Traces>,
 }
 
@@ -55,6 +57,7 @@ impl Metered {
             open: Arc::default(),
             preparation: Arc::default(),
             counting: Arc::new(Preparation::new(COUNTING, COUNTS_WAITING)),
+            routing: Arc::default(),
             traces: None,
         }
     }
@@ -107,6 +110,11 @@ impl Metered {
         self.models.offer(self.index).keep
     }
 
+    /// Whether it is neither in memory nor on its way there.
+    pub(crate) fn is_out(&self) -> bool {
+        self.models.is_out(self.index)
+    }
+
     /// As [`Models::stays`].
     pub(crate) fn stays(&self) -> Option<Option<Duration>> {
         self.models.stays(self.index)
@@ -115,22 +123,49 @@ impl Metered {
     /// As [`Models::ask`].
     ///
     /// # Errors
-    /// As it.
+    /// As it, and [`Error::Ending`] once the program ends.
     pub(crate) fn ask(&self, keep: Option<KeepAlive>) -> Result<Ready, Error> {
+        if self.is_ending() {
+            return Err(Error::Ending);
+        }
         self.models.ask(self.index, keep)
     }
 
-    /// What counts and lays out, as soon as it is in memory; answers come by [`Self::submit`].
+    /// What counts and lays out, as soon as it is in memory; answers come by [`Self::submit`]. Who waits for it counts as
+    /// one that is prepared.
     ///
     /// # Errors
-    /// As [`Models::lease`].
+    /// As [`Models::lease`], and [`Error::Ending`] once the program ends.
     pub(crate) async fn lease(&self, keep: Option<KeepAlive>) -> Result<Lease, Error> {
-        self.models.lease(self.index, keep).await
+        if self.is_ending() {
+            return Err(Error::Ending);
+        }
+        let _preparing = self.open.prepare();
+        tokio::select! {
+            lease = self.models.lease(self.index, keep) => lease,
+            () = self.open.is_cut_off() => Err(Error::Ending),
+        }
     }
 
     /// Counts a request that got no model.
     pub(crate) fn count_refused(&self, error: &Error) {
         self.telemetry.ended(outcome(error));
+    }
+
+    /// Counts a request that could not be read.
+    pub(crate) fn count_invalid(&self) {
+        self.telemetry.ended(Outcome::Invalid);
+    }
+
+    /// Finds out what a request asks, which takes no turns of any other work.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait for their turn.
+    pub(crate) async fn routed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.routing.run(work).await
     }
 
     /// Does what is no answer, which takes no turns of those who ask for one.
@@ -233,13 +268,8 @@ impl Metered {
         &self,
         read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
     ) -> Result<Taken<T>, Refused<E>> {
-        if self.is_ending() {
-            return Err(Refused::Untaken(Error::Ending));
-        }
-        let lease = tokio::select! {
-            lease = self.lease(None) => Arc::new(lease.map_err(Refused::Untaken)?),
-            () = self.open.is_cut_off() => return Err(Refused::Untaken(Error::Ending)),
-        };
+        let lease = self.lease(None).await.map_err(Refused::Untaken)?;
+        let lease = Arc::new(lease);
         let generator = Arc::clone(lease.generator());
         let asked = self.preparation.run(move || {
             let (requests, rest) = read().map_err(Refused::Unread)?;

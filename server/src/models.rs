@@ -4,6 +4,7 @@
 //! those longest unused go first, never one that answers. A [`Lease`] is the one way to a model, and keeps it in memory.
 //! A server with one model has it from the start and for ever, and nothing of this is seen.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -136,6 +137,11 @@ impl Models {
         self.room()
             .held(index)
             .map(|held| Arc::clone(&held.generator))
+    }
+
+    /// Whether a model is neither in memory nor on its way there.
+    pub(crate) fn is_out(&self, index: usize) -> bool {
+        self.room().is_out(index)
     }
 
     /// How long a model that is in memory stays there if nobody asks it; nothing inside for one that stays.
@@ -300,12 +306,18 @@ async fn unload_unused(models: Weak<Models>, mut changed: watch::Receiver<()>) {
             };
             let (leaving, next) = models.room().expire(Instant::now());
             for model in leaving {
+                let models = Arc::downgrade(&models);
                 tracing::info!(
                     "`{}` is unloaded: nobody asked it for a while",
                     model.info().id
                 );
                 // An engine ends its threads when it is dropped.
-                spawn_blocking(move || drop(model));
+                spawn_blocking(move || {
+                    drop(model);
+                    if let Some(models) = models.upgrade() {
+                        models.room().has_left();
+                    }
+                });
             }
             next
         };
@@ -338,6 +350,15 @@ fn told_again(error: &Error) -> Error {
             context: *context,
             available: *available,
         },
+        Error::NoMemory { bytes, reason } => Error::NoMemory {
+            bytes: *bytes,
+            reason: io::Error::new(reason.kind(), reason.to_string()),
+        },
+        Error::NoThread(reason) => {
+            Error::NoThread(io::Error::new(reason.kind(), reason.to_string()))
+        }
+        Error::Stopped => Error::Stopped,
+        Error::Broken => Error::Broken,
         other => Error::Option(other.to_string()),
     }
 }

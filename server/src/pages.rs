@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use futures::{FutureExt, StreamExt};
 use leptos::prelude::*;
 use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::{
@@ -106,7 +107,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .route(COMPARE, post(compare))
         .route(STOP_COMPARISON, post(comparing::stop))
         .route(DELETE_COMPARISON, post(comparing::delete))
-        .route(REPLAY, post(replay))
+        .route(REPLAY, post(replay).get(render.clone()))
         .merge(comparing::files());
     for path in generate_route_list(App).iter().map(AxumRouteListing::path) {
         router = router.route(path, get(render.clone()));
@@ -283,6 +284,16 @@ impl Pages {
         rendered.unwrap_or_else(|error| unrendered(visitor.language, &error))
     }
 
+    /// Whether the answer of a page is computed again now.
+    fn is_replayed(&self, visitor: Visitor, loaded: &Loaded) -> bool {
+        let speeds = loaded.speeds.as_ref();
+        let one = speeds.and_then(|speeds| speeds.one.as_ref());
+        let steps = one.and_then(|(answer, _)| self.chat.replayed(visitor, answer.id));
+        // What there is so far comes at once.
+        let step = steps.and_then(|mut steps| steps.next().now_or_never().flatten());
+        step.is_some_and(|step| step.outcome.is_none())
+    }
+
     async fn rendered(
         self,
         request: Request,
@@ -290,7 +301,10 @@ impl Pages {
         loaded: Loaded,
         tell: impl Fn() + Clone + Send + Sync + 'static,
     ) -> Response {
-        let caching = caching(&loaded);
+        let caching = match self.is_replayed(visitor, &loaded) {
+            true => STREAMED,
+            false => caching(&loaded),
+        };
         let context = move || {
             self.context();
             provide_context(visitor);
@@ -337,13 +351,15 @@ pub(crate) async fn read(headers: &axum::http::HeaderMap, body: &axum::body::Byt
 }
 
 /// A page into which an answer streams must not be compressed on its way: what compresses waits for more.
+const STREAMED: &str = "private, no-cache, no-transform";
+
 fn caching(loaded: &Loaded) -> &'static str {
     let turns = loaded.thread.iter().flat_map(|thread| &thread.turns);
     let compared = loaded.comparison.as_ref();
     if compared.is_some_and(|of| of.is_running)
         || turns.into_iter().any(|turn| turn.answer.end.is_none())
     {
-        "private, no-cache, no-transform"
+        STREAMED
     } else {
         "private, no-cache"
     }

@@ -49,6 +49,7 @@ pub async fn serve(
             // The page's answers go on without a connection.
             model.all_ended().await;
             state.chat.all_written().await;
+            state.chat.all_compared().await;
             door.close().await;
         })
         .await;

@@ -64,7 +64,11 @@ impl Outlook {
                 duration(t, foreseen.total_s),
                 grouped(foreseen.output_tokens),
             ),
-            usd(foreseen.usd),
+            match self.beside {
+                0 => usd(foreseen.usd),
+                // Others share the machine's time.
+                _ => t.outlook_at_most(usd(foreseen.usd)),
+            },
         ];
         if self.beside > 0 {
             parts.push(t.outlook_beside(self.beside));
@@ -103,7 +107,7 @@ mod tests {
             ..outlook
         };
         let told = whole.told(t);
-        for part in ["first token", "90 tokens", "$0.001", "1 answer"] {
+        for part in ["first token", "90 tokens", "at most $0.001", "1 answer"] {
             assert!(told.contains(part), "{part}: {told}");
         }
         let long = Outlook {

@@ -33,8 +33,8 @@ pub trait Replays: Send + Sync {
     /// Computes one of the visitor's own answers again, beside what else is computed.
     ///
     /// # Errors
-    /// When there is none, it has not ended, or nothing is known of how it was made, another of the visitor's is computed
-    /// again, or the model takes no question.
+    /// When there is none, it has not ended, or nothing is known of how it was made, or another of the visitor's is computed
+    /// again, or too many are. That the model takes no question is an outcome.
     async fn replay(&self, visitor: Visitor, answer: Id) -> Result<(), Complaint>;
 
     /// What came of it, or comes, where the visitor has had it computed again lately.

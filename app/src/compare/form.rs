@@ -1,6 +1,6 @@
 //! The form that asks for a comparison, as typed or as an address says, and the checked plan that it becomes.
 
-use form_urlencoded::Serializer;
+use form_urlencoded::{Serializer, byte_serialize};
 
 use crate::chat::Comparing;
 use crate::complaint::{Complaint, ComplaintKind};
@@ -16,6 +16,9 @@ pub(crate) const ROUNDS: [usize; 3] = [1, 3, 5];
 
 /// The longest prompt: the slowest kernel is to read it within seconds.
 const PROMPT_BYTES: usize = 4 * 1024;
+
+/// The longest prompt in an address, encoded: servers refuse addresses over 8 KiB, and some refuse shorter ones.
+const LINKED_BYTES: usize = 2 * 1024;
 
 const KERNEL: [&str; LANES] = ["kernel_1", "kernel_2", "kernel_3", "kernel_4"];
 const THREADS: [&str; LANES] = ["threads_1", "threads_2", "threads_3", "threads_4"];
@@ -154,7 +157,7 @@ impl CompareForm {
         form
     }
 
-    /// The query that [`Self::of`] reads.
+    /// The query that [`Self::of`] reads, without a prompt that is too long for an address.
     #[must_use]
     pub(crate) fn query(&self) -> String {
         let mut query = Serializer::new(String::new());
@@ -163,7 +166,10 @@ impl CompareForm {
                 query.append_pair(name, value);
             }
         };
-        put("prompt", &self.prompt);
+        let encoded = byte_serialize(self.prompt.as_bytes()).map(str::len);
+        if encoded.sum::<usize>() <= LINKED_BYTES {
+            put("prompt", &self.prompt);
+        }
         put("max_tokens", &self.max_tokens);
         put("rounds", &self.rounds);
         put("seed", &self.seed);

@@ -62,12 +62,16 @@ impl Measured {
             .filter(|_| decoded >= ENOUGH_TOKENS)
     }
 
-    /// Whether the estimates of the first token and of the whole were near, where there were some.
+    /// Whether the estimates of the first token and of the whole were near, where there were some. They are of computing: an
+    /// answer tells nothing of them whose turn came so late that no estimate could be near.
     #[must_use]
     pub fn was_foreseen(&self) -> Option<[bool; 2]> {
         let [first, total] = self.foreseen_s?;
         let is_near = |foreseen: f64, took: f64| (foreseen - took).abs() <= NEAR * took;
         let took = self.time_to_first_token_s?;
+        if self.queued_s > NEAR * took {
+            return None;
+        }
         Some([is_near(first, took), is_near(total, self.total_s)])
     }
 
@@ -221,6 +225,8 @@ pub(crate) mod tests {
         assert_eq!(answer.was_foreseen(), Some([true, false]));
         answer.foreseen_s = Some([0.18, 1.0]);
         assert_eq!(answer.was_foreseen(), Some([false, true]));
+        answer.queued_s = 0.2;
+        assert_eq!(answer.was_foreseen(), None);
     }
 
     #[test]

@@ -77,6 +77,7 @@ super::texts! {
     outlook_prompt(prompt, cached): "Prompt: {prompt} tokens, {cached} cached" | "提示词：{prompt} 个 token，其中缓存 {cached} 个";
     outlook_first(time): "first token after about {time}" | "首个 token 约需 {time}";
     outlook_all(time, tokens): "about {time} for {tokens} tokens" | "{tokens} 个 token 共约 {time}";
+    outlook_at_most(usd): "at most {usd}" | "最多 {usd}";
     outlook_beside[count]: "{count} answer beside it" | "{count} answers beside it" | "另有 {count} 个回答同时进行";
     outlook_unmeasured: "no speed measured here yet" | "尚未在此测得速度";
     outlook_too_long(prompt, context): "The prompt has {prompt} tokens, and the model can read {context}." | "提示词有 {prompt} 个 token，模型最多可读取 {context} 个。";

@@ -3,7 +3,7 @@
 super::texts! {
     compare: "Compare" | "对比";
     compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数或权重格式。";
-    compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. What is loaded for a lane needs memory beside the model in use." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。除正在使用的模型外，每条通道还需额外内存。";
+    compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
     compare_default_prompt: "Explain in a few sentences why the sky is blue and why sunsets are red." | "请用几句话解释天空为什么是蓝色的，日落为什么是红色的。";
     compare_not_allowed: "comparing loads the whole machine, and others can reach this server without a password: whoever runs it may set one, or allow this by --allow-compare" | "对比会占满整台机器，而他人无需密码即可访问此服务器：管理员可设置密码，或用 --allow-compare 允许对比";
     compare_running_own: "Your comparison is running." | "你的对比正在进行。";
@@ -69,6 +69,7 @@ super::texts! {
     of_one_round: "one round" | "一轮";
     in_words: "In words" | "结论";
     writes_times(lane, times, base): "{lane} writes {times} times as fast as {base}." | "{lane} 的生成速度是 {base} 的 {times} 倍。";
+    writes_slower(lane, times, base): "{lane} takes {times} times as long for a token as {base}." | "{lane} 生成每个 token 的耗时是 {base} 的 {times} 倍。";
     writes_alike(lane, base): "{lane} writes about as fast as {base}." | "{lane} 的生成速度与 {base} 相当。";
     first_token_sooner(times, after, instead): "Its first token comes {times} times as soon, after {after} instead of {instead}." | "首个 token 的等待时间缩短到 1/{times}：{after}，而非 {instead}。";
     first_token_later(times, after, instead): "Its first token takes {times} times as long, {after} instead of {instead}." | "首个 token 耗时是其 {times} 倍：{after}，而非 {instead}。";
@@ -119,7 +120,7 @@ super::texts! {
     replay_other_model(then, now): "it was made by {then}, and {now} is loaded now" | "它由 {then} 生成，而当前加载的是 {now}";
     replay_unknown: "nothing is known of how it was made" | "不知道它是如何生成的";
     replay_not_ended: "it has not ended yet" | "它尚未结束";
-    replay_busy: "another answer of yours is computed again; wait for its end" | "你的另一个回答正在重新计算；请等待其结束";
+    replay_busy: "another answer is computed again; wait for its end" | "另一个回答正在重新计算；请等待其结束";
     changed_since: "What is another than then" | "与当时不同之处";
     changed_model(then, now): "The model: {then} then, {now} now." | "模型：当时 {then}，现在 {now}。";
     changed_files: "The model’s files were written anew." | "模型文件已被重新写入。";

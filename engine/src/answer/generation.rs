@@ -106,7 +106,9 @@ impl Generation {
             ..
         } = pending;
         clock.begin(now);
-        let drafter = Drafter::new(speculation, &prompt).filter(|_| max_tokens > 0);
+        let drafter = (max_tokens > 0)
+            .then(|| Drafter::new(speculation, &prompt))
+            .flatten();
         let mut generation = Self {
             caller,
             prompt: prompt.len(),

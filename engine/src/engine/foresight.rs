@@ -19,7 +19,7 @@ impl Engine {
     /// by far only the beginning is counted, which is more than the context, and nothing of it counts as cached.
     ///
     /// # Errors
-    /// As [`Self::count`].
+    /// As [`Self::prompt_length`].
     pub fn foresee(&self, mut request: Request) -> Result<Foresight, Error> {
         request.check()?;
         request.tell_template();
@@ -69,7 +69,10 @@ mod tests {
         };
         let before = engine.foresee(request()).unwrap();
         assert_eq!((before.cached_tokens, before.pace), (0, Pace::default()));
-        assert_eq!(before.prompt_tokens, engine.prompt_length(request()).unwrap());
+        assert_eq!(
+            before.prompt_tokens,
+            engine.prompt_length(request()).unwrap()
+        );
         let _ = block_on(engine.submit(request()).unwrap().collect::<Vec<_>>());
         let after = engine.foresee(request()).unwrap();
         assert_eq!(after.cached_tokens, after.prompt_tokens - 1);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::future::try_join_all;
@@ -25,8 +26,9 @@ use crate::access::Access;
 use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::generator::Generator;
+use crate::keys;
 use crate::metered::{Metered, MeteredAnswer};
-use crate::models::{Lease, Ready};
+use crate::models::{self, Lease, Ready};
 use crate::state::AppState;
 
 /// Nothing else is sent while a request waits or its prompt is computed, and proxies close connections that were silent for
@@ -186,11 +188,23 @@ pub(super) async fn reply<F: Form>(
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<Response, ApiError> {
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
+    let wanted = Wanted::of(state, &body).await;
     let Wanted {
         model,
         keep,
+        unloads,
         streams,
-    } = Wanted::of(state, &body).await?;
+    } = wanted.inspect_err(|error| {
+        if [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&error.status()) {
+            state.model.count_invalid();
+        }
+    })?;
+    if unloads
+        && model.is_out()
+        && let Some(asked) = asks_nothing(state, &model, caller, &body, read).await
+    {
+        return sent(asked.form, Vec::new(), asked.stream).await;
+    }
     let refused = |error| {
         model.count_refused(&error);
         ApiError::from(error)
@@ -198,24 +212,64 @@ pub(super) async fn reply<F: Form>(
     let lease = match model.ask(keep).map_err(refused)? {
         Ready::Now(lease) => lease,
         Ready::Soon if streams => {
-            // Its client hears that it waits, as in the queue.
-            let (state, model) = (state.clone(), model.clone());
-            let late = async move {
-                let asked = async {
-                    let asker = Asker::new(&state, model.lease(keep).await?, caller);
-                    answered(&model, asker, body, read).await
-                };
-                match asked.await {
-                    Ok((answers, form, _)) => frames(form, answers).left_stream(),
-                    Err(error) => stream::iter([F::refused(&error)]).right_stream(),
-                }
-            };
-            return Ok(F::streamed(stream::once(late).flatten()));
+            let late = late(state.clone(), model, keep, caller, body, read);
+            return Ok(F::streamed(late));
         }
         Ready::Soon => model.lease(keep).await.map_err(refused)?,
     };
     let asker = Asker::new(state, lease, caller);
     let (answers, form, stream) = answered(&model, asker, body, read).await?;
+    sent(form, answers, stream).await
+}
+
+/// The frames of an answer whose model is being loaded: its client hears that it waits, as in the queue.
+fn late<F: Form>(
+    state: AppState,
+    model: Metered,
+    keep: Option<models::KeepAlive>,
+    caller: Caller,
+    body: Held,
+    read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
+) -> impl Stream<Item = F::Frame> + Send + 'static {
+    let late = async move {
+        let asked = async {
+            let lease = model.lease(keep).await;
+            let lease = lease.inspect_err(|error| model.count_refused(error))?;
+            answered(&model, Asker::new(&state, lease, caller), body, read).await
+        };
+        match asked.await {
+            Ok((answers, form, _)) => frames(form, answers).left_stream(),
+            Err(error) => stream::iter([F::refused(&error)]).right_stream(),
+        }
+    };
+    stream::once(keys::within(keys::current(), late)).flatten()
+}
+
+/// What is asked of a model that is not in memory, where that is no answer.
+async fn asks_nothing<F: Form>(
+    state: &AppState,
+    model: &Metered,
+    caller: Caller,
+    body: &Held,
+    read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
+) -> Option<Asked<F>> {
+    let asker = Asker::of(state, model.at_hand(), None, caller);
+    let bytes = body.bytes.clone();
+    let asked = model.routed(move || read(&bytes, &asker)).await;
+    // What is wrong is told when it is read for the model.
+    let asked = asked.ok()?.ok()?;
+    asked.requests.is_empty().then_some(asked)
+}
+
+/// Answers in one piece, or as they come.
+///
+/// # Errors
+/// Why they are not complete.
+async fn sent<F: Form>(
+    form: F,
+    answers: Vec<MeteredAnswer>,
+    stream: bool,
+) -> Result<Response, ApiError> {
     if stream {
         return Ok(F::streamed(frames(form, answers)));
     }

@@ -1,9 +1,13 @@
 //! What has to be known of a request before the rest of it is read: which model it asks, for how long that is to stay, and
-//! whether its answer is streamed. A field that is wrong is refused when all is read.
+//! whether its answer is streamed. What names no model here, or is no JSON, is refused before a model is loaded for it; other
+//! fields that are wrong when all is read.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::body;
 use super::ollama::untagged;
 use crate::bodies::Held;
 use crate::error::ApiError;
@@ -12,10 +16,12 @@ use crate::models::KeepAlive;
 use crate::state::AppState;
 
 /// As clients write it.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Wire {
-    #[serde(alias = "name")]
-    model: Option<Value>,
+    model: Option<String>,
+    /// Of Ollama's clients, where there is no `model`.
+    name: Option<Value>,
     keep_alive: Option<Value>,
     stream: Option<Value>,
 }
@@ -24,6 +30,8 @@ struct Wire {
 pub(super) struct Wanted {
     pub(super) model: Metered,
     pub(super) keep: Option<KeepAlive>,
+    /// Whether it says that the model is to leave at once.
+    pub(super) unloads: bool,
     /// Whether it says that its answer is to be streamed.
     pub(super) streams: bool,
 }
@@ -32,31 +40,48 @@ impl Wanted {
     /// Reads a body once more where there is something to choose.
     ///
     /// # Errors
-    /// When too many wait for their turn, and status 400 for a `keep_alive` that is none.
+    /// When too many wait for their turn, status 404 for a model that is not here, and status 400 for what is no JSON and a
+    /// `keep_alive` that is none.
     pub(super) async fn of(state: &AppState, body: &Held) -> Result<Self, ApiError> {
         let first = state.served.first();
         if !first.is_managed() {
             return Ok(Self {
                 model: first.clone(),
                 keep: None,
+                unloads: false,
                 streams: false,
             });
         }
         let bytes = body.bytes.clone();
-        let read = move || serde_json::from_slice::<Wire>(&bytes).unwrap_or_default();
-        let wire = first.prepared(read).await?;
-        let name = wire.model.as_ref().and_then(Value::as_str);
+        let read = move || body::read::<Wire>(&bytes, "a request");
+        let wire = first.routed(read).await??;
+        let name = wire.name.as_ref().and_then(Value::as_str);
+        let model = named(state, wire.model.as_deref().or(name).unwrap_or_default())?.clone();
         let keep = wire.keep_alive.as_ref().filter(|keep| !keep.is_null());
         let keep = keep.map(KeepAlive::of).transpose();
         let keep = keep
             .map_err(|why| ApiError::invalid_field("keep_alive", format!("`keep_alive` {why}")))?;
-        let model = state
-            .model_named(untagged(name.unwrap_or_default()))
-            .clone();
         Ok(Self {
+            unloads: keep == Some(KeepAlive::For(Duration::ZERO)),
             keep: Some(keep.unwrap_or(model.keep())),
             model,
             streams: wire.stream == Some(Value::Bool(true)),
         })
+    }
+}
+
+/// The model of a name with or without its tag, which may be one that the first is to go by too; the first without a name.
+///
+/// # Errors
+/// Status 404 for another name.
+fn named<'a>(state: &'a AppState, name: &str) -> Result<&'a Metered, ApiError> {
+    let names = [name, untagged(name)];
+    if let Some(model) = names.iter().find_map(|name| state.served.named(name)) {
+        return Ok(model);
+    }
+    let is_other = |name: &&str| state.access.served_names.iter().any(|other| other == name);
+    match name.is_empty() || names.iter().any(is_other) {
+        true => Ok(state.served.first()),
+        false => Err(ApiError::unknown_model(name, &state.served.ids())),
     }
 }

@@ -13,7 +13,7 @@ use nibble_engine::Error;
 
 use super::ChatService;
 use super::complaints::{refusal, unstored};
-use crate::compare::Run;
+use crate::compare::Entered;
 use crate::lanes::Lanes;
 use crate::store::now;
 
@@ -26,22 +26,25 @@ impl ChatService {
         self.comparer.allow(lanes);
     }
 
-    /// Writes down a comparison that has the only place, and measures it: both to their end whoever leaves, or the place
-    /// would not be given back.
-    async fn begin(&self, run: Arc<Run>, lanes: Arc<dyn Lanes>) -> Result<(), Complaint> {
-        let (comparer, writer) = (Arc::clone(&self.comparer), self.writer.clone());
+    /// Ready when no comparison runs, and the last one is written down.
+    pub(crate) async fn all_compared(&self) {
+        self.comparer.ended().await;
+    }
+
+    /// Writes down a comparison that has the only place, and measures it: both to their end whoever leaves.
+    async fn begin(&self, entered: Entered, lanes: Arc<dyn Lanes>) -> Result<(), Complaint> {
+        let writer = self.writer.clone();
         let begun = tokio::spawn(async move {
-            let (store, comparison) = (Arc::clone(&writer.store), run.comparison());
-            let begun = store.begin_comparison(run.owner, &comparison).await;
-            if begun.is_err() {
-                comparer.leave();
-                return begun;
+            let (store, comparison) = (Arc::clone(&writer.store), entered.run.comparison());
+            let owner = entered.run.owner;
+            let begun = store.begin_comparison(owner, &comparison).await;
+            if begun.is_ok() {
+                tokio::spawn(async move {
+                    let model = writer.models.first().clone();
+                    entered.measure(lanes, model, &*store).await;
+                });
             }
-            tokio::spawn(async move {
-                let model = writer.models.first().clone();
-                comparer.measure(run, lanes, model, &*store).await;
-            });
-            Ok(())
+            begun
         });
         let begun = begun.await.map_err(|_| refusal(&Error::Broken))?;
         begun.map_err(unstored)
@@ -115,7 +118,7 @@ impl Comparisons for ChatService {
             lanes: Vec::new(),
             end: None,
         };
-        let Some(run) = self.comparer.enter(visitor.owner, comparison) else {
+        let Some(entered) = self.comparer.enter(visitor.owner, comparison) else {
             return Err(Complaint {
                 reason: Told::new(Language::compare_busy),
                 kind: ComplaintKind::Busy {
@@ -123,8 +126,8 @@ impl Comparisons for ChatService {
                 },
             });
         };
-        let id = run.id;
-        self.begin(run, Arc::clone(lanes)).await?;
+        let id = entered.run.id;
+        self.begin(entered, Arc::clone(lanes)).await?;
         Ok(id)
     }
 

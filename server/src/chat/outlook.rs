@@ -1,13 +1,17 @@
 //! What a message would come to, and what its answer may take: by the rates that the engine measures, or where it has none
 //! yet those of the last answers, and by how long these were.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use nibble_app::chat::{Outlook, Outlooks};
 use nibble_app::complaint::Complaint;
 use nibble_app::domain::{Attachment, Content, Foreseen, Id, Rates, usual};
 use nibble_app::settings::{MessageForm, Settings};
 use nibble_app::visitor::Visitor;
-use nibble_engine::{Caller, Foresight, Pace};
+use nibble_engine::{Caller, Error, Foresight, Pace};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::ChatService;
 use super::complaints::{refusal, unstored};
@@ -19,6 +23,11 @@ use crate::store::{Begun, StoreError};
 const LAST: usize = 99;
 /// How long an answer may be before there was any, in tokens.
 const LENGTH: usize = 100;
+
+/// Messages that are foreseen at once, each with its branch in memory, and how long one waits for its turn.
+const AT_ONCE: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(1);
+static FORESEEING: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// What is known of a model and its answers when one is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +118,15 @@ impl Outlooks for ChatService {
         };
         let known = self.writer.known(model, &settings).await;
         let caller = Caller(visitor.caller);
+        let busy = |_| {
+            refusal(&Error::Busy {
+                waiting: AT_ONCE,
+                limit: AT_ONCE,
+                wait: None,
+            })
+        };
+        let turn = timeout(PATIENCE, FORESEEING.acquire());
+        let _turn = turn.await.map_err(busy)?;
         let next = self.writer.next(conversation, content, settings, caller);
         let request = next.await?;
         let counted = model.prepared(move || engine.foresee(request)).await;

@@ -33,7 +33,7 @@ impl Writer {
     /// The request that a message would become, without being written down.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the engine and the store.
     pub(super) async fn next(
         &self,
         conversation: Option<domain::Conversation>,
@@ -41,7 +41,7 @@ impl Writer {
         settings: Settings,
         caller: Caller,
     ) -> Result<Request, Complaint> {
-        let (mut turns, mut before) = (Vec::new(), 0);
+        let (mut turns, mut began) = (Vec::new(), None);
         if let Some(conversation) = conversation {
             let (id, tip) = (conversation.id, conversation.tip);
             let window = self.store.window(id, tip, Part::Whole).await;
@@ -54,23 +54,27 @@ impl Writer {
             for turn in &mut turns {
                 self.refresh(&mut turn.answer);
             }
-            let began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
-            before = began.unwrap_or(0);
+            began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
         }
-        let advised = self.models.named_or_first(&settings.model).info().sampling;
+        let model = self.models.named_or_first(&settings.model);
+        let advised = model.info().sampling;
         let origin = Origin {
             settings,
             ..Origin::default()
         };
         turns.push(Turn::unanswered(content, origin.clone()));
-        turns.drain(..within_bytes(&turns, before));
+        turns.drain(..within_bytes(&turns, began.unwrap_or(0)));
         let told = Branch {
             turns: turns.into(),
             origin: Arc::new(origin),
             advised,
             caller,
         };
-        Ok(told.from(0))
+        let start = match began.is_some() {
+            true => start_of(model, &told).await?,
+            false => 0,
+        };
+        Ok(told.from(start))
     }
 
     /// Asks the engine for an answer that is in the store.

@@ -32,7 +32,7 @@ struct Entry {
 }
 
 impl Replays {
-    /// Takes the owner's place; nothing while another is computed.
+    /// Takes the owner's place; nothing while another of theirs is computed, or as many as are remembered.
     fn enter(&self, owner: Owner, answer: Id, replay: Replay) -> Option<watch::Sender<Replay>> {
         let mut entries = self.entries();
         // One whose computing died is over, too.
@@ -46,6 +46,10 @@ impl Replays {
         {
             return None;
         }
+        if entries.len() >= REMEMBERED {
+            let ended = entries.iter().position(|entry| !runs(entry))?;
+            entries.remove(ended);
+        }
         let (sender, state) = watch::channel(replay);
         entries.retain(|entry| entry.answer != answer);
         entries.push_back(Entry {
@@ -53,9 +57,6 @@ impl Replays {
             answer,
             state,
         });
-        if entries.len() > REMEMBERED {
-            entries.pop_front();
-        }
         Some(sender)
     }
 
@@ -93,15 +94,20 @@ impl nibble_app::chat::Replays for ChatService {
             tokens: 0,
             outcome: None,
         };
-        let caller = Caller(visitor.caller);
-        let asked = self
-            .writer
-            .asked_again(conversation, answer, caller)
-            .await?;
         let busy = || refused(Told::new(Language::replay_busy));
         let state = self.replays.enter(visitor.owner, answer, replay);
         let state = state.ok_or_else(busy)?;
-        tokio::spawn(computed(asked, before, state));
+        let (writer, caller) = (self.writer.clone(), Caller(visitor.caller));
+        // A model may have to be loaded first.
+        tokio::spawn(async move {
+            let outcome = match writer.asked_again(conversation, answer, caller).await {
+                Ok(asked) => computed(asked, &before, &state).await,
+                Err(complaint) => {
+                    Replayed::Failed(complaint.reason.told(visitor.language).to_owned())
+                }
+            };
+            state.send_modify(|replay| replay.outcome = Some(outcome));
+        });
         Ok(())
     }
 
@@ -126,24 +132,27 @@ fn refused(reason: Told) -> Complaint {
 }
 
 /// Reads what is computed to its end, and says what came of it.
-async fn computed(mut asked: MeteredAnswer, before: Answer, state: watch::Sender<Replay>) {
+async fn computed(
+    mut asked: MeteredAnswer,
+    before: &Answer,
+    state: &watch::Sender<Replay>,
+) -> Replayed {
     let (mut thought, mut text) = (String::new(), String::new());
-    let outcome = loop {
+    loop {
         match asked.next().await {
             Some(Event::Thought(piece)) => thought.push_str(&piece),
             Some(Event::Text(piece)) => text.push_str(&piece),
             Some(Event::Finished(completion)) => {
                 let tokens = completion.token_ids.len();
                 let now = (thought.as_str(), text.as_str());
-                break outcome(&before, now, tokens, completion.finish_reason);
+                return outcome(before, now, tokens, completion.finish_reason);
             }
-            Some(Event::Failed(error)) => break Replayed::Failed(reason(&error).to_string()),
-            None => break Replayed::Failed(reason(&Error::Stopped).to_string()),
+            Some(Event::Failed(error)) => return Replayed::Failed(reason(&error).to_string()),
+            None => return Replayed::Failed(reason(&Error::Stopped).to_string()),
             Some(_) => continue,
         }
         state.send_modify(|replay| replay.tokens += 1);
-    };
-    state.send_modify(|replay| replay.outcome = Some(outcome));
+    }
 }
 
 /// Whether it is the same. What was cut off is compared as far as it goes, and so is what went on from there, of which a
@@ -232,5 +241,26 @@ mod tests {
         assert!(replays.enter(me, Id(2), blank()).is_some());
         assert!(replays.state(me, Id(1)).is_some());
         assert!(replays.state(other, Id(1)).is_none());
+    }
+
+    #[test]
+    fn those_that_are_computed_are_not_forgotten_for_others() {
+        let replays = Replays::default();
+        let blank = || Replay {
+            changed: Vec::new(),
+            tokens: 0,
+            outcome: None,
+        };
+        let enter = |number: u8| {
+            let (owner, answer) = (Owner([number; 16]), Id(number.into()));
+            replays.enter(owner, answer, blank())
+        };
+        let most = u8::try_from(REMEMBERED).unwrap();
+        let senders: Vec<_> = (0..most).map(|number| enter(number).unwrap()).collect();
+        assert!(enter(most).is_none());
+        senders[3].send_modify(|replay| replay.outcome = Some(Replayed::Same(1)));
+        let _sender = enter(most).unwrap();
+        assert!(replays.state(Owner([3; 16]), Id(3)).is_none());
+        assert!(replays.state(Owner([0; 16]), Id(0)).is_some());
     }
 }

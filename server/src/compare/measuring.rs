@@ -2,12 +2,16 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use nibble_app::chat::Stage;
 use nibble_app::domain::Lane;
-use nibble_engine::{Error, Event, Message, Prompt, Request, Role, Sampling, Thinking};
+use nibble_engine::{
+    Error, Event, Message, Prompt, Request, Role, Sampling, Speculation, Thinking,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::sleep;
 
 use super::Run;
 use crate::chat::{metrics, reason};
@@ -17,6 +21,9 @@ use crate::metered::Metered;
 
 /// Tokens that a lane puts out before its first round, so that no round finds memory that was never touched.
 const WARM_TOKENS: usize = 4;
+
+/// When a request is tried again for which there was no place.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What measures one comparison.
 pub(super) struct Bench<'a> {
@@ -137,6 +144,8 @@ impl Bench<'_> {
             },
             usd_per_hour: plan.usd_per_hour,
             fresh: true,
+            // How many guesses pay is found out anew by each engine; lanes are to compute the same.
+            speculation: Some(Speculation::Off),
             ..Request::default()
         }
     }
@@ -149,9 +158,14 @@ impl Bench<'_> {
         request: Request,
         counts: bool,
     ) -> Result<bool, Error> {
-        let engine = Arc::clone(engine);
-        let submitted = self.model.prepared(move || engine.submit(request));
-        let mut answer = submitted.await??;
+        let mut answer = loop {
+            let (engine, request) = (Arc::clone(engine), request.clone());
+            let submitted = self.model.prepared(move || engine.submit(request)).await;
+            match submitted {
+                Err(Error::Busy { .. }) | Ok(Err(Error::Busy { .. })) => sleep(AGAIN).await,
+                submitted => break submitted??,
+            }
+        };
         let mut asked = pin!(self.model.is_asked());
         let mut text = String::new();
         loop {

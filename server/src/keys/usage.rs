@@ -17,6 +17,14 @@ pub(crate) fn current() -> Option<Arc<Key>> {
     KEY.try_with(Arc::clone).ok()
 }
 
+/// Does for a request's key what is done after the request was answered, as in the body of a stream.
+pub(crate) async fn within<T>(key: Option<Arc<Key>>, work: impl Future<Output = T>) -> T {
+    match key {
+        Some(key) => KEY.scope(key, work).await,
+        None => work.await,
+    }
+}
+
 /// Counters by the names of keys.
 #[derive(Clone, Debug)]
 pub(super) struct Usage {

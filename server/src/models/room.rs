@@ -19,6 +19,8 @@ pub(super) type Outcome = Option<Result<(), Arc<Error>>>;
 /// The models of a server.
 pub(super) struct Room {
     seats: Vec<Seat>,
+    /// Models whose time was over and whose memory is not free yet.
+    leaving: usize,
     /// Bytes for all of them; nothing where the system does not tell.
     pub(super) total: Option<u64>,
 }
@@ -59,7 +61,7 @@ pub(super) enum Taken {
 pub(super) struct Shortage {
     /// Bytes that could be had.
     pub(super) available: u64,
-    /// Whether there will be more when others have answered.
+    /// Whether there will be more when others have answered, or have left.
     pub(super) is_for_now: bool,
 }
 
@@ -107,7 +109,11 @@ impl Held {
 
 impl Room {
     pub(super) fn new(seats: Vec<Seat>) -> Self {
-        Self { seats, total: None }
+        Self {
+            seats,
+            leaving: 0,
+            total: None,
+        }
     }
 
     pub(super) fn held(&self, index: usize) -> Option<&Held> {
@@ -115,6 +121,10 @@ impl Room {
             State::In(held) => Some(held),
             _ => None,
         }
+    }
+
+    pub(super) fn is_out(&self, index: usize) -> bool {
+        matches!(self.seats[index].state, State::Out)
     }
 
     pub(super) fn generators(&self) -> impl Iterator<Item = &Arc<dyn Generator>> {
@@ -205,7 +215,7 @@ impl Room {
             let busy = self.seats.iter().filter(is_there);
             return Err(Shortage {
                 available: most,
-                is_for_now: busy.count() > leaving.len(),
+                is_for_now: self.leaving > 0 || busy.count() > leaving.len(),
             });
         }
         let leaving = leaving.into_iter();
@@ -214,7 +224,7 @@ impl Room {
             .collect())
     }
 
-    /// Takes out those whose time is over, and says when the next one's is.
+    /// Takes out those whose time is over, and says when the next one's is. Each is leaving until [`Self::has_left`].
     pub(super) fn expire(&mut self, now: Instant) -> (Vec<Arc<dyn Generator>>, Option<Instant>) {
         let (mut leaving, mut next) = (Vec::new(), None);
         for index in 0..self.seats.len() {
@@ -227,6 +237,12 @@ impl Room {
                 next = Some(next.map_or(ends, |next: Instant| next.min(ends)));
             }
         }
+        self.leaving += leaving.len();
         (leaving, next)
+    }
+
+    /// The memory of one that [`Self::expire`] took out is free.
+    pub(super) fn has_left(&mut self) {
+        self.leaving -= 1;
     }
 }

@@ -145,3 +145,26 @@ async fn a_model_that_cannot_be_loaded_tells_all_who_wait_and_is_tried_again() {
     assert!(models.lease(0, None).await.is_err());
     assert_eq!(tries.load(Ordering::SeqCst), 2);
 }
+
+#[test]
+fn what_lacks_the_memory_of_a_model_that_is_leaving_is_to_come_back() {
+    let offer = Offer {
+        info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        bytes: NEED,
+        kv_blocks: 0,
+        keep: KeepAlive::For(Duration::ZERO),
+        load: Box::new(|| Err(Error::Stopped)),
+    };
+    let generator: Arc<dyn Generator> = Arc::new(Scripted::new(&[], Duration::ZERO));
+    let mut room = Room::new(vec![Seat::new(&offer)]);
+    room.enter(0, generator, offer.keep);
+    let later = Instant::now() + Duration::from_secs(100);
+    assert_eq!(room.expire(later).0.len(), 1);
+    let shortage = |is_for_now| Shortage {
+        available: 1,
+        is_for_now,
+    };
+    assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(true)));
+    room.has_left();
+    assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(false)));
+}

@@ -54,6 +54,18 @@ fn an_address_holds_a_whole_form() {
 }
 
 #[test]
+fn an_address_leaves_out_a_prompt_that_is_too_long_for_it() {
+    let form = |prompt: String| CompareForm {
+        prompt,
+        seed: "7".into(),
+        ..CompareForm::default()
+    };
+    assert!(form("a".repeat(2048)).query().starts_with("prompt=aaa"));
+    // Each character is nine bytes of an address.
+    assert_eq!(form("天".repeat(300)).query(), "seed=7");
+}
+
+#[test]
 fn what_cannot_be_compared_is_named_with_its_limits() {
     let (kind, reason) = blamed("kernel_1=avx2&kernel_2=neon");
     assert_eq!(kind, ComplaintKind::Field("kernel_2"));

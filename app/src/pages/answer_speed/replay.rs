@@ -1,7 +1,10 @@
 //! An answer computed again: the button, how far it is, and what came of it with what is another than then.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use leptos::prelude::*;
+use tokio::time::timeout;
 
 use crate::button::post_button;
 use crate::chat::{Answer, Replay, ReplayRefused, Replaying, SharedChat};
@@ -38,19 +41,28 @@ pub(super) fn replay(t: Language, answer: &Answer) -> Option<AnyView> {
 /// Another piece is sent after so many tokens more.
 const APART: usize = 8;
 
+/// How often one is sent while nothing happens, which keeps the connection from looking dead.
+const TICK: Duration = Duration::from_secs(1);
+
 /// The next step that tells something new, and in its place the one after it; the outcome at the end.
 fn appended(t: Language, mut steps: Replaying, told: Option<usize>) -> AnyView {
     Suspend::new(async move {
         // Steps that are there already would otherwise nest in one call and use up the stack.
         tokio::task::yield_now().await;
-        while let Some(step) = steps.next().await {
-            if step.outcome.is_some() {
-                return view! { <div class="final">{ended(t, step)}</div> }.into_any();
-            }
-            if told.is_none_or(|told| step.tokens >= told + APART) {
-                let tick = view! { <span class="tick">{t.replay_running(step.tokens)}</span> };
-                return view! { {tick} {appended(t, steps, Some(step.tokens))} }.into_any();
-            }
+        loop {
+            let tokens = match timeout(TICK, steps.next()).await {
+                Err(_) => told.unwrap_or_default(),
+                Ok(None) => break,
+                Ok(Some(step)) if step.outcome.is_some() => {
+                    return view! { <div class="final">{ended(t, step)}</div> }.into_any();
+                }
+                Ok(Some(step)) if told.is_none_or(|told| step.tokens >= told + APART) => {
+                    step.tokens
+                }
+                Ok(Some(_)) => continue,
+            };
+            let tick = view! { <span class="tick">{t.replay_running(tokens)}</span> };
+            return view! { {tick} {appended(t, steps, Some(tokens))} }.into_any();
         }
         let why = t.engine_failed();
         view! { <p class="final outcome failed">{t.replay_failed(why)}</p> }.into_any()

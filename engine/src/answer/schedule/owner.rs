@@ -197,7 +197,10 @@ impl<M: StepModel> Owner<M> {
             rows,
             answers,
         };
-        self.rates.observe(rows, time.took);
+        // A row of a guess costs less than a step of one, and more than a row of a prompt.
+        if self.answers.iter().all(|answer| answer.draft().is_empty()) {
+            self.rates.observe(rows, time.took);
+        }
         if is_decode {
             self.costs.observe(rows, time.took);
         }

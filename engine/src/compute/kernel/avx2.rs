@@ -77,6 +77,7 @@ impl Isa for Avx2 {
     type Ints = __m256i;
     type Floats = __m256;
     const ROWS: usize = 8;
+    const KEEPS_FOUR_ROWS: bool = false;
     const UNSIGNED: bool = false;
 
     #[inline(always)]

@@ -82,6 +82,7 @@ impl Isa for Avx512 {
     type Ints = __m512i;
     type Floats = __m512;
     const ROWS: usize = 16;
+    const KEEPS_FOUR_ROWS: bool = true;
     const UNSIGNED: bool = true;
 
     #[inline(always)]

@@ -11,8 +11,13 @@ use crate::state::AppState;
 pub(in crate::api) async fn tokenizer_info(
     State(state): State<AppState>,
 ) -> Result<Json<Value>, ApiError> {
-    let lease = state.model.lease(None).await?;
-    let generator = lease.generator();
+    // Looking loads none.
+    let generator = state.model.loaded().ok_or_else(|| {
+        let id = &state.model.info().id;
+        ApiError::unavailable(format!(
+            "the model `{id}` is not in memory; a request that it answers loads it"
+        ))
+    })?;
     let [first, last] = generator.first_and_last();
     Ok(Json(json!({
         "bos_token": first,

@@ -388,3 +388,16 @@ async fn the_list_of_a_script_says_what_the_context_holds() {
     let other = chat.browser.other().get(&address).await.body;
     assert!(!other.contains("forgotten"), "{other}");
 }
+
+#[tokio::test]
+async fn an_estimate_is_of_what_there_is_room_for_once_memory_has_begun() {
+    let mut chat = Chat::full().await;
+    for _ in 0..6 {
+        assert_eq!(chat.ask("forget").await.status, StatusCode::FOUND);
+        chat.page().await;
+        let fields = message(chat.id(), QUESTION);
+        let checked = chat.browser.post_json("/api/check", &fields).await.json();
+        let words = checked["words"].as_str().unwrap();
+        assert!(words.starts_with("Prompt: "), "{words}");
+    }
+}

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::access::Access;
+use crate::keys::Keys;
 use crate::state::AppState;
 use crate::test_support::client::{get, post, send_to, state, text};
 
@@ -151,4 +153,79 @@ async fn figures_under_the_names_of_others_are_each_models_own() {
     ] {
         assert!(figures.contains(line), "{line}: {figures}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_and_what_only_looks_loads_no_model() {
+    let (models, loads) = models(3, 1000, KeepAlive::Always);
+    let state = state(models);
+    for path in ["/v1/completions", "/v1/messages", "/api/chat", "/tokenize"] {
+        for (body, status) in [
+            (r#"{ "model": "m7" }"#, StatusCode::NOT_FOUND),
+            (r#"{ "model": 1 }"#, StatusCode::BAD_REQUEST),
+            (r#"{ "model": "m1", "#, StatusCode::BAD_REQUEST),
+        ] {
+            let response = send_to(&state, post(path, body)).await;
+            assert_eq!(response.status(), status, "{path} {body}");
+        }
+    }
+    let shown = text(send_to(&state, post("/api/show", json!({ "name": "m2" }))).await).await;
+    assert!(shown.contains(r#""general.basename":"m2""#), "{shown}");
+    let told = send_to(&state, get("/tokenizer_info")).await;
+    assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let unload = json!({ "model": "m2", "messages": [], "keep_alive": 0, "stream": false });
+    let unloaded = text(send_to(&state, post("/api/chat", unload)).await).await;
+    assert!(unloaded.contains("unload"), "{unloaded}");
+    settle().await;
+    let loads: usize = loads.iter().map(|loads| loads.load(Ordering::SeqCst)).sum();
+    assert_eq!(loads, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_its_model_is_charged_to_its_key() {
+    const KEY: &str = "sk-0123456789abcdef-anna";
+    let keys = Keys::new(Some(&format!("anna {KEY}")), None).unwrap();
+    let state = server(1000).with(Access {
+        keys: Some(Arc::new(keys)),
+        ..Access::default()
+    });
+    let body = json!({
+        "model": "m1", "stream": true, "messages": [{ "role": "user", "content": "Hi" }],
+    });
+    let mut request = post("/v1/chat/completions", body);
+    request
+        .headers_mut()
+        .insert("x-api-key", KEY.parse().unwrap());
+    let told = text(send_to(&state, request).await).await;
+    assert!(told.contains("[DONE]"), "{told}");
+    let figures = text(send_to(&state, get("/metrics")).await).await;
+    let charged = r#"nibble_key_output_tokens_total{key="anna"} 1"#;
+    assert!(figures.contains(charged), "{figures}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_model_is_waited_for_and_then_cut_off() {
+    let (end, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let offer = Offer {
+        info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        bytes: NEED,
+        kv_blocks: 0,
+        keep: KeepAlive::Always,
+        load: Box::new(move || {
+            let _ = held.lock().unwrap().recv();
+            Err(Error::Stopped)
+        }),
+    };
+    let state = state(Models::new(vec![offer], Box::new(|| None), None, None));
+    let model = state.model.clone();
+    let waits = tokio::spawn(async move { model.lease(None).await.err() });
+    settle().await;
+    assert!(!state.model.is_idle());
+    state.model.refuse_from_now_on();
+    state.model.cut_off();
+    assert!(matches!(waits.await.unwrap(), Some(Error::Ending)));
+    assert!(state.model.is_idle());
+    assert!(matches!(state.model.ask(None), Err(Error::Ending)));
+    drop(end);
 }

@@ -42,7 +42,7 @@ fn browser(pause: Duration) -> Browser {
     Browser::comparing(Arc::new(chats), Arc::new(Words(pause)))
 }
 
-fn lanes<'a>(kernels: [&'a str; 2]) -> Vec<(&'a str, &'a str)> {
+fn lanes(kernels: [&str; 2]) -> Vec<(&str, &str)> {
     vec![
         ("prompt", "Why?"),
         ("max_tokens", "20"),
@@ -218,4 +218,7 @@ async fn an_answer_computed_again_is_the_same_for_its_owner_alone() {
         page.contains("Computed again: the same, all 2 tokens."),
         "{page}"
     );
+    // A refusal stands at this address, which may be loaded again.
+    let at_form = browser.get("/speed/replay").await;
+    assert_eq!(at_form.status, StatusCode::NOT_FOUND);
 }

@@ -108,6 +108,11 @@ async fn a_conversation_is_answered_by_the_model_of_its_settings() {
     fields.push(("model", "two"));
     let out = browser.post_json(CHECK, &fields).await;
     assert!(words(&out).contains("not in memory"), "{}", words(&out));
+    let checked = browser.post_form(CHECK, &fields).await.body;
+    assert!(
+        checked.contains("<option value=\"two\" selected>"),
+        "{checked}"
+    );
     assert_eq!(
         loads.load(Ordering::SeqCst),
         0,

@@ -40,14 +40,15 @@ impl SqlStore {
         Ok(read.expect("reading lines does not panic"))
     }
 
-    /// Those of a model among the last answers of this database, whoever asked.
+    /// Those of a model among the last answers of this database, whoever asked; what came by a file or as a copy was written
+    /// by none of its programs.
     pub(super) async fn measured_last(
         &self,
         model: &str,
         most: usize,
     ) -> Result<Vec<Metrics>, StoreError> {
         let select = sqlx::query(
-            "SELECT metrics, origin FROM messages WHERE metrics IS NOT NULL ORDER BY n DESC LIMIT $1",
+            "SELECT metrics, origin FROM messages WHERE metrics IS NOT NULL AND writer IS NOT NULL ORDER BY n DESC LIMIT $1",
         )
         .bind(i64::try_from(most).unwrap_or(i64::MAX));
         let rows = self.told(select.fetch_all(&self.pool).await)?;

@@ -138,6 +138,7 @@ async fn a_copy_is_not_measured_again(Place { store, .. }: &Place) {
     let answer = begun.turn.answer.id;
     store.copy(ME, answer, Copied::Whole).await.unwrap();
     assert_eq!(store.measured(ME).await.unwrap().len(), 1);
+    assert_eq!(store.last_measured("Tiny", 9).await.unwrap().len(), 1);
 }
 
 async fn an_imported_answer_is_measured_whatever_its_file_says(Place { store, .. }: &Place) {

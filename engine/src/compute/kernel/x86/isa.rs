@@ -13,6 +13,8 @@ pub(in crate::compute::kernel) trait Isa: Copy {
     type Floats: Copy;
     /// Rows of a tile: the 32-bit lanes of a register.
     const ROWS: usize;
+    /// Whether there are registers for a block of weights and the sums of four rows.
+    const KEEPS_FOUR_ROWS: bool;
 
     /// A register of bytes.
     fn load(self, bytes: &[u8]) -> Self::Ints;
