@@ -49,6 +49,8 @@ class Player {
     await this.page.route("**/api/send", (route) =>
       route.fulfill({ json: { outcome: "started", conversation: "recorded", title: "Waves", run: "recorded-0", html } }),
     );
+    // The server knows no such conversation.
+    await this.page.route("**/api/check", (route) => route.fulfill({ json: { words: "" } }));
     await this.chat.open(10);
     await this.chat.ask(QUESTION);
     await expect(this.chat.answer).toBeAttached();

@@ -1,7 +1,7 @@
 //! The models that this server answers with, and which of them are in memory.
 //!
 //! A model is loaded when somebody asks it, and leaves when it was not asked for a while, or when another needs its memory:
-//! those longest unused go first, never one that answers. A [`Lease`] is the one way to a model, and keeps it in memory.
+//! those longest unused go first, never one that answers. A `Lease` is the one way to a model, and keeps it in memory.
 //! A server with one model has it from the start and for ever, and nothing of this is seen.
 
 use std::io;
