@@ -61,7 +61,7 @@ super::texts! {
     part_paused: "of it paused" | "其中暂停";
     part_sharing: "of it for others" | "其中用于其他回答";
     part_throttled: "of it throttled" | "其中被限流";
-    computed_and_cached(computed, cached): "{computed} tokens computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";
+    computed_and_cached(computed, cached): "tokens: {computed} computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";
     tokens_counted[count]: "{count} token" | "{count} tokens" | "{count} 个 token";
     why_waited(time): "Most of the time it waited for its turn: {time}." | "大部分时间在排队：{time}。";
     why_throttled(time): "The container’s limit of CPU held it up: its threads waited {time} in all." | "容器的 CPU 限额拖慢了它：各线程共等待 {time}。";

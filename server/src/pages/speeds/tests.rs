@@ -84,7 +84,7 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     for part in [
         "Most of the time went into writing 20 tokens, about as fast as usual.",
         "<th scope=\"row\">Reading the prompt</th>",
-        "10 tokens computed, 0 cached",
+        "tokens: 10 computed, 0 cached",
         "<dt>Prompt tokens</dt>",
         &format!("href=\"/c/{conversation}#m-{answer}\""),
     ] {

@@ -187,7 +187,7 @@ fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
 }
 
 /// A step of a few sequences: as [`one_row`], a tile at a time and sums in registers, with each block unpacked once. A step of
-/// SmolLM2 takes 0.72, 0.64 and 0.73 of the time that [`all_rows`] takes for 2, 3 and 4 rows; for 8 it is no faster.
+/// SmolLM2 takes 0.72, 0.64 and 0.73 of the time that [`all_rows`] takes for 2, 3 and 4 rows.
 #[inline(always)]
 fn rows_in_registers<I: Isa, const FORMAT: u8, const N: usize>(
     isa: I,
