@@ -101,6 +101,13 @@ pub(super) struct Answered {
     pub(super) completion: Completion,
 }
 
+impl Answered {
+    /// Whether writing it may take long: log probabilities of a prompt come to many megabytes.
+    fn may_be_large(&self) -> bool {
+        self.prompt.is_some() || !self.logprobs.is_empty() || self.embedding.is_some()
+    }
+}
+
 /// Who asks whom.
 pub(super) struct Asker {
     pub(super) generator: Arc<dyn Generator>,
@@ -274,7 +281,9 @@ async fn sent<F: Form>(
         return Ok(F::streamed(frames(form, answers)));
     }
     let answers = try_join_all(answers.into_iter().map(collected)).await?;
-    // Logprobs of a prompt may be many megabytes.
+    if !answers.iter().any(Answered::may_be_large) {
+        return form.whole(answers);
+    }
     let written = spawn_blocking(move || form.whole(answers)).await;
     written.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
