@@ -225,6 +225,7 @@ impl Chat for ChatService {
     }
 
     async fn answer(&self, run: Id) -> Option<Answer> {
+        let before = self.writer.runs.get(run);
         let found = async {
             let store = &self.writer.store;
             let Some(mut answer) = store.answer(run).await? else {
@@ -241,7 +242,7 @@ impl Chat for ChatService {
             tracing::error!("an answer cannot be read: {error}");
             None
         });
-        self.writer.current(run, answer)
+        self.writer.current(run, before, answer)
     }
 
     async fn send(

@@ -57,11 +57,17 @@ impl Writer {
         }
     }
 
-    /// An answer as it is now, where it is in the store or is written.
-    pub(super) fn current(&self, id: Id, stored: Option<Answer>) -> Option<Answer> {
-        if self.runs.get(id).is_none() {
+    /// An answer as it is now, where it is in the store or is written. `before` is the run that it had before it was read
+    /// from the store, where it may have been written down since.
+    pub(super) fn current(
+        &self,
+        id: Id,
+        before: Option<Arc<Run>>,
+        stored: Option<Answer>,
+    ) -> Option<Answer> {
+        let Some(run) = self.runs.get(id).or(before) else {
             return stored;
-        }
+        };
         let mut stored = stored.unwrap_or_else(|| Answer {
             id,
             thought: String::new(),
@@ -71,7 +77,8 @@ impl Writer {
             is_told_alone: false,
             origin: Origin::default(),
         });
-        self.refresh(&mut stored);
+        (stored.thought, stored.text) = run.written();
+        stored.end = run.ended();
         Some(stored)
     }
 
