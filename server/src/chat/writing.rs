@@ -52,8 +52,7 @@ impl Writer {
     /// Brings an answer of the store up to date: what is not there yet is with its run.
     pub(super) fn refresh(&self, answer: &mut Answer) {
         if let Some(run) = self.runs.get(answer.id) {
-            (answer.thought, answer.text) = run.written();
-            answer.end = run.ended();
+            refresh_by(&run, answer);
         }
     }
 
@@ -77,8 +76,7 @@ impl Writer {
             is_told_alone: false,
             origin: Origin::default(),
         });
-        (stored.thought, stored.text) = run.written();
-        stored.end = run.ended();
+        refresh_by(&run, &mut stored);
         Some(stored)
     }
 
@@ -139,6 +137,11 @@ impl Writer {
         }
         self.runs.remove(id);
     }
+}
+
+fn refresh_by(run: &Run, answer: &mut Answer) {
+    (answer.thought, answer.text) = run.written();
+    answer.end = run.ended();
 }
 
 /// Ends an answer of this process early; one that was not begun is withdrawn with its question.
