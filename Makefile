@@ -49,7 +49,8 @@ abuse:
 	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
 	deploy/test/abuse/run
 
-# The engine's tests and a few tokens by the program, built for Arm and run on emulated CPUs.
+# The engine's tests, built for Arm and run on emulated CPUs. `engine/scripts/aarch64 program` lets the program answer there,
+# which `make compose-test` and `make dist` build for Arm.
 aarch64:
 	engine/scripts/aarch64 test
 
