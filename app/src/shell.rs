@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::language_switch::LanguageForm;
+use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::texts::script_texts;
 use crate::visitor::language;
 
@@ -79,6 +80,27 @@ pub(crate) fn Brand() -> impl IntoView {
     }
 }
 
+/// Links to the pages beside the chat.
+#[component]
+pub(crate) fn Pages(
+    /// The name of the page on which they stand.
+    #[prop(optional)]
+    here: Option<&'static str>,
+) -> impl IntoView {
+    let t = language();
+    let pages = [
+        (SPEED, t.speed()),
+        (COMPARE, t.compare()),
+        (MODELS, t.models()),
+        (ABOUT, t.how_it_works()),
+    ];
+    let pages = pages.map(|(address, name)| {
+        let current = (here == Some(name)).then_some("page");
+        view! { <a href=address aria-current=current>{name}</a> }
+    });
+    view! { <nav aria-label=t.pages()>{pages.collect_view()}</nav> }
+}
+
 /// A page of few words, apart from the chat.
 #[component]
 pub(crate) fn Aside(
@@ -95,6 +117,7 @@ pub(crate) fn Aside(
         <Document title=Some(title.to_owned())>
             <header class="head plain">
                 <Brand/>
+                {wide.then(|| view! { <Pages here=title/> })}
                 {(!offline).then(|| view! { <LanguageForm/> })}
             </header>
             <main class=if wide { "aside wide" } else { "aside" }>{children()}</main>

@@ -12,10 +12,9 @@ use crate::chat_header::icon;
 use crate::chat_list::{ChatList, ListedChat};
 use crate::complaint::Complaint;
 use crate::language_switch::LanguageButtons;
-use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::settings::MessageForm;
 use crate::settings_view::SettingsView;
-use crate::shell::Brand;
+use crate::shell::{Brand, Pages};
 use crate::transfer::SignOut;
 use crate::visitor::language;
 
@@ -55,16 +54,9 @@ pub(crate) fn Sidebar(
 #[component]
 fn Foot() -> impl IntoView {
     let t = language();
-    let pages = [
-        (SPEED, t.speed()),
-        (COMPARE, t.compare()),
-        (MODELS, t.models()),
-        (ABOUT, t.how_it_works()),
-    ];
-    let pages = pages.map(|(address, name)| view! { <a href=address>{name}</a> });
     view! {
         <div class="foot">
-            <nav aria-label=t.pages()>{pages.collect_view()}</nav>
+            <Pages/>
             <SignOut/>
             // Without scripts it is as the system has it.
             <p class="scripted theme">

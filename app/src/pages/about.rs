@@ -176,7 +176,12 @@ fn facts(rows: impl Iterator<Item = (&'static str, String)>) -> AnyView {
 }
 
 fn formulas(t: Language, last: Option<&Measured>) -> AnyView {
-    let rows = worked::formulas(t, last).into_iter().map(|formula| {
+    let formulas = worked::formulas(t, last).into_iter();
+    let Some(last) = last else {
+        let rules = formulas.map(|formula| (formula.of, formula.rule.to_owned()));
+        return view! { <p class="note">{t.no_last_answer()}</p> {facts(rules)} }.into_any();
+    };
+    let rows = formulas.map(|formula| {
         view! {
             <tr>
                 <th scope="row">{formula.of}</th>
@@ -185,12 +190,8 @@ fn formulas(t: Language, last: Option<&Measured>) -> AnyView {
             </tr>
         }
     });
-    let note = match last {
-        Some(last) => t.numbers_of_last(grouped(last.output_tokens)),
-        None => t.no_last_answer().to_owned(),
-    };
     view! {
-        <p class="note">{note}</p>
+        <p class="note">{t.numbers_of_last(grouped(last.output_tokens))}</p>
         {wide_table(t.formulas(), [t.figure(), t.formula(), t.last_answer()], rows)}
     }
     .into_any()

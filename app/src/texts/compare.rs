@@ -22,7 +22,7 @@ super::texts! {
     seed_or_greedy: "Seed" | "随机种子";
     seed_or_greedy_hint: "Empty: always the likeliest token." | "留空：始终取概率最高的 token。";
     lane(number): "Lane {number}" | "通道 {number}";
-    no_lane: "none" | "无";
+    no_lane: "no lane" | "不用";
     weights_served: "as served" | "与服务相同";
     weights_group32: "four bits, groups of 32" | "四比特，每组 32 个";
     weights_channel: "four bits, a scale for each row" | "四比特，每行一个缩放";
