@@ -19,11 +19,13 @@ lint:
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses bans sources; \
 	else echo "lint: cargo deny is skipped: \`cargo install cargo-deny\` gets it"; fi
 
-# The default model is fetched by the program itself, as for any user; then the tests that want it find it. Without
+# The default model is fetched by the program itself, as for any user; then the tests that want it find it. It is the one
+# that the tests build: `cargo run` would build most of it a second time, without what their crates ask of others. Without
 # Python and its packages the tests of real vocabularies are skipped, and templates are compared with less of jinja2;
 # without Postgres' programs the store is tested on SQLite alone.
 unit:
-	cargo run --locked -- tokenize --text "Hello" --json
+	cargo test --workspace --locked --no-run
+	$${CARGO_TARGET_DIR:-target}/debug/nibble tokenize --text "Hello" --json
 	engine/scripts/vocabularies target/vocabularies || echo "no real vocabularies: their tests are skipped"
 	engine/scripts/template_fragments || echo "no jinja2: templates are compared with what it wrote before"
 	server/scripts/postgres || echo "no Postgres: its tests are left out"
