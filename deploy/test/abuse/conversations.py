@@ -29,6 +29,8 @@ BROWSERS = 4
 # What was streamed so long before a kill is to be there after it.
 OLD_S = 0.5
 FORM = {"temperature": "0", "system_prompt": "", "usd_per_hour": "1"}
+# How an answer ends by itself.
+ENDS = {"complete", "max_tokens", "repetition"}
 LONG = "Tell me a long story about the sea, with many words and no lists."
 
 
@@ -151,12 +153,12 @@ class Count:
             seen = [seen for at, seen in one.seen if at < when - OLD_S]
             if seen and not holds(letters(text), seen[-1]):
                 self.lost.append(f"words of {one.run}, {state}: {len(letters(text))} letters of {len(seen[-1])}")
-            expected = {"interrupted"} if one.done is None else {"complete", "max_tokens"}
+            expected = {"interrupted"} if one.done is None else set(ENDS)
             if one.done is not None and one.done > when - OLD_S:
                 expected.add("interrupted")
             if one.done is None:
                 # Its end may have been written down and not told any more.
-                expected |= {"complete", "max_tokens"}
+                expected |= ENDS
             if state not in expected:
                 self.lost.append(f"the end of {one.run}: {state}")
             if state == "interrupted" and "Interrupted:" not in page:
@@ -164,7 +166,7 @@ class Count:
             self.questions += 1
             self.letters += len(seen[-1]) if seen else 0
             self.interrupted += state == "interrupted"
-            self.ended += state in ("complete", "max_tokens")
+            self.ended += state in ENDS
         for name, before in self.kept.items():
             if found.get(name) != before:
                 self.lost.append(f"what was there of {name} before")
@@ -227,7 +229,7 @@ def full_disk(check, _):
             while rows(file).get(one.run, ("", ""))[1] not in ("complete", "max_tokens") and time.monotonic() < end:
                 time.sleep(0.2)
             text, state = rows(file)[one.run]
-            check(state in ("complete", "max_tokens") and holds(letters(text), one.seen[-1][1]), f"it is written down: {state}")
+            check(state in ENDS and holds(letters(text), one.seen[-1][1]), f"it is written down: {state}")
             check(len(rows(file)) == 2, "nothing of what was refused is there")
             check(browser.send(server, "And now?")[0] == 200, "questions are taken again")
 

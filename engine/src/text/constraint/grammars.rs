@@ -19,8 +19,9 @@ use crate::text::calls::CallFormat;
 use crate::text::conversation::Conversation;
 use crate::text::tokenizer::Tokenizer;
 
-/// Blanks between the parts of JSON: as both layouts have them, and no more, or a model could write nothing else for ever.
-const BLANKS: &str = r" |\n[ \t]{0,32}";
+/// Blanks between the parts of JSON: as its layouts have them, and no more, or a model could write nothing else for ever. Tabs
+/// are counted short: each may be a token, and small models like to repeat them.
+const BLANKS: &str = r" |\n( {0,32}|\t{0,8})";
 /// Schemas are read by recursion, which is bounded, but not by the stack of any thread.
 const STACK_BYTES: usize = 256 << 20;
 /// As many are kept, each as large as what an answer has that begins.
