@@ -54,6 +54,8 @@ impl Generation {
         if let Some(drafter) = self.drafter.as_mut().filter(|_| guesses > 0) {
             drafter.verified(accepted);
             self.clock.guessed(drafter.counts());
+            // Wrong guesses may have had blocks of their own.
+            self.cache.truncate(self.cache.len());
         }
         ended
     }

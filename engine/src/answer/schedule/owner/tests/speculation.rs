@@ -4,6 +4,7 @@ use super::simulated::{WHOLE, WINDOWS, expected_by, next_token, owner_with};
 use super::*;
 use crate::Steering;
 use crate::answer::pending::ThoughtLimit;
+use crate::compute::kernel::span::KEY_BLOCK;
 use crate::text::thoughts::{Marks, ThoughtReader};
 
 /// Counts on, in circles of 20, but for breaks that depend on every key.
@@ -161,6 +162,45 @@ fn answers_that_pause_among_guesses_go_on_with_the_same_tokens() {
         }
         owner.assert_nothing_is_lost();
     }
+}
+
+#[test]
+fn an_answer_that_is_cancelled_among_guesses_ends_alone_and_gives_its_blocks_back() {
+    let mut owner = repeating_owner(100);
+    let [first, second] = [prompt(0, 70), prompt(9, 70)];
+    let stays = owner.ask_with(1, &first, 120, guessing(8));
+    let leaves = owner.ask_with(2, &second, 120, guessing(8));
+    while owner.answers.iter().all(|answer| answer.draft().is_empty()) {
+        assert!(owner.turn());
+        owner.draft(&[1, 1]);
+    }
+    drop(leaves);
+    assert!(owner.turn());
+    assert_eq!(owner.answers.len(), 1);
+    let used = owner.memory.usage().used;
+    let kept = locked(&owner.prefixes).unused();
+    let own = owner.answers[0].cache().len().div_ceil(KEY_BLOCK);
+    assert_eq!(used, own + kept);
+    owner.finish_all();
+    let (tokens, _, [_, accepted]) = put_out(stays);
+    assert_eq!(tokens, repeated(&first, 120));
+    assert!(accepted > 20, "{accepted}");
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn a_wrong_guess_keeps_no_block() {
+    let mut owner = repeating_owner(100);
+    let answer = owner.ask_with(1, &prompt(0, 40), 200, guessing(16));
+    while !owner.is_idle() {
+        assert!(owner.turn());
+        if let [answer] = &owner.answers[..] {
+            let blocks = answer.cache().len().div_ceil(KEY_BLOCK);
+            assert_eq!(owner.memory.usage().used, blocks);
+        }
+    }
+    let (.., [drafted, accepted]) = put_out(answer);
+    assert!(accepted < drafted);
 }
 
 /// How an answer is asked for.
