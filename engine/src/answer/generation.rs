@@ -223,11 +223,12 @@ impl Generation {
         rope: &Rope,
     ) {
         self.clock.go_on(time.end - time.took);
-        self.clock.step(
-            time.took,
-            time.share(tokens + self.draft().len()),
-            time.answers,
-        );
+        let guesses = self.draft().len();
+        self.clock
+            .step(time.took, time.share(tokens + guesses), time.answers);
+        if guesses > 0 {
+            self.clock.verified(time.took);
+        }
         let before = self.cache.len() - tokens;
         if self.cache.filled_block(self.kept) {
             self.keep(prefixes, rope, false);

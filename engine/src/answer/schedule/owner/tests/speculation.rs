@@ -203,6 +203,58 @@ fn a_wrong_guess_keeps_no_block() {
     assert!(accepted < drafted);
 }
 
+#[test]
+fn what_an_answer_with_guesses_would_cost_alone_has_its_guesses() {
+    let mut owner = repeating_owner(100);
+    // So it is known what steps take without guesses, and a row of a prompt.
+    let plain = owner.ask(1, &prompt(5, 50), 20);
+    owner.finish_all();
+    drop(plain);
+    let prompts = [1, 2, 3].map(|first| prompt(first * 7, 50));
+    let alone = prompts.clone().map(|prompt| {
+        let answer = owner.ask_with(1, &prompt, 100, |pending| {
+            guessing(6)(pending);
+            pending.fresh = true;
+        });
+        owner.finish_all();
+        completion(answer).metrics
+    });
+    for metrics in &alone {
+        let [alone, share] = [metrics.usd_alone.unwrap(), metrics.usd_share];
+        assert!((alone / share - 1.0).abs() < 0.1, "{alone} {share}");
+        // Steps of seven rows, of which most had no right guess or few, are not those of one.
+        assert!(metrics.guesses_s.unwrap() < metrics.total_s);
+    }
+    let together = prompts.map(|prompt| {
+        owner.ask_with(1, &prompt, 100, |pending| {
+            guessing(6)(pending);
+            pending.fresh = true;
+        })
+    });
+    owner.finish_all();
+    for (answer, alone) in together.into_iter().zip(alone) {
+        let metrics = completion(answer).metrics;
+        let expected = metrics.usd_alone.unwrap();
+        assert!((expected / alone.usd_share - 1.0).abs() < 0.1, "{expected}");
+        assert!(metrics.usd_share < expected);
+    }
+}
+
+#[test]
+fn the_pace_of_tokens_is_that_with_guesses() {
+    let mut owner = repeating_owner(100);
+    let answer = owner.ask_with(1, &prompt(0, 40), 300, guessing(4));
+    let mut paces = Vec::new();
+    while !owner.is_idle() {
+        assert!(owner.turn());
+        paces.extend(owner.rates.pace().token_alone_s);
+    }
+    let metrics = completion(answer).metrics;
+    let mean = paces.iter().sum::<f64>() / paces.len() as f64;
+    let told = metrics.time_per_output_token_ms.unwrap() / 1000.0;
+    assert!((mean / told - 1.0).abs() < 0.3, "{mean} {told}");
+}
+
 /// How an answer is asked for.
 #[derive(Clone, Debug)]
 struct Settings {
