@@ -1,5 +1,5 @@
 //! How much faster answers come that guess ahead, by kinds of prompts, on a quiet machine:
-//! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|N] [ROUNDS] [TOKENS]`.
+//! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|off|N] [ROUNDS] [TOKENS]`.
 //!
 //! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Fails where an answer is not the same.
 
@@ -22,7 +22,7 @@ const TOGETHER: usize = 8;
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let Some(model) = arguments.next() else {
-        return Err("usage: speculation MODEL [auto|N] [ROUNDS] [TOKENS]".into());
+        return Err("usage: speculation MODEL [auto|off|N] [ROUNDS] [TOKENS]".into());
     };
     let guessing: Speculation = arguments
         .next()

@@ -55,6 +55,9 @@ pub struct Metrics {
     pub drafted_tokens: usize,
     /// Guesses that were right, and so were put out.
     pub accepted_tokens: usize,
+    /// Seconds of the steps that computed guesses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guesses_s: Option<f64>,
     /// What was expected when it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Foreseen>,
@@ -110,6 +113,7 @@ impl Metrics {
             output_tokens: self.output_tokens + rest.output_tokens,
             drafted_tokens: self.drafted_tokens + rest.drafted_tokens,
             accepted_tokens: self.accepted_tokens + rest.accepted_tokens,
+            guesses_s: sum(self.guesses_s, rest.guesses_s),
             // Nobody expected that it would be cut off.
             foreseen: None,
         }

@@ -156,6 +156,7 @@ fn name(t: Language, what: What) -> &'static str {
         What::Thinking => t.part_thinking(),
         What::Writing => t.part_writing(),
         What::Paused => t.part_paused(),
+        What::Guessing => t.part_guessing(),
         What::Sharing => t.part_sharing(),
         What::Throttled => t.part_throttled(),
     }
@@ -171,6 +172,10 @@ fn note(t: Language, metrics: &Metrics, what: What) -> Option<String> {
         What::Thinking => t.tokens_counted(metrics.thought_tokens),
         What::Writing => {
             t.tokens_counted(metrics.output_tokens.saturating_sub(metrics.thought_tokens))
+        }
+        What::Guessing => {
+            let [right, all] = [metrics.accepted_tokens, metrics.drafted_tokens].map(grouped);
+            t.guesses_right(right, all)
         }
         What::Sharing => t.others(format!("{:.1}", metrics.beside)),
         What::Waiting | What::Paused | What::Throttled => return None,

@@ -15,6 +15,8 @@ pub(crate) enum What {
     Writing,
     /// Of these: its memory was lent to others.
     Paused,
+    /// Of these: steps computed guesses beside the next token.
+    Guessing,
     /// Of these: others were computed beside it.
     Sharing,
     /// Of these: a quota of CPU had run out, as a mean over the threads.
@@ -53,6 +55,7 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
     let throttled = metrics.throttled_s.unwrap_or(0.0) / threads.max(1) as f64;
     let within = [
         (What::Paused, metrics.paused_s),
+        (What::Guessing, metrics.guesses_s.unwrap_or(0.0)),
         (What::Sharing, sharing(metrics)),
         (What::Throttled, throttled),
     ];
@@ -171,6 +174,7 @@ mod tests {
             paused_s: 0.5,
             throttled_s: Some(0.8),
             thought_s: Some(0.4),
+            guesses_s: Some(0.3),
             ..metrics()
         };
         let parts = parts(&metrics, 2);
@@ -178,6 +182,7 @@ mod tests {
         // Of three seconds half a one was lent, and one was its own.
         assert_eq!(took(What::Sharing), 1.5);
         assert_eq!((took(What::Paused), took(What::Throttled)), (0.5, 0.4));
+        assert_eq!(took(What::Guessing), 0.3);
         assert!((took(What::Thinking) - 0.4).abs() < 1e-9);
         assert!((took(What::Writing) - 0.6).abs() < 1e-9);
     }
@@ -187,6 +192,7 @@ mod tests {
         let metrics = Metrics {
             queued_s: 9.0,
             thought_s: Some(-3.0),
+            guesses_s: Some(7.0),
             total_s: 2.0,
             ..metrics()
         };

@@ -59,6 +59,7 @@ super::texts! {
     part_thinking: "Thinking" | "思考";
     part_writing: "Writing" | "生成";
     part_paused: "of it paused" | "其中暂停";
+    part_guessing: "of it with guesses" | "其中含猜测";
     part_sharing: "of it for others" | "其中用于其他回答";
     part_throttled: "of it throttled" | "其中被限流";
     computed_and_cached(computed, cached): "tokens: {computed} computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";

@@ -1,15 +1,16 @@
 //! One answer between its tokens: what is to be computed next, what the logits make of it, and how it ends.
 
+mod blocks;
+mod drawing;
 mod guesses;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::answer::constrained::Constrained;
-use crate::answer::logprobs::Scored;
 use crate::answer::metrics::{Clock, StepTime};
-use crate::answer::output::{Output, PartOf};
-use crate::answer::pending::{PendingAnswer, ThoughtLimit, restorable};
+use crate::answer::output::Output;
+use crate::answer::pending::{PendingAnswer, ThoughtLimit};
 use crate::answer::policy::{Caller, View};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::repetition::Repetition;
@@ -19,7 +20,6 @@ use crate::answer::siblings::Lead;
 use crate::answer::speculation::Drafter;
 use crate::answer::steer::Steer;
 use crate::compute::kernel::Kernel;
-use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvMemory};
 use crate::model::forward::NewTokens;
 use crate::model::rope::Rope;
@@ -171,16 +171,6 @@ impl Generation {
         self.clock.since_accepted(now)
     }
 
-    /// Memory that the next so many tokens take.
-    pub(crate) fn missing(&self, tokens: usize) -> usize {
-        self.cache.missing(self.cache.len() + tokens)
-    }
-
-    /// Whether it gave its blocks back.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused
-    }
-
     /// The next so many tokens, for a step, with logits behind the last one there is and behind what is guessed of more.
     pub(crate) fn next_tokens(&mut self, tokens: usize) -> NewTokens<'_> {
         let position = self.cache.len();
@@ -233,11 +223,12 @@ impl Generation {
         rope: &Rope,
     ) {
         self.clock.go_on(time.end - time.took);
-        self.clock.step(
-            time.took,
-            time.share(tokens + self.draft().len()),
-            time.answers,
-        );
+        let guesses = self.draft().len();
+        self.clock
+            .step(time.took, time.share(tokens + guesses), time.answers);
+        if guesses > 0 {
+            self.clock.verified(time.took);
+        }
         let before = self.cache.len() - tokens;
         if self.cache.filled_block(self.kept) {
             self.keep(prefixes, rope, false);
@@ -277,147 +268,6 @@ impl Generation {
         (self.max_tokens == 0).then_some(self.limit)
     }
 
-    /// Takes the logits behind one token.
-    fn take_row(
-        &mut self,
-        logits: &[f32],
-        now: Instant,
-        tokenizer: &Tokenizer,
-    ) -> Option<FinishReason> {
-        let ended = match self.draw(logits, now, tokenizer) {
-            Ok(ended) => ended,
-            Err(error) => {
-                self.failure = Some(error);
-                return Some(FinishReason::Stop);
-            }
-        };
-        ended.or_else(|| self.end_long_thought(now, tokenizer))
-    }
-
-    /// Draws the next token by what the request makes of the logits, of those that its constraint allows.
-    fn draw(
-        &mut self,
-        logits: &[f32],
-        now: Instant,
-        tokenizer: &Tokenizer,
-    ) -> Result<Option<FinishReason>, Error> {
-        let stage = self.output.stage();
-        let steered = match &mut self.steer {
-            None => logits,
-            Some(steer) => match steer.changed(logits, &self.tokens, self.prompt) {
-                None => return Ok(Some(FinishReason::Stop)),
-                Some(changed) => changed,
-            },
-        };
-        let allowed = match &mut self.constrained {
-            None => steered,
-            Some(constrained) => match constrained.mask(steered, stage)? {
-                None => return Ok(Some(FinishReason::Stop)),
-                Some(masked) => masked,
-            },
-        };
-        let token = self.sampler.next(allowed);
-        if let Some(most) = self.logprobs {
-            let likely = Scored::of(logits, token, most);
-            self.output.expect(likely.spelt(tokenizer));
-        }
-        if let Some(constrained) = &mut self.constrained {
-            constrained.follow(token, stage)?;
-        }
-        let ended = self.put_out(token, now, tokenizer);
-        match &mut self.constrained {
-            Some(constrained) if ended.is_none_or(|reason| reason == self.limit) => {
-                let complete = constrained.is_complete(self.output.begun(), tokenizer)?;
-                Ok(complete.then_some(FinishReason::Stop).or(ended))
-            }
-            _ => Ok(ended),
-        }
-    }
-
-    fn put_out(&mut self, token: u32, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {
-        self.clock.token(now);
-        self.tokens.push(token);
-        if let Some(drafter) = &mut self.drafter {
-            drafter.push(&self.tokens);
-        }
-        if self.counts {
-            let [_, put_out] = self.lengths();
-            let learned = Learned::PutOut(put_out);
-            self.output.reader().send(Event::Learned(learned));
-        }
-        let (is_end, steer) = (tokenizer.is_end(token), self.steer.as_ref());
-        if steer.map_or(is_end, |steer| steer.ends_at(token, is_end)) {
-            if self.shows_stop && !is_end {
-                self.output.push(token, false);
-            } else if self.tells_end {
-                self.output.tell_expected();
-            }
-            return Some(FinishReason::Stop);
-        }
-        let put_out = self.tokens.len() - self.prompt;
-        let is_early = steer.is_some_and(|steer| steer.is_early(put_out));
-        let ended = self.output.push(token, !is_early);
-        match self.output.part() {
-            PartOf::Thought => self.clock.thinks(now),
-            PartOf::Answer => self.clock.answers(now),
-            PartOf::Neither => {}
-        }
-        if ended {
-            return Some(FinishReason::Stop);
-        }
-        let put_out = &self.tokens[self.prompt..];
-        let goes_on = steer.is_some_and(|steer| steer.goes_on(put_out.len()));
-        if self.repetition.push(put_out) && !goes_on {
-            return Some(FinishReason::Repetition);
-        }
-        (put_out.len() == self.max_tokens).then_some(self.limit)
-    }
-
-    /// Puts its end behind a thought that has come to its limit. The tokens are computed in the steps that follow, as those
-    /// of an answer that goes on after a pause.
-    fn end_long_thought(&mut self, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {
-        let [_, put_out] = self.lengths();
-        let (thinks, room) = (self.output.is_thinking(), self.max_tokens - put_out);
-        let is_passed = |limit: &mut ThoughtLimit| {
-            // Nothing but the thought was put out so far.
-            thinks && put_out >= limit.tokens && limit.end.len() < room
-        };
-        let limit = self.thought_limit.take_if(is_passed)?;
-        self.output.interrupt();
-        let mut end = limit.end.into_iter();
-        end.find_map(|token| self.put_out(token, now, tokenizer))
-    }
-
-    /// Gives the blocks back. What was computed is computed again, unless it is still kept by then.
-    pub(crate) fn pause(&mut self, memory: &KvMemory, now: Instant) {
-        self.clock.pause(now);
-        self.cache = memory.new_cache();
-        self.paused = true;
-    }
-
-    /// Gives back the last block, which is not full; what it held is computed again.
-    pub(crate) fn drop_partial_block(&mut self) {
-        let whole = self.cache.len() / KEY_BLOCK * KEY_BLOCK;
-        assert!(
-            whole < self.cache.len(),
-            "memory for one sequence of the context"
-        );
-        self.cache.truncate(whole);
-        self.kept = whole;
-    }
-
-    /// Goes on with what is kept of it.
-    pub(crate) fn resume(&mut self, memory: &KvMemory, prefixes: &mut PrefixCache, rope: &Rope) {
-        self.cache = memory.new_cache();
-        self.cache.begin(self.prompt);
-        self.paused = false;
-        let prompt = self.prompt;
-        let rotation = |position| rope.length(prompt, position);
-        let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
-        prefixes.restore(known, rotation, &mut self.cache);
-        self.kept = self.cache.len();
-    }
-
     /// Ends the answer: shows what was held back, keeps its keys and values, and says what it took.
     pub(crate) fn finish(
         mut self,
@@ -447,11 +297,6 @@ impl Generation {
     /// Ends the answer without keeping anything of it.
     pub(crate) fn fail(self, error: Error) {
         self.output.reader().send(Event::Failed(error));
-    }
-
-    fn keep(&mut self, prefixes: &mut PrefixCache, rope: &Rope, whole: bool) {
-        let rotation = |position| rope.length(self.prompt, position);
-        prefixes.keep(&self.tokens, rotation, &mut self.cache, whole);
     }
 
     fn tell_prefill(&self) {

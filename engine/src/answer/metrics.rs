@@ -42,8 +42,8 @@ pub struct Metrics {
     pub machine_s: f64,
     /// Price per hour / 3600 * the machine's time.
     pub usd_share: f64,
-    /// About what it would have cost without others beside it, at the speeds of the steps that there were; absent before a
-    /// single answer was computed by itself.
+    /// About what it would have cost without others beside it and with the same guesses, at the speeds of the steps that there
+    /// were; absent before steps like those were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_alone: Option<f64>,
     /// How many other answers were computed beside it, as a mean over its time.
@@ -66,6 +66,9 @@ pub struct Metrics {
     /// See [`Self::drafted_tokens`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub accepted_tokens: usize,
+    /// Time of the steps that computed guesses, others beside them included; absent where none were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guesses_s: Option<f64>,
     /// Each token after the first: token out - the token before it, a pause in between included; none for tokens that were put
     /// out at once. Too many for JSON.
     #[serde(skip)]
@@ -118,6 +121,8 @@ pub(crate) struct Clock {
     throttled: Option<Duration>,
     /// Guesses that were computed, and those that were right.
     guesses: [usize; 2],
+    /// Steps that had some, in all.
+    verified: Duration,
 }
 
 impl Clock {
@@ -142,6 +147,7 @@ impl Clock {
             throttled_before: None,
             throttled: None,
             guesses: [0; 2],
+            verified: Duration::ZERO,
         }
     }
 
@@ -190,6 +196,11 @@ impl Clock {
     /// So many guesses were computed, and so many of them right.
     pub(crate) fn guessed(&mut self, guesses: [usize; 2]) {
         self.guesses = guesses;
+    }
+
+    /// A step with guesses took so long.
+    pub(crate) fn verified(&mut self, took: Duration) {
+        self.verified += took;
     }
 
     /// How long ago the request was accepted.
@@ -270,6 +281,7 @@ impl Clock {
             thought_tokens: self.thought.map_or(0, |(tokens, _)| tokens),
             drafted_tokens: self.guesses[0],
             accepted_tokens: self.guesses[1],
+            guesses_s: (self.guesses[0] > 0).then_some(self.verified.as_secs_f64()),
             token_gaps_s: self.gaps.clone(),
             kernel: kernel.to_owned(),
             threads,

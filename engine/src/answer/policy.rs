@@ -114,10 +114,27 @@ impl Served {
 pub(crate) struct Rates {
     /// Of a step with many rows, the time of each.
     row: Option<f64>,
-    /// Of a step with few, the time of all.
-    few: Option<f64>,
-    /// Of a step with one.
+    /// Of a step with one, without a guess.
     one: Option<f64>,
+    /// Of steps in which answers decode and no prompt is read.
+    decode: Option<Decode>,
+    /// Of those with a single answer.
+    alone: Option<Decode>,
+}
+
+/// Steps in which answers decode, as means that forget.
+#[derive(Clone, Copy, Debug)]
+struct Decode {
+    /// Seconds of a step.
+    step_s: f64,
+    /// Tokens that an answer put out in it: one, and the guesses that were right.
+    tokens: f64,
+}
+
+impl Decode {
+    fn token_s(self) -> f64 {
+        self.step_s / self.tokens
+    }
 }
 
 /// How fast a loaded model is on this machine, from the steps that there were; nothing of what was not measured.
@@ -125,9 +142,9 @@ pub(crate) struct Rates {
 pub struct Pace {
     /// Seconds for each token of a prompt.
     pub prompt_token_s: Option<f64>,
-    /// Seconds for a token of an answer beside which no other is computed.
+    /// Seconds for a token of an answer beside which no other is computed, with what guesses gained.
     pub token_alone_s: Option<f64>,
-    /// Seconds for a token of an answer beside others, as there were.
+    /// Seconds for a token of an answer beside others, as there were, with what guesses gained.
     pub token_beside_s: Option<f64>,
 }
 
@@ -136,12 +153,12 @@ impl Rates {
     pub(crate) fn pace(&self) -> Pace {
         Pace {
             prompt_token_s: self.row,
-            token_alone_s: self.one,
-            token_beside_s: self.few,
+            token_alone_s: self.alone.map(Decode::token_s),
+            token_beside_s: self.decode.map(Decode::token_s),
         }
     }
 
-    /// A step of so many rows took so long.
+    /// A step of so many rows, none of them a guess, took so long.
     pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
         let took = took.as_secs_f64();
         if rows == 1 {
@@ -149,9 +166,31 @@ impl Rates {
         }
         if rows >= LEAST_PREFILL_ROWS {
             follow(&mut self.row, took / rows as f64);
-        } else {
-            follow(&mut self.few, took);
         }
+    }
+
+    /// A step in which so many answers decoded and no prompt was read took so long, and gave so many tokens of all of them.
+    pub(crate) fn decoded(&mut self, answers: usize, tokens: usize, took: Duration) {
+        if answers == 0 || tokens == 0 {
+            return;
+        }
+        let (took, tokens) = (took.as_secs_f64(), tokens as f64 / answers as f64);
+        let alone = (answers == 1).then_some(&mut self.alone);
+        for mean in [&mut self.decode].into_iter().chain(alone) {
+            let before = mean.unwrap_or(Decode {
+                step_s: took,
+                tokens,
+            });
+            *mean = Some(Decode {
+                step_s: moved(before.step_s, took),
+                tokens: moved(before.tokens, tokens),
+            });
+        }
+    }
+
+    /// Seconds of a step with one row, once there was one.
+    pub(crate) fn one(&self) -> Option<f64> {
+        self.one
     }
 
     /// Seconds of a row where there are many, once that was measured.
@@ -183,18 +222,17 @@ impl Rates {
     /// Seconds until an answer of so many tokens in all is computed behind a prompt of so many; none before anything was
     /// measured.
     pub(crate) fn seconds(&self, prompt: usize, output: usize) -> Option<f64> {
-        Some(self.row? * prompt as f64 + self.few? * output as f64)
-    }
-
-    /// As [`Self::seconds`], with no other answer in any step; none before there were such steps.
-    pub(crate) fn seconds_alone(&self, prompt: usize, output: usize) -> Option<f64> {
-        Some(self.row? * prompt as f64 + self.one? * output as f64)
+        Some(self.row? * prompt as f64 + self.decode?.token_s() * output as f64)
     }
 }
 
 /// Moves a mean that forgets towards a new value.
 fn follow(mean: &mut Option<f64>, value: f64) {
-    *mean = Some(mean.map_or(value, |mean| mean + (value - mean) / 8.0));
+    *mean = Some(mean.map_or(value, |mean| moved(mean, value)));
+}
+
+fn moved(mean: f64, value: f64) -> f64 {
+    mean + (value - mean) / 8.0
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(crate) struct Drafter {
     /// Guesses that were computed, and those that were right.
     drafted: usize,
     accepted: usize,
+    /// Steps by how many guesses they had.
+    steps: [usize; MAX_DRAFT + 1],
 }
 
 impl Drafter {
@@ -49,6 +51,7 @@ impl Drafter {
             draft: Vec::new(),
             drafted: 0,
             accepted: 0,
+            steps: [0; MAX_DRAFT + 1],
         })
     }
 
@@ -97,7 +100,13 @@ impl Drafter {
     pub(crate) fn verified(&mut self, accepted: usize) {
         self.drafted += self.draft.len();
         self.accepted += accepted;
+        self.steps[self.draft.len()] += 1;
         self.draft.clear();
+    }
+
+    /// Steps that verified guesses, by how many.
+    pub(crate) fn steps(&self) -> [usize; MAX_DRAFT + 1] {
+        self.steps
     }
 
     /// Guesses that were computed, and those that were right.

@@ -243,6 +243,7 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         output_tokens: measured.completion_tokens,
         drafted_tokens: measured.drafted_tokens,
         accepted_tokens: measured.accepted_tokens,
+        guesses_s: measured.guesses_s,
         foreseen: None,
     }
 }

@@ -6,6 +6,7 @@ use super::Generation;
 use crate::FinishReason;
 use crate::answer::speculation::Drafter;
 use crate::answer::speculation::costs::Prospect;
+use crate::sampling::MAX_DRAFT;
 use crate::text::tokenizer::Tokenizer;
 
 impl Generation {
@@ -54,6 +55,8 @@ impl Generation {
         if let Some(drafter) = self.drafter.as_mut().filter(|_| guesses > 0) {
             drafter.verified(accepted);
             self.clock.guessed(drafter.counts());
+            // Wrong guesses may have had blocks of their own.
+            self.cache.truncate(self.cache.len());
         }
         ended
     }
@@ -61,5 +64,16 @@ impl Generation {
     /// Guesses that were computed, and those that were right.
     pub(crate) fn guesses(&self) -> [usize; 2] {
         self.drafter.as_ref().map_or([0; 2], Drafter::counts)
+    }
+
+    /// Steps behind its prompt, by how many guesses they had.
+    pub(crate) fn steps(&self) -> [usize; MAX_DRAFT + 1] {
+        let drafter = self.drafter.as_ref();
+        let mut steps = drafter.map_or([0; MAX_DRAFT + 1], Drafter::steps);
+        let ([_, put_out], [_, right]) = (self.lengths(), self.guesses());
+        // The last step of a prompt gives the first token, each behind it one and its guesses that are right.
+        let with_guesses: usize = steps.iter().sum();
+        steps[0] = (put_out - right).saturating_sub(1 + with_guesses);
+        steps
     }
 }

@@ -22,6 +22,9 @@ fn figures_follow_the_formulas() {
     clock.step(ms(300), ms(100), 3);
     clock.step(ms(100), ms(100), 1);
     clock.alone(Some(0.25));
+    clock.guessed([9, 6]);
+    clock.verified(ms(60));
+    clock.verified(ms(30));
     let metrics = clock.metrics(at(900), 3.6, "scalar", 2);
     close(metrics.time_to_first_token_s, 0.35);
     close(Some(metrics.queued_s), 0.1);
@@ -37,6 +40,7 @@ fn figures_follow_the_formulas() {
     close(Some(metrics.machine_s), 0.2);
     close(Some(metrics.usd_share), 0.0002);
     close(metrics.usd_alone, 0.00025);
+    close(metrics.guesses_s, 0.09);
     close(Some(metrics.beside), 1.5);
     assert_eq!(metrics.completion_tokens, 5);
     assert_eq!(metrics.token_gaps_s, [0.05, 0.03, 0.07, 0.05]);

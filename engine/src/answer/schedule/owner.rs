@@ -201,11 +201,19 @@ impl<M: StepModel> Owner<M> {
         if self.answers.iter().all(|answer| answer.draft().is_empty()) {
             self.rates.observe(rows, time.took);
         }
+        let put_out = |answers: &[Generation]| -> usize {
+            let lengths = answers.iter().map(Generation::lengths);
+            lengths.map(|[_, put_out]| put_out).sum()
+        };
+        let before = put_out(&self.answers);
+        let ended = self.take_logits(tokens, time);
         if is_decode {
             self.costs.observe(rows, time.took);
+            let put_out = put_out(&self.answers) - before;
+            self.rates.decoded(answers, put_out, time.took);
         }
         *locked(&self.shown_rates) = self.rates;
-        self.take_logits(tokens, time)
+        ended
     }
 
     /// Gives each answer of a step what it computed for it.
@@ -257,12 +265,15 @@ impl<M: StepModel> Owner<M> {
 
     fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
         let [prompt, output] = generation.lengths();
-        let [_, right] = generation.guesses();
-        // The last step of a prompt gives the first token, and a guess that is right one more.
-        let steps = (output - right).saturating_sub(1);
-        self.lengths.observe([prompt, steps + 1]);
-        let computed = prompt - generation.cached_tokens();
-        generation.alone(self.rates.seconds_alone(computed, steps));
+        self.lengths.observe([prompt, output]);
+        let (one, row) = (self.rates.one(), self.rates.row());
+        let computed = row.map(|row| row * (prompt - generation.cached_tokens()) as f64);
+        let decoded = self.costs.seconds(&generation.steps(), one, row);
+        generation.alone(
+            computed
+                .zip(decoded)
+                .map(|(prompt, decode)| prompt + decode),
+        );
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
         let mut prefixes = locked(&self.prefixes);

@@ -42,6 +42,25 @@ impl StepCosts {
         (self.steps - step < FRESH).then_some(time)
     }
 
+    /// About how many seconds steps take of which each has one token of an answer and its guesses: `steps` counts them by these.
+    /// One without a guess takes `one`; none where nothing like them was measured.
+    pub(crate) fn seconds(
+        &self,
+        steps: &[usize],
+        one: Option<f64>,
+        row: Option<f64>,
+    ) -> Option<f64> {
+        let counted = steps.iter().enumerate().filter(|(_, count)| **count > 0);
+        let seconds = counted.map(|(guesses, count)| {
+            let step = match guesses {
+                0 => one,
+                _ => self.expected(1 + guesses, row),
+            };
+            Some(step? * *count as f64)
+        });
+        seconds.sum()
+    }
+
     /// What such a step would take: between two that were measured in proportion, and above all as with rows of a prompt,
     /// which is no more than it will be. So it is tried where it might pay. Nothing before any was measured.
     fn expected(&self, rows: usize, row: Option<f64>) -> Option<f64> {

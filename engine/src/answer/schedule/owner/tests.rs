@@ -1,8 +1,5 @@
-//! The loop with a model that is simulated: what it computes depends on every key that it finds, so an answer is right
-//! only where all its blocks are its own.
+//! The loop with a model that is [`simulated`]: an answer is right only where all its blocks are its own.
 
-use std::cell::Cell;
-use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
@@ -15,178 +12,15 @@ use crate::answer::metrics::Clock;
 use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::Caller;
 use crate::answer::schedule::Scheduler;
-use crate::compute::kernel;
-use crate::compute::kernel::Kernel;
-use crate::compute::kernel::span::KEY_BLOCK;
-use crate::compute::kv::{KvCache, KvShape, Precision};
-use crate::model::forward::NewTokens;
-use crate::model::source::ModelSource;
 use crate::{Answer, Completion, Event, Sampling, Speculation};
 
 mod learned;
+mod simulated;
 mod speculation;
 mod thoughts;
 mod waiting;
 
-const VOCABULARY: usize = 64;
-
-/// Keys are digests of a token and its position; the next token follows from the sum of all keys before it.
-struct Simulated {
-    now: Cell<Instant>,
-    logits: Vec<f32>,
-    /// Steps after which one panics.
-    panics: Vec<usize>,
-    steps: usize,
-    most_rows: usize,
-    /// The next token by the sum of all keys, and by the last token.
-    next: fn(f32, u32) -> u32,
-}
-
-impl StepModel for Simulated {
-    fn forward(
-        &mut self,
-        batch: &mut [NewTokens<'_>],
-        cancelled: &dyn Fn() -> bool,
-    ) -> Option<&[f32]> {
-        assert!(!batch.is_empty());
-        self.steps += 1;
-        let rows: usize = batch.iter().map(NewTokens::rows).sum();
-        self.most_rows = self.most_rows.max(rows);
-        self.now
-            .set(self.now.get() + Duration::from_millis(5 + rows as u64));
-        if cancelled() {
-            return None;
-        }
-        self.logits.clear();
-        for (index, sequence) in batch.iter_mut().enumerate() {
-            let first = sequence.cache.len();
-            store(sequence.cache, &[sequence.tokens, sequence.draft].concat());
-            sequence.cache.advance(sequence.tokens.len());
-            if let Some(reader) = &mut sequence.reader {
-                for index in 0..sequence.tokens.len() {
-                    let logits = self.logits_behind(sequence.cache, first + index + 1);
-                    reader.row(index, &logits.collect::<Vec<_>>());
-                }
-            }
-            assert!(
-                index > 0 || !self.panics.contains(&self.steps),
-                "a step is to panic"
-            );
-            if sequence.wants_logits {
-                let len = sequence.cache.len();
-                for len in len..=len + sequence.draft.len() {
-                    let logits = self.logits_behind(sequence.cache, len);
-                    self.logits.extend(logits);
-                }
-            }
-        }
-        Some(&self.logits)
-    }
-
-    fn logits(&self) -> &[f32] {
-        &self.logits
-    }
-
-    fn vocabulary(&self) -> usize {
-        VOCABULARY
-    }
-
-    fn machine(&self) -> (&'static Kernel, usize) {
-        (kernel::choose(Some("scalar")).unwrap(), 1)
-    }
-
-    fn throttled(&self) -> Option<Duration> {
-        Some(Duration::from_millis(self.steps as u64))
-    }
-
-    fn now(&self) -> Instant {
-        self.now.get()
-    }
-}
-
-fn key(token: u32, position: usize) -> f32 {
-    ((token as usize * 31 + position * 17) % 251) as f32
-}
-
-/// The token of a key.
-fn token(key: f32, position: usize) -> u32 {
-    // 81 * 31 is 1 more than ten times 251.
-    let of_token = (key as usize + 251 * position - 17 * position) % 251;
-    (of_token * 81 % 251) as u32
-}
-
-fn store(cache: &mut KvCache, tokens: &[u32]) {
-    let first = cache.len();
-    cache.reserve(first + tokens.len()).unwrap();
-    for mut writer in cache.head_writers(0) {
-        for (position, token) in (first..).zip(tokens) {
-            let key = [key(*token, position); 8];
-            writer.store(position, &key, &key);
-        }
-    }
-}
-
-/// One token is certain.
-fn logits_of(next: u32) -> impl Iterator<Item = f32> {
-    (0..VOCABULARY as u32).map(move |token| if token == next { 9.0 } else { 0.0 })
-}
-
-impl Simulated {
-    /// Behind so many positions.
-    fn logits_behind(&self, cache: &KvCache, len: usize) -> impl Iterator<Item = f32> + use<> {
-        let layer = cache.layer(0).head(0);
-        let key = |at: usize| layer.exact_block(at / KEY_BLOCK).0[at % KEY_BLOCK * 8];
-        let sum = (0..len).map(key).sum();
-        logits_of((self.next)(sum, token(key(len - 1), len - 1)))
-    }
-}
-
-/// Never the end of an answer, which is token 0 to 2 in the tiny vocabulary.
-fn next_token(sum: f32, _last: u32) -> u32 {
-    10 + (sum as u32) % (VOCABULARY as u32 - 10)
-}
-
-/// What the model says behind a prompt, by its definition.
-fn expected(prompt: &[u32], output: usize) -> Vec<u32> {
-    expected_by(next_token, prompt, output)
-}
-
-fn expected_by(next: fn(f32, u32) -> u32, prompt: &[u32], output: usize) -> Vec<u32> {
-    let mut tokens = prompt.to_vec();
-    for _ in 0..output {
-        let keys = tokens.iter().enumerate();
-        let sum = keys.map(|(position, token)| key(*token, position)).sum();
-        tokens.push(next(sum, tokens[tokens.len() - 1]));
-    }
-    tokens.split_off(prompt.len())
-}
-
-fn shape() -> KvShape {
-    KvShape {
-        kv_heads: 1,
-        head_dim: 8,
-        precision: Precision::F32,
-        windows: vec![None],
-    }
-}
-
-fn owner(blocks: u64, limits: Limits, panics: Vec<usize>) -> Owner<Simulated> {
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
-    let source = ModelSource::open(&tiny).unwrap();
-    let tokenizer = Arc::new(source.tokenizer().unwrap());
-    let rope = Arc::new(Rope::new(8, source.config().rope.clone()));
-    let bytes = blocks * KEY_BLOCK as u64 * shape().bytes_per_token();
-    let model = Simulated {
-        now: Cell::new(Instant::now()),
-        logits: Vec::new(),
-        panics,
-        steps: 0,
-        most_rows: 0,
-        next: next_token,
-    };
-    let memory = KvMemory::new(&shape(), Some(bytes));
-    Owner::new(model, rope, memory, tokenizer, limits, Shared::new(limits))
-}
+use self::simulated::{Simulated, expected, owner};
 
 const LIMITS: Limits = Limits {
     queue: 1000,
@@ -254,7 +88,7 @@ impl Owner<Simulated> {
     /// Blocks that neither an answer nor a prompt to come has.
     fn assert_nothing_is_lost(&mut self) {
         assert!(self.is_idle());
-        let all = self.memory.usage().blocks;
+        let all = self.memory.usage().blocks * self.memory.slabs();
         assert!(locked(&self.prefixes).make_room(&self.memory, all));
         assert_eq!(self.memory.usage().used, 0);
     }

@@ -84,6 +84,18 @@ fn what_is_not_measured_is_tried_by_the_time_of_a_prompts_row() {
 }
 
 #[test]
+fn steps_with_guesses_take_what_so_many_rows_do() {
+    let costs = costs(|rows| 1000 + 100 * rows as u64, [1, 5, 9]);
+    let seconds = |steps: &[usize], one| costs.seconds(steps, one, None);
+    // Three without a guess, two with two of them, one with eight.
+    let took = seconds(&[3, 0, 2, 0, 0, 0, 0, 0, 1], Some(0.002)).unwrap();
+    assert!((took - (0.006 + 0.0026 + 0.0019)).abs() < 1e-9, "{took}");
+    assert_eq!(seconds(&[3, 1], None), None);
+    assert!(seconds(&[0, 1], None).is_some());
+    assert_eq!(StepCosts::default().seconds(&[0, 1], Some(1.0), None), None);
+}
+
+#[test]
 fn what_was_measured_long_ago_is_tried_again() {
     let mut costs = costs(|rows| if rows == 1 { 1000 } else { 50_000 }, 1..=16);
     let likely = geometric(0.8, 8);

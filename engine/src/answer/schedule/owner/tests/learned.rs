@@ -1,5 +1,6 @@
 //! What is read of whole prompts, and prompts that several answers share, in a crowd and with too little memory.
 
+use super::simulated::{key, logits_of, next_token};
 use super::*;
 use crate::Learned;
 use crate::answer::rows::{Pooling, PromptRows};

@@ -1,0 +1,57 @@
+//! The blocks of an answer's keys and values: what it still needs, gives back, finds again and leaves to others.
+
+use std::time::Instant;
+
+use super::Generation;
+use crate::answer::pending::restorable;
+use crate::answer::prefix::PrefixCache;
+use crate::compute::kernel::span::KEY_BLOCK;
+use crate::compute::kv::KvMemory;
+use crate::model::rope::Rope;
+
+impl Generation {
+    /// Memory that the next so many tokens take.
+    pub(crate) fn missing(&self, tokens: usize) -> usize {
+        self.cache.missing(self.cache.len() + tokens)
+    }
+
+    /// Whether it gave its blocks back.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Gives the blocks back. What was computed is computed again, unless it is still kept by then.
+    pub(crate) fn pause(&mut self, memory: &KvMemory, now: Instant) {
+        self.clock.pause(now);
+        self.cache = memory.new_cache();
+        self.paused = true;
+    }
+
+    /// Gives back the last block, which is not full; what it held is computed again.
+    pub(crate) fn drop_partial_block(&mut self) {
+        let whole = self.cache.len() / KEY_BLOCK * KEY_BLOCK;
+        assert!(
+            whole < self.cache.len(),
+            "memory for one sequence of the context"
+        );
+        self.cache.truncate(whole);
+        self.kept = whole;
+    }
+
+    /// Goes on with what is kept of it.
+    pub(crate) fn resume(&mut self, memory: &KvMemory, prefixes: &mut PrefixCache, rope: &Rope) {
+        self.cache = memory.new_cache();
+        self.cache.begin(self.prompt);
+        self.paused = false;
+        let prompt = self.prompt;
+        let rotation = |position| rope.length(prompt, position);
+        let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
+        prefixes.restore(known, rotation, &mut self.cache);
+        self.kept = self.cache.len();
+    }
+
+    pub(super) fn keep(&mut self, prefixes: &mut PrefixCache, rope: &Rope, whole: bool) {
+        let rotation = |position| rope.length(self.prompt, position);
+        prefixes.keep(&self.tokens, rotation, &mut self.cache, whole);
+    }
+}
