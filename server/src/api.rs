@@ -17,6 +17,7 @@ use crate::keys;
 use crate::state::AppState;
 
 mod anthropic;
+mod asker;
 mod biases;
 mod body;
 mod choices;
@@ -29,6 +30,7 @@ mod ollama;
 mod openai;
 mod openapi;
 mod ops;
+mod prepared;
 mod reply;
 mod sampling;
 mod shape;
@@ -186,7 +188,7 @@ pub(crate) fn read(
     body: &[u8],
     generator: &std::sync::Arc<dyn crate::generator::Generator>,
 ) {
-    let asker = reply::Asker::anybody(generator);
+    let asker = asker::Asker::anybody(generator);
     let requests = match clients {
         Clients::OpenAi => openai::read(body, &asker),
         Clients::Anthropic => anthropic::read(body, &asker),

@@ -72,7 +72,7 @@ fn lines(lines: impl Stream<Item = Value> + Send + 'static) -> Response {
 
 /// The requests of a body, read as one of each form.
 #[cfg(any(test, fuzzing))]
-pub(super) fn read(body: &[u8], asker: &super::reply::Asker) -> Vec<nibble_engine::Request> {
+pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let generate = generate::read(body, asker).map(|asked| asked.requests);
     [chat, generate].into_iter().flatten().flatten().collect()

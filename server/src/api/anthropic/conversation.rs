@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::content::{Content, WireMessage};
+use crate::api::asker::Asker;
 use crate::api::body::Integer;
-use crate::api::reply::Asker;
 use crate::api::sampling::limit;
 use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
 use crate::error::ApiError;

@@ -14,11 +14,13 @@ use utoipa::ToSchema;
 
 use super::conversation::ConversationFields;
 use super::response::MessageForm;
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Answered, Asked, Asker, Form, Piece, only, prepared, reply, server_sent};
+use crate::api::prepared::prepared;
+use crate::api::reply::{Answered, Asked, Form, Piece, only, reply, server_sent};
 use crate::api::sampling::{SamplingFields, limit};
 use crate::caller::CalledBy;
 use crate::error::ApiError;

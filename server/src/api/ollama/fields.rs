@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::answer::{AnswerForm, Place};
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::only;
 use crate::api::effort;
 use crate::api::fields::refuse_unknown;
-use crate::api::reply::{Asked, Asker};
+use crate::api::reply::Asked;
 use crate::api::sampling::{SamplingFields, limit};
 use crate::error::ApiError;
 

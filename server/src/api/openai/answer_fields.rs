@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::logprobs::Spelling;
+use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::choices;
-use crate::api::reply::Asker;
 use crate::api::sampling::{limit, whole};
 use crate::error::ApiError;
 
