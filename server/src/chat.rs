@@ -62,6 +62,7 @@ pub(crate) struct ChatService {
     limits: Measured,
     comparer: Arc<Comparer>,
     replays: Replays,
+    foreseeing: outlook::Turns,
 }
 
 impl ChatService {
@@ -81,6 +82,7 @@ impl ChatService {
             limits: Measured::default(),
             comparer: Arc::default(),
             replays: Replays::default(),
+            foreseeing: outlook::Turns::default(),
         }
     }
 
