@@ -129,7 +129,7 @@ pub(crate) fn in_its_form(path: &str, response: Response) -> Response {
         response
     } else if below_version == "/messages" || below_version.starts_with("/messages/") {
         anthropic::told(response)
-    } else if path.starts_with("/api/") {
+    } else if ollama::owns(path) {
         ollama::told(response)
     } else {
         response

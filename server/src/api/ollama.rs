@@ -29,6 +29,11 @@ mod tests;
 /// What is named otherwise elsewhere.
 const NAMES: [(&str, &str); 2] = [("max_tokens", "num_predict"), ("reasoning_effort", "think")];
 
+/// Whether a path is this API's.
+pub(super) fn owns(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
 /// A handler whose errors are written as Ollama's are.
 pub(super) fn form(handler: MethodRouter<AppState>) -> MethodRouter<AppState> {
     with_errors(handler.fallback(wrong_method))

@@ -32,8 +32,9 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered), ApiError> {
+    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, keep, .. } = Wanted::of(state, &body).await?;
+    let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
     let work = move || work(&body.bytes, &asker);
     let done = model.prepared(work).await??;
@@ -49,8 +50,9 @@ pub(super) async fn looked_at<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
+    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, .. } = Wanted::of(state, &body).await?;
+    let Wanted { model, .. } = Wanted::of(state, &path, &body).await?;
     let asker = Asker::of(state, model.at_hand(), None, Caller::default());
     let work = move || work(&body.bytes, &asker);
     model.prepared(work).await?

@@ -102,8 +102,9 @@ pub(super) async fn reply<F: Form>(
     request: Request,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<Response, ApiError> {
+    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let wanted = Wanted::of(state, &body).await;
+    let wanted = Wanted::of(state, &path, &body).await;
     let Wanted {
         model,
         keep,
