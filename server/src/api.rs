@@ -34,6 +34,7 @@ mod prepared;
 mod reply;
 mod sampling;
 mod shape;
+mod stages;
 mod tools;
 mod wanted;
 

@@ -2,11 +2,10 @@
 //! spells are control tokens.
 
 use std::iter::repeat_n;
-use std::mem::take;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use nibble_engine::{Thinking, Wanted};
+use nibble_engine::{Prompt, Wanted};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,13 +16,14 @@ use self::response::{Reply, Shown};
 use super::answer_fields::AnswerFields;
 use super::logprobs::Told;
 use crate::api::asker::Asker;
-use crate::api::body::{self, Integer};
+use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
 use crate::api::fields::{refuse_all, refuse_unsupported};
-use crate::api::openapi::{Schemas, all_of};
+use crate::api::openapi::Schemas;
 use crate::api::reply::{Asked, reply};
 use crate::api::sampling::{SamplingFields, whole};
+use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -60,6 +60,10 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (Wire, AnswerFields, SamplingFields, ConstraintFields);
+
 /// How many of the likeliest tokens are told; true is one, as llama.cpp's clients write.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected a whole number, true or false")]
@@ -87,24 +91,16 @@ pub(in crate::api) async fn complete(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([
-        schemas.of::<Wire>(),
-        schemas.of::<AnswerFields>(),
-        schemas.of::<SamplingFields>(),
-        schemas.of::<ConstraintFields>(),
-    ])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, ApiError> {
-    let mut wire: Wire = body::read(body, "a completion request")?;
-    let mut answer: AnswerFields = body::rest(take(&mut wire.others))?;
-    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
-    refuse_all(&sampling.others, &OF_CHATS, "`/v1/chat/completions` has it")?;
-    let mut form: ConstraintFields = body::rest(take(&mut sampling.others))?;
-    refuse_unsupported(&form.others)?;
-    let info = asker.info();
+    let (fields, others) = Fields::read(body, "a completion request")?;
+    let (wire, answer, sampling, mut form) = fields;
+    refuse_all(&others, &OF_CHATS, "`/v1/chat/completions` has it")?;
+    refuse_unsupported(&others)?;
     answer.check_model(asker)?;
     let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
     if wire.add_special_tokens == Some(false) {
@@ -119,19 +115,10 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     }
     let wanted = wanted(wire.logprobs.as_ref(), echo, &answer, prompts.len())?;
     let one = nibble_engine::Request {
-        sampling: sampling.sampling(info.sampling)?,
         max_tokens: asker.most_tokens(answer.max_tokens_or_none(wanted.prompt_logprobs)?),
-        prompt: nibble_engine::Prompt::Raw(String::new()),
-        thinking: Thinking::default(),
         constraint: form.constraint()?,
-        stop: sampling.stops(),
-        usd_per_hour: asker.usd_per_hour,
-        caller: asker.caller,
-        steering: sampling.steering()?,
-        speculation: sampling.speculation()?,
-        revealed: sampling.revealed(),
         wanted,
-        ..nibble_engine::Request::default()
+        ..sampling.request(Prompt::Raw(String::new()), asker)?
     };
     // Before it is there for each prompt.
     one.check()?;
@@ -162,7 +149,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
         prompt_logprobs: answer.prompt_logprobs()?,
         n,
     };
-    let reply = Reply::new(&info.id, shown);
+    let reply = Reply::new(&asker.info().id, shown);
     Ok(Asked {
         requests,
         stream: answer.stream(),
