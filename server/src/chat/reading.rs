@@ -44,7 +44,7 @@ impl Writer {
                 is_told_alone: false,
                 origin: Origin::default(),
             };
-            follow(&mut answer, &*run?);
+            follow(&mut answer, &run?);
             Some(answer)
         })
     }

@@ -1,27 +1,24 @@
 //! One connection: requests one after another, until either side has enough.
 //!
 //! HTTP/2 is not spoken, with prior knowledge neither, and is no option either. What it saves is connections, of which a proxy in
-//! front of this server needs no more than the engine has places: some 80. Every proxy in wide use speaks HTTP/1.1 to what is behind
-//! it, none of ours is faster with the other, and no client of the API wants it in clear. What it takes is more than settings of hyper
-//! (1.12): each limit of this folder is of a connection, and would have to hold once more for a stream, which h2 opens by itself.
+//! front of this server needs no more than the engine has places for requests. Caddy, nginx, HAProxy, Envoy and Traefik all speak
+//! HTTP/1.1 to what is behind them, and clients of the API do so without TLS. What it takes is more than settings of hyper (1.12):
+//! each limit of this folder is a connection's, and would have to hold once more for streams, which h2 opens by itself.
 //!
 //! - **A reader that takes nothing** is found by a socket that cannot be written to ([`Line`]). In HTTP/2 it gives its stream no
-//!   window: hyper holds one piece of the answer back, asks for no other, writes nothing, and ends no such stream. A ping is answered
-//!   all the same. It takes an executor of our own that ends a stream whose piece has waited too long.
+//!   window: hyper holds a piece of the answer back, asks for no other, writes nothing, and ends no such stream. A ping is answered
+//!   all the same. It would take an executor of our own that ends a stream whose piece has waited for too long.
 //! - **Limits in time** are of what a connection is at ([`Pulse`]), of which there would be one more for each stream, or a body
-//!   could pause behind another's answer. hyper shows a stream when its head is whole: a head in drops would be seen by nobody while
-//!   another stream is answered.
-//! - **A place** is a connection's, and whoever owes a request longest makes room by its end, which would cut off all answers of a
-//!   proxy for one reader of it. So places would have to be of streams, which are then refused where there is none.
-//! - **A stream that is reset at once** has been through the router, and its body may have taken a turn of the preparation. h2 bounds
-//!   how many resets wait to be seen, and how many it makes itself; not how many come one behind another, which would have to be
-//!   counted. Over HTTP/1.1 each costs its sender a connection.
-//! - **Presence**: a client that closes its half may wait or be gone, which `100 Continue` finds out ([`Line`]); over HTTP/2 an end
-//!   of the connection ends all streams, and nobody may close one half.
+//!   could pause behind another's answer. hyper shows a stream when its head is whole: a head in drops would be seen by nobody
+//!   while another stream is answered.
+//! - **A place** is a connection's, and whoever owes a request longest makes room by its end. That would cut off all answers of a
+//!   proxy for one of its readers, so places would have to be of streams, which are refused where there is none.
+//! - **A stream that is reset at once** has been through the router, and its body may have taken a turn of the preparation. h2
+//!   bounds how many resets wait to be seen, and how many it makes itself, not how many come one behind another, which would have
+//!   to be counted. Over HTTP/1.1 each costs its sender a connection.
+//! - **A head** would be read in two ways: `:authority` stands in for `Host`, or beside it (`security/framing.rs`).
 //!
-//! Beside these `:authority`, which stands in for `Host` or beside it, would be a second way to read a head (`security/framing.rs`).
-//! `max_concurrent_streams`, small windows and lists of headers, and pings are the easy part. That is a second server for who wants no
-//! second one; where a proxy insists, Caddy, nginx, HAProxy, Envoy and Traefik all take an upstream of HTTP/1.1.
+//! `max_concurrent_streams`, small windows, short lists of headers and pings are the easy part.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
