@@ -3,7 +3,6 @@
 //! Answers are dropped with the response, so a client that goes away cancels them.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
