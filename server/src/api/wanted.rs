@@ -100,7 +100,6 @@ mod tests {
     use axum::http::StatusCode;
     use serde_json::json;
 
-    use crate::generator::Generator;
     use crate::models::{KeepAlive, Models, Offer};
     use crate::state::AppState;
     use crate::test_support::client::{post, scripted, send_to, state};

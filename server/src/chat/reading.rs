@@ -35,6 +35,7 @@ impl Writer {
             None
         });
         stored.or_else(|| {
+            let run = run?;
             let mut answer = Answer {
                 id,
                 thought: String::new(),
@@ -44,7 +45,7 @@ impl Writer {
                 is_told_alone: false,
                 origin: Origin::default(),
             };
-            follow(&mut answer, &run?);
+            follow(&mut answer, &run);
             Some(answer)
         })
     }

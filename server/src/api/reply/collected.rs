@@ -1,5 +1,6 @@
 //! An answer in one piece.
 
+use futures::StreamExt;
 use nibble_engine::{Completion, Error, Event, Learned, Logprobs, PromptLogprobs, ToolCall};
 
 use crate::error::ApiError;
