@@ -126,7 +126,7 @@ mod tests {
     async fn a_tag_is_no_part_of_a_name_for_which_a_model_is_loaded_but_in_ollamas_form() {
         let (server, loads) = server();
         let messages = json!([{ "role": "user", "content": "Hi" }]);
-        let body = json!({ "model": "scripted-1b:latest", "messages": messages, "max_tokens": 3, "stream": false });
+        let body = json!({ "model": "scripted-1b:latest", "messages": messages, "stream": false });
         let texts = json!({ "model": "scripted-1b:latest", "input": "Hi", "content": "Hi" });
         for (path, body) in [
             ("/v1/chat/completions", &body),
