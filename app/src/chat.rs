@@ -1,16 +1,16 @@
 //! What the pages need of the program behind them: plain data, and the trait that a server implements.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::Stream;
 
 mod comparisons;
+mod conversations;
 mod facts;
+mod loaded;
 mod outlook;
 mod presets;
+mod progress;
 mod replays;
 mod speeds;
 mod wanted;
@@ -18,134 +18,22 @@ mod wanted;
 pub use self::comparisons::{
     Comparing, ComparisonEntry, ComparisonOf, Comparisons, LaneStep, LaneSteps, Stage,
 };
+pub use self::conversations::{Change, Imported, LeftOut, List, ListQuery};
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::loaded::{Loaded, Notice, Thread};
 pub use self::outlook::{Outlook, Outlooks};
 pub use self::presets::Presets;
+pub use self::progress::{Following, Phase, Progress, ProgressStream};
 pub use self::replays::{Replay, ReplayRefused, Replaying, Replays};
 pub use self::speeds::{SpeedOf, Speeds};
 pub use self::wanted::{Wanted, WhenFull};
 use crate::complaint::Complaint;
-use crate::doctor::Machine;
 pub use crate::domain::{
     Answer, Attachment, Conversation, End, EndReason, Id, Metrics, Question, Turn,
 };
-use crate::figures::grouped;
-use crate::language::{Language, Told};
-use crate::presets::Preset;
+use crate::language::Told;
 use crate::settings::{MessageForm, Settings};
 use crate::visitor::Visitor;
-
-/// A conversation as a page shows it: the end of the branch that was last shown, or a part before it.
-#[derive(Clone, Debug)]
-pub struct Thread {
-    /// The conversation; nothing for one that is not begun.
-    pub conversation: Option<Conversation>,
-    /// What holds for its next answer.
-    pub settings: Settings,
-    /// Questions and answers, oldest first.
-    pub turns: Vec<Turn>,
-    /// The question with which the model's memory of the branch begins; nothing where it has all of it.
-    pub memory: Option<Id>,
-    /// The oldest question of `turns`, where there are others before it.
-    pub earlier: Option<Id>,
-    /// Whether there are others after it.
-    pub later: bool,
-    /// Whether it is the visitor's own, and not one that another shares.
-    pub own: bool,
-}
-
-impl Thread {
-    /// One that begins with its first message.
-    #[must_use]
-    pub fn blank(settings: Settings) -> Self {
-        Self {
-            conversation: None,
-            settings,
-            turns: Vec::new(),
-            memory: None,
-            earlier: None,
-            later: false,
-            own: true,
-        }
-    }
-
-    /// The name of the conversation; empty for one that is not begun.
-    #[must_use]
-    pub fn id(&self) -> String {
-        self.conversation
-            .as_ref()
-            .map(|conversation| conversation.id.to_string())
-            .unwrap_or_default()
-    }
-}
-
-/// What a page is about, loaded before it is rendered.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    /// The conversation; nothing where there is none that the visitor may read.
-    pub thread: Option<Thread>,
-    /// Those of the visitor's conversations that `query` wants.
-    pub list: List,
-    /// Which those are, on a page that can be asked.
-    pub query: ListQuery,
-    /// What was done a moment ago.
-    pub notice: Option<Notice>,
-    /// The page that somebody wanted who is to sign in first.
-    pub next: String,
-    /// The query of the page's address.
-    pub asked: String,
-    /// The settings that the visitor may choose from.
-    pub presets: Vec<Preset>,
-    /// What the visitor's answers took, where the page is about that.
-    pub speeds: Option<SpeedOf>,
-    /// Where the program runs, where the page is about that.
-    pub machine: Option<Machine>,
-    /// The models there, likewise.
-    pub models: Option<Models>,
-    /// What may be compared, where the page is about that.
-    pub comparing: Option<Comparing>,
-    /// The comparison of the page.
-    pub comparison: Option<ComparisonOf>,
-    /// Why conversations cannot be read now.
-    pub trouble: Option<Complaint>,
-}
-
-/// What a visitor has just done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// This question was hidden with all that follows it.
-    Hidden(Id),
-    /// This conversation was deleted.
-    Deleted(Id),
-    /// All conversations were deleted at this time.
-    AllDeleted(i64),
-    /// The conversation of the page was shared.
-    Shared,
-}
-
-/// What came of a file of conversations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Conversations that were taken in.
-    pub chats: usize,
-    /// Those that were not, or the first of them.
-    pub left_out: Vec<LeftOut>,
-    /// How many were not.
-    pub left_out_in_all: usize,
-    /// Messages in those that were taken in that have no place here.
-    pub skipped: usize,
-    /// Why the file, or the rest of it, was not read.
-    pub trouble: Option<String>,
-}
-
-/// A conversation that was not taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// As its file calls it.
-    pub title: String,
-    /// Why.
-    pub reason: String,
-}
 
 /// A message that was not sent, as it was typed.
 #[derive(Clone, Debug)]
@@ -167,118 +55,6 @@ pub struct Started {
     pub conversation: Conversation,
     /// The turn with its answer not yet begun.
     pub turn: Turn,
-}
-
-/// Some of a visitor's conversations.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct List {
-    /// Pinned ones first, then those that were used last.
-    pub conversations: Vec<Conversation>,
-    /// Where the next ones begin; nothing at the end.
-    pub next: Option<usize>,
-}
-
-/// Which conversations a visitor wants to see.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    /// Words that stand in a title or a message; empty for all conversations.
-    pub search: String,
-    /// How many to leave out at the beginning.
-    pub from: usize,
-}
-
-/// What an owner does to a conversation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Gives it another title.
-    Rename(String),
-    /// Puts it before the others, or back.
-    Pin(bool),
-    /// Lets who has its address read it, or no longer.
-    Share(bool),
-    /// Shows the branch that ends with this message.
-    Show(Id),
-    /// Has these hold for its next answer.
-    Settings(Settings),
-    /// Deletes it.
-    Delete,
-    /// Has it back.
-    Restore,
-}
-
-/// What an answer in the making is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The answer before it in its conversation is written first.
-    Behind,
-    /// Others are served first.
-    Queued {
-        /// How many of those who wait come before.
-        before: usize,
-        /// How long it may take, where that can be said.
-        seconds: Option<u32>,
-    },
-    /// The prompt is computed.
-    Prefill {
-        /// Tokens computed or found in the cache.
-        done: usize,
-        /// Tokens of the prompt.
-        total: usize,
-    },
-    /// The model thinks before it answers.
-    Thinking,
-    /// Tokens come out.
-    Decode,
-}
-
-impl Phase {
-    /// Before anything is known of its place.
-    pub const WAITING: Self = Self::Queued {
-        before: 0,
-        seconds: None,
-    };
-
-    /// The place of an answer that waits, in words; empty where there is nothing to say of it.
-    #[must_use]
-    pub fn place(self, t: Language) -> String {
-        let Self::Queued { before, seconds } = self else {
-            return String::new();
-        };
-        let behind = (before > 0).then(|| t.before_it(grouped(before)));
-        let about = seconds.map(|seconds| t.about_seconds(seconds));
-        let parts: Vec<_> = behind.into_iter().chain(about).collect();
-        parts.join(t.comma())
-    }
-}
-
-/// One step in following an answer.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// What it is at.
-    pub phase: Phase,
-    /// Since the question was taken.
-    pub elapsed: Duration,
-    /// What was thought since the step before; the first step has all of it so far.
-    pub thought: String,
-    /// Text since the step before; the first step has all text so far.
-    pub text: String,
-    /// Pieces of text so far, which are tokens but for those that only make a letter together.
-    pub tokens: usize,
-    /// From the question to the first of them.
-    pub first_token: Option<Duration>,
-}
-
-/// The steps of an answer until it ends. Reading slowly holds nothing up, and dropping it stops nothing.
-pub type ProgressStream = Pin<Box<dyn Stream<Item = Progress> + Send>>;
-
-/// What whoever wants to follow an answer gets.
-pub enum Following {
-    /// Its steps.
-    Running(ProgressStream),
-    /// Nothing: so many follow it that there is no room for another.
-    Full,
-    /// Nothing: it has ended.
-    Ended,
 }
 
 /// The model, for people to see.

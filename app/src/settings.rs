@@ -3,12 +3,16 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::complaint::{Complaint, ComplaintKind};
-use crate::figures::group;
+mod fields;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::fields::{Field, WHOLE, at_most, optional, within};
+use self::fields::{NUMBER, field};
+use crate::complaint::Complaint;
 use crate::language::{Language, Told};
 
 /// What the temperature slider allows.
@@ -227,32 +231,6 @@ fn typed<T: Display>(value: Option<T>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// The name of a field, what people call it, and what it must be.
-pub(crate) struct Field(
-    pub(crate) &'static str,
-    pub(crate) fn(Language) -> &'static str,
-    pub(crate) Rule,
-);
-
-/// Tells of a field, the least and the most that it may be, and what was found.
-pub(crate) type Rule = fn(Language, &str, &str, &str, &str) -> String;
-
-pub(crate) const NUMBER: Rule =
-    |t, what, low, high, found| t.must_be_number(what, low, high, found);
-pub(crate) const WHOLE: Rule = |t, what, low, high, found| t.must_be_whole(what, low, high, found);
-
-/// A field that may be left empty.
-pub(crate) fn optional<T: FromStr + PartialOrd + Display>(
-    field: Field,
-    typed: &str,
-    range: RangeInclusive<T>,
-) -> Result<Option<T>, Complaint> {
-    if typed.trim().is_empty() {
-        return Ok(None);
-    }
-    within(field, typed, range).map(Some)
-}
-
 fn stops(typed: &str) -> Result<Vec<String>, Complaint> {
     let stops: Vec<_> = typed.lines().filter(|line| !line.is_empty()).collect();
     if stops.len() > STOPS {
@@ -268,185 +246,4 @@ fn stops(typed: &str) -> Result<Vec<String>, Complaint> {
         }
     }
     Ok(stops.into_iter().map(str::to_owned).collect())
-}
-
-/// A number that is read from its text.
-///
-/// # Errors
-/// A [`Complaint`] that names the field, its range and what was found.
-pub(crate) fn within<T: FromStr + PartialOrd + Display>(
-    Field(name, what, rule): Field,
-    typed: &str,
-    range: RangeInclusive<T>,
-) -> Result<T, Complaint> {
-    // `contains` is false for NaN.
-    match typed.trim().parse() {
-        Ok(value) if range.contains(&value) => Ok(value),
-        _ => {
-            let shown: String = typed.chars().take(40).collect();
-            let (low, high) = (range.start().to_string(), range.end().to_string());
-            let (low, high) = (group(&low), group(&high));
-            let reason = Told::new(|t| rule(t, what(t), &low, &high, &shown));
-            Err(field(name, reason))
-        }
-    }
-}
-
-/// Refuses a text that is too long.
-///
-/// # Errors
-/// A [`Complaint`] that names the field, the most that it may be and what was found.
-pub(crate) fn at_most(
-    name: &'static str,
-    what: fn(Language) -> &'static str,
-    text: &str,
-    limit: usize,
-) -> Result<(), Complaint> {
-    if text.len() <= limit {
-        return Ok(());
-    }
-    let (found, limit) = (text.len().div_ceil(1024), limit / 1024);
-    let reason = Told::new(|t| t.at_most_kib(what(t), limit, found));
-    Err(field(name, reason))
-}
-
-fn field(name: &'static str, reason: Told) -> Complaint {
-    Complaint {
-        reason,
-        kind: ComplaintKind::Field(name),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn form() -> MessageForm {
-        let settings = Settings {
-            temperature: 0.2,
-            max_tokens: 250,
-            system_prompt: "be brief".into(),
-            usd_per_hour: 0.94256,
-            top_k: Some(40),
-            top_p: Some(0.9),
-            min_p: Some(0.05),
-            seed: Some(7),
-            stop: vec!["END".into(), "a b".into()],
-            thinking: Some(false),
-            thought_tokens: Some(100),
-            model: "tiny".into(),
-        };
-        MessageForm::blank("c", &settings)
-    }
-
-    fn complaint(change: impl FnOnce(&mut MessageForm)) -> (ComplaintKind, String) {
-        let mut form = form();
-        change(&mut form);
-        let complaint = Settings::from_form(&form).unwrap_err();
-        (complaint.kind, complaint.reason.to_string())
-    }
-
-    #[test]
-    fn a_blank_form_gives_its_settings_back() {
-        let settings = Settings::from_form(&form()).unwrap();
-        assert_eq!(MessageForm::blank("c", &settings), form());
-    }
-
-    #[test]
-    fn a_temperature_out_of_range_is_named_with_its_range() {
-        let (kind, reason) = complaint(|form| form.temperature = "1.01".into());
-        assert_eq!(kind, ComplaintKind::Field("temperature"));
-        assert_eq!(
-            reason,
-            "the temperature must be a number from 0 to 1, found `1.01`"
-        );
-    }
-
-    #[test]
-    fn what_is_no_number_is_refused_for_every_number() {
-        for typed in ["", "NaN", "inf", "-1", "1e9", "0x10", "٣"] {
-            complaint(|form| form.temperature = typed.into());
-            complaint(|form| form.max_tokens = typed.into());
-            complaint(|form| form.usd_per_hour = typed.into());
-        }
-    }
-
-    #[test]
-    fn what_is_left_empty_is_as_the_model_advises() {
-        let mut form = form();
-        for field in [
-            &mut form.top_k,
-            &mut form.top_p,
-            &mut form.min_p,
-            &mut form.seed,
-            &mut form.stop,
-            &mut form.thinking,
-            &mut form.thought_tokens,
-            &mut form.model,
-        ] {
-            field.clear();
-        }
-        let settings = Settings::from_form(&form).unwrap();
-        let expected = Settings {
-            temperature: 0.2,
-            max_tokens: 250,
-            system_prompt: "be brief".into(),
-            usd_per_hour: 0.94256,
-            ..Settings::default()
-        };
-        assert_eq!(settings, expected);
-    }
-
-    #[test]
-    fn further_settings_out_of_range_are_named_with_their_limits() {
-        let (kind, reason) = complaint(|form| form.top_p = "0".into());
-        assert_eq!(kind, ComplaintKind::Field("top_p"));
-        assert_eq!(reason, "top-p must be a number from 0.01 to 1, found `0`");
-        let (_, reason) = complaint(|form| form.stop = "a\nb\n\nc\nd\ne".into());
-        assert_eq!(
-            reason,
-            "there may be at most 4 stop texts, one a line, found 5"
-        );
-        let (kind, _) = complaint(|form| form.stop = "x".repeat(STOP_BYTES + 1));
-        assert_eq!(kind, ComplaintKind::Field("stop"));
-        complaint(|form| form.seed = "-1".into());
-    }
-
-    #[test]
-    fn the_longest_answer_is_a_whole_number() {
-        let (_, reason) = complaint(|form| form.max_tokens = "20.5".into());
-        assert_eq!(
-            reason,
-            "max response tokens must be a whole number from 10 to 1,000, found `20.5`"
-        );
-    }
-
-    #[test]
-    fn a_system_prompt_over_its_limit_is_refused() {
-        let (kind, _) = complaint(|form| form.system_prompt = "x".repeat(SYSTEM_PROMPT_BYTES + 1));
-        assert_eq!(kind, ComplaintKind::Field("system_prompt"));
-    }
-
-    #[test]
-    fn a_question_loses_its_blank_ends_and_foreign_line_ends() {
-        let mut form = form();
-        form.message = " a\r\nb\n".into();
-        assert_eq!(form.question(false).unwrap(), "a\nb");
-        form.message = " \r\n ".into();
-        let empty = form.question(false).unwrap_err();
-        assert_eq!(empty.reason.to_string(), "the message is empty");
-        assert_eq!(form.question(true).unwrap(), "");
-    }
-
-    #[test]
-    fn a_question_over_its_limit_is_refused() {
-        let mut form = form();
-        form.message = "x".repeat(MESSAGE_BYTES);
-        assert!(form.question(true).is_ok());
-        form.message.push('x');
-        assert_eq!(
-            form.question(true).unwrap_err().reason.to_string(),
-            "the message may have at most 32 KiB, found 33 KiB"
-        );
-    }
 }

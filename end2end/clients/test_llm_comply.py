@@ -1,4 +1,8 @@
-"""llm-comply, which holds answers against the published forms of OpenAI and Anthropic: what it asks that the model can do."""
+"""llm-comply, which holds answers against the published forms of OpenAI and Anthropic: what it asks that the models can do.
+
+Left out are its tests of thoughts, which it asks of other names of models alone, and of requests without `model`, which are
+answered here by the only model there is.
+"""
 
 import json
 import subprocess
@@ -22,14 +26,34 @@ ASKED = {
         "anth-error-handling",
     ],
 }
+CALLS = {"openai-chat": "chat-tool-calling", "open-responses": "tool-calling", "anthropic": "anth-tool-calling"}
+IMAGES = {"openai-chat": "chat-image-input", "open-responses": "image-input", "anthropic": "anth-image-input"}
+
+
+def results(server, form, tests):
+    program = Path(sys.executable).with_name("llm-comply")
+    fields = ["--format", form, "-f", ",".join(tests), "-m", server.model, "-k", "unused"]
+    run = subprocess.run([program, "-u", server.v1, *fields, "--json"], capture_output=True, text=True)
+    found = json.loads(run.stdout)["results"]
+    assert [result["id"] for result in found] == tests
+    return found
 
 
 @pytest.mark.shows("conformance")
 def test_answers_have_the_published_forms(server):
-    program = Path(sys.executable).with_name("llm-comply")
     for form, tests in ASKED.items():
-        fields = ["--format", form, "-f", ",".join(tests), "-m", server.model, "-k", "unused"]
-        run = subprocess.run([program, "-u", server.v1, *fields, "--json"], capture_output=True, text=True)
-        results = json.loads(run.stdout)["results"]
-        assert [result["id"] for result in results] == tests
-        assert [result for result in results if result["status"] != "passed"] == []
+        assert [result for result in results(server, form, tests) if result["status"] != "passed"] == []
+
+
+@pytest.mark.shows("conformance", "tools")
+def test_calls_of_tools_have_the_published_forms(caller):
+    for form, test in CALLS.items():
+        (result,) = results(caller, form, [test])
+        assert result["status"] == "passed", result
+
+
+@pytest.mark.shows("errors")
+def test_images_are_refused_by_a_model_of_text(server):
+    for form, test in IMAGES.items():
+        (result,) = results(server, form, [test])
+        assert result["errors"][0] == "HTTP 400 (expected [200])", result

@@ -87,7 +87,9 @@ impl Loaded {
             rounding,
             importance: importance.as_ref(),
         };
-        let packed = packed_file(&options.packed, &source, scheme, kernel)?;
+        let files = SourceFingerprint::of(source.files());
+        let fingerprint = digest(files.as_ref());
+        let packed = packed_file(&options.packed, &source, files, scheme, kernel)?;
         let packing = weights::plan(tensors, &config, scheme, kernel)?.with_progress(progress);
         let available = capacity::available_memory();
         let need = Need::of(&config, packing.bytes() as u64, rounding.kv());
@@ -95,6 +97,7 @@ impl Loaded {
         let kv_bytes = need.kv_bytes(context, options.kv_bytes, available)?;
         let info = ModelInfo {
             thinks: template.thought_marks().is_some(),
+            fingerprint,
             ..info(&source, &packing, options, context)
         };
         let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
@@ -108,14 +111,15 @@ impl Loaded {
     }
 }
 
-/// The file for packed weights that `cache` means for this model; none when it means none, or the weights are in no
-/// file.
+/// The file for packed weights that `cache` means for this model of these files; none when it means none, or the weights
+/// are in no file.
 ///
 /// # Errors
 /// [`Error::Option`] when a file was named that holds something else.
 pub(crate) fn packed_file(
     cache: &PackedCache,
     source: &ModelSource,
+    files: Option<SourceFingerprint>,
     scheme: QuantScheme<'_>,
     kernel: &Kernel,
 ) -> Result<Option<PackedFile>, Error> {
@@ -123,7 +127,7 @@ pub(crate) fn packed_file(
     if scheme.rounding.quantize == Quantize::None {
         return Ok(None);
     }
-    let Some(fingerprint) = SourceFingerprint::of(source.files()) else {
+    let Some(fingerprint) = files else {
         return Ok(None);
     };
     let packed = Packed {
@@ -133,6 +137,11 @@ pub(crate) fn packed_file(
         rounding: scheme.description(),
     };
     PackedFile::new(cache, packed, kernel)
+}
+
+/// What changes when a model's files do; empty for weights that are in none.
+fn digest(files: Option<&SourceFingerprint>) -> String {
+    files.map(SourceFingerprint::digest).unwrap_or_default()
 }
 
 /// The context that was asked for, or the default where that fits the memory, else a shorter one.
@@ -155,7 +164,7 @@ fn context(
     need.context(context, requested.is_some(), available)
 }
 
-/// What is known of a model before its weights are packed, but for whether it thinks.
+/// What is known of a model before its weights are packed, but for whether it thinks and what its files are.
 fn info(
     source: &ModelSource,
     packing: &Packing<'_>,
@@ -187,9 +196,7 @@ fn info(
         kernel: packing.kernel().name().to_owned(),
         threads: options.threads.unwrap_or_else(threads::available),
         thinks: false,
-        fingerprint: SourceFingerprint::of(source.files())
-            .map(|files| files.digest())
-            .unwrap_or_default(),
+        fingerprint: String::new(),
         sampling: source.sampling(&name),
         name,
     }
@@ -238,7 +245,8 @@ pub fn pack(options: &LoadOptions, progress: &(dyn Fn(u64, u64) + Sync)) -> Resu
         rounding,
         importance: importance.as_ref(),
     };
-    let file = packed_file(&options.packed, &source, scheme, kernel)?;
+    let files = SourceFingerprint::of(source.files());
+    let file = packed_file(&options.packed, &source, files, scheme, kernel)?;
     let file = file.ok_or_else(|| Error::Option("there is no place for packed weights".into()))?;
     let packing = weights::plan(source.tensors(), config, scheme, kernel)?;
     let bytes = packing.bytes() as u64;

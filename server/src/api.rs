@@ -17,6 +17,7 @@ use crate::keys;
 use crate::state::AppState;
 
 mod anthropic;
+mod asker;
 mod biases;
 mod body;
 mod choices;
@@ -29,9 +30,11 @@ mod ollama;
 mod openai;
 mod openapi;
 mod ops;
+mod prepared;
 mod reply;
 mod sampling;
 mod shape;
+mod stages;
 mod tools;
 mod wanted;
 
@@ -127,7 +130,7 @@ pub(crate) fn in_its_form(path: &str, response: Response) -> Response {
         response
     } else if below_version == "/messages" || below_version.starts_with("/messages/") {
         anthropic::told(response)
-    } else if path.starts_with("/api/") {
+    } else if ollama::owns(path) {
         ollama::told(response)
     } else {
         response
@@ -186,7 +189,7 @@ pub(crate) fn read(
     body: &[u8],
     generator: &std::sync::Arc<dyn crate::generator::Generator>,
 ) {
-    let asker = reply::Asker::anybody(generator);
+    let asker = asker::Asker::anybody(generator);
     let requests = match clients {
         Clients::OpenAi => openai::read(body, &asker),
         Clients::Anthropic => anthropic::read(body, &asker),

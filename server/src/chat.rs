@@ -31,6 +31,7 @@ mod opening;
 mod outlook;
 mod presets;
 mod prompt;
+mod reading;
 mod replays;
 mod speeds;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub(crate) struct ChatService {
     limits: Measured,
     comparer: Arc<Comparer>,
     replays: Replays,
+    foreseeing: outlook::Turns,
 }
 
 impl ChatService {
@@ -81,6 +83,7 @@ impl ChatService {
             limits: Measured::default(),
             comparer: Arc::default(),
             replays: Replays::default(),
+            foreseeing: outlook::Turns::default(),
         }
     }
 
@@ -225,24 +228,7 @@ impl Chat for ChatService {
     }
 
     async fn answer(&self, run: Id) -> Option<Answer> {
-        let before = self.writer.runs.get(run);
-        let found = async {
-            let store = &self.writer.store;
-            let Some(mut answer) = store.answer(run).await? else {
-                return Ok(None);
-            };
-            if let Some(conversation) = store.conversation_of(run).await? {
-                let tree = store.tree(conversation).await?;
-                answer.siblings = tree.siblings(run).to_vec();
-                answer.is_told_alone = tree.is_told_alone(run);
-            }
-            Ok::<_, StoreError>(Some(answer))
-        };
-        let answer = found.await.unwrap_or_else(|error| {
-            tracing::error!("an answer cannot be read: {error}");
-            None
-        });
-        self.writer.current(run, before, answer)
+        self.writer.answer(run).await
     }
 
     async fn send(

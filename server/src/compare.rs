@@ -25,9 +25,6 @@ use self::run::Run;
 /// The longest that it may take.
 const LONGEST: Duration = Duration::from_secs(COMPARED_FOR_MINUTES * 60);
 
-/// How often it is looked whether the program ends.
-const LOOK: Duration = Duration::from_millis(250);
-
 /// What compares, and the comparison that runs.
 pub(crate) struct Comparer {
     lanes: OnceLock<Arc<dyn Lanes>>,
@@ -117,7 +114,7 @@ impl Entered {
         let end = tokio::select! {
             biased;
             () = run.stopped() => ComparisonEnd::Stopped,
-            () = ending(&model) => ComparisonEnd::CutOff,
+            () = model.ends() => ComparisonEnd::CutOff,
             () = sleep(LONGEST) => ComparisonEnd::TooLong,
             () = bench.measure() => ComparisonEnd::Complete,
         };
@@ -125,13 +122,6 @@ impl Entered {
         if let Err(error) = store.end_comparison(&comparison).await {
             tracing::error!("a comparison is not written down: {error}");
         }
-    }
-}
-
-/// Ready when the program takes no more requests.
-async fn ending(model: &Metered) {
-    while !model.is_ending() {
-        sleep(LOOK).await;
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Key {
 struct Limits {
     requests_per_minute: Option<u32>,
     tokens_per_minute: Option<u32>,
-    /// Requests that are answered at once.
+    /// Requests that are answered at once; all answers to one are one chat.
     chats: Option<u32>,
 }
 

@@ -320,6 +320,11 @@ impl Metered {
         self.open.is_ending()
     }
 
+    /// Ready when the program ends.
+    pub(crate) async fn ends(&self) {
+        self.open.ends().await;
+    }
+
     /// Takes no more requests.
     pub(crate) fn refuse_from_now_on(&self) {
         self.open.refuse_from_now_on();

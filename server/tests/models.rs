@@ -11,9 +11,9 @@ mod stand_in;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -179,10 +179,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
+/// Waits for as long as the program runs, which takes its time on a machine that is busy, and ends in any case.
+fn wait_until(what: &str, program: &mut Child, holds: impl Fn() -> bool) {
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(120), "never {what}");
+        let ended = program.try_wait().unwrap();
+        assert_eq!(ended, None, "never {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -290,7 +291,7 @@ fn packed_weights_of_a_file_of_ones_own_are_removed_and_the_file_stays() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_leaves_what_the_next_download_goes_on_with() {
+fn a_signal_leaves_what_the_next_download_goes_on_with() {
     let place = Place::new();
     place
         .hub
@@ -301,9 +302,10 @@ fn ctrl_c_leaves_what_the_next_download_goes_on_with() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_until("70,000 bytes", || place.arrived() == 70_000);
+    wait_until("70,000 bytes", &mut child, || place.arrived() == 70_000);
     let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    // Ctrl-C ends it the same way, but is ignored by all that a shell has started in the background, as these tests may be.
+    let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
     assert!(killed.success());
     assert!(!child.wait().unwrap().success());
     let listed: Value = serde_json::from_str(&place.says(&["list", "--json"])).unwrap();

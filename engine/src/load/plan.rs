@@ -1,9 +1,10 @@
 //! What loading a model would come to, found from its files alone: no weight is read.
 
-use super::{LoadOptions, context, info};
+use super::{LoadOptions, context, digest, info};
 use crate::compute::kernel;
 use crate::model::calibration;
 use crate::model::capacity::{self, Need};
+use crate::model::packed::SourceFingerprint;
 use crate::model::source::ModelSource;
 use crate::model::weights::{self, QuantScheme};
 use crate::{Error, ModelInfo};
@@ -38,9 +39,14 @@ impl LoadPlan {
         let available = capacity::available_memory();
         let context = context(options.context, config, need, available)?;
         let thinks = template.thought_marks().is_some();
+        let fingerprint = digest(SourceFingerprint::of(source.files()).as_ref());
         let info = info(&source, &packing, options, context);
         Ok(Self {
-            info: ModelInfo { thinks, ..info },
+            info: ModelInfo {
+                thinks,
+                fingerprint,
+                ..info
+            },
             need,
         })
     }

@@ -22,7 +22,7 @@ use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
 use crate::model::forward::Model;
-use crate::model::packed::PackedCache;
+use crate::model::packed::{PackedCache, SourceFingerprint};
 use crate::model::source::ModelSource;
 use crate::model::weights::Rounding;
 use crate::{Error, Sampling};
@@ -279,7 +279,9 @@ fn load(
             let source = ModelSource::open(path)?;
             let config = source.config().clone();
             let name = load::name(path);
-            let packed = load::packed_file(&options.packed, &source, rounding.into(), kernel)?;
+            let files = SourceFingerprint::of(source.files());
+            let packed =
+                load::packed_file(&options.packed, &source, files, rounding.into(), kernel)?;
             let tensors = source.tensors();
             let model = Model::load(tensors, config, rounding, kernel, threads, packed.as_ref())?;
             let advised = source.sampling(&name);

@@ -50,7 +50,7 @@ fn written(status: StatusCode, error: ErrorBody) -> Value {
 
 /// The requests of a body, as an answer or a count of it would have them.
 #[cfg(any(test, fuzzing))]
-pub(super) fn read(body: &[u8], asker: &super::reply::Asker) -> Vec<nibble_engine::Request> {
+pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let _ = messages::count(body, asker);
     let message = messages::read(body, asker).map(|asked| asked.requests);
     message.unwrap_or_default()

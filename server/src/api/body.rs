@@ -1,5 +1,4 @@
-//! Bodies of requests, read in stages: each takes the fields that it knows and leaves the others to the next, and what is
-//! wrong is said of its place.
+//! Bodies of requests; what is wrong is said of its place.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
@@ -44,7 +43,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Ap
     Ok(fields)
 }
 
-/// Those of the fields that are left that the next stage knows.
+/// Those of an object that `T` knows.
 ///
 /// # Errors
 /// As [`read`].

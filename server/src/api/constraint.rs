@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::stages::stage;
 use crate::error::ApiError;
 
 #[derive(Deserialize, ToSchema)]
@@ -27,8 +28,10 @@ pub(super) struct ConstraintFields {
     ebnf: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
-    pub(super) others: Map<String, Value>,
+    others: Map<String, Value>,
 }
+
+stage!(ConstraintFields);
 
 impl ConstraintFields {
     /// What the fields come to; empty ones say nothing.

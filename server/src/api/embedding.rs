@@ -3,8 +3,9 @@
 use futures::future::try_join_all;
 use nibble_engine::{Caller, Error, Pooling, Prompt, Request, Wanted};
 
+use super::asker::Asker;
 use super::body::Integer;
-use super::reply::{Asker, collected};
+use super::reply::collected;
 use crate::error::ApiError;
 use crate::metered::Metered;
 

@@ -29,6 +29,11 @@ mod tests;
 /// What is named otherwise elsewhere.
 const NAMES: [(&str, &str); 2] = [("max_tokens", "num_predict"), ("reasoning_effort", "think")];
 
+/// Whether a path is this API's.
+pub(super) fn owns(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
 /// A handler whose errors are written as Ollama's are.
 pub(super) fn form(handler: MethodRouter<AppState>) -> MethodRouter<AppState> {
     with_errors(handler.fallback(wrong_method))
@@ -72,7 +77,7 @@ fn lines(lines: impl Stream<Item = Value> + Send + 'static) -> Response {
 
 /// The requests of a body, read as one of each form.
 #[cfg(any(test, fuzzing))]
-pub(super) fn read(body: &[u8], asker: &super::reply::Asker) -> Vec<nibble_engine::Request> {
+pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let generate = generate::read(body, asker).map(|asked| asked.requests);
     [chat, generate].into_iter().flatten().flatten().collect()

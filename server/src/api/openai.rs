@@ -19,7 +19,7 @@ mod tests;
 
 /// The requests of a body, read as one of each form.
 #[cfg(any(test, fuzzing))]
-pub(super) fn read(body: &[u8], asker: &super::reply::Asker) -> Vec<nibble_engine::Request> {
+pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let completion = completions::read(body, asker).map(|asked| asked.requests);
     let response = responses::read(body, asker).map(|asked| asked.requests);

@@ -52,11 +52,6 @@ impl Schemas {
     }
 }
 
-/// What is read in stages, each of which takes its fields.
-pub(in crate::api) fn all_of<const N: usize>(stages: [Value; N]) -> Value {
-    json!({ "allOf": stages.as_slice() })
-}
-
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }

@@ -2,13 +2,15 @@
 //!
 //! What is left out is as the model's authors advise. The engine knows the ranges.
 
-use nibble_engine::{Revealed, Sampling, Speculation, Steering};
+use nibble_engine::{Prompt, Request, Revealed, Sampling, Speculation, Steering};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::asker::Asker;
 use super::biases;
 use super::body::Integer;
+use super::stages::stage;
 use crate::error::ApiError;
 
 /// Of how many tokens llama.cpp's `repeat_penalty` takes note unless it is told.
@@ -44,8 +46,10 @@ pub(super) struct SamplingFields {
     stop: Option<Stop>,
     #[serde(flatten)]
     #[schema(ignore)]
-    pub(super) others: Map<String, Value>,
+    others: Map<String, Value>,
 }
+
+stage!(SamplingFields);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected a string or an array of strings")]
@@ -55,9 +59,29 @@ enum Stop {
 }
 
 impl SamplingFields {
+    /// The request for an answer to `prompt` that is chosen and ends as these fields say, and as late as the asker's limit
+    /// says where no other is named.
+    ///
+    /// # Errors
+    /// Status 400 that names the field.
+    pub(super) fn request(mut self, prompt: Prompt, asker: &Asker) -> Result<Request, ApiError> {
+        Ok(Request {
+            prompt,
+            sampling: self.sampling(asker.info().sampling)?,
+            steering: self.steering()?,
+            speculation: self.speculation()?,
+            revealed: self.revealed(),
+            stop: self.stops(),
+            max_tokens: asker.most_tokens(None),
+            usd_per_hour: asker.usd_per_hour,
+            caller: asker.caller,
+            ..Request::default()
+        })
+    }
+
     /// # Errors
     /// Status 400 that names a number which no engine could be given.
-    pub(super) fn sampling(&self, advised: Sampling) -> Result<Sampling, ApiError> {
+    fn sampling(&self, advised: Sampling) -> Result<Sampling, ApiError> {
         let mut sampling = Sampling {
             temperature: self.temperature.unwrap_or(advised.temperature),
             top_p: self.top_p.unwrap_or(advised.top_p),
@@ -84,7 +108,7 @@ impl SamplingFields {
     ///
     /// # Errors
     /// Status 400 that names the field.
-    pub(super) fn steering(&self) -> Result<Steering, ApiError> {
+    fn steering(&self) -> Result<Steering, ApiError> {
         let penalties = (self.repetition_penalty, self.repeat_penalty);
         let last = self.repeat_last_n()?;
         let (penalty, window) = match penalties {
@@ -114,7 +138,7 @@ impl SamplingFields {
     ///
     /// # Errors
     /// Status 400 that names the field.
-    pub(super) fn speculation(&self) -> Result<Option<Speculation>, ApiError> {
+    fn speculation(&self) -> Result<Option<Speculation>, ApiError> {
         let Some(found) = &self.speculate else {
             return Ok(None);
         };
@@ -127,7 +151,7 @@ impl SamplingFields {
     }
 
     /// What is shown that is left out otherwise.
-    pub(super) fn revealed(&self) -> Revealed {
+    fn revealed(&self) -> Revealed {
         Revealed {
             stop: self.include_stop_str_in_output == Some(true),
             control_tokens: self.skip_special_tokens == Some(false),
@@ -160,7 +184,7 @@ impl SamplingFields {
     }
 
     /// Empty texts would end every answer; llama.cpp leaves them out too.
-    pub(super) fn stops(&mut self) -> Vec<String> {
+    fn stops(&mut self) -> Vec<String> {
         let mut stops = match self.stop.take() {
             None => Vec::new(),
             Some(Stop::One(text)) => vec![text],

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::body;
-use super::ollama::untagged;
+use super::ollama;
 use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::metered::Metered;
@@ -37,12 +37,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads a body once more where there is something to choose.
+    /// Reads the body of a request to `path` once more where there is something to choose.
     ///
     /// # Errors
     /// When too many wait for their turn, status 404 for a model that is not here, and status 400 for what is no JSON and a
     /// `keep_alive` that is none.
-    pub(super) async fn of(state: &AppState, body: &Held) -> Result<Self, ApiError> {
+    pub(super) async fn of(state: &AppState, path: &str, body: &Held) -> Result<Self, ApiError> {
         let first = state.served.first();
         if !first.is_managed() {
             return Ok(Self {
@@ -56,7 +56,12 @@ impl Wanted {
         let read = move || body::read::<Wire>(&bytes, "a request");
         let wire = first.routed(read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
-        let model = named(state, wire.model.as_deref().or(name).unwrap_or_default())?.clone();
+        let name = wire.model.as_deref().or(name).unwrap_or_default();
+        let model = match ollama::owns(path) {
+            true => named(state, name, ollama::untagged(name)),
+            false => named(state, name, name),
+        };
+        let model = model?.clone();
         let keep = wire.keep_alive.as_ref().filter(|keep| !keep.is_null());
         let keep = keep.map(KeepAlive::of).transpose();
         let keep = keep
@@ -70,18 +75,71 @@ impl Wanted {
     }
 }
 
-/// The model of a name with or without its tag, which may be one that the first is to go by too; the first without a name.
+/// The model that a request calls `asked`, which in its form is `name`, and may be one that the first is to go by too; the
+/// first without a name.
 ///
 /// # Errors
 /// Status 404 for another name.
-fn named<'a>(state: &'a AppState, name: &str) -> Result<&'a Metered, ApiError> {
-    let names = [name, untagged(name)];
+fn named<'a>(state: &'a AppState, asked: &str, name: &str) -> Result<&'a Metered, ApiError> {
+    let names = [asked, name];
     if let Some(model) = names.iter().find_map(|name| state.served.named(name)) {
         return Ok(model);
     }
     let is_other = |name: &&str| state.access.served_names.iter().any(|other| other == name);
-    match name.is_empty() || names.iter().any(is_other) {
+    match asked.is_empty() || names.iter().any(is_other) {
         true => Ok(state.served.first()),
-        false => Err(ApiError::unknown_model(name, &state.served.ids())),
+        false => Err(ApiError::unknown_model(asked, &state.served.ids())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use crate::models::{KeepAlive, Models, Offer};
+    use crate::state::AppState;
+    use crate::test_support::client::{post, scripted, send_to, state};
+
+    /// A server whose model is not in memory, and how often it was loaded.
+    fn server() -> (AppState, Arc<AtomicUsize>) {
+        let loads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&loads);
+        let offer = Offer {
+            info: scripted().info().clone(),
+            bytes: 1,
+            kv_blocks: 0,
+            keep: KeepAlive::Always,
+            load: Box::new(move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok(scripted())
+            }),
+        };
+        let models = Models::new(vec![offer], Box::new(|| None), Some(1), None);
+        (state(models), loads)
+    }
+
+    #[tokio::test]
+    async fn a_tag_is_no_part_of_a_name_for_which_a_model_is_loaded_but_in_ollamas_form() {
+        let (server, loads) = server();
+        let messages = json!([{ "role": "user", "content": "Hi" }]);
+        let body = json!({ "model": "scripted-1b:latest", "messages": messages, "stream": false });
+        let texts = json!({ "model": "scripted-1b:latest", "input": "Hi", "content": "Hi" });
+        for (path, body) in [
+            ("/v1/chat/completions", &body),
+            ("/v1/messages", &body),
+            ("/v1/embeddings", &texts),
+            ("/tokenize", &texts),
+        ] {
+            let reply = send_to(&server, post(path, body)).await;
+            assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(loads.load(Ordering::SeqCst), 0, "{path}");
+        }
+        let reply = send_to(&server, post("/api/chat", &body)).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }

@@ -31,11 +31,8 @@ impl ChatService {
         let Some((conversation, _)) = found else {
             return Ok(None);
         };
-        let window = self.writer.store.window(id, conversation.tip, Part::Whole);
-        let mut turns = window.await.map_err(unstored)?.turns;
-        for turn in &mut turns {
-            self.writer.refresh(&mut turn.answer);
-        }
+        let window = self.writer.window(id, conversation.tip, Part::Whole);
+        let turns = window.await.map_err(unstored)?.turns;
         Ok(Some((conversation, turns)))
     }
 

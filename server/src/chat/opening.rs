@@ -24,16 +24,13 @@ impl ChatService {
         let Some((conversation, own)) = found else {
             return Ok(None);
         };
-        let window = self.writer.store.window(id, conversation.tip, part).await;
+        let window = self.writer.window(id, conversation.tip, part).await;
         let Window {
-            mut turns,
+            turns,
             earlier,
             later,
             memory,
         } = window.map_err(unstored)?;
-        for turn in &mut turns {
-            self.writer.refresh(&mut turn.answer);
-        }
         // What its owner tells the model is not shared.
         let settings = match own {
             true => conversation.settings.clone(),

@@ -10,7 +10,7 @@ use nibble_app::domain::{Attachment, Content, Foreseen, Id, Rates, usual};
 use nibble_app::settings::{MessageForm, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, Foresight, Pace};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::ChatService;
@@ -27,7 +27,31 @@ const LENGTH: usize = 100;
 /// Messages that are foreseen at once, each with its branch in memory, and how long one waits for its turn.
 const AT_ONCE: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(1);
-static FORESEEING: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// The turns of messages that are foreseen.
+pub(super) struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
+}
+
+impl Turns {
+    /// # Errors
+    /// That others take too long.
+    async fn take(&self) -> Result<SemaphorePermit<'_>, Complaint> {
+        let busy = || {
+            refusal(&Error::Busy {
+                waiting: AT_ONCE,
+                limit: AT_ONCE,
+                wait: None,
+            })
+        };
+        let turn = timeout(PATIENCE, self.0.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+}
 
 /// What is known of a model and its answers when one is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -118,15 +142,7 @@ impl Outlooks for ChatService {
         };
         let known = self.writer.known(model, &settings).await;
         let caller = Caller(visitor.caller);
-        let busy = |_| {
-            refusal(&Error::Busy {
-                waiting: AT_ONCE,
-                limit: AT_ONCE,
-                wait: None,
-            })
-        };
-        let turn = timeout(PATIENCE, FORESEEING.acquire());
-        let _turn = turn.await.map_err(busy)?;
+        let _turn = self.foreseeing.take().await?;
         let next = self.writer.next(conversation, content, settings, caller);
         let request = next.await?;
         let counted = model.prepared(move || engine.foresee(request)).await;

@@ -44,16 +44,13 @@ impl Writer {
         let (mut turns, mut began) = (Vec::new(), None);
         if let Some(conversation) = conversation {
             let (id, tip) = (conversation.id, conversation.tip);
-            let window = self.store.window(id, tip, Part::Whole).await;
+            let window = self.window(id, tip, Part::Whole).await;
             let Window {
                 turns: branch,
                 memory,
                 ..
             } = window.map_err(unstored)?;
             turns = branch;
-            for turn in &mut turns {
-                self.refresh(&mut turn.answer);
-            }
             began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
         }
         let model = self.models.named_or_first(&settings.model);
@@ -90,15 +87,10 @@ impl Writer {
         when_full: WhenFull,
     ) -> Result<MeteredAnswer, Complaint> {
         let (conversation, answer) = (begun.conversation.id, &begun.turn.answer);
-        let branch = self
-            .store
-            .window(conversation, Some(answer.id), Part::Whole);
+        let branch = self.window(conversation, Some(answer.id), Part::Whole);
         let Window {
             mut turns, memory, ..
         } = branch.await.map_err(unstored)?;
-        for turn in &mut turns {
-            self.refresh(&mut turn.answer);
-        }
         let began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
         let forgets = began.is_some() || when_full == WhenFull::Forget;
         let before = began.unwrap_or(0);
@@ -144,7 +136,7 @@ impl Writer {
         answer: Id,
         caller: Caller,
     ) -> Result<MeteredAnswer, Complaint> {
-        let branch = self.store.window(conversation, Some(answer), Part::Whole);
+        let branch = self.window(conversation, Some(answer), Part::Whole);
         let Window {
             mut turns, memory, ..
         } = branch.await.map_err(unstored)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use nibble_app::domain::{Answer, End, EndReason, Id, Metrics, Origin};
+use nibble_app::domain::{End, EndReason, Id, Metrics};
 use nibble_engine::{Completion, Error, Event, FinishReason, Request};
 
 use super::complaints::reason;
@@ -49,37 +49,6 @@ impl Writer {
         Ok(answer)
     }
 
-    /// Brings an answer of the store up to date: what is not there yet is with its run.
-    pub(super) fn refresh(&self, answer: &mut Answer) {
-        if let Some(run) = self.runs.get(answer.id) {
-            refresh_by(&run, answer);
-        }
-    }
-
-    /// An answer as it is now, where it is in the store or is written. `before` is the run that it had before it was read
-    /// from the store, where it may have been written down since.
-    pub(super) fn current(
-        &self,
-        id: Id,
-        before: Option<Arc<Run>>,
-        stored: Option<Answer>,
-    ) -> Option<Answer> {
-        let Some(run) = self.runs.get(id).or(before) else {
-            return stored;
-        };
-        let mut stored = stored.unwrap_or_else(|| Answer {
-            id,
-            thought: String::new(),
-            text: String::new(),
-            end: None,
-            siblings: Vec::new(),
-            is_told_alone: false,
-            origin: Origin::default(),
-        });
-        refresh_by(&run, &mut stored);
-        Some(stored)
-    }
-
     /// Ready when an answer has ended, whichever process writes it.
     pub(super) async fn until_done(&self, answer: Id) {
         loop {
@@ -97,10 +66,9 @@ impl Writer {
     /// The answer before this one in its branch, while it is not ended.
     pub(super) async fn open_before(&self, begun: &Begun) -> Option<Id> {
         let tip = Some(begun.turn.answer.id);
-        let window = self.store.window(begun.conversation.id, tip, Part::Last(2));
+        let window = self.window(begun.conversation.id, tip, Part::Last(2));
         let mut turns = window.await.ok()?.turns.into_iter().rev().skip(1);
-        let mut answer = turns.next()?.answer;
-        self.refresh(&mut answer);
+        let answer = turns.next()?.answer;
         answer.end.is_none().then_some(answer.id)
     }
 
@@ -137,11 +105,6 @@ impl Writer {
         }
         self.runs.remove(id);
     }
-}
-
-fn refresh_by(run: &Run, answer: &mut Answer) {
-    (answer.thought, answer.text) = run.written();
-    answer.end = run.ended();
 }
 
 /// Ends an answer of this process early; one that was not begun is withdrawn with its question.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 #[derive(Default)]
 pub(super) struct OpenAnswers {
-    ending: AtomicBool,
+    ending: watch::Sender<bool>,
     next: AtomicU64,
     tickets: Mutex<HashMap<u64, Arc<Ticket>>>,
     /// Of tickets, and of requests that may become answers.
@@ -26,7 +26,14 @@ pub(super) struct Ticket {
 
 impl OpenAnswers {
     pub(super) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+        *self.ending.borrow()
+    }
+
+    /// Ready when no more are taken.
+    pub(super) async fn ends(&self) {
+        let mut ending = self.ending.subscribe();
+        // The sender lives as long as `self`.
+        let _ = ending.wait_for(|is| *is).await;
     }
 
     pub(super) fn enter(&self, stopper: Stopper) -> Arc<Ticket> {
@@ -58,7 +65,7 @@ impl OpenAnswers {
     }
 
     pub(super) fn refuse_from_now_on(&self) {
-        self.ending.store(true, Ordering::Relaxed);
+        self.ending.send_replace(true);
     }
 
     /// Ends every answer at its next token, and those that are still prepared at once.

@@ -111,3 +111,14 @@ async fn a_prompt_in_preparation_is_waited_for_and_then_cut_off() {
     waiter.await.unwrap();
     drop(end);
 }
+
+#[tokio::test]
+async fn the_end_of_the_program_is_heard_of_when_it_comes() {
+    let (_, model) = metered();
+    let ends = model.ends();
+    tokio::pin!(ends);
+    assert!(futures::poll!(ends.as_mut()).is_pending());
+    model.refuse_from_now_on();
+    assert!(futures::poll!(ends.as_mut()).is_ready());
+    assert!(model.is_ending());
+}

@@ -81,7 +81,9 @@ async fn settings_stay_with_their_conversation() {
 
 #[tokio::test]
 async fn a_page_streams_an_answer_that_runs() {
-    let browser = Browser::scripted(&["one ", "two ", "three"], Duration::from_millis(60));
+    // Long enough for the page to be there before the first of them on a machine that is busy.
+    let pause = Duration::from_millis(400);
+    let browser = Browser::scripted(&["one ", "two ", "three"], pause);
     let path = ask(&browser).await;
     let chunks = browser.chunks(&path).await;
     let first = |part: &str| chunks.iter().position(|chunk| chunk.contains(part));

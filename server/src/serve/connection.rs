@@ -1,19 +1,24 @@
 //! One connection: requests one after another, until either side has enough.
 //!
-//! HTTP/2 is not spoken, with prior knowledge neither, and is no option either. Every proxy in wide use speaks HTTP/1.1 to what is
-//! behind it, and what stands against the other is more than settings of hyper could mend:
+//! HTTP/2 is not spoken, with prior knowledge neither, and is no option either. What it saves is connections, of which a proxy in
+//! front of this server needs no more than the engine has places for requests. Caddy, nginx, HAProxy, Envoy and Traefik all speak
+//! HTTP/1.1 to what is behind them, and clients of the API do so without TLS. What it takes is more than settings of hyper (1.12):
+//! each limit of this folder is a connection's, and would have to hold once more for streams, which h2 opens by itself.
 //!
-//! - A reader that takes nothing of its answer is found by a socket that cannot be written to ([`Line`]). In HTTP/2 it gives its
-//!   stream no window: hyper then asks the answer for nothing more, nothing is written, and neither hyper nor h2 ends such a
-//!   stream. A ping is answered all the same. The answer would run and its place be held for ever.
-//! - Limits in time are of what a connection is at ([`Pulse`]), of which there would be as many as streams: a body could pause
-//!   behind another's answer. hyper shows a stream when its head is whole, so that a head in drops is seen by nobody.
-//! - A place is a connection's, and whoever owes a request longest makes room by its end. With streams that would cut off
-//!   answers of others, and sixteen of them would hold one place; places would have to be of streams, which h2 opens by itself.
-//! - A stream that is reset at once has been through the router, and its body may have taken a turn of the preparation. h2 bounds
-//!   how many resets wait to be seen, not how many come one behind another.
+//! - **A reader that takes nothing** is found by a socket that cannot be written to ([`Line`]). In HTTP/2 it gives its stream no
+//!   window: hyper holds a piece of the answer back, asks for no other, writes nothing, and ends no such stream. A ping is answered
+//!   all the same. It would take an executor of our own that ends a stream whose piece has waited for too long.
+//! - **Limits in time** are of what a connection is at ([`Pulse`]), of which there would be one more for each stream, or a body
+//!   could pause behind another's answer. hyper shows a stream when its head is whole: a head in drops would be seen by nobody
+//!   while another stream is answered.
+//! - **A place** is a connection's, and whoever owes a request longest makes room by its end. That would cut off all answers of a
+//!   proxy for one of its readers, so places would have to be of streams, which are refused where there is none.
+//! - **A stream that is reset at once** has been through the router, and its body may have taken a turn of the preparation. h2
+//!   bounds how many resets wait to be seen, and how many it makes itself, not how many come one behind another, which would have
+//!   to be counted. Over HTTP/1.1 each costs its sender a connection.
+//! - **A head** would be read in two ways: `:authority` stands in for `Host`, or beside it (`security/framing.rs`).
 //!
-//! `max_concurrent_streams`, small windows and lists of headers, keep-alive pings and `:authority` beside `Host` are the easy part.
+//! `max_concurrent_streams`, small windows, short lists of headers and pings are the easy part.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -16,6 +16,10 @@ use crate::{Calibration, LoadOptions, pack};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf");
 
+fn files(source: &ModelSource) -> Option<SourceFingerprint> {
+    SourceFingerprint::of(source.files())
+}
+
 /// Logits of a model that may use `cache`, and whether the packed file was there and fitted.
 fn logits(
     source: &Path,
@@ -27,7 +31,7 @@ fn logits(
     let mut pool = Pool::new(2).unwrap();
     let source = ModelSource::open(source).unwrap();
     let config = source.config().clone();
-    let file = packed_file(cache, &source, rounding.into(), kernel).unwrap();
+    let file = packed_file(cache, &source, files(&source), rounding.into(), kernel).unwrap();
     let packing = weights::plan(source.tensors(), &config, rounding, kernel).unwrap();
     let fits = file
         .as_ref()
@@ -208,12 +212,12 @@ fn a_file_of_another_calibration_is_not_used() {
             rounding,
             importance: importance.as_ref(),
         };
-        let file = packed_file(&cache, &source, scheme, kernel).unwrap();
+        let file = packed_file(&cache, &source, files(&source), scheme, kernel).unwrap();
         let packing = weights::plan(source.tensors(), config, scheme, kernel).unwrap();
         let pool = &mut Pool::new(1).unwrap();
         let read = file.unwrap().read(&packing, pool);
         assert_eq!(read.is_some(), fits, "{text:?}");
-        let automatic = packed_file(&automatic, &source, scheme, kernel);
+        let automatic = packed_file(&automatic, &source, files(&source), scheme, kernel);
         paths.push(automatic.unwrap().unwrap().path);
     }
     assert!(paths[0] != paths[1] && paths[1] != paths[2] && paths[0] != paths[2]);
@@ -330,7 +334,7 @@ fn what_is_written_is_read_and_checked_by_all_threads() {
     let pool = &mut Pool::new(3).unwrap();
     let source = ModelSource::open(&source).unwrap();
     let file = PackedCache::File(path.clone());
-    let file = packed_file(&file, &source, stored().into(), kernel);
+    let file = packed_file(&file, &source, files(&source), stored().into(), kernel);
     let file = file.unwrap().unwrap();
     let packing = || {
         let mut packing = Packing::new(kernel);
@@ -422,7 +426,7 @@ fn weights_that_are_packed_in_no_time_are_not_kept() {
     let source = ModelSource::open(TINY.as_ref()).unwrap();
     let kernel = kernel::choose(None).unwrap();
     let folder = PackedCache::Folder("cache".into());
-    let file = packed_file(&folder, &source, stored().into(), kernel);
+    let file = packed_file(&folder, &source, files(&source), stored().into(), kernel);
     let file = file.unwrap().unwrap();
     let config = source.config();
     let packing = weights::plan(source.tensors(), config, stored(), kernel).unwrap();

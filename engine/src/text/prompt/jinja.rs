@@ -37,7 +37,7 @@ const FUEL: u64 = 500_000;
 /// For what goes by recursion: reading, compiling and freeing what [`nesting`] lets through, and writing, comparing and
 /// freeing what [`weight`] does. The deepest of both takes 3 MiB in a build that is not optimised; the rest is for tools
 /// that make frames larger, as AddressSanitizer does.
-const STACK_BYTES: usize = 16 << 20;
+pub(super) const STACK_BYTES: usize = 16 << 20;
 /// What is written at once may be long although its parts are few, because a list may hold another one twice, and so on.
 const MAX_WRITTEN_BYTES: usize = 4 << 20;
 
@@ -46,7 +46,7 @@ const MAX_ITEMS: usize = FUEL as usize;
 /// What going through an item costs, in bytes of text that are copied.
 const ITEM_BYTES: usize = 16;
 /// After this long a rendering is given up. [`FUEL`] is used up in a second or two, on a machine that has time for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// [`PATIENCE`] passes in steps of this length. While the whole process is suspended no more than one of them does.
 const TICK: Duration = Duration::from_millis(100);
 /// The longest format of a date, each part of which may be padded.
@@ -115,6 +115,12 @@ impl Template {
             })
         });
         rendered.map_err(Failure::Template)
+    }
+
+    /// Renders the template on this thread, whose stack must be enough, and waits for it however long it takes.
+    #[cfg(test)]
+    pub(super) fn render_here(&self, values: Value) -> Result<String, String> {
+        rendered(&self.source, &self.environment, values)
     }
 
     /// Has the system refuse threads.

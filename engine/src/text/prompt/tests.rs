@@ -1,3 +1,4 @@
+use super::guard::guard;
 use super::{ChatTemplate, RenderedPrompt};
 use crate::files::checkpoint::{Gguf, Written};
 use crate::text::conversation::{Arguments, Conversation, ToolCall, Turn};
@@ -119,6 +120,14 @@ impl Model {
             rendered.map(drop).unwrap_err(),
             format.map(drop).unwrap_err(),
         ]
+    }
+
+    /// Without any limit of time, on this thread.
+    pub(super) fn text_here(&self, conversation: &Conversation) -> Result<String, String> {
+        let control = self.tokenizer.control();
+        let guarded = guard(conversation, &self.template.source, control).unwrap();
+        let values = self.template.values(guarded);
+        self.template.template.as_ref()?.render_here(values)
     }
 
     fn text(&self, messages: &[(Role, &str)]) -> Result<String, String> {

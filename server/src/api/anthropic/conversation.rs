@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::content::{Content, WireMessage};
+use crate::api::asker::Asker;
 use crate::api::body::Integer;
-use crate::api::reply::Asker;
 use crate::api::sampling::limit;
+use crate::api::stages::stage;
 use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
 use crate::error::ApiError;
 
@@ -29,6 +30,8 @@ pub(super) struct ConversationFields {
     #[schema(ignore)]
     pub(super) others: Map<String, Value>,
 }
+
+stage!(ConversationFields);
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = MessageTool)]

@@ -14,12 +14,15 @@ use utoipa::ToSchema;
 
 use super::conversation::ConversationFields;
 use super::response::MessageForm;
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
 use crate::api::fields::refuse_unknown;
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Answered, Asked, Asker, Form, Piece, only, prepared, reply, server_sent};
+use crate::api::openapi::Schemas;
+use crate::api::prepared::prepared;
+use crate::api::reply::{Answered, Asked, Form, Piece, only, reply, server_sent};
 use crate::api::sampling::{SamplingFields, limit};
+use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -38,6 +41,10 @@ struct AnswerFields {
     #[serde(flatten)]
     others: Map<String, Value>,
 }
+
+stage!(AnswerFields);
+
+type Fields = (ConversationFields, AnswerFields, SamplingFields);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
@@ -58,11 +65,7 @@ pub(in crate::api) async fn create(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([
-        schemas.of::<ConversationFields>(),
-        schemas.of::<AnswerFields>(),
-        schemas.of::<SamplingFields>(),
-    ])
+    Fields::schema(schemas)
 }
 
 /// What [`count`] reads.
@@ -73,30 +76,20 @@ pub(in crate::api) fn count_schema(schemas: &mut Schemas) -> Value {
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, ApiError> {
-    let mut conversation: ConversationFields = body::read(body, "a request for a message")?;
-    let mut answer: AnswerFields = body::rest(take(&mut conversation.others))?;
-    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
-    refuse_unknown(&sampling.others, &HARMLESS)?;
-    let info = asker.info();
+    let (fields, others) = Fields::read(body, "a request for a message")?;
+    let (conversation, mut answer, sampling) = fields;
+    refuse_unknown(&others, &HARMLESS)?;
     let (conversation, thinking) = conversation.checked(asker)?;
-    let stop = sampling.stops();
-    let constraint = answer.constraint()?;
+    let request = nibble_engine::Request {
+        constraint: answer.constraint()?,
+        max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
+        thinking,
+        ..sampling.request(Prompt::Chat(conversation), asker)?
+    };
+    let (stop, generator) = (request.stop.clone(), Arc::clone(&asker.generator));
     Ok(Asked {
-        form: MessageForm::new(&info.id, stop.clone(), Arc::clone(&asker.generator)),
-        requests: vec![nibble_engine::Request {
-            sampling: sampling.sampling(info.sampling)?,
-            max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
-            steering: sampling.steering()?,
-            speculation: sampling.speculation()?,
-            revealed: sampling.revealed(),
-            prompt: Prompt::Chat(conversation),
-            thinking,
-            constraint,
-            stop,
-            usd_per_hour: asker.usd_per_hour,
-            caller: asker.caller,
-            ..nibble_engine::Request::default()
-        }],
+        form: MessageForm::new(&asker.info().id, stop, generator),
+        requests: vec![request],
         stream: answer.stream == Some(true),
     })
 }

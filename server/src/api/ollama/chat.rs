@@ -1,7 +1,5 @@
 //! `POST /api/chat`.
 
-use std::mem::take;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use nibble_engine::{Conversation, Message, Prompt, Role, Turn};
@@ -12,9 +10,11 @@ use utoipa::ToSchema;
 use super::answer::{AnswerForm, Place};
 use super::fields::AnswerFields;
 use super::messages::{WireMessage, turns};
-use crate::api::body;
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Asked, Asker, reply};
+use crate::api::asker::Asker;
+use crate::api::fields::refuse_unknown;
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Asked, reply};
+use crate::api::stages::{Stages, stage};
 use crate::api::tools::{WireTool, offered};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
@@ -32,6 +32,10 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (Wire, AnswerFields);
+
 pub(in crate::api) async fn chat(
     State(state): State<AppState>,
     CalledBy(caller): CalledBy,
@@ -42,14 +46,14 @@ pub(in crate::api) async fn chat(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([schemas.of::<Wire>(), schemas.of::<AnswerFields>()])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<AnswerForm>, ApiError> {
-    let mut wire: Wire = body::read(body, "a chat request")?;
-    let answer: AnswerFields = body::rest(take(&mut wire.others))?;
+    let ((wire, answer), others) = Fields::read(body, "a chat request")?;
+    refuse_unknown(&others, &[])?;
     if wire.messages.is_empty() {
         return answer.nothing(Place::Message, asker);
     }

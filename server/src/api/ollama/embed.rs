@@ -12,11 +12,12 @@ use utoipa::ToSchema;
 
 use super::answer::nanoseconds;
 use super::fields::{check_name, refuse_options};
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
-use crate::api::reply::{Asker, prepared_by};
+use crate::api::prepared::prepared_by;
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;

@@ -1,19 +1,19 @@
 //! What chats and completions say alike: the model, its options, whether it thinks, and whether to stream.
 
-use std::mem::take;
-
 use nibble_engine::{Constraint, Conversation, Language, ModelInfo, Prompt, Request, Thinking};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::answer::{AnswerForm, Place};
-use crate::api::body::{self, Integer};
+use crate::api::asker::Asker;
+use crate::api::body::Integer;
 use crate::api::constraint::only;
 use crate::api::effort;
 use crate::api::fields::refuse_unknown;
-use crate::api::reply::{Asked, Asker};
+use crate::api::reply::Asked;
 use crate::api::sampling::{SamplingFields, limit};
+use crate::api::stages::{Stages, stage};
 use crate::error::ApiError;
 
 /// What every name of a model may end in.
@@ -52,6 +52,8 @@ pub(super) struct AnswerFields {
     others: Map<String, Value>,
 }
 
+stage!(AnswerFields);
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = OllamaThink)]
 #[serde(untagged, expecting = "expected true, false or how much")]
@@ -70,6 +72,8 @@ struct Options {
     #[schema(value_type = SamplingFields)]
     others: Map<String, Value>,
 }
+
+stage!(Options);
 
 /// # Errors
 /// Status 404 for another model than the one that is loaded, whatever its tag.
@@ -95,11 +99,8 @@ pub(super) fn refuse_options(
     options: Option<Map<String, Value>>,
     info: &ModelInfo,
 ) -> Result<(), ApiError> {
-    let mut options: Options = body::rest(options.unwrap_or_default())?;
     // How an answer would be chosen changes none.
-    let sampling: SamplingFields = body::rest(take(&mut options.others))?;
-    refuse_unknown(&sampling.others, &OF_THE_MACHINE)?;
-    options.check_context(info.context)
+    Options::read(options, info).map(drop)
 }
 
 impl AnswerFields {
@@ -119,7 +120,6 @@ impl AnswerFields {
     ) -> Result<Asked<AnswerForm>, ApiError> {
         let info = asker.info();
         check_name(self.model.as_deref(), asker)?;
-        refuse_unknown(&self.others, &[])?;
         refuse_options(self.options.take(), info)?;
         let ends_now = |keep: &Value| match keep {
             Value::Number(keep) => keep.as_f64() == Some(0.0),
@@ -156,11 +156,7 @@ impl AnswerFields {
     ) -> Result<Request, ApiError> {
         let info = asker.info();
         check_name(self.model.as_deref(), asker)?;
-        refuse_unknown(&self.others, &[])?;
-        let mut options: Options = body::rest(self.options.take().unwrap_or_default())?;
-        let mut sampling: SamplingFields = body::rest(take(&mut options.others))?;
-        refuse_unknown(&sampling.others, &OF_THE_MACHINE)?;
-        options.check_context(info.context)?;
+        let (options, sampling) = Options::read(self.options.take(), info)?;
         let mut none = Conversation::default();
         let conversation = match &mut prompt {
             Prompt::Chat(conversation) => conversation,
@@ -175,18 +171,10 @@ impl AnswerFields {
             },
         };
         Ok(Request {
-            sampling: sampling.sampling(info.sampling)?,
             max_tokens: asker.most_tokens(options.max_tokens()?),
-            steering: sampling.steering()?,
-            speculation: sampling.speculation()?,
-            revealed: sampling.revealed(),
-            prompt,
             thinking,
             constraint: constraint(self.format)?,
-            stop: sampling.stops(),
-            usd_per_hour: asker.usd_per_hour,
-            caller: asker.caller,
-            ..Request::default()
+            ..sampling.request(prompt, asker)?
         })
     }
 }
@@ -207,6 +195,16 @@ fn constraint(format: Option<Value>) -> Result<Option<Constraint>, ApiError> {
 }
 
 impl Options {
+    fn read(
+        options: Option<Map<String, Value>>,
+        info: &ModelInfo,
+    ) -> Result<(Self, SamplingFields), ApiError> {
+        let (read, others) = <(Self, SamplingFields)>::of(options.unwrap_or_default())?;
+        refuse_unknown(&others, &OF_THE_MACHINE)?;
+        read.0.check_context(info.context)?;
+        Ok(read)
+    }
+
     /// -1 is without end, and -2 to the end of the context, which comes to the same.
     fn max_tokens(&self) -> Result<Option<usize>, ApiError> {
         match self.num_predict {

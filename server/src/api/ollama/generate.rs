@@ -1,7 +1,5 @@
 //! `POST /api/generate`: a question, laid out by the chat template unless it is `raw`.
 
-use std::mem::take;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use nibble_engine::{Message, Prompt, Role};
@@ -12,9 +10,11 @@ use utoipa::ToSchema;
 use super::answer::{AnswerForm, Place};
 use super::fields::AnswerFields;
 use super::messages::refuse_images;
-use crate::api::body;
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Asked, Asker, reply};
+use crate::api::asker::Asker;
+use crate::api::fields::refuse_unknown;
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Asked, reply};
+use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -35,6 +35,10 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (Wire, AnswerFields);
+
 pub(in crate::api) async fn generate(
     State(state): State<AppState>,
     CalledBy(caller): CalledBy,
@@ -45,14 +49,14 @@ pub(in crate::api) async fn generate(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([schemas.of::<Wire>(), schemas.of::<AnswerFields>()])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<AnswerForm>, ApiError> {
-    let mut wire: Wire = body::read(body, "a request to generate")?;
-    let answer: AnswerFields = body::rest(take(&mut wire.others))?;
+    let ((wire, answer), others) = Fields::read(body, "a request to generate")?;
+    refuse_unknown(&others, &[])?;
     let is_empty = wire.prompt.is_empty();
     let prompt = wire.prompt()?;
     if is_empty {

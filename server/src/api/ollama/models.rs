@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::fields::{check_name, tagged};
+use crate::api::asker::Asker;
 use crate::api::body;
 use crate::api::fields::refuse_unknown;
 use crate::api::model::named;
 use crate::api::openapi::Schemas;
-use crate::api::reply::{Asker, looked_at};
+use crate::api::prepared::looked_at;
 use crate::error::ApiError;
 use crate::hex::hex;
 use crate::state::AppState;

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::logprobs::Spelling;
+use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::choices;
-use crate::api::reply::Asker;
 use crate::api::sampling::{limit, whole};
+use crate::api::stages::stage;
 use crate::error::ApiError;
 
 #[derive(Deserialize, ToSchema)]
@@ -29,8 +30,10 @@ pub(super) struct AnswerFields {
     return_tokens_as_token_ids: Option<bool>,
     #[serde(flatten)]
     #[schema(ignore)]
-    pub(super) others: Map<String, Value>,
+    others: Map<String, Value>,
 }
+
+stage!(AnswerFields);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]

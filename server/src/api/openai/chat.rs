@@ -15,13 +15,15 @@ use self::response::{Chunk, Reply};
 use super::answer_fields::AnswerFields;
 use super::conversation::ConversationFields;
 use super::figures::Usage;
-use crate::api::body::{self, Integer};
+use crate::api::asker::Asker;
+use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
 use crate::api::fields::refuse_unsupported;
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Answered, Asked, Asker, Form, Piece, data, reply, server_sent};
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Answered, Asked, Form, Piece, data, reply, server_sent};
 use crate::api::sampling::{SamplingFields, whole};
+use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -39,6 +41,16 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (
+    ConversationFields,
+    AnswerFields,
+    SamplingFields,
+    ConstraintFields,
+    Wire,
+);
+
 pub(in crate::api) async fn complete(
     State(state): State<AppState>,
     CalledBy(caller): CalledBy,
@@ -49,52 +61,36 @@ pub(in crate::api) async fn complete(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([
-        schemas.of::<ConversationFields>(),
-        schemas.of::<AnswerFields>(),
-        schemas.of::<SamplingFields>(),
-        schemas.of::<ConstraintFields>(),
-        schemas.of::<Wire>(),
-    ])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiError> {
-    let mut conversation: ConversationFields = body::read(body, "a chat completion request")?;
-    let mut answer: AnswerFields = body::rest(take(&mut conversation.others))?;
-    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
-    let mut form: ConstraintFields = body::rest(take(&mut sampling.others))?;
-    let info = asker.info();
+    let (fields, others) = Fields::read(body, "a chat completion request")?;
+    let (conversation, answer, sampling, mut form, wire) = fields;
     answer.check_model(asker)?;
-    let (wire, n) = (Wire::read(take(&mut form.others))?, answer.choices()?);
+    refuse_unsupported(&others)?;
+    let n = answer.choices()?;
     let (conversation, thinking) = conversation.checked()?;
     let request = nibble_engine::Request {
-        sampling: sampling.sampling(info.sampling)?,
         max_tokens: asker.most_tokens(answer.max_tokens()?),
-        prompt: Prompt::Chat(conversation),
         thinking,
         constraint: form.constraint()?,
-        stop: sampling.stops(),
-        usd_per_hour: asker.usd_per_hour,
-        caller: asker.caller,
-        steering: sampling.steering()?,
-        speculation: sampling.speculation()?,
-        revealed: sampling.revealed(),
         wanted: Wanted {
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,
             counts: answer.continuous_usage(),
             ..Wanted::default()
         },
-        ..nibble_engine::Request::default()
+        ..sampling.request(Prompt::Chat(conversation), asker)?
     };
     let wanted = request.wanted;
     Ok(Asked {
         requests: choices::each([request], n),
         stream: answer.stream(),
         form: ChatForm {
-            reply: Reply::new(&info.id, wanted, answer.spelling()),
+            reply: Reply::new(&asker.info().id, wanted, answer.spelling()),
             include_usage: answer.include_usage(),
             choices: (0..n).map(|_| Choice::default()).collect(),
             prompt_tokens: 0,
@@ -104,12 +100,6 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
 }
 
 impl Wire {
-    fn read(others: Map<String, Value>) -> Result<Self, ApiError> {
-        let wire: Self = body::rest(others)?;
-        refuse_unsupported(&wire.others)?;
-        Ok(wire)
-    }
-
     /// How many of the likeliest tokens are told beside each of the answer, where that is wanted.
     fn logprobs(&self) -> Result<Option<usize>, ApiError> {
         let most = whole("top_logprobs", self.top_logprobs)?.unwrap_or_default();

@@ -1,33 +1,34 @@
 //! `POST /v1/completions`: text or tokens that the model goes on with, without a chat template. Control tokens that a prompt
 //! spells are control tokens.
 
-use std::mem::take;
+use std::iter::repeat_n;
 
 use axum::extract::{Request, State};
-use axum::response::sse;
-use axum::response::{IntoResponse, Json, Response};
-use futures::Stream;
-use nibble_engine::{Completion, Learned, PromptLogprobs, Thinking, Wanted};
+use axum::response::Response;
+use nibble_engine::{Prompt, Wanted};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use self::form::CompletionForm;
 use self::prompts::{Prompts, echoed, unbegun};
 use self::response::{Reply, Shown};
 use super::answer_fields::AnswerFields;
-use super::figures::Usage;
-use super::logprobs::{CompletionLogprobs, Place, Told};
-use crate::api::body::{self, Integer};
+use super::logprobs::Told;
+use crate::api::asker::Asker;
+use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
 use crate::api::fields::{refuse_all, refuse_unsupported};
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Answered, Asked, Asker, Form, Piece, data, reply, server_sent};
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Asked, reply};
 use crate::api::sampling::{SamplingFields, whole};
+use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
 
+mod form;
 pub(super) mod prompts;
 mod response;
 
@@ -59,6 +60,10 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (Wire, AnswerFields, SamplingFields, ConstraintFields);
+
 /// How many of the likeliest tokens are told; true is one, as llama.cpp's clients write.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected a whole number, true or false")]
@@ -86,24 +91,16 @@ pub(in crate::api) async fn complete(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([
-        schemas.of::<Wire>(),
-        schemas.of::<AnswerFields>(),
-        schemas.of::<SamplingFields>(),
-        schemas.of::<ConstraintFields>(),
-    ])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, ApiError> {
-    let mut wire: Wire = body::read(body, "a completion request")?;
-    let mut answer: AnswerFields = body::rest(take(&mut wire.others))?;
-    let mut sampling: SamplingFields = body::rest(take(&mut answer.others))?;
-    refuse_all(&sampling.others, &OF_CHATS, "`/v1/chat/completions` has it")?;
-    let mut form: ConstraintFields = body::rest(take(&mut sampling.others))?;
-    refuse_unsupported(&form.others)?;
-    let info = asker.info();
+    let (fields, others) = Fields::read(body, "a completion request")?;
+    let (wire, answer, sampling, mut form) = fields;
+    refuse_all(&others, &OF_CHATS, "`/v1/chat/completions` has it")?;
+    refuse_unsupported(&others)?;
     answer.check_model(asker)?;
     let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
     if wire.add_special_tokens == Some(false) {
@@ -118,19 +115,10 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     }
     let wanted = wanted(wire.logprobs.as_ref(), echo, &answer, prompts.len())?;
     let one = nibble_engine::Request {
-        sampling: sampling.sampling(info.sampling)?,
         max_tokens: asker.most_tokens(answer.max_tokens_or_none(wanted.prompt_logprobs)?),
-        prompt: nibble_engine::Prompt::Raw(String::new()),
-        thinking: Thinking::default(),
         constraint: form.constraint()?,
-        stop: sampling.stops(),
-        usd_per_hour: asker.usd_per_hour,
-        caller: asker.caller,
-        steering: sampling.steering()?,
-        speculation: sampling.speculation()?,
-        revealed: sampling.revealed(),
         wanted,
-        ..nibble_engine::Request::default()
+        ..sampling.request(Prompt::Raw(String::new()), asker)?
     };
     // Before it is there for each prompt.
     one.check()?;
@@ -149,30 +137,23 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     });
     let requests = choices::each(requests, n);
     let waits = echo && wanted.logprobs.is_some();
-    let choices = echoes
-        .into_iter()
-        .flat_map(|echo| std::iter::repeat_n(echo, n));
+    let echoes = echoes.into_iter().flat_map(|echo| repeat_n(echo, n));
+    let shown = Shown {
+        include_usage: answer.include_usage(),
+        continuous: wanted.counts,
+        echo,
+        logprobs: wanted.logprobs.map(|most| Told {
+            most,
+            spelling: answer.spelling(),
+        }),
+        prompt_logprobs: answer.prompt_logprobs()?,
+        n,
+    };
+    let reply = Reply::new(&asker.info().id, shown);
     Ok(Asked {
         requests,
         stream: answer.stream(),
-        form: CompletionForm {
-            reply: Reply::new(
-                &info.id,
-                Shown {
-                    include_usage: answer.include_usage(),
-                    continuous: wanted.counts,
-                    echo,
-                    logprobs: wanted.logprobs.map(|most| Told {
-                        most,
-                        spelling: answer.spelling(),
-                    }),
-                    prompt_logprobs: answer.prompt_logprobs()?,
-                    n,
-                },
-            ),
-            choices: choices.map(|echo| Choice::new(echo, waits)).collect(),
-            usage: Usage::default(),
-        },
+        form: CompletionForm::new(reply, echoes, waits),
     })
 }
 
@@ -205,178 +186,4 @@ fn wanted(
         counts: answer.continuous_usage(),
         embedding: None,
     })
-}
-
-/// A completion on the wire.
-pub(super) struct CompletionForm {
-    reply: Reply,
-    choices: Vec<Choice>,
-    usage: Usage,
-}
-
-/// What there is of one answer in a stream.
-struct Choice {
-    /// What goes before the answer.
-    echo: String,
-    /// What waits until the echo is there, whose likelihood is told with the prompt's first answer.
-    held: Option<Held>,
-    place: Place,
-    /// Of tokens whose text is to come.
-    likely: Vec<nibble_engine::Logprobs>,
-    prompt_tokens: usize,
-    put_out: usize,
-}
-
-/// What came of an answer before its echo.
-#[derive(Default)]
-struct Held {
-    text: String,
-    end: Option<sse::Event>,
-}
-
-impl Choice {
-    fn new(echo: String, waits: bool) -> Self {
-        Self {
-            echo,
-            held: waits.then(Held::default),
-            place: Place::default(),
-            likely: Vec::new(),
-            prompt_tokens: 0,
-            put_out: 0,
-        }
-    }
-}
-
-impl Form for CompletionForm {
-    type Frame = sse::Event;
-
-    fn whole(self, answers: Vec<Answered>) -> Result<Response, ApiError> {
-        let echoes = self.choices.into_iter().map(|choice| choice.echo);
-        Ok(Json(self.reply.whole(echoes.collect(), answers)?).into_response())
-    }
-
-    fn begin(&mut self) -> Vec<sse::Event> {
-        if self.reply.shown.echoes_logprobs() {
-            return Vec::new();
-        }
-        let choices = 0..self.choices.len();
-        let echoes = choices.filter_map(|choice| {
-            let echo = take(&mut self.choices[choice].echo);
-            (!echo.is_empty()).then(|| self.part(choice, echo, None))
-        });
-        echoes.collect()
-    }
-
-    fn reads(&mut self, choice: usize, tokens: usize, _: usize) -> Vec<sse::Event> {
-        self.choices[choice].prompt_tokens = tokens;
-        Vec::new()
-    }
-
-    fn learned(&mut self, choice: usize, learned: Learned) -> Vec<sse::Event> {
-        match learned {
-            Learned::Token(likely) => self.choices[choice].likely.push(likely),
-            Learned::PutOut(tokens) => self.choices[choice].put_out = tokens,
-            Learned::Prompt(prompt) => {
-                let siblings = choice..choice + self.reply.shown.n;
-                return siblings
-                    .flat_map(|choice| self.echo(choice, &prompt))
-                    .collect();
-            }
-            Learned::Embedding(_) => {}
-        }
-        Vec::new()
-    }
-
-    fn piece(&mut self, choice: usize, piece: Piece) -> Vec<sse::Event> {
-        match piece {
-            Piece::Thought(text) | Piece::Text(text) => {
-                if let Some(held) = &mut self.choices[choice].held {
-                    held.text.push_str(&text);
-                    return Vec::new();
-                }
-                let logprobs = self.likely(choice, &text);
-                vec![self.part(choice, text, logprobs)]
-            }
-            // There is no tool without a conversation.
-            Piece::Called(_) => Vec::new(),
-        }
-    }
-
-    fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
-        let n = self.reply.shown.n;
-        self.usage = self.usage.and(Usage::of_choice(completion, choice, n));
-        let waits = self.choices[choice].held.is_some();
-        // Tokens whose text waits are told with it.
-        let logprobs = match waits {
-            true => None,
-            false => self.likely(choice, ""),
-        };
-        let of_choice = &mut self.choices[choice];
-        of_choice.put_out = completion.token_ids.len();
-        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
-        let end = data(&self.reply.end(choice, completion, logprobs, usage)?);
-        match &mut of_choice.held {
-            Some(held) => {
-                held.end = Some(end);
-                Ok(Vec::new())
-            }
-            None => Ok(vec![end]),
-        }
-    }
-
-    fn done(&mut self) -> Vec<sse::Event> {
-        let usage = self.reply.usage(self.usage).map(|usage| data(&usage));
-        let done = sse::Event::default().data("[DONE]");
-        usage.into_iter().chain([done]).collect()
-    }
-
-    fn refused(error: &ApiError) -> sse::Event {
-        data(&error.in_mid_stream())
-    }
-
-    fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
-        server_sent(frames)
-    }
-}
-
-impl CompletionForm {
-    /// A prompt with how likely its tokens are, and what waited for it.
-    fn echo(&mut self, choice: usize, prompt: &PromptLogprobs) -> Vec<sse::Event> {
-        let told = self.reply.shown.logprobs.unwrap_or_default();
-        let of_choice = &mut self.choices[choice];
-        let echo = take(&mut of_choice.echo);
-        of_choice.place.extend(&echo);
-        let mut logprobs = CompletionLogprobs::default();
-        logprobs.echo(prompt, told, &mut of_choice.place);
-        let Held { text, end } = of_choice.held.take().unwrap_or_default();
-        let mut parts = vec![self.part(choice, echo, Some(logprobs))];
-        let likely = self.likely(choice, &text);
-        if !text.is_empty() || likely.is_some() {
-            parts.push(self.part(choice, text, likely));
-        }
-        parts.extend(end);
-        parts
-    }
-
-    /// What is known of the tokens whose text is now here.
-    fn likely(&mut self, choice: usize, text: &str) -> Option<CompletionLogprobs> {
-        let told = self.reply.shown.logprobs?;
-        let of_choice = &mut self.choices[choice];
-        of_choice.place.extend(text);
-        let likely = take(&mut of_choice.likely);
-        let mut logprobs = CompletionLogprobs::default();
-        logprobs.add(&likely, told, &mut of_choice.place);
-        (!likely.is_empty()).then_some(logprobs)
-    }
-
-    fn part(
-        &self,
-        choice: usize,
-        text: String,
-        logprobs: Option<CompletionLogprobs>,
-    ) -> sse::Event {
-        let of_choice = &self.choices[choice];
-        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
-        data(&self.reply.text(choice, text, logprobs, usage))
-    }
 }

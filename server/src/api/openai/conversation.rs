@@ -9,6 +9,7 @@ use super::message::{WireMessage, turns};
 use crate::api::body::Integer;
 use crate::api::effort;
 use crate::api::sampling::whole;
+use crate::api::stages::stage;
 use crate::api::tools::{Chosen, WireTool, offered};
 use crate::error::ApiError;
 
@@ -43,6 +44,8 @@ pub(in crate::api) struct ConversationFields {
     #[schema(ignore)]
     pub(in crate::api) others: Map<String, Value>,
 }
+
+stage!(ConversationFields);
 
 impl ConversationFields {
     /// # Errors

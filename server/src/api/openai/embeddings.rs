@@ -17,7 +17,7 @@ use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
-use crate::api::reply::prepared_by;
+use crate::api::prepared::prepared_by;
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;

@@ -1,7 +1,5 @@
 //! `POST /v1/responses`, without a memory: what was said before comes along as `input`, and nothing is stored.
 
-use std::mem::take;
-
 use axum::extract::{Request, State};
 use axum::response::sse;
 use axum::response::{IntoResponse, Json, Response};
@@ -14,13 +12,15 @@ use utoipa::ToSchema;
 use self::form::ResponseForm;
 use self::input::Input;
 use self::repeated::Repeated;
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
 use crate::api::effort;
 use crate::api::fields::{refuse_all, refuse_unknown};
-use crate::api::openapi::{Schemas, all_of};
-use crate::api::reply::{Answered, Asked, Asker, Form, Piece, only, reply, server_sent};
+use crate::api::openapi::Schemas;
+use crate::api::reply::{Answered, Asked, Form, Piece, only, reply, server_sent};
 use crate::api::sampling::{SamplingFields, limit};
+use crate::api::stages::{Stages, stage};
 use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
@@ -67,6 +67,10 @@ struct Wire {
     others: Map<String, Value>,
 }
 
+stage!(Wire);
+
+type Fields = (Wire, SamplingFields);
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ResponseTool)]
 #[serde(expecting = "an object")]
@@ -108,44 +112,34 @@ pub(in crate::api) async fn create(
 
 /// What [`read`] reads.
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
-    all_of([schemas.of::<Wire>(), schemas.of::<SamplingFields>()])
+    Fields::schema(schemas)
 }
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, ApiError> {
-    let mut wire: Wire = body::read(body, "a request for a response")?;
-    let mut sampling: SamplingFields = body::rest(take(&mut wire.others))?;
+    let ((mut wire, sampling), others) = Fields::read(body, "a request for a response")?;
     let kept = "nothing is kept here, so `input` must hold all that was said";
-    refuse_all(&sampling.others, &OF_A_MEMORY, kept)?;
-    refuse_unknown(&sampling.others, &HARMLESS)?;
+    refuse_all(&others, &OF_A_MEMORY, kept)?;
+    refuse_unknown(&others, &HARMLESS)?;
     wire.refuse_others()?;
-    let info = asker.info();
     asker.check_model(wire.model.as_deref())?;
     let max_tokens = limit("max_output_tokens", wire.max_output_tokens)?;
     let stream = wire.stream == Some(true);
-    let repeated = Repeated::of(&wire, &sampling.others);
+    let repeated = Repeated::of(&wire, &others);
     let format = wire.text.as_mut().and_then(|text| text.format.take());
     let format = of_format("text.format", format)?;
     let constraint = only_one([("text.format", format)])?;
     let (conversation, thinking) = wire.conversation()?;
     let request = nibble_engine::Request {
-        sampling: sampling.sampling(info.sampling)?,
         max_tokens: asker.most_tokens(max_tokens),
-        steering: sampling.steering()?,
-        revealed: sampling.revealed(),
-        speculation: sampling.speculation()?,
-        prompt: Prompt::Chat(conversation),
         thinking,
         constraint,
-        stop: sampling.stops(),
-        usd_per_hour: asker.usd_per_hour,
-        caller: asker.caller,
-        ..nibble_engine::Request::default()
+        ..sampling.request(Prompt::Chat(conversation), asker)?
     };
     Ok(Asked {
         stream,
-        form: ResponseForm::new(&info.id, repeated.with(&request, max_tokens)),
+        form: ResponseForm::new(&asker.info().id, repeated.with(&request, max_tokens)),
         requests: vec![request],
     })
 }

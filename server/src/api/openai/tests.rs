@@ -27,22 +27,39 @@ fn question(fields: Value) -> Value {
     body
 }
 
+/// A prompt with `fields` beside it.
+fn complete(fields: Value) -> Request<Body> {
+    let mut body = json!({ "prompt": "Once" });
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    post("/v1/completions", body)
+}
+
 /// What the engine was asked for `body`.
 async fn asked(body: Value) -> nibble_engine::Request {
+    asked_for(ask(body)).await
+}
+
+/// What the engine was asked for by a request.
+async fn asked_for(request: Request<Body>) -> nibble_engine::Request {
     let generator = Arc::new(Held::default());
-    let response = tokio::spawn(send(generator.clone(), ask(body)));
-    let (request, _) = taken(&generator).await;
-    // The sender went with the request, so the answer ends at once.
-    assert_eq!(
-        response.await.unwrap().status(),
-        StatusCode::SERVICE_UNAVAILABLE
-    );
+    let response = tokio::spawn(send(generator.clone(), request));
+    let (request, sender) = taken(&generator).await;
+    // So the answer ends at once.
+    drop(sender);
+    let status = response.await.unwrap().status();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     request
 }
 
 /// The status, `param` and message that `body` is refused with.
 async fn refusal(body: impl ToString) -> (u16, Value, String) {
-    let response = send(scripted(), ask(body)).await;
+    refused(ask(body)).await
+}
+
+/// The same of a request.
+async fn refused(request: Request<Body>) -> (u16, Value, String) {
+    let response = send(scripted(), request).await;
     let status = response.status().as_u16();
     let mut body: Value = serde_json::from_str(&text(response).await).unwrap();
     let message = body["error"]["message"].as_str().unwrap().to_owned();
@@ -60,9 +77,11 @@ macro_rules! assert_wire {
 }
 
 mod answers;
+mod choices;
 mod completions;
 mod constraint;
 mod continued;
+mod embeddings;
 mod failures;
 mod fields;
 mod known;
@@ -71,5 +90,6 @@ mod limits;
 mod messages;
 mod models;
 mod responses;
+mod steering;
 mod thoughts;
 mod tools;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::openai::conversation::ConversationFields;
 use crate::api::openapi::Schemas;
-use crate::api::reply::prepared;
+use crate::api::prepared::prepared;
 use crate::api::{body, fields};
 use crate::error::ApiError;
 use crate::state::AppState;

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::api::asker::Asker;
 use crate::api::openai::conversation::ConversationFields;
 use crate::api::openapi::Schemas;
-use crate::api::reply::{Asker, prepared};
+use crate::api::prepared::prepared;
 use crate::api::{body, fields};
 use crate::error::ApiError;
 use crate::state::AppState;

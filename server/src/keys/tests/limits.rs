@@ -181,6 +181,18 @@ async fn several_answers_to_a_prompt_pay_for_it_once() {
 }
 
 #[tokio::test]
+async fn all_answers_to_a_request_are_one_chat() {
+    let server = server(&format!("anna {ANNA} chats=1"));
+    let anna = bearer(ANNA);
+    let mut body = question();
+    body["n"] = 3.into();
+    let headers = [("authorization", anna.as_str())];
+    let asked = request(Method::POST, "/v1/chat/completions", &headers, &body);
+    let answered: Value = serde_json::from_str(&text(server.response(asked).await).await).unwrap();
+    assert_eq!(answered["choices"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn a_stream_holds_its_place_until_it_is_read_or_left() {
     let server = server(&format!("anna {ANNA} chats=1"));
     let anna = bearer(ANNA);

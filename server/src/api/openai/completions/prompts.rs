@@ -4,7 +4,7 @@ use nibble_engine::{Prompt, Reading, Thinking};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::reply::Asker;
+use crate::api::asker::Asker;
 use crate::error::ApiError;
 
 #[derive(Deserialize, ToSchema)]

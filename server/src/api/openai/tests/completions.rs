@@ -2,31 +2,6 @@
 
 use super::*;
 
-fn complete(fields: Value) -> Request<Body> {
-    let mut body = json!({ "prompt": "Once" });
-    let fields = fields.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(fields);
-    post("/v1/completions", body)
-}
-
-/// What the engine was asked for.
-async fn prompted(fields: Value) -> nibble_engine::Request {
-    let generator = Arc::new(Held::default());
-    let response = tokio::spawn(send(generator.clone(), complete(fields)));
-    let (request, _) = taken(&generator).await;
-    // The sender went with the request, so the answer ends at once.
-    assert_eq!(response.await.unwrap().status(), 503);
-    request
-}
-
-async fn refusal(fields: Value) -> (u16, Value, String) {
-    let response = send(scripted(), complete(fields)).await;
-    let status = response.status().as_u16();
-    let mut body: Value = serde_json::from_str(&text(response).await).unwrap();
-    let message = body["error"]["message"].as_str().unwrap().to_owned();
-    (status, body["error"]["param"].take(), message)
-}
-
 #[tokio::test]
 async fn a_completion_in_one_piece_looks_like_openais() {
     let response = send(scripted(), complete(json!({ "echo": true }))).await;
@@ -107,7 +82,7 @@ async fn prompts_reach_the_engine_as_they_are() {
         "prompt": "<|im_start|>", "temperature": 0.5, "top_k": 3, "max_tokens": 7, "stop": "a", "seed": 1,
         "n": 1, "best_of": 1, "suffix": null, "logprobs": null, "user": "someone",
     });
-    let request = prompted(fields).await;
+    let request = asked_for(complete(fields)).await;
     assert_eq!(request.prompt, Prompt::Raw("<|im_start|>".into()));
     assert_eq!(
         (
@@ -118,7 +93,7 @@ async fn prompts_reach_the_engine_as_they_are() {
         (7, 3, Some(1))
     );
     assert_eq!(request.stop, ["a"]);
-    let tokens = prompted(json!({ "prompt": [1, 2] })).await;
+    let tokens = asked_for(complete(json!({ "prompt": [1, 2] }))).await;
     assert_eq!(tokens.prompt, Prompt::Tokens(vec![1, 2]));
 }
 
@@ -128,7 +103,7 @@ async fn a_prompt_begins_with_the_models_first_token_unless_that_is_denied() {
     let body = text(send(scripted(), complete(fields.clone())).await).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["choices"][0]["text"], "abHello!");
-    let request = prompted(fields).await;
+    let request = asked_for(complete(fields)).await;
     assert_eq!(request.prompt, Prompt::Tokens(vec![97, 98]));
 }
 
@@ -150,8 +125,14 @@ async fn what_a_completion_cannot_do_is_refused_by_name() {
         ("max_tokens", json!(0)),
         ("temperature", json!(3)),
     ] {
-        let (status, param, message) = refusal(json!({ name: value })).await;
+        let (status, param, message) = refused(complete(json!({ name: value }))).await;
         assert_eq!((status, param), (400, json!(name)), "{message}");
         assert!(message.contains(&format!("`{name}`")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn prompts_of_many_tokens_are_read() {
+    let request = asked_for(complete(json!({ "prompt": vec![7; 100_000] }))).await;
+    assert!(matches!(request.prompt, Prompt::Tokens(tokens) if tokens.len() == 100_000));
 }

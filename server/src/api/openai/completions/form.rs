@@ -1,0 +1,199 @@
+//! A completion on the wire, in one piece or as it comes.
+
+use std::mem::take;
+
+use axum::response::sse;
+use axum::response::{IntoResponse, Json, Response};
+use futures::Stream;
+use nibble_engine::{Completion, Learned, PromptLogprobs};
+
+use super::response::Reply;
+use crate::api::openai::figures::Usage;
+use crate::api::openai::logprobs::{CompletionLogprobs, Place};
+use crate::api::reply::{Answered, Form, Piece, data, server_sent};
+use crate::error::ApiError;
+
+/// A completion on the wire.
+pub(in crate::api::openai) struct CompletionForm {
+    reply: Reply,
+    choices: Vec<Choice>,
+    usage: Usage,
+}
+
+/// What there is of one answer in a stream.
+struct Choice {
+    /// What goes before the answer.
+    echo: String,
+    /// What waits until the echo is there, whose likelihood is told with the prompt's first answer.
+    held: Option<Held>,
+    place: Place,
+    /// Of tokens whose text is to come.
+    likely: Vec<nibble_engine::Logprobs>,
+    prompt_tokens: usize,
+    put_out: usize,
+}
+
+/// What came of an answer before its echo.
+#[derive(Default)]
+struct Held {
+    text: String,
+    end: Option<sse::Event>,
+}
+
+impl Choice {
+    fn new(echo: String, waits: bool) -> Self {
+        Self {
+            echo,
+            held: waits.then(Held::default),
+            place: Place::default(),
+            likely: Vec::new(),
+            prompt_tokens: 0,
+            put_out: 0,
+        }
+    }
+}
+
+impl CompletionForm {
+    /// Of choices that begin with these echoes, which come first where they wait for nothing.
+    pub(super) fn new(reply: Reply, echoes: impl Iterator<Item = String>, waits: bool) -> Self {
+        Self {
+            reply,
+            choices: echoes.map(|echo| Choice::new(echo, waits)).collect(),
+            usage: Usage::default(),
+        }
+    }
+}
+
+impl Form for CompletionForm {
+    type Frame = sse::Event;
+
+    fn whole(self, answers: Vec<Answered>) -> Result<Response, ApiError> {
+        let echoes = self.choices.into_iter().map(|choice| choice.echo);
+        Ok(Json(self.reply.whole(echoes.collect(), answers)?).into_response())
+    }
+
+    fn begin(&mut self) -> Vec<sse::Event> {
+        if self.reply.shown.echoes_logprobs() {
+            return Vec::new();
+        }
+        let choices = 0..self.choices.len();
+        let echoes = choices.filter_map(|choice| {
+            let echo = take(&mut self.choices[choice].echo);
+            (!echo.is_empty()).then(|| self.part(choice, echo, None))
+        });
+        echoes.collect()
+    }
+
+    fn reads(&mut self, choice: usize, tokens: usize, _: usize) -> Vec<sse::Event> {
+        self.choices[choice].prompt_tokens = tokens;
+        Vec::new()
+    }
+
+    fn learned(&mut self, choice: usize, learned: Learned) -> Vec<sse::Event> {
+        match learned {
+            Learned::Token(likely) => self.choices[choice].likely.push(likely),
+            Learned::PutOut(tokens) => self.choices[choice].put_out = tokens,
+            Learned::Prompt(prompt) => {
+                let siblings = choice..choice + self.reply.shown.n;
+                return siblings
+                    .flat_map(|choice| self.echo(choice, &prompt))
+                    .collect();
+            }
+            Learned::Embedding(_) => {}
+        }
+        Vec::new()
+    }
+
+    fn piece(&mut self, choice: usize, piece: Piece) -> Vec<sse::Event> {
+        match piece {
+            Piece::Thought(text) | Piece::Text(text) => {
+                if let Some(held) = &mut self.choices[choice].held {
+                    held.text.push_str(&text);
+                    return Vec::new();
+                }
+                let logprobs = self.likely(choice, &text);
+                vec![self.part(choice, text, logprobs)]
+            }
+            // There is no tool without a conversation.
+            Piece::Called(_) => Vec::new(),
+        }
+    }
+
+    fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
+        let n = self.reply.shown.n;
+        self.usage = self.usage.and(Usage::of_choice(completion, choice, n));
+        let waits = self.choices[choice].held.is_some();
+        // Tokens whose text waits are told with it.
+        let logprobs = match waits {
+            true => None,
+            false => self.likely(choice, ""),
+        };
+        let of_choice = &mut self.choices[choice];
+        of_choice.put_out = completion.token_ids.len();
+        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
+        let end = data(&self.reply.end(choice, completion, logprobs, usage)?);
+        match &mut of_choice.held {
+            Some(held) => {
+                held.end = Some(end);
+                Ok(Vec::new())
+            }
+            None => Ok(vec![end]),
+        }
+    }
+
+    fn done(&mut self) -> Vec<sse::Event> {
+        let usage = self.reply.usage(self.usage).map(|usage| data(&usage));
+        let done = sse::Event::default().data("[DONE]");
+        usage.into_iter().chain([done]).collect()
+    }
+
+    fn refused(error: &ApiError) -> sse::Event {
+        data(&error.in_mid_stream())
+    }
+
+    fn streamed(frames: impl Stream<Item = sse::Event> + Send + 'static) -> Response {
+        server_sent(frames)
+    }
+}
+
+impl CompletionForm {
+    /// A prompt with how likely its tokens are, and what waited for it.
+    fn echo(&mut self, choice: usize, prompt: &PromptLogprobs) -> Vec<sse::Event> {
+        let told = self.reply.shown.logprobs.unwrap_or_default();
+        let of_choice = &mut self.choices[choice];
+        let echo = take(&mut of_choice.echo);
+        of_choice.place.extend(&echo);
+        let mut logprobs = CompletionLogprobs::default();
+        logprobs.echo(prompt, told, &mut of_choice.place);
+        let Held { text, end } = of_choice.held.take().unwrap_or_default();
+        let mut parts = vec![self.part(choice, echo, Some(logprobs))];
+        let likely = self.likely(choice, &text);
+        if !text.is_empty() || likely.is_some() {
+            parts.push(self.part(choice, text, likely));
+        }
+        parts.extend(end);
+        parts
+    }
+
+    /// What is known of the tokens whose text is now here.
+    fn likely(&mut self, choice: usize, text: &str) -> Option<CompletionLogprobs> {
+        let told = self.reply.shown.logprobs?;
+        let of_choice = &mut self.choices[choice];
+        of_choice.place.extend(text);
+        let likely = take(&mut of_choice.likely);
+        let mut logprobs = CompletionLogprobs::default();
+        logprobs.add(&likely, told, &mut of_choice.place);
+        (!likely.is_empty()).then_some(logprobs)
+    }
+
+    fn part(
+        &self,
+        choice: usize,
+        text: String,
+        logprobs: Option<CompletionLogprobs>,
+    ) -> sse::Event {
+        let of_choice = &self.choices[choice];
+        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
+        data(&self.reply.text(choice, text, logprobs, usage))
+    }
+}

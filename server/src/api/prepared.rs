@@ -1,0 +1,59 @@
+//! What is made of a body without an answer of the model's, in its turn and off the threads that serve others.
+
+use axum::extract::Request;
+use nibble_engine::Caller;
+
+use super::MAX_BODY_BYTES;
+use super::asker::Asker;
+use super::wanted::Wanted;
+use crate::error::ApiError;
+use crate::metered::Metered;
+use crate::state::AppState;
+
+/// What `work` makes of a body without an answer of the model's, in its turn and off the threads that serve others.
+///
+/// # Errors
+/// Those of `work`, and of a body that cannot be read.
+pub(super) async fn prepared<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let (done, _) = prepared_by(state, request, work).await?;
+    Ok(done)
+}
+
+/// The same, and the model that was asked.
+///
+/// # Errors
+/// As [`prepared`].
+pub(super) async fn prepared_by<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<(T, Metered), ApiError> {
+    let path = request.uri().path().to_owned();
+    let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
+    let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
+    let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
+    let work = move || work(&body.bytes, &asker);
+    let done = model.prepared(work).await??;
+    Ok((done, model))
+}
+
+/// The same of a model that need not be in memory: of one that is not, less is known.
+///
+/// # Errors
+/// As [`prepared`].
+pub(super) async fn looked_at<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let path = request.uri().path().to_owned();
+    let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
+    let Wanted { model, .. } = Wanted::of(state, &path, &body).await?;
+    let asker = Asker::of(state, model.at_hand(), None, Caller::default());
+    let work = move || work(&body.bytes, &asker);
+    model.prepared(work).await?
+}
