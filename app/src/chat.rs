@@ -9,6 +9,7 @@ use futures::Stream;
 
 mod comparisons;
 mod facts;
+mod managing;
 mod outlook;
 mod presets;
 mod replays;
@@ -19,6 +20,7 @@ pub use self::comparisons::{
     Comparing, ComparisonEntry, ComparisonOf, Comparisons, LaneStep, LaneSteps, Stage,
 };
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::managing::{FetchEnd, Fetching, Leave, ManageRefused, ModelRemoved};
 pub use self::outlook::{Outlook, Outlooks};
 pub use self::presets::Presets;
 pub use self::replays::{Replay, ReplayRefused, Replaying, Replays};

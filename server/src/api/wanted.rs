@@ -56,7 +56,7 @@ impl Wanted {
         let read = move || body::read::<Wire>(&bytes, "a request");
         let wire = first.routed(read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
-        let model = named(state, wire.model.as_deref().or(name).unwrap_or_default())?.clone();
+        let model = named(state, wire.model.as_deref().or(name).unwrap_or_default())?;
         let keep = wire.keep_alive.as_ref().filter(|keep| !keep.is_null());
         let keep = keep.map(KeepAlive::of).transpose();
         let keep = keep
@@ -74,14 +74,14 @@ impl Wanted {
 ///
 /// # Errors
 /// Status 404 for another name.
-fn named<'a>(state: &'a AppState, name: &str) -> Result<&'a Metered, ApiError> {
+fn named(state: &AppState, name: &str) -> Result<Metered, ApiError> {
     let names = [name, untagged(name)];
     if let Some(model) = names.iter().find_map(|name| state.served.named(name)) {
         return Ok(model);
     }
     let is_other = |name: &&str| state.access.served_names.iter().any(|other| other == name);
     match name.is_empty() || names.iter().any(is_other) {
-        true => Ok(state.served.first()),
+        true => Ok(state.served.first().clone()),
         false => Err(ApiError::unknown_model(name, &state.served.ids())),
     }
 }
