@@ -6,6 +6,7 @@ import { follow, offerCopy } from "./answer.js";
 import { forgetFiles, hasFiles, watchFiles } from "./attach.js";
 import { answerEnded, complain, offer, refuse, watchComplaints } from "./complaint.js";
 import { watchKeys } from "./keys.js";
+import { followFetch } from "./models.js";
 import { watchOutlook } from "./outlook.js";
 import { announce, conversation, find, running } from "./page.js";
 import { watchPresets } from "./presets.js";
@@ -265,6 +266,10 @@ function chatAddress(id) {
 
 if (document.querySelector("#message")) {
   start();
+}
+const fetching = document.querySelector("#fetching");
+if (fetching instanceof HTMLElement) {
+  followFetch(fetching);
 }
 // In another language it is another worker, which keeps the offline page in it.
 navigator.serviceWorker?.register(`/worker.js?${document.documentElement.lang}`).catch(() => {

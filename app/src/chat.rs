@@ -8,6 +8,7 @@ mod comparisons;
 mod conversations;
 mod facts;
 mod loaded;
+mod managing;
 mod outlook;
 mod presets;
 mod progress;
@@ -21,6 +22,7 @@ pub use self::comparisons::{
 pub use self::conversations::{Change, Imported, LeftOut, List, ListQuery};
 pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
 pub use self::loaded::{Loaded, Notice, Thread};
+pub use self::managing::{FetchEnd, Fetching, Leave, ManageRefused, ModelRemoved};
 pub use self::outlook::{Outlook, Outlooks};
 pub use self::presets::Presets;
 pub use self::progress::{Following, Phase, Progress, ProgressStream};

@@ -75,6 +75,8 @@ pub enum ComplaintKind {
     Unavailable,
     /// The server does this for nobody who comes from where the visitor does.
     Forbidden,
+    /// It is in use, so that it cannot be done now.
+    Conflict,
     /// Nothing was refused: a person is told something beside what was typed.
     Note,
 }
@@ -87,6 +89,7 @@ impl ComplaintKind {
             Self::Field(_) | Self::Full => 422,
             Self::Forbidden => 403,
             Self::Gone => 404,
+            Self::Conflict => 409,
             Self::Busy { .. } => 429,
             Self::Unavailable => 503,
             Self::Note => 200,

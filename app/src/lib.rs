@@ -64,8 +64,11 @@ pub use answer::{answer_html, figures_so_far};
 pub use chat_list::{ListedChat, list_html};
 pub use language_switch::LANGUAGE;
 pub use live::LiveText;
-pub use pages::{COMPARED_FOR_MINUTES, MEASURE, load};
-pub use paths::{COMPARE, DELETE_COMPARISON, REPLAY, SPEED_FILE, STOP_COMPARISON};
+pub use pages::{COMPARED_FOR_MINUTES, MEASURE, fetching_html, load};
+pub use paths::{
+    CANCEL_FETCH, COMPARE, DELETE_COMPARISON, DISCARD_MODEL, FETCH_EVENTS, FETCH_MODEL, MODELS,
+    REMOVE_MODEL, REPLAY, RESTORE_MODEL, SPEED_FILE, STOP_COMPARISON,
+};
 pub use routes::App;
 pub use shell::Assets;
 pub use speed::csv::csv;

@@ -16,6 +16,7 @@ mod speed;
 
 pub use about::MEASURE;
 pub use comparison::COMPARED_FOR_MINUTES;
+pub use models::fetching_html;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -71,7 +72,12 @@ async fn filled(
 ) -> Result<Loaded, Complaint> {
     let thread = match path.strip_prefix("/c/").map(str::parse::<Id>) {
         Some(Ok(id)) => chat.open(visitor, id, number(query, "before")).await?,
-        None if path == "/" => Some(Thread::blank(chat.last_settings(visitor).await?)),
+        None if path == "/" => {
+            let mut settings = chat.last_settings(visitor).await?;
+            // One that is not served is the first, as everywhere.
+            settings.model = value(query, "model").unwrap_or(settings.model);
+            Some(Thread::blank(settings))
+        }
         None if path == CHATS => {
             let list = chat.list(visitor, &loaded.query).await?;
             return Ok(Loaded { list, ..loaded });
@@ -85,7 +91,7 @@ async fn filled(
             });
         }
         None if path == MODELS => {
-            let models = Some(chat.models().await);
+            let models = Some(chat.models(visitor).await);
             return Ok(Loaded { models, ..loaded });
         }
         None if path == COMPARE => {

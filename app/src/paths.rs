@@ -19,7 +19,25 @@ pub const REPLAY: &str = "/speed/replay";
 pub(crate) const ABOUT: &str = "/about";
 
 /// The models that there are.
-pub(crate) const MODELS: &str = "/about/models";
+pub const MODELS: &str = "/about/models";
+
+/// Where a model is fetched and served by its name.
+pub const FETCH_MODEL: &str = "/about/models/fetch";
+
+/// Where a fetch is ended early.
+pub const CANCEL_FETCH: &str = "/about/models/cancel";
+
+/// How a fetch goes, as events.
+pub const FETCH_EVENTS: &str = "/about/models/events";
+
+/// Where a model is removed, so that it can be had back.
+pub const REMOVE_MODEL: &str = "/about/models/remove";
+
+/// Where a removed model is had back.
+pub const RESTORE_MODEL: &str = "/about/models/restore";
+
+/// Where a removed model is deleted for good.
+pub const DISCARD_MODEL: &str = "/about/models/discard";
 
 /// What answers took, as a file.
 pub const SPEED_FILE: &str = "/speed.csv";

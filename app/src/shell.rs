@@ -7,6 +7,9 @@ use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::texts::script_texts;
 use crate::visitor::language;
 
+/// How often a page is loaded anew that tells what changes.
+const REFRESH_S: u32 = 3;
+
 /// Addresses of the files that every page loads.
 #[derive(Clone, Debug, Default)]
 pub struct Assets {
@@ -28,6 +31,9 @@ pub(crate) fn Document(
     /// Whether scripts do more on it than to set its colours.
     #[prop(optional)]
     scripted: bool,
+    /// What a browser without scripts loads every few seconds in its place, while it tells what changes.
+    #[prop(default = None)]
+    refreshed: Option<&'static str>,
     children: Children,
 ) -> impl IntoView {
     let t = language();
@@ -55,6 +61,7 @@ pub(crate) fn Document(
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <script src=theme></script>
                 <link rel="stylesheet" href=style/>
+                {refreshed.map(refresh)}
                 {scripted.then(|| view! { <meta name="texts" content=script_texts(t)/> })}
                 // Without `async` a module waits for the end of the page, which here is the end of an answer.
                 <script type="module" async src=script></script>
@@ -62,6 +69,16 @@ pub(crate) fn Document(
             <body>{children()}</body>
         </html>
     }
+}
+
+fn refresh(to: &'static str) -> AnyView {
+    let content = format!("{REFRESH_S};url={to}");
+    view! {
+        <noscript>
+            <meta http-equiv="refresh" content=content/>
+        </noscript>
+    }
+    .into_any()
 }
 
 /// The name, which leads to a new conversation.
@@ -111,10 +128,13 @@ pub(crate) fn Aside(
     /// Whether it has charts and tables.
     #[prop(optional)]
     wide: bool,
+    /// What a browser without scripts loads in its place, while it tells what changes.
+    #[prop(default = None)]
+    refreshed: Option<&'static str>,
     children: Children,
 ) -> impl IntoView {
     view! {
-        <Document title=Some(title.to_owned())>
+        <Document title=Some(title.to_owned()) refreshed>
             <header class="head plain">
                 <Brand/>
                 {wide.then(|| view! { <Pages here=title/> })}

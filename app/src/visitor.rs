@@ -18,6 +18,8 @@ pub struct Visitor {
     pub language: Language,
     /// Whether they are those of all who have the server's password.
     pub signed_in: bool,
+    /// Whether the request came from the server's own machine, and through no proxy.
+    pub is_here: bool,
 }
 
 /// Whose conversations these are: a digest of what a browser is known by.

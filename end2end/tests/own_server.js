@@ -11,6 +11,15 @@ import { test } from "./chat_page.js";
  * @param {...string} options
  */
 export function testOf(...options) {
+  return testIn({}, ...options);
+}
+
+/**
+ * The same in an environment that has these variables beside ours.
+ * @param {Record<string, string>} environment
+ * @param {...string} options
+ */
+export function testIn(environment, ...options) {
   return /** @type {typeof test.extend<{}, { server: string }>} */ (test.extend)({
     server: [
       async ({}, use) => {
@@ -18,6 +27,7 @@ export function testOf(...options) {
         const always = ["serve", "--database", "memory", "--addr", "127.0.0.1:0"];
         const server = spawn(program, [...always, ...options], {
           stdio: ["ignore", "pipe", "inherit"],
+          env: { ...process.env, ...environment },
         });
         const ended = once(server, "exit");
         // It prints "ready at URL".

@@ -27,6 +27,7 @@ pub use foresight::Foresight;
 #[derive(Debug)]
 pub struct Engine {
     info: ModelInfo,
+    memory_bytes: u64,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     /// From when somebody asks for an answer of a form.
@@ -61,6 +62,7 @@ impl Engine {
             tokenizer,
             template,
             kv_bytes,
+            fixed_bytes,
         } = Loaded::load(options, progress)?;
         let tokenizer = Arc::new(tokenizer);
         let limits = Limits {
@@ -71,6 +73,7 @@ impl Engine {
         };
         let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), limits)?;
         Ok(Self {
+            memory_bytes: fixed_bytes + kv_bytes,
             info,
             tokenizer,
             template,
@@ -84,6 +87,12 @@ impl Engine {
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// Bytes of memory that it takes, or may take: those for keys and values are taken as they are needed.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Puts a request into the queue.

@@ -66,6 +66,8 @@ pub(crate) struct Loaded {
     pub(crate) template: ChatTemplate,
     /// For keys and values.
     pub(crate) kv_bytes: u64,
+    /// For all else.
+    pub(crate) fixed_bytes: u64,
 }
 
 impl Loaded {
@@ -107,6 +109,7 @@ impl Loaded {
             tokenizer,
             template,
             kv_bytes,
+            fixed_bytes: need.fixed_bytes(),
         })
     }
 }

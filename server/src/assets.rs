@@ -39,6 +39,7 @@ const STYLE: &str = concat!(
     include_str!("../../style/acts.css"),
     include_str!("../../style/speed.css"),
     include_str!("../../style/compare.css"),
+    include_str!("../../style/models.css"),
     include_str!("../../style/print.css"),
 );
 
@@ -77,6 +78,7 @@ const ASSETS: &[Asset] = &[
     public!("answer.js", SCRIPT),
     public!("complaint.js", SCRIPT),
     public!("keys.js", SCRIPT),
+    public!("models.js", SCRIPT),
     public!("morph.js", SCRIPT),
     public!("outlook.js", SCRIPT),
     public!("page.js", SCRIPT),

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use nibble_engine::Caller;
@@ -38,6 +39,45 @@ pub(crate) fn caller(extensions: &Extensions, headers: &HeaderMap) -> Caller {
     })
 }
 
+/// What proxies say of those for whom they ask; who asks by one may be anywhere.
+const OF_PROXIES: [&str; 7] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+];
+
+/// Whether a request comes from a person at this machine, as far as it can tell: over a connection from here, by a name of
+/// here, and with no word of a proxy. One that rewrites the name and says nothing of itself is not told apart.
+pub(crate) fn is_here(extensions: &Extensions, headers: &HeaderMap) -> bool {
+    let connection = extensions.get::<ConnectInfo<SocketAddr>>();
+    let from_here =
+        connection.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+    let is_forwarded = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+    // A browser names the site that a form was on, which behind a proxy is the proxy's.
+    let mut named = headers.get_all(HOST).iter().chain(headers.get_all(ORIGIN));
+    let is_named_here = named.all(|name| name.to_str().is_ok_and(is_name_of_here));
+    from_here && !is_forwarded && is_named_here
+}
+
+/// `localhost`, a name below it or an address of this machine, with a port or a scheme or both.
+fn is_name_of_here(name: &str) -> bool {
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    let host = match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = host.to_ascii_lowercase();
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
 fn is_near(peer: IpAddr) -> bool {
     match peer {
         IpAddr::V4(peer) => peer.is_loopback() || peer.is_private(),
@@ -61,6 +101,8 @@ pub(crate) fn number(address: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     fn caller_of(peer: &str, forwarded: &[&str]) -> Caller {
@@ -98,6 +140,44 @@ mod tests {
             caller_of("10.0.0.1", &["no address"]),
             caller_of("10.0.0.1", &[])
         );
+    }
+
+    /// Whether a request from a peer with these headers is one from here.
+    fn here(peer: &str, headers: &[(&'static str, &str)]) -> bool {
+        let mut extensions = Extensions::new();
+        extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let headers = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, value.parse().unwrap())
+        });
+        is_here(&extensions, &headers.collect())
+    }
+
+    #[test]
+    fn who_asks_by_a_proxy_or_by_another_name_is_not_here() {
+        for host in [
+            "localhost:3000",
+            "127.0.0.1",
+            "[::1]:3000",
+            "nibble.localhost",
+        ] {
+            for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+                assert!(here(peer, &[("host", host)]), "{peer} {host}");
+            }
+            assert!(!here("192.168.0.2", &[("host", host)]), "{host}");
+        }
+        for name in OF_PROXIES {
+            let headers = [("host", "localhost"), (name, "127.0.0.1")];
+            assert!(!here("127.0.0.1", &headers), "{name}");
+        }
+        for host in ["chat.example", "192.168.0.2:3000", "localhost.example", ""] {
+            assert!(!here("127.0.0.1", &[("host", host)]), "{host}");
+        }
+        let origin = |origin| [("host", "127.0.0.1:3000"), ("origin", origin)];
+        assert!(here("127.0.0.1", &origin("http://127.0.0.1:3000")));
+        assert!(!here("127.0.0.1", &origin("https://chat.example")));
+        assert!(!here("127.0.0.1", &origin("null")));
+        assert!(!is_here(&Extensions::new(), &HeaderMap::new()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A question is in the store before the engine is asked. Where the engine refuses, it is taken back; where an answer of the
 //! conversation is still written, it waits for that one's end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use nibble_app::chat::{
@@ -25,6 +25,7 @@ mod export;
 mod facts;
 mod import;
 mod journal;
+mod managing;
 mod memory;
 mod mirror;
 mod opening;
@@ -47,6 +48,7 @@ use self::replays::Replays;
 use self::writing::Writer;
 pub(crate) use self::writing::metrics;
 use crate::compare::Comparer;
+use crate::management::Management;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 
@@ -62,6 +64,7 @@ pub(crate) struct ChatService {
     surveyed: Surveyed,
     limits: Measured,
     comparer: Arc<Comparer>,
+    management: OnceLock<Arc<Management>>,
     replays: Replays,
     foreseeing: outlook::Turns,
 }
@@ -82,6 +85,7 @@ impl ChatService {
             surveyed: Surveyed::default(),
             limits: Measured::default(),
             comparer: Arc::default(),
+            management: OnceLock::new(),
             replays: Replays::default(),
             foreseeing: outlook::Turns::default(),
         }
@@ -162,7 +166,8 @@ impl ChatService {
 #[async_trait]
 impl Chat for ChatService {
     fn model(&self, id: &str) -> ModelCard {
-        let info = self.writer.models.named_or_first(id).info();
+        let model = self.writer.models.named_or_first(id);
+        let info = model.info();
         ModelCard {
             id: info.id.clone(),
             name: info.name.clone(),

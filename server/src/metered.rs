@@ -12,12 +12,13 @@ use prometheus::Result as Figured;
 
 use crate::generator::{Generator, Known};
 use crate::keys;
-use crate::models::{KeepAlive, Lease, Models, Ready};
+use crate::models::{KeepAlive, Lease, Models, Offer, Ready};
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
 use crate::traces::{RequestTrace, Traces};
 
 mod answer;
+mod coming;
 mod open;
 mod tab;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub(crate) struct Metered {
     models: Arc<Models>,
     /// Which of them.
     index: usize,
+    offer: Arc<Offer>,
     telemetry: Arc<Telemetry>,
     open: Arc<OpenAnswers>,
     preparation: Arc<Preparation>,
@@ -51,6 +53,7 @@ impl Metered {
     /// The first of some models.
     pub(crate) fn new(models: Arc<Models>, telemetry: Arc<Telemetry>) -> Self {
         Self {
+            offer: models.offer(0),
             models,
             index: 0,
             telemetry,
@@ -67,9 +70,11 @@ impl Metered {
     /// # Errors
     /// When a figure of it has the name of another's.
     pub(crate) fn beside(&self, index: usize) -> Figured<Self> {
-        let telemetry = self.telemetry.of_another(self.models.offer(index))?;
+        let offer = self.models.offer(index);
+        let telemetry = self.telemetry.of_another(&offer)?;
         Ok(Self {
             index,
+            offer,
             telemetry: Arc::new(telemetry),
             ..self.clone()
         })
@@ -86,7 +91,7 @@ impl Metered {
     }
 
     pub(crate) fn info(&self) -> &ModelInfo {
-        &self.models.offer(self.index).info
+        &self.offer.info
     }
 
     /// Whether models come and go here.
@@ -107,7 +112,7 @@ impl Metered {
 
     /// How long it stays unless a request says otherwise.
     pub(crate) fn keep(&self) -> KeepAlive {
-        self.models.offer(self.index).keep
+        self.offer.keep
     }
 
     /// Whether it is neither in memory nor on its way there.

@@ -6,13 +6,15 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use nibble_engine::{Error, Load, ModelInfo};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::generator::Generator;
 
@@ -20,9 +22,11 @@ mod keep_alive;
 mod room;
 #[cfg(test)]
 mod tests;
+mod unloading;
 
 pub use self::keep_alive::KeepAlive;
 use self::room::{Outcome, Room, Seat, Shortage, Taken};
+use self::unloading::unload_unused;
 
 /// Loads a model, which takes its time.
 pub type Loader = Box<dyn Fn() -> Result<Arc<dyn Generator>, Error> + Send + Sync>;
@@ -34,6 +38,8 @@ pub type Memory = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 pub struct Offer {
     /// As it will be.
     pub info: ModelInfo,
+    /// The file or folder that it comes from, where it comes from one.
+    pub file: Option<PathBuf>,
     /// Bytes that it takes in memory, keys and values included.
     pub bytes: u64,
     /// Blocks of keys and values that it has room for.
@@ -44,14 +50,15 @@ pub struct Offer {
     pub load: Loader,
 }
 
-/// All models of a server, the first of which answers those who name none.
+/// All models of a server, the first of which answers those who name none. They are told apart by their place; one that is
+/// withdrawn leaves its place empty.
 pub struct Models {
-    offers: Vec<Offer>,
+    offers: RwLock<Vec<Arc<Offer>>>,
     room: Mutex<Room>,
     changed: watch::Sender<()>,
     memory: Memory,
     /// Whether they come and go.
-    managed: bool,
+    managed: AtomicBool,
 }
 
 /// A model that is in memory as long as this is there.
@@ -75,6 +82,7 @@ impl Models {
     pub fn only(generator: Arc<dyn Generator>) -> Arc<Self> {
         let offer = Offer {
             info: generator.info().clone(),
+            file: None,
             bytes: 0,
             kv_blocks: generator.load().kv_blocks,
             keep: KeepAlive::Always,
@@ -95,12 +103,32 @@ impl Models {
         let models = Self::of(offers, memory, first);
         models.room().total = total;
         let models = Arc::new(Self {
-            managed: true,
+            managed: AtomicBool::new(true),
             ..models
         });
-        let changed = models.changed.subscribe();
-        tokio::spawn(unload_unused(Arc::downgrade(&models), changed));
+        models.unload_unused();
         models
+    }
+
+    /// One model that is loaded and stays, beside which others may come within the memory that `memory` finds now. Must be
+    /// called where tasks can be spawned.
+    #[must_use]
+    pub fn beginning_with(
+        offer: Offer,
+        generator: Arc<dyn Generator>,
+        memory: Memory,
+        total: Option<u64>,
+    ) -> Arc<Self> {
+        let models = Self::of(vec![offer], memory, Some(generator));
+        models.room().total = total;
+        let models = Arc::new(models);
+        models.unload_unused();
+        models
+    }
+
+    fn unload_unused(self: &Arc<Self>) {
+        let changed = self.changed.subscribe();
+        tokio::spawn(unload_unused(Arc::downgrade(self), changed));
     }
 
     fn of(offers: Vec<Offer>, memory: Memory, first: Option<Arc<dyn Generator>>) -> Self {
@@ -110,26 +138,51 @@ impl Models {
             room.enter(0, generator, offers[0].keep);
         }
         Self {
-            offers,
+            offers: RwLock::new(offers.into_iter().map(Arc::new).collect()),
             room: Mutex::new(room),
             changed: watch::Sender::default(),
             memory,
-            managed: false,
+            managed: AtomicBool::new(false),
         }
     }
 
-    /// How many there are.
+    /// One model more, which can be loaded from now on; its place.
+    pub(crate) fn add(&self, offer: Offer) -> usize {
+        // In this order, as whoever begins to load one takes them.
+        let mut room = self.room();
+        let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
+        room.add(Seat::new(&offer));
+        offers.push(Arc::new(offer));
+        self.managed.store(true, Ordering::Relaxed);
+        offers.len() - 1
+    }
+
+    /// Has a model loaded no more. Says whether that is so: one that is in memory, or on its way there, stays.
+    pub(crate) fn withdraw(&self, index: usize) -> bool {
+        self.room().withdraw(index)
+    }
+
+    /// Has one that was withdrawn loaded again when it is asked.
+    pub(crate) fn reinstate(&self, index: usize) {
+        self.room().leave(index);
+    }
+
+    /// How many places there are.
     pub(crate) fn count(&self) -> usize {
-        self.offers.len()
+        self.offers().len()
     }
 
     /// Whether they come and go.
     pub(crate) fn is_managed(&self) -> bool {
-        self.managed
+        self.managed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn offer(&self, index: usize) -> &Offer {
-        &self.offers[index]
+    pub(crate) fn offer(&self, index: usize) -> Arc<Offer> {
+        Arc::clone(&self.offers()[index])
+    }
+
+    fn offers(&self) -> RwLockReadGuard<'_, Vec<Arc<Offer>>> {
+        self.offers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A model where it is in memory, without keeping it there.
@@ -149,6 +202,13 @@ impl Models {
         let room = self.room();
         let ends = room.held(index)?.ends();
         Some(ends.map(|ends| ends.saturating_duration_since(Instant::now())))
+    }
+
+    /// What all models do together, those that were withdrawn included.
+    pub(crate) fn load_of_all(&self) -> Load {
+        let room = self.room();
+        let loads = (0..room.count()).map(|index| room.load(index));
+        loads.fold(Load::default(), Load::and)
     }
 
     /// What a model is doing, and has done since the server started.
@@ -215,13 +275,18 @@ impl Models {
             }
             Taken::Loading(outcome) => return Ok(Err(outcome)),
             Taken::Out => {}
+            Taken::Withdrawn => {
+                let id = self.offer(index).info.id.clone();
+                let reason = format!("`{id}` was removed");
+                return Err(Error::Option(reason));
+            }
         }
         let leaving = room.make_room(index, (self.memory)());
         let leaving = leaving.map_err(|shortage| self.refused(index, shortage))?;
         let (told, outcome) = watch::channel(None);
         room.load_begins(index, outcome.clone());
         drop(room);
-        let (models, keep) = (Arc::clone(self), keep.unwrap_or(self.offers[index].keep));
+        let (models, keep) = (Arc::clone(self), keep.unwrap_or(self.offer(index).keep));
         spawn_blocking(move || models.enter(index, keep, leaving, &told));
         Ok(Err(outcome))
     }
@@ -235,7 +300,7 @@ impl Models {
         told: &watch::Sender<Outcome>,
     ) {
         drop(leaving);
-        let offer = &self.offers[index];
+        let offer = self.offer(index);
         let id = &offer.info.id;
         let began = Instant::now();
         let loaded = catch_unwind(AssertUnwindSafe(|| (offer.load)()));
@@ -257,7 +322,8 @@ impl Models {
     }
 
     fn refused(&self, index: usize, shortage: Shortage) -> Error {
-        let Offer { info, bytes, .. } = &self.offers[index];
+        let offer = self.offer(index);
+        let Offer { info, bytes, .. } = &*offer;
         let Shortage {
             available,
             is_for_now,
@@ -294,47 +360,6 @@ impl Drop for Lease {
         self.generator = None;
         self.models.room().give_back(self.index);
         self.models.changed.send_replace(());
-    }
-}
-
-/// Unloads models whose time is over, as long as there are any.
-async fn unload_unused(models: Weak<Models>, mut changed: watch::Receiver<()>) {
-    loop {
-        let next = {
-            let Some(models) = models.upgrade() else {
-                return;
-            };
-            let (leaving, next) = models.room().expire(Instant::now());
-            for model in leaving {
-                let models = Arc::downgrade(&models);
-                tracing::info!(
-                    "`{}` is unloaded: nobody asked it for a while",
-                    model.info().id
-                );
-                // An engine ends its threads when it is dropped.
-                spawn_blocking(move || {
-                    drop(model);
-                    if let Some(models) = models.upgrade() {
-                        models.room().has_left();
-                    }
-                });
-            }
-            next
-        };
-        let time_is_over = async {
-            match next {
-                Some(next) => sleep_until(next).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            is_there = changed.changed() => {
-                if is_there.is_err() {
-                    return;
-                }
-            }
-            () = time_is_over => {}
-        }
     }
 }
 

@@ -22,8 +22,8 @@ use nibble_app::complaint::ComplaintKind;
 use nibble_app::language::Language;
 use nibble_app::visitor::Visitor;
 use nibble_app::{
-    App, COMPARE, DELETE_COMPARISON, LANGUAGE, MEASURE, REPLAY, SPEED_FILE, STOP_COMPARISON,
-    Unsent, list_html, load,
+    App, COMPARE, DELETE_COMPARISON, FETCH_EVENTS, LANGUAGE, MEASURE, REPLAY, SPEED_FILE,
+    STOP_COMPARISON, Unsent, list_html, load,
 };
 use nibble_engine::Error;
 use tokio::runtime::Handle;
@@ -46,11 +46,13 @@ mod form;
 mod imports;
 mod language;
 mod measuring;
+mod models;
 mod replaying;
 mod sign_in;
 mod speeds;
 
 use self::imports::IMPORT;
+pub(crate) use self::models::lead_readers;
 
 /// The longest message, percent-encoded, and room for the settings and for messages that are refused with their length.
 const FORM_BYTES: usize = 1024 * 1024;
@@ -91,6 +93,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         let pages = pages.clone();
         async move |state, request| pages.replay(state, request).await
     };
+    let managing = pages.clone();
     let call = async move |request: Request| pages.call(request).await;
     let mut router = Router::new()
         .route("/runs/{id}/events", get(events))
@@ -107,8 +110,14 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .route(COMPARE, post(compare))
         .route(STOP_COMPARISON, post(comparing::stop))
         .route(DELETE_COMPARISON, post(comparing::delete))
+        .route(FETCH_EVENTS, get(models::events))
         .route(REPLAY, post(replay).get(render.clone()))
         .merge(comparing::files());
+    for (path, act) in models::acts() {
+        let pages = managing.clone();
+        let manage = async move |State(state), request| pages.manage(state, act, request).await;
+        router = router.route(path, post(manage).get(models::page));
+    }
     for path in generate_route_list(App).iter().map(AxumRouteListing::path) {
         router = router.route(path, get(render.clone()));
     }

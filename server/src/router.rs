@@ -18,6 +18,7 @@ pub fn router(state: AppState) -> Router {
     routes
         .layer(middleware::from_fn_with_state(state.clone(), sign_in::gate))
         .layer(from_fn(api::hint))
+        .layer(from_fn(pages::lead_readers))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::guard,

@@ -9,6 +9,7 @@ use crate::bodies::Bodies;
 use crate::chat::ChatService;
 use crate::generator::Generator;
 use crate::lanes::Lanes;
+use crate::management::Management;
 use crate::metered::Metered;
 use crate::models::Models;
 use crate::preparation::Preparation;
@@ -94,9 +95,7 @@ impl AppState {
         let model = Metered::new(models, Arc::clone(&telemetry)).traced(traces);
         let others = (1..count).map(|index| model.beside(index));
         let others: Result<Vec<_>, _> = others.collect();
-        let mut all = others.expect("names of models differ");
-        all.insert(0, model.clone());
-        let served = Served::new(all);
+        let served = Served::new(model.clone(), others.expect("names of models differ"));
         let chat = ChatService::new(served.clone(), Arc::new(store), settings.usd_per_hour);
         Self {
             model,
@@ -131,6 +130,15 @@ impl AppState {
         self
     }
 
+    /// The same, whose models may come and go by the page. Must be called where tasks can be spawned.
+    #[must_use]
+    pub fn managing(self, management: Option<Management>) -> Self {
+        if let Some(management) = management {
+            self.chat.manage_by(Arc::new(management));
+        }
+        self
+    }
+
     /// The same, whose API is for those alone who may use it.
     ///
     /// # Panics
@@ -148,7 +156,7 @@ impl AppState {
     }
 
     /// The model that a request names, which may be the first under another name; the first where there is no such model.
-    pub(crate) fn model_named(&self, name: &str) -> &Metered {
+    pub(crate) fn model_named(&self, name: &str) -> Metered {
         self.served.named_or_first(name)
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
 use nibble_engine::{Completion, Load, ModelInfo};
-use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, IntGauge, TextEncoder};
 
 use self::answer_figures::AnswerFigures;
 use self::engine_load::EngineLoad;
@@ -120,7 +120,7 @@ impl Telemetry {
         kv_blocks: usize,
         usd_per_hour: f64,
     ) -> prometheus::Result<Self> {
-        let register = Register(Registry::new());
+        let register = Register::new();
         register.process()?;
         register.model(model)?;
         register.first_model(model, usd_per_hour)?;
@@ -201,7 +201,39 @@ impl Telemetry {
     /// # Errors
     /// When it has the name of a model that has figures already.
     pub(crate) fn of_another(&self, offer: &Offer) -> prometheus::Result<Self> {
-        let (register, model) = (&self.registry, &offer.info);
+        let register = self.registry.beside();
+        let entered = self.entered_in(&register, offer);
+        if entered.is_err() {
+            register.clear();
+        }
+        let (finished, answers, engine) = entered?;
+        Ok(Self {
+            running: self.running.clone(),
+            waiting: self.waiting.clone(),
+            registry: register,
+            requests: self.requests.clone(),
+            finished,
+            prompt_tokens: self.prompt_tokens.clone(),
+            output_tokens: self.output_tokens.clone(),
+            answers,
+            answers_usd: self.answers_usd.clone(),
+            engine,
+            machine: Arc::clone(&self.machine),
+        })
+    }
+
+    /// Takes the figures of a model out that has figures beside the first's.
+    pub(crate) fn withdraw(&self) {
+        self.registry.clear();
+    }
+
+    /// The figures of another model by its name.
+    fn entered_in(
+        &self,
+        register: &Register,
+        offer: &Offer,
+    ) -> prometheus::Result<(IntCounterVec, AnswerFigures, EngineLoad)> {
+        let model = &offer.info;
         register.model(model)?;
         let finished = register.finished_requests(model)?;
         for reason in Outcome::ALL
@@ -210,19 +242,9 @@ impl Telemetry {
         {
             finished.with_label_values(&[reason]);
         }
-        Ok(Self {
-            running: self.running.clone(),
-            waiting: self.waiting.clone(),
-            registry: register.clone(),
-            requests: self.requests.clone(),
-            finished,
-            prompt_tokens: self.prompt_tokens.clone(),
-            output_tokens: self.output_tokens.clone(),
-            answers: self.answers.of_another(register, model)?,
-            answers_usd: self.answers_usd.clone(),
-            engine: EngineLoad::of_another(register, model, offer.kv_blocks)?,
-            machine: Arc::clone(&self.machine),
-        })
+        let answers = self.answers.of_another(register, model)?;
+        let engine = EngineLoad::of_another(register, model, offer.kv_blocks)?;
+        Ok((finished, answers, engine))
     }
 
     /// Shows what keys are used for, too.
@@ -230,7 +252,7 @@ impl Telemetry {
     /// # Errors
     /// When two figures have one name.
     pub(crate) fn register_keys(&self, keys: &Keys) -> prometheus::Result<()> {
-        keys.register(&self.registry.0)
+        keys.register(&self.registry.registry)
     }
 
     /// Counts an answer with what it took.
@@ -268,7 +290,7 @@ impl Telemetry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .read();
-        TextEncoder::new().encode_to_string(&self.registry.0.gather())
+        TextEncoder::new().encode_to_string(&self.registry.registry.gather())
     }
 }
 

@@ -11,7 +11,7 @@ use nibble_app::domain::Id;
 use nibble_app::visitor::{Owner, Visitor};
 use sha2::{Digest, Sha256};
 
-use crate::caller::caller;
+use crate::caller::{caller, is_here};
 use crate::cookies;
 use crate::language;
 use crate::sign_in::SignedIn;
@@ -30,12 +30,14 @@ pub(crate) struct Visiting {
 impl Visiting {
     pub(crate) fn new(extensions: &Extensions, headers: &HeaderMap) -> Self {
         let (caller, language) = (caller(extensions, headers).0, language::of(headers));
+        let is_here = is_here(extensions, headers);
         if extensions.get::<SignedIn>().is_some() {
             let visitor = Visitor {
                 caller,
                 owner: SHARED,
                 language,
                 signed_in: true,
+                is_here,
             };
             let fresh = None;
             return Self { visitor, fresh };
@@ -47,6 +49,7 @@ impl Visiting {
             owner: owner(key),
             language,
             signed_in: false,
+            is_here,
         };
         Self {
             visitor,

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 
+use super::managing::{Fetching, Leave, ModelRemoved};
 use crate::doctor::Machine;
+use crate::visitor::Visitor;
 
 /// A model on this disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelHere {
     /// What a person types to mean it.
     pub name: String,
@@ -15,6 +17,10 @@ pub struct ModelHere {
     pub packed_bytes: u64,
     /// Whether all of it has come.
     pub is_whole: bool,
+    /// By which name it is asked; nothing where it is not served.
+    pub served: Option<String>,
+    /// Median of how fast its last answers were decoded here, in tokens a second, where there were some.
+    pub tokens_per_second: Option<f64>,
 }
 
 /// A model that has a short name and can be fetched.
@@ -39,7 +45,7 @@ pub struct ModelKnown {
 }
 
 /// Models here and elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Models {
     /// Those on this disk.
     pub here: Vec<ModelHere>,
@@ -49,6 +55,12 @@ pub struct Models {
     pub known: Vec<ModelKnown>,
     /// Bytes of memory that are left, where that is known.
     pub memory: Option<u64>,
+    /// Whether the visitor may change what is here.
+    pub leave: Leave,
+    /// The model that is being fetched, or was last.
+    pub fetching: Option<Fetching>,
+    /// Models that were removed and can be had back.
+    pub removed: Vec<ModelRemoved>,
 }
 
 /// What a program knows of where it runs.
@@ -57,6 +69,6 @@ pub trait Facts: Send + Sync {
     /// The machine, as it was found a moment ago.
     async fn machine(&self) -> Machine;
 
-    /// The models.
-    async fn models(&self) -> Models;
+    /// The models, for a visitor.
+    async fn models(&self, visitor: Visitor) -> Models;
 }

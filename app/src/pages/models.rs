@@ -1,10 +1,18 @@
-//! `/about/models`: which models are on the server's disk, and which could be fetched.
+//! `/about/models`: which models are on the server's disk, which could be fetched, and what whoever may does with them. All of
+//! it is done by forms; a script only keeps the progress of a fetch up to date.
 
 use leptos::prelude::*;
 
-use crate::chat::{Loaded, ModelHere, ModelKnown, Models as Known, SharedChat};
+mod fetching;
+mod here;
+
+pub use self::fetching::fetching_html;
+use self::fetching::{ended, going_on};
+use self::here::{act, here, removed};
+use crate::chat::{Leave, Loaded, ManageRefused, ModelKnown, Models as Known, SharedChat};
 use crate::figures::{bits_a_weight, bytes, count};
 use crate::language::Language;
+use crate::paths::{FETCH_MODEL, MODELS};
 use crate::shell::Aside;
 use crate::visitor::language;
 use crate::wide_table::wide_table;
@@ -12,15 +20,53 @@ use crate::wide_table::wide_table;
 #[component]
 pub(crate) fn Models() -> impl IntoView {
     let Loaded { models, .. } = use_context::<Loaded>().unwrap_or_default();
-    let chat = use_context::<SharedChat>().expect("no chat is provided");
     let t = language();
     let models = models.unwrap_or_default();
+    let memory = models.memory.map(|memory| t.memory_left(bytes(memory)));
+    let refusal = models.leave.refusal(t);
+    let refusal = refusal.map(|why| view! { <p class="note">{t.sentence(why)}</p> });
+    let fetching = models.fetching.as_ref();
+    let is_fetching = fetching.is_some_and(|fetching| fetching.end.is_none());
+    view! {
+        <Aside title=t.models() wide=true refreshed=is_fetching.then_some(MODELS)>
+            <h1>{t.models()}</h1>
+            <p class="note">{t.models_why()}</p>
+            {refusal}
+            {refused(t)}
+            {going_on(t, &models)}
+            {ended(t, &models)}
+            {removed(t, &models)}
+            <h2>{t.model_in_use()}</h2>
+            {used(t)}
+            <h2>{t.models_here()}</h2>
+            {here(t, &models)}
+            <h2>{t.models_to_fetch()}</h2>
+            {memory.map(|memory| view! { <p class="note">{memory}</p> })}
+            {by_name(t, models.leave)}
+            {known(t, &models)}
+        </Aside>
+    }
+}
+
+/// Why what was just wanted was not done.
+fn refused(t: Language) -> Option<AnyView> {
+    let refused = use_context::<ManageRefused>()?;
+    Some(failed(refused.complaint.reason.sentence(t)))
+}
+
+fn failed(words: String) -> AnyView {
+    view! { <p class="outcome failed" role="alert">{words}</p> }.into_any()
+}
+
+/// Each model that can be asked.
+fn used(t: Language) -> AnyView {
+    let chat = use_context::<SharedChat>().expect("no chat is provided");
     let served = chat.served();
     let several = served.len() > 1;
     let used = served.into_iter().map(|served| {
         let model = chat.model(&served.id);
         let mut used = vec![
-            model.name,
+            model.name.clone(),
             bits_a_weight(t, model.weight_bytes, model.parameters),
             bytes(model.weight_bytes),
             t.tokens_counted(model.context),
@@ -32,80 +78,42 @@ pub(crate) fn Models() -> impl IntoView {
             };
             used.push(is_there.to_owned());
         }
-        view! { <p>{used.join(" · ")}</p> }
+        let begin = several.then(|| begin(t, &served.id, &model.name));
+        view! { <p>{used.join(" · ")}" "{begin}</p> }
     });
-    let used = used.collect_view();
-    let memory = models.memory.map(|memory| t.memory_left(bytes(memory)));
-    view! {
-        <Aside title=t.models() wide=true>
-            <h1>{t.models()}</h1>
-            <p class="note">{t.models_why()}</p>
-            <h2>{t.model_in_use()}</h2>
-            {used}
-            <h2>{t.models_here()}</h2>
-            {here(t, &models)}
-            <h2>{t.models_to_fetch()}</h2>
-            {memory.map(|memory| view! { <p class="note">{memory}</p> })}
-            {known(t, &models)}
-        </Aside>
-    }
+    used.collect_view().into_any()
 }
 
-fn here(t: Language, models: &Known) -> AnyView {
-    if models.here.is_empty() {
-        let words = match models.is_unreadable {
-            true => t.models_unreadable(),
-            false => t.no_models_here(),
-        };
-        return view! { <p>{words}</p> }.into_any();
-    }
-    let rows = models.here.iter().map(|model| {
-        let of = models.known.iter().find(|known| known.name == model.name);
-        one_here(t, model, of)
-    });
-    wide_table(
-        t.models_here(),
-        [
-            t.model(),
-            t.size(),
-            t.packed(),
-            t.bits_of_file(),
-            t.memory_needed(),
-            t.licence(),
-        ],
-        rows,
-    )
+/// Leads to a new chat with a model.
+fn begin(t: Language, id: &str, name: &str) -> AnyView {
+    let mut address = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
+    address.append_pair("model", id);
+    let label = t.chat_with_named(name);
+    view! { <a class="button begin" href=address.finish() aria-label=label>{t.chat_with()}</a> }
+        .into_any()
 }
 
-/// A model on the disk; of one that has a short name more is known.
-fn one_here(t: Language, model: &ModelHere, of: Option<&ModelKnown>) -> AnyView {
-    let size = match model.is_whole {
-        true => bytes(model.bytes),
-        false => t.not_whole(bytes(model.bytes)),
-    };
-    let packed = (model.packed_bytes > 0).then(|| bytes(model.packed_bytes));
-    let bits = of.map(|of| bits_a_weight(t, model.bytes, of.parameters));
+/// The field for what has no short name.
+fn by_name(t: Language, leave: Leave) -> AnyView {
+    if leave != Leave::Granted {
+        return view! { <p>{t.fetch_how()}</p> }.into_any();
+    }
+    let typed = use_context::<ManageRefused>().map(|refused| refused.name);
     view! {
-        <tr>
-            <th scope="row">{model.name.clone()}</th>
-            <td>{size}</td>
-            <td>{packed}</td>
-            <td>{bits.filter(|_| model.is_whole)}</td>
-            <td>{of.map(|of| bytes(of.memory_bytes))}</td>
-            <td>{of.map(|of| of.licence.clone())}</td>
-        </tr>
+        <form class="filter" method="post" action=FETCH_MODEL>
+            <label>
+                {t.fetch_by_name()}
+                <input name="name" value=typed required=true maxlength="500" autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="owner/name:Q4_K_M"/>
+            </label>
+            <button class="button">{t.fetch()}</button>
+        </form>
     }
     .into_any()
 }
 
 fn known(t: Language, models: &Known) -> AnyView {
     let rows = models.known.iter().map(|model| {
-        let fits = models
-            .memory
-            .map(|memory| match model.memory_bytes <= memory {
-                true => t.fits(),
-                false => t.fits_not(),
-            });
+        let fits = models.memory.map(|memory| model.memory_bytes <= memory);
         let licence = match model.gated {
             true => t.gated_licence(&model.licence),
             false => model.licence.clone(),
@@ -113,19 +121,36 @@ fn known(t: Language, models: &Known) -> AnyView {
         view! {
             <tr>
                 <th scope="row">{model.name.clone()}</th>
+                <td>{fetched(t, models, model, fits)}</td>
                 <td>{count(model.parameters)}</td>
                 <td>{bytes(model.download_bytes)}</td>
                 <td>{bytes(model.memory_bytes)}</td>
-                <td>{fits}</td>
-                <td>{if model.is_here { t.is_here() } else { "" }}</td>
+                <td>{fits.map(|fits| if fits { t.fits() } else { t.fits_not() })}</td>
                 <td>{licence}</td>
                 <td>{model.repository.clone()}</td>
             </tr>
         }
     });
     view! {
-        <p>{t.fetch_how()}</p>
-        {wide_table(t.models_to_fetch(), [t.model(), t.parameters(), t.download(), t.memory_needed(), t.fits_here(), t.on_disk(), t.licence(), t.repository()], rows)}
+        <div class="models">
+            {wide_table(t.models_to_fetch(), [t.model(), t.on_disk(), t.parameters(), t.download(), t.memory_needed(), t.fits_here(), t.licence(), t.repository()], rows)}
+        </div>
     }
     .into_any()
+}
+
+/// Whether it is here, and else what fetches it where it fits.
+fn fetched(t: Language, models: &Known, model: &ModelKnown, fits: Option<bool>) -> Option<AnyView> {
+    if model.is_here {
+        return Some(t.is_here().into_any());
+    }
+    let may = models.leave == Leave::Granted && fits != Some(false);
+    may.then(|| {
+        act(
+            FETCH_MODEL,
+            &model.name,
+            t.fetch(),
+            t.fetch_named(&model.name),
+        )
+    })
 }

@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(format!("{planned:?}"), format!("{loaded:?}"));
         assert_eq!(plan.kv_blocks(1 << 20), engine.load_now().kv_blocks);
         assert!(plan.fixed_bytes() > loaded.weight_bytes);
+        assert_eq!(engine.memory_bytes(), plan.fixed_bytes() + (1 << 20));
         assert!(plan.kv_bytes(Some(1), 0).is_err());
         let least = plan.kv_bytes(None, 0).unwrap();
         assert!(plan.kv_bytes(None, 4 * least).unwrap() >= 2 * least);

@@ -25,16 +25,19 @@ pub(super) fn check_model(
 }
 
 /// Each model under each of its names: its own first, and the first model by those too that it is to go by.
-pub(super) fn named(state: &AppState) -> impl Iterator<Item = (&Metered, &String)> {
+pub(super) fn named(state: &AppState) -> impl Iterator<Item = (Metered, String)> {
     let served = &state.served;
-    let first = served.first();
     let others = state.access.served_names.iter();
-    let others = others.filter(move |name| served.named(name).is_none());
-    let others = others.map(move |name| (first, name));
+    let others = others.filter(|name| served.named(name).is_none());
+    let others = others.map(|name| (served.first().clone(), name.clone()));
     let rest = served.iter().skip(1).map(own);
-    served.iter().take(1).map(own).chain(others).chain(rest)
+    [own(served.first().clone())]
+        .into_iter()
+        .chain(others)
+        .chain(rest)
 }
 
-fn own(model: &Metered) -> (&Metered, &String) {
-    (model, &model.info().id)
+fn own(model: Metered) -> (Metered, String) {
+    let id = model.info().id.clone();
+    (model, id)
 }

@@ -61,7 +61,7 @@ impl Wanted {
             true => named(state, name, ollama::untagged(name)),
             false => named(state, name, name),
         };
-        let model = model?.clone();
+        let model = model?;
         let keep = wire.keep_alive.as_ref().filter(|keep| !keep.is_null());
         let keep = keep.map(KeepAlive::of).transpose();
         let keep = keep
@@ -80,14 +80,14 @@ impl Wanted {
 ///
 /// # Errors
 /// Status 404 for another name.
-fn named<'a>(state: &'a AppState, asked: &str, name: &str) -> Result<&'a Metered, ApiError> {
+fn named(state: &AppState, asked: &str, name: &str) -> Result<Metered, ApiError> {
     let names = [asked, name];
     if let Some(model) = names.iter().find_map(|name| state.served.named(name)) {
         return Ok(model);
     }
     let is_other = |name: &&str| state.access.served_names.iter().any(|other| other == name);
     match asked.is_empty() || names.iter().any(is_other) {
-        true => Ok(state.served.first()),
+        true => Ok(state.served.first().clone()),
         false => Err(ApiError::unknown_model(asked, &state.served.ids())),
     }
 }
@@ -110,6 +110,7 @@ mod tests {
         let counted = Arc::clone(&loads);
         let offer = Offer {
             info: scripted().info().clone(),
+            file: None,
             bytes: 1,
             kv_blocks: 0,
             keep: KeepAlive::Always,

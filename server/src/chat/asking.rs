@@ -66,7 +66,8 @@ impl ChatService {
 
     /// What an answer is going to be made with.
     pub(super) fn origin(&self, settings: Settings) -> Origin {
-        let info = self.writer.models.named_or_first(&settings.model).info();
+        let model = self.writer.models.named_or_first(&settings.model);
+        let info = model.info();
         Origin {
             seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),
             settings,
@@ -210,7 +211,7 @@ async fn follow_up(
     }
     // It may take a while to be loaded.
     let settings = &begun.turn.answer.origin.settings;
-    let model = writer.models.named_or_first(&settings.model).clone();
+    let model = writer.models.named_or_first(&settings.model);
     let lease = model.lease(None).await;
     // Whoever withdraws it ends it, too.
     if run.is_unwanted() {

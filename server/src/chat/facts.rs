@@ -1,19 +1,22 @@
 //! Where the program runs: the machine, looked at now and then, and the models on its disk.
 
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nibble_app::chat::{Facts, ModelHere, ModelKnown, Models};
 use nibble_app::doctor::Machine;
+use nibble_app::domain::usual;
+use nibble_app::visitor::Visitor;
 use nibble_engine::available_memory;
 use nibble_engine::bench::Limits;
 use nibble_engine::survey::Survey;
 
 use super::ChatService;
-use crate::hub::{self, KNOWN_MODELS, KnownModel};
+use crate::hub::{self, CachedModel, HubName, KNOWN_MODELS, KnownModel, Shelf};
 use crate::machine::machine;
+use crate::metered::Metered;
+use crate::served::Served;
 use crate::store::now;
 
 /// A machine is looked at again after so long.
@@ -24,6 +27,9 @@ const MEASURED_FOR: i64 = 60_000;
 
 /// Bytes that are read to measure memory: more than caches hold, and a small part of what is left.
 const BYTES: u64 = 256 << 20;
+
+/// Answers of a model whose speed is told.
+const LAST: usize = 99;
 
 /// Why limits are not measured.
 #[derive(Debug)]
@@ -121,33 +127,82 @@ impl Facts for ChatService {
         machine
     }
 
-    async fn models(&self) -> Models {
-        let models = tokio::task::spawn_blocking(models).await;
-        models.unwrap_or_default()
+    async fn models(&self, visitor: Visitor) -> Models {
+        let management = self.management.get().cloned();
+        let served = self.writer.models.clone();
+        let models = tokio::task::spawn_blocking(move || {
+            let mut models = match &management {
+                Some(management) => on_shelf(Ok(management.shelf().clone()), &served),
+                None => on_shelf(Shelf::from_env(), &served),
+            };
+            if let Some(management) = management {
+                models.leave = management.leave(visitor);
+                models.fetching = management.fetching();
+                models.removed = management.removed();
+            }
+            models
+        });
+        let mut models = models.await.unwrap_or_default();
+        for model in &mut models.here {
+            if let Some(id) = &model.served {
+                model.tokens_per_second = self.decode_speed(id).await;
+            }
+        }
+        models
     }
 }
 
-fn models() -> Models {
-    let cached = hub::cached().inspect_err(|error| {
+impl ChatService {
+    /// The median of the last answers of a model, whoever asked.
+    async fn decode_speed(&self, id: &str) -> Option<f64> {
+        let model = self.writer.models.named(id)?;
+        let last = self.writer.store.last_measured(&model.info().name, LAST);
+        let (rates, _) = usual(&last.await.ok()?);
+        rates.token_s.map(|seconds| 1.0 / seconds)
+    }
+}
+
+fn on_shelf(shelf: Result<Shelf, hub::Error>, served: &Served) -> Models {
+    let shelf = shelf.inspect_err(|error| {
         tracing::warn!("the models on this disk cannot be listed: {error}");
     });
-    let is_unreadable = cached.is_err();
-    let here = cached.map(|cached| cached.models).unwrap_or_default();
-    let here = here.into_iter().map(|model| ModelHere {
+    let here = shelf.as_ref().map(|shelf| shelf.contents().models);
+    let here = here.unwrap_or_default().into_iter();
+    let shelf = shelf.ok();
+    Models {
+        here: here.map(|model| here_of(model, served)).collect(),
+        is_unreadable: shelf.is_none(),
+        known: KNOWN_MODELS
+            .iter()
+            .map(|model| known(model, shelf.as_ref()))
+            .collect(),
+        memory: available_memory(),
+        ..Models::default()
+    }
+}
+
+fn here_of(model: CachedModel, served: &Served) -> ModelHere {
+    let file = model
+        .path
+        .as_ref()
+        .and_then(|path| path.canonicalize().ok());
+    let is_it = |served: &Metered| {
+        let of_served = served.file().and_then(|file| file.canonicalize().ok());
+        file.is_some() && of_served == file
+    };
+    let served = served.iter().find(is_it);
+    ModelHere {
         packed_bytes: model.packed_bytes(),
         is_whole: model.path.is_some(),
         name: model.name,
         bytes: model.bytes,
-    });
-    Models {
-        here: here.collect(),
-        is_unreadable,
-        known: KNOWN_MODELS.iter().map(known).collect(),
-        memory: available_memory(),
+        served: served.map(|served| served.info().id.clone()),
+        tokens_per_second: None,
     }
 }
 
-fn known(model: &KnownModel) -> ModelKnown {
+fn known(model: &KnownModel, shelf: Option<&Shelf>) -> ModelKnown {
+    let name = HubName::parse(model.name).ok();
     ModelKnown {
         name: model.name.to_owned(),
         repository: model.repository.to_owned(),
@@ -156,6 +211,8 @@ fn known(model: &KnownModel) -> ModelKnown {
         memory_bytes: model.memory_bytes(),
         licence: model.licence.to_owned(),
         gated: model.gated,
-        is_here: hub::find(Path::new(model.name)).is_ok(),
+        is_here: shelf
+            .zip(name)
+            .is_some_and(|(shelf, name)| shelf.find(&name).is_some()),
     }
 }

@@ -75,7 +75,7 @@ impl Writer {
     pub(super) async fn known_of(&self, begun: &Begun) -> Known {
         let settings = &begun.turn.answer.origin.settings;
         let model = self.models.named_or_first(&settings.model);
-        self.known(model, settings).await
+        self.known(&model, settings).await
     }
 
     /// What is known of a model now, for an answer with these settings.
@@ -140,7 +140,7 @@ impl Outlooks for ChatService {
                 ..Outlook::default()
             });
         };
-        let known = self.writer.known(model, &settings).await;
+        let known = self.writer.known(&model, &settings).await;
         let caller = Caller(visitor.caller);
         let _turn = self.foreseeing.take().await?;
         let next = self.writer.next(conversation, content, settings, caller);

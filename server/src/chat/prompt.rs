@@ -68,7 +68,7 @@ impl Writer {
             caller,
         };
         let start = match began.is_some() {
-            true => start_of(model, &told).await?,
+            true => start_of(&model, &told).await?,
             false => 0,
         };
         Ok(told.from(start))
@@ -108,13 +108,13 @@ impl Writer {
             caller,
         };
         let start = match forgets {
-            true => start_of(model, &told).await?,
+            true => start_of(&model, &told).await?,
             false => 0,
         };
-        let asked = match self.ask(model, run, told.from(start)).await {
+        let asked = match self.ask(&model, run, told.from(start)).await {
             Ok(asked) => asked,
             Err(error @ Error::TooLong { .. }) if start < told.last() => {
-                return Err(too_long(model, &told, error).await);
+                return Err(too_long(&model, &told, error).await);
             }
             Err(error) => return Err(refusal(&error)),
         };
@@ -154,7 +154,7 @@ impl Writer {
             caller,
         };
         let start = match began.is_some() {
-            true => start_of(model, &told).await?,
+            true => start_of(&model, &told).await?,
             false => 0,
         };
         let asked = model.submit(told.from(start)).await;

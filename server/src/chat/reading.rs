@@ -104,7 +104,7 @@ mod tests {
         let telemetry = Telemetry::new(held.info(), 0, 1.0).unwrap();
         let model = Metered::new(Models::only(held), Arc::new(telemetry));
         Writer {
-            models: Served::new(vec![model]),
+            models: Served::new(model, Vec::new()),
             store: Arc::new(store()),
             runs: Arc::default(),
         }

@@ -190,3 +190,18 @@ fn what_is_not_typed_is_the_models_own() {
     assert_eq!(typed.seed, Some(3));
     assert_eq!(typed.top_k, 7);
 }
+
+#[test]
+fn who_may_manage_models_is_one_of_four() {
+    let refused = refusal(&["serve", "--manage-models", "everyone"]);
+    for word in [
+        "`loopback`",
+        "`password`",
+        "`anyone`",
+        "`nobody`",
+        "`everyone`",
+    ] {
+        assert!(refused.contains(word), "no {word} in {refused}");
+    }
+    assert!(parse(&["serve", "--manage-models", "nobody"]).is_ok());
+}

@@ -8,11 +8,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use nibble_engine::LoadOptions;
+use nibble_server::hub::Shelf;
 use nibble_server::lanes::Lanes;
+use nibble_server::management::{Management, Managers};
 use nibble_server::state::{AppState, Settings};
 use nibble_server::store::SqlStore;
 use nibble_server::traces::Traces;
@@ -74,6 +76,17 @@ pub(crate) struct ServeArgs {
     /// Let all who reach the page compare kernels, which loads the whole machine, though others reach it without a password
     #[arg(long, env = "NIBBLE_ALLOW_COMPARE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     allow_compare: bool,
+    /// Who may fetch, serve and remove models by the page: loopback (who uses it on this machine without a proxy, or has signed
+    /// in), password (who has signed in), anyone or nobody
+    #[arg(
+        long,
+        env = "NIBBLE_MANAGE_MODELS",
+        hide_env_values = true,
+        value_name = "WHO",
+        value_parser = managers,
+        default_value = "loopback"
+    )]
+    manage_models: Managers,
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
@@ -92,6 +105,9 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
     let sign_in = args.password.sign_in()?;
+    if args.manage_models == Managers::Password && sign_in.is_none() {
+        bail!("--manage-models `password` needs a password: `--password-file FILE` names one");
+    }
     let (access, key_file) = args.access.access()?;
     if let Some(who) = openness::told(address, sign_in.is_some(), access.keys.is_some()) {
         // Whoever closed stderr does not want to know.
@@ -112,6 +128,12 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let models = models::found(&args.models, &args.load, &limits)?;
     let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
     let lanes = may_compare.then(|| Arc::new(models.lanes()) as Arc<dyn Lanes>);
+    let management = match args.manage_models {
+        Managers::Nobody => None,
+        managers => Shelf::from_env()
+            .ok()
+            .map(|shelf| Management::new(managers, shelf, models.later())),
+    };
     let name = models.names();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
@@ -122,7 +144,11 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     };
     let served = runtime.block_on(async {
         let state = AppState::of(models.served(), settings, store, traces.clone());
-        let state = state.behind(sign_in).with(access).comparing(lanes);
+        let state = state
+            .behind(sign_in)
+            .with(access)
+            .comparing(lanes)
+            .managing(management);
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;
         }
@@ -142,6 +168,14 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         traces.finish();
     }
     served
+}
+
+/// An environment file may leave it empty.
+fn managers(word: &str) -> Result<Managers, String> {
+    match word {
+        "" => Ok(Managers::default()),
+        word => word.parse(),
+    }
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

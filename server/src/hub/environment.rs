@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use hf_hub::Cache;
 
+const ENDPOINT: &str = "https://huggingface.co";
+
 pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
@@ -14,6 +16,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
 pub(super) fn is_offline() -> bool {
     let value = variable("HF_HUB_OFFLINE").unwrap_or_default();
     ["1", "ON", "YES", "TRUE"].contains(&&*value.trim().to_uppercase())
+}
+
+/// `HF_ENDPOINT`, else the hub itself.
+pub(super) fn endpoint() -> String {
+    variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned())
 }
 
 /// `HF_TOKEN`, else what the file at `HF_TOKEN_PATH` holds, else where the hub's own tools keep it.

@@ -26,7 +26,7 @@ pub(super) fn fetch(
         return Ok(path);
     }
     fs::create_dir_all(cache).map_err(failed("create", cache))?;
-    let _turn = take_turn(cache, progress)?;
+    let _turn = take_turn(cache, progress, client.cancel())?;
     // Another process may have fetched it meanwhile.
     if let Some(path) = there() {
         return Ok(path);

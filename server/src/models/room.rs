@@ -36,6 +36,8 @@ pub(super) struct Seat {
 
 enum State {
     Out,
+    /// Out for good.
+    Withdrawn,
     Loading(watch::Receiver<Outcome>),
     In(Held),
 }
@@ -54,6 +56,7 @@ pub(super) enum Taken {
     Held(Arc<dyn Generator>),
     Loading(watch::Receiver<Outcome>),
     Out,
+    Withdrawn,
 }
 
 /// That there is too little memory.
@@ -116,6 +119,23 @@ impl Room {
         }
     }
 
+    pub(super) fn add(&mut self, seat: Seat) {
+        self.seats.push(seat);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// A model that is out is so from now on, whoever asks it. Says whether it was out.
+    pub(super) fn withdraw(&mut self, index: usize) -> bool {
+        let is_out = self.is_out(index);
+        if is_out {
+            self.seats[index].state = State::Withdrawn;
+        }
+        is_out
+    }
+
     pub(super) fn held(&self, index: usize) -> Option<&Held> {
         match &self.seats[index].state {
             State::In(held) => Some(held),
@@ -141,6 +161,7 @@ impl Room {
     pub(super) fn take(&mut self, index: usize, keep: Option<KeepAlive>) -> Taken {
         match &mut self.seats[index].state {
             State::Out => Taken::Out,
+            State::Withdrawn => Taken::Withdrawn,
             State::Loading(outcome) => Taken::Loading(outcome.clone()),
             State::In(held) => {
                 held.users += 1;
@@ -172,7 +193,7 @@ impl Room {
         });
     }
 
-    /// A model that could not be loaded.
+    /// A model that is out, as it could not be loaded, or may be loaded again.
     pub(super) fn leave(&mut self, index: usize) {
         self.seats[index].state = State::Out;
     }
@@ -185,7 +206,7 @@ impl Room {
         available: Option<u64>,
     ) -> Result<Vec<Arc<dyn Generator>>, Shortage> {
         let need = self.seats[index].bytes;
-        let is_there = |seat: &&Seat| !matches!(seat.state, State::Out);
+        let is_there = |seat: &&Seat| !matches!(seat.state, State::Out | State::Withdrawn);
         let taken: u64 = self
             .seats
             .iter()

@@ -17,6 +17,7 @@ fn models(count: usize, total: u64, keep: KeepAlive) -> (Arc<Models>, Arc<Vec<At
         let loads = Arc::clone(&loads);
         Offer {
             info: model.info().clone(),
+            file: None,
             bytes: NEED,
             kv_blocks: 0,
             keep,
@@ -127,6 +128,7 @@ async fn a_model_that_cannot_be_loaded_tells_all_who_wait_and_is_tried_again() {
     let counted = Arc::clone(&tries);
     let offer = Offer {
         info,
+        file: None,
         bytes: NEED,
         kv_blocks: 0,
         keep: KeepAlive::Always,
@@ -150,6 +152,7 @@ async fn a_model_that_cannot_be_loaded_tells_all_who_wait_and_is_tried_again() {
 fn what_lacks_the_memory_of_a_model_that_is_leaving_is_to_come_back() {
     let offer = Offer {
         info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        file: None,
         bytes: NEED,
         kv_blocks: 0,
         keep: KeepAlive::For(Duration::ZERO),
@@ -167,4 +170,47 @@ fn what_lacks_the_memory_of_a_model_that_is_leaving_is_to_come_back() {
     assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(true)));
     room.has_left();
     assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_withdrawn_is_loaded_for_nobody_until_it_is_back() {
+    let (models, loads) = models(2, 1000, KeepAlive::Always);
+    drop(models.lease(0, None).await.unwrap());
+    assert!(!models.withdraw(0), "it is in memory");
+    assert!(models.withdraw(1) && !models.withdraw(1));
+    let refused = models.lease(1, None).await.err().expect("it is gone");
+    assert!(
+        refused.to_string().contains("`m1` was removed"),
+        "{refused}"
+    );
+    assert_eq!(loads[1].load(Ordering::SeqCst), 0);
+    models.reinstate(1);
+    drop(models.lease(1, None).await.unwrap());
+    assert_eq!(loads[1].load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_come_beside_one_that_stays_and_makes_room_when_it_has_to() {
+    let offer = |name: &str| {
+        let name = name.to_owned();
+        let model = move || Scripted::new(&["hi"], Duration::ZERO).named(&name);
+        Offer {
+            info: model().info().clone(),
+            file: None,
+            bytes: NEED,
+            kv_blocks: 0,
+            keep: KeepAlive::Always,
+            load: Box::new(move || Ok(Arc::new(model()) as Arc<dyn Generator>)),
+        }
+    };
+    let first: Arc<dyn Generator> = Arc::new(Scripted::new(&["hi"], Duration::ZERO));
+    let models = Models::beginning_with(offer("m0"), first, Box::new(|| None), Some(150));
+    assert!(!models.is_managed());
+    assert_eq!(inside(&models), [0]);
+    assert_eq!(models.add(offer("m1")), 1);
+    assert!(models.is_managed());
+    drop(models.lease(1, None).await.unwrap());
+    assert_eq!(inside(&models), [1], "there is room for one");
+    drop(models.lease(0, None).await.unwrap());
+    assert_eq!(inside(&models), [0]);
 }

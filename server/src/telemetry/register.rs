@@ -1,19 +1,50 @@
 //! Makes figures and enters them into the registry, so that none can be forgotten there.
 
+use std::sync::{Mutex, PoisonError};
+
 use nibble_engine::ModelInfo;
+use prometheus::core::Collector;
 use prometheus::{
     Counter, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
 };
 
-#[derive(Clone)]
-pub(super) struct Register(pub(super) Registry);
+pub(super) struct Register {
+    pub(super) registry: Registry,
+    /// What was entered by this one.
+    entered: Mutex<Vec<Box<dyn Collector>>>,
+}
 
 impl Register {
-    pub(super) fn add<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        figure: C,
-    ) -> prometheus::Result<C> {
-        self.0.register(Box::new(figure.clone()))?;
+    /// A registry of its own.
+    pub(super) fn new() -> Self {
+        Self::of(Registry::new())
+    }
+
+    /// What is entered from now on, apart from what was before.
+    pub(super) fn beside(&self) -> Self {
+        Self::of(self.registry.clone())
+    }
+
+    fn of(registry: Registry) -> Self {
+        Self {
+            registry,
+            entered: Mutex::default(),
+        }
+    }
+
+    /// Takes out all that was entered by this one.
+    pub(super) fn clear(&self) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        for figure in entered.drain(..) {
+            // What is not there is out already.
+            let _ = self.registry.unregister(figure);
+        }
+    }
+
+    pub(super) fn add<C: Collector + Clone + 'static>(&self, figure: C) -> prometheus::Result<C> {
+        self.registry.register(Box::new(figure.clone()))?;
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.push(Box::new(figure.clone()));
         Ok(figure)
     }
 
@@ -65,7 +96,8 @@ impl Register {
     #[cfg(target_os = "linux")]
     pub(super) fn process(&self) -> prometheus::Result<()> {
         use prometheus::process_collector::ProcessCollector;
-        self.0.register(Box::new(ProcessCollector::for_self()))
+        self.registry
+            .register(Box::new(ProcessCollector::for_self()))
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -38,7 +38,7 @@ pub(crate) struct Browser {
     cookies: Cookies,
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         usd_per_hour: 0.94256,
         allowed_hosts: vec!["chat.example".into()],

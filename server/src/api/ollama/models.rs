@@ -66,7 +66,7 @@ fn listed(info: &ModelInfo, name: &str) -> Value {
 
 pub(in crate::api) async fn tags(State(state): State<AppState>) -> Json<Value> {
     let models = named(&state).map(|(model, name)| {
-        let mut model = listed(model.info(), name);
+        let mut model = listed(model.info(), &name);
         model["modified_at"] = MODIFIED.as_str().into();
         model
     });

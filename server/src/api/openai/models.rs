@@ -48,7 +48,7 @@ impl Model {
 }
 
 pub(in crate::api) async fn list(State(state): State<AppState>) -> Json<Models> {
-    let models = named(&state).map(|(model, name)| Model::new(model.info(), name));
+    let models = named(&state).map(|(model, name)| Model::new(model.info(), &name));
     Json(Models {
         object: "list",
         data: models.collect(),
@@ -60,7 +60,8 @@ pub(in crate::api) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
     let name = id.trim_end_matches('/');
-    let info = state.model_named(name).info();
+    let model = state.model_named(name);
+    let info = model.info();
     let others = &state.access.served_names;
     check_model(Some(name), info, others, &state.served.ids())?;
     Ok(Json(Model::new(info, name)))

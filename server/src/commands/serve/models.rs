@@ -8,6 +8,7 @@ use nibble_engine::{Engine, LoadOptions, LoadPlan, PackedCache, available_memory
 use nibble_server::generator::Generator;
 use nibble_server::lanes::EngineLanes;
 use nibble_server::models::{KeepAlive, Models, Offer};
+use nibble_server::offers::{EngineOffers, offer, planned_offer};
 
 use crate::commands::loading;
 use crate::options::{LoadArgs, ModelsArgs};
@@ -20,27 +21,36 @@ pub(super) struct Found {
     first: Engine,
     /// How the first was loaded.
     options: LoadOptions,
-    /// Nothing for a server of one model that stays.
-    several: Option<Several>,
-}
-
-/// Models that come and go.
-struct Several {
-    offers: Vec<Offer>,
+    /// How one that comes later is loaded.
+    later: EngineOffers,
+    models: Offered,
     /// Bytes of memory for all of them.
     total: Option<u64>,
+}
+
+/// The models by how they are kept.
+enum Offered {
+    /// One that stays.
+    One(Offer),
+    /// At least one, and they come and go.
+    Several(Vec<Offer>),
 }
 
 impl Found {
     /// The names of all models, for people.
     pub(super) fn names(&self) -> String {
-        match &self.several {
-            None => self.first.info().name.clone(),
-            Some(several) => {
-                let names = several.offers.iter().map(|offer| offer.info.name.as_str());
+        match &self.models {
+            Offered::One(offer) => offer.info.name.clone(),
+            Offered::Several(offers) => {
+                let names = offers.iter().map(|offer| offer.info.name.as_str());
                 names.collect::<Vec<_>>().join(", ")
             }
         }
+    }
+
+    /// What makes models that come later to ones that can be asked.
+    pub(super) fn later(&self) -> EngineOffers {
+        self.later.clone()
     }
 
     /// What loads the first model once more, for lanes of comparisons.
@@ -51,11 +61,10 @@ impl Found {
     /// Must be called where tasks can be spawned.
     pub(super) fn served(self) -> Arc<Models> {
         let first: Arc<dyn Generator> = Arc::new(self.first);
-        match self.several {
-            None => Models::only(first),
-            Some(Several { offers, total }) => {
-                Models::new(offers, Box::new(available_memory), total, Some(first))
-            }
+        let (memory, total) = (Box::new(available_memory), self.total);
+        match self.models {
+            Offered::One(offer) => Models::beginning_with(offer, first, memory, total),
+            Offered::Several(offers) => Models::new(offers, memory, total, Some(first)),
         }
     }
 }
@@ -74,11 +83,20 @@ pub(super) fn found(
         let file = loading::model(&named)?;
         options.push(loading::options(load, file, limits.clone())?);
     }
+    let total = available_memory();
+    let later = EngineOffers::new(options[0].clone(), models.keep_alive.unwrap_or(KEEP));
     if let ([only], None) = (&options[..], models.keep_alive) {
+        let first = loading::loaded(only)?;
+        let bytes = first.memory_bytes();
         return Ok(Found {
-            first: loading::loaded(only)?,
+            models: Offered::One(Offer {
+                kv_blocks: Generator::load(&first).kv_blocks,
+                ..offer(first.info().clone(), only.clone(), bytes, KeepAlive::Always)
+            }),
             options: only.clone(),
-            several: None,
+            first,
+            later,
+            total,
         });
     }
     if options.len() > 1 && matches!(options[0].packed, PackedCache::File(_)) {
@@ -87,7 +105,6 @@ pub(super) fn found(
             options.len()
         );
     }
-    let total = available_memory();
     let plans = planned(&mut options, total)?;
     let first = loading::loaded(&options[0])?;
     let first_options = options[0].clone();
@@ -97,20 +114,14 @@ pub(super) fn found(
             0 => KeepAlive::Always,
             _ => KEEP,
         };
-        let kv_bytes = options.kv_bytes.unwrap_or_default();
-        Offer {
-            bytes: plan.fixed_bytes() + kv_bytes,
-            kv_blocks: plan.kv_blocks(kv_bytes),
-            info: plan.info,
-            keep: models.keep_alive.unwrap_or(keep),
-            load: Box::new(move || Ok(Arc::new(Engine::load(&options)?) as Arc<dyn Generator>)),
-        }
+        planned_offer(plan, options, models.keep_alive.unwrap_or(keep))
     });
-    let offers = offers.collect();
     Ok(Found {
+        models: Offered::Several(offers.collect()),
         first,
         options: first_options,
-        several: Some(Several { offers, total }),
+        later,
+        total,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Whole repositories from a stand-in hub that is not always well.
 
+mod removals;
 mod transfers;
 
 use std::cell::RefCell;
@@ -34,7 +35,7 @@ fn config() -> Value {
 }
 
 /// The small files of a folder, and something in the place of weights.
-fn hub() -> StandIn {
+pub(crate) fn hub() -> StandIn {
     let config = config().to_string();
     StandIn::new(&[
         ("config.json", config.as_bytes()),

@@ -209,6 +209,7 @@ async fn who_waits_for_a_model_is_waited_for_and_then_cut_off() {
     let held = Mutex::new(held);
     let offer = Offer {
         info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        file: None,
         bytes: NEED,
         kv_blocks: 0,
         keep: KeepAlive::Always,

@@ -76,6 +76,7 @@ fn two_models() -> (Browser, Arc<AtomicUsize>) {
         let loads = Arc::clone(&loads);
         Offer {
             info: model(name).info().clone(),
+            file: None,
             bytes: 1,
             kv_blocks: 0,
             keep: KeepAlive::Always,

@@ -1,0 +1,53 @@
+//! Models that come and go beside the first.
+
+use std::path::Path;
+
+use nibble_engine::Load;
+use prometheus::Result as Figured;
+
+use super::Metered;
+use crate::models::Offer;
+
+impl Metered {
+    /// The file or folder that it comes from, where it comes from one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.offer.file.as_deref()
+    }
+
+    /// One model more beside it.
+    ///
+    /// # Errors
+    /// As [`Self::beside`], and then it can be asked by nobody.
+    pub(crate) fn add(&self, offer: Offer) -> Figured<Self> {
+        let index = self.models.add(offer);
+        let added = self.beside(index);
+        if added.is_err() {
+            self.models.withdraw(index);
+        }
+        added
+    }
+
+    /// As [`Models::withdraw`], with its figures.
+    pub(crate) fn withdraw(&self) -> bool {
+        let is_out = self.models.withdraw(self.index);
+        if is_out {
+            self.telemetry.withdraw();
+        }
+        is_out
+    }
+
+    /// Takes back that it was withdrawn.
+    ///
+    /// # Errors
+    /// As [`Self::beside`].
+    pub(crate) fn reinstated(&self) -> Figured<Self> {
+        let reinstated = self.beside(self.index)?;
+        self.models.reinstate(self.index);
+        Ok(reinstated)
+    }
+
+    /// What all models of the server do together.
+    pub(crate) fn load_of_all(&self) -> Load {
+        self.models.load_of_all()
+    }
+}
