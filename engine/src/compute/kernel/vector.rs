@@ -8,10 +8,12 @@
 mod attention;
 mod dots;
 mod lanes;
+mod queries;
 
 pub(super) use attention::{attend, softmax};
 pub(super) use dots::dots;
 use lanes::{LANES, sum_lanes};
+pub(super) use queries::{Q8Queries, STEPS, q8_dots, scale_weights};
 
 use super::panel::{self, Grouping, MAGIC};
 use super::quantized::RowsMut;

@@ -18,7 +18,7 @@ use crate::answer::schedule::Scheduler;
 use crate::compute::kernel;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
-use crate::compute::kv::{KvCache, KvShape, Precision};
+use crate::compute::kv::{KvCache, KvPrecision, KvShape};
 use crate::model::forward::NewTokens;
 use crate::model::source::ModelSource;
 use crate::{Answer, Completion, Event, Sampling, Speculation};
@@ -165,7 +165,7 @@ fn shape() -> KvShape {
     KvShape {
         kv_heads: 1,
         head_dim: 8,
-        precision: Precision::F32,
+        precision: KvPrecision::F32,
         windows: vec![None],
     }
 }

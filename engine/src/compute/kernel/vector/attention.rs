@@ -6,17 +6,21 @@ use half::f16;
 
 use super::exp;
 use super::lanes::{LANES, highest_lane, sum_lanes};
-use crate::compute::kernel::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
+use super::queries::{Q8Queries, scale_weights};
+use crate::compute::block::BLOCK;
+use crate::compute::kernel::span::{KEY_BLOCK, KEY_DEPTH, KvBlock, Partial, QUERY_ROWS, Span};
 
 /// Attention of a few query rows over one span of keys and values, by online softmax (Milakov and Gimelshein, 2018;
 /// FlashAttention): no score outlives its block of keys.
 ///
-/// A block of keys is widened to f32 once for all rows, which then pass by in fours. Scores come out 16 positions at a
-/// time without a horizontal sum, because keys are stored with the positions innermost.
+/// A block of keys in f16 is widened to f32 once for all rows, which then pass by in fours; one in eight bits is multiplied as it
+/// is, by `dots`. Scores come out for all positions side by side without a horizontal sum, because keys are stored with the
+/// positions innermost.
 #[inline(always)]
 pub(in crate::compute::kernel) fn attend(
     span: &Span<'_>,
     widen: impl Fn(&[f16], &mut [f32]),
+    dots: impl Fn(&[[[i8; KEY_DEPTH]; KEY_BLOCK]], &[[i8; KEY_DEPTH]]) -> [i32; KEY_BLOCK],
     scratch: &mut [f32],
     out: &mut Partial<'_>,
 ) {
@@ -25,35 +29,85 @@ pub(in crate::compute::kernel) fn attend(
     out.highs.fill(f32::NEG_INFINITY);
     out.sums.fill(0.0);
     let rows = span.rows.len();
-    for (index, (keys, values)) in span.blocks.iter().enumerate() {
+    let queries = span.is_q8().then(|| Q8Queries::of(span));
+    let mut scaled = [[0.0; KEY_BLOCK]; QUERY_ROWS];
+    for (index, block) in span.blocks.iter().enumerate() {
         let first_position = span.start + index * KEY_BLOCK;
         let mut weights = [[0.0; KEY_BLOCK]; QUERY_ROWS];
         let mut rescale = [1.0; QUERY_ROWS];
-        widen(keys, wide);
-        for first in (0..rows).step_by(4) {
-            let weights = &mut weights[first..];
-            match rows - first {
-                1 => scores::<1>(span, first, wide, weights),
-                2 => scores::<2>(span, first, wide, weights),
-                3 => scores::<3>(span, first, wide, weights),
-                _ => scores::<4>(span, first, wide, weights),
+        match (block, &queries) {
+            (KvBlock::Q8(block), Some(queries)) => {
+                for (r, weights) in weights[..rows].iter_mut().enumerate() {
+                    queries.scores(r, block, &widen, &dots, weights);
+                }
             }
+            (KvBlock::F16(keys, _), _) => {
+                widen(keys, wide);
+                all_scores(span, wide, &mut weights);
+            }
+            (KvBlock::Q8(_), None) => unreachable!("blocks of a span are alike"),
         }
         for (r, row) in span.rows.iter().enumerate() {
             let visible = row.visible(first_position);
             let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
             rescale[r] = softmax(&mut weights[r], visible, high, sum);
         }
-        widen(values, wide);
-        for first in (0..rows).step_by(4) {
-            let (weights, rescale) = (&weights[first..], &rescale[first..]);
-            let out = &mut out.values[first * span.head_dim..];
-            match rows - first {
-                1 => add_values::<1>(weights, rescale, wide, out),
-                2 => add_values::<2>(weights, rescale, wide, out),
-                3 => add_values::<3>(weights, rescale, wide, out),
-                _ => add_values::<4>(weights, rescale, wide, out),
+        let (weights, rescale) = (&weights[..rows], &rescale[..rows]);
+        match block {
+            KvBlock::F16(_, values) => {
+                widen(values, wide);
+                add_all(weights, rescale, wide, 0..span.head_dim, out.values);
             }
+            KvBlock::Q8(block) => {
+                for (wide, quant) in wide.iter_mut().zip(block.values) {
+                    *wide = f32::from(*quant);
+                }
+                for (index, scales) in block.value_scales.iter().enumerate() {
+                    let mut wide_scales = [0.0; KEY_BLOCK];
+                    widen(scales, &mut wide_scales);
+                    scale_weights(weights, &wide_scales, &mut scaled);
+                    let start = index * BLOCK;
+                    let columns = start..span.head_dim.min(start + BLOCK);
+                    add_all(&scaled[..rows], rescale, wide, columns, out.values);
+                }
+            }
+        }
+    }
+}
+
+/// Scaled scores of all rows against one block of keys, see [`scores`].
+#[inline(always)]
+fn all_scores(span: &Span<'_>, keys: &[f32], weights: &mut [[f32; KEY_BLOCK]]) {
+    let rows = span.rows.len();
+    for first in (0..rows).step_by(4) {
+        let weights = &mut weights[first..];
+        match rows - first {
+            1 => scores::<1>(span, first, keys, weights),
+            2 => scores::<2>(span, first, keys, weights),
+            3 => scores::<3>(span, first, keys, weights),
+            _ => scores::<4>(span, first, keys, weights),
+        }
+    }
+}
+
+/// Adds some columns of the values to those of all rows, see [`add_values`].
+#[inline(always)]
+fn add_all(
+    weights: &[[f32; KEY_BLOCK]],
+    rescale: &[f32],
+    values: &[f32],
+    columns: Range<usize>,
+    out: &mut [f32],
+) {
+    let head_dim = values.len() / KEY_BLOCK;
+    for first in (0..weights.len()).step_by(4) {
+        let (weights, rescale) = (&weights[first..], &rescale[first..]);
+        let (columns, out) = (columns.clone(), &mut out[first * head_dim..]);
+        match weights.len() {
+            1 => add_values::<1>(weights, rescale, values, columns, out),
+            2 => add_values::<2>(weights, rescale, values, columns, out),
+            3 => add_values::<3>(weights, rescale, values, columns, out),
+            _ => add_values::<4>(weights, rescale, values, columns, out),
         }
     }
 }
@@ -129,21 +183,22 @@ pub(in crate::compute::kernel) fn softmax(
     rescale
 }
 
-/// `out = out * rescale + weights x values`, with values laid out `[KEY_BLOCK, head_dim]` and `out` `[N, head_dim]`.
+/// `out = out * rescale + weights x values` in some columns, with values laid out `[KEY_BLOCK, head_dim]` and `out`
+/// `[N, head_dim]`.
 #[inline(always)]
 fn add_values<const N: usize>(
     weights: &[[f32; KEY_BLOCK]],
     rescale: &[f32],
     values: &[f32],
+    columns: Range<usize>,
     out: &mut [f32],
 ) {
-    let head_dim = values.len() / KEY_BLOCK;
-    let even = head_dim / LANES * LANES;
-    for start in (0..even).step_by(LANES) {
+    let even = columns.end / LANES * LANES;
+    for start in (columns.start..even).step_by(LANES) {
         add_columns::<N, LANES>(weights, rescale, values, start, out);
     }
     // Heads are multiples of half of `LANES`.
-    if even < head_dim {
+    if even < columns.end {
         add_columns::<N, { LANES / 2 }>(weights, rescale, values, even, out);
     }
 }
