@@ -23,7 +23,7 @@ pub(crate) enum KvBlock<'a> {
 }
 
 /// Keys and values in eight bits: of every position, [`BLOCK`] numbers share a scale, or the fewer that are left at the end of a
-/// head. Each number is its quant, from -127 to 127, times the scale.
+/// head. Each number is its quant, from -127 to 127, times the scale; keys are turned, see [`super::turn`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Q8Block<'a> {
     /// `[head_dim / KEY_DEPTH, KEY_BLOCK, KEY_DEPTH]`.

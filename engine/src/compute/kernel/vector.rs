@@ -10,10 +10,14 @@ mod dots;
 mod lanes;
 mod queries;
 
-pub(super) use attention::{attend, softmax};
+pub(super) use attention::attend;
+#[cfg(target_arch = "x86_64")]
+pub(super) use attention::softmax;
 pub(super) use dots::dots;
 use lanes::{LANES, sum_lanes};
-pub(super) use queries::{Q8Queries, STEPS, q8_dots, scale_weights};
+pub(super) use queries::q8_dots;
+#[cfg(target_arch = "x86_64")]
+pub(super) use queries::{Q8Queries, STEPS, scale_weights};
 
 use super::panel::{self, Grouping, MAGIC};
 use super::quantized::RowsMut;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::compute::kernel::span::KvBlock;
+use crate::compute::kernel::turn::turn;
 
 fn memory(windows: &[Option<usize>], precision: KvPrecision, bytes: Option<u64>) -> KvMemory {
     let shape = KvShape {
@@ -142,7 +143,7 @@ fn numbers(head: usize, position: usize, head_dim: usize) -> Vec<f32> {
     (0..head_dim).map(number).collect()
 }
 
-/// What a block in eight bits stands for at a position: its key and its value.
+/// What a block in eight bits stands for at a position: its key, which is turned, and its value.
 fn restored(block: &KvBlock<'_>, position: usize) -> [Vec<f32>; 2] {
     let KvBlock::Q8(block) = block else {
         panic!("{block:?}");
@@ -196,19 +197,24 @@ fn in_eight_bits_every_number_is_half_a_step_of_its_block_away_at_most() {
             for position in 0..70 {
                 let [key, value] = restored(&blocks[position / KEY_BLOCK], position);
                 let exact = numbers(head, position, head_dim);
-                for ((exact, k), v) in exact.iter().zip(key).zip(value) {
-                    // Half a step of the highest, 3.3, and what its scale loses as a half.
-                    let bound = 3.3 / 127.0 * 0.5 + 3.3 * 2.0_f32.powi(-11);
-                    assert!(
-                        (exact - k).abs() < bound,
-                        "{head_dim} {position}: {k}, not {exact}"
-                    );
-                    assert!(
-                        (100.0 * exact - v).abs() < 100.0 * bound,
-                        "{head_dim} {position}: {v}"
-                    );
-                }
+                let mut turned = exact.clone();
+                turn(&mut turned);
+                check_blocks(&turned, &key);
+                let exact: Vec<_> = exact.iter().map(|k| 100.0 * k).collect();
+                check_blocks(&exact, &value);
             }
+        }
+    }
+}
+
+/// Each number is half a step of its block away at most, and what the scale loses as a half.
+fn check_blocks(exact: &[f32], found: &[f32]) {
+    assert_eq!(exact.len(), found.len());
+    for (exact, found) in exact.chunks(32).zip(found.chunks(32)) {
+        let highest = exact.iter().fold(0.0, |high: f32, v| high.max(v.abs()));
+        let bound = highest * (0.501 / 127.0 + 2.0_f32.powi(-11));
+        for (exact, found) in exact.iter().zip(found) {
+            assert!((exact - found).abs() <= bound, "{found}, not {exact}");
         }
     }
 }

@@ -156,20 +156,21 @@ fn filled(model: &Model, context: usize) -> KvCache {
 mod tests {
     use super::*;
     use crate::compute::kernel;
-    use crate::compute::kernel::span::KvBlock;
+    use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
     use crate::compute::kv::KvPrecision;
     use crate::machine::threads::Pool;
     use crate::measure::bench::shapes::{RandomWeights, shape};
     use crate::model::weights::Rounding;
 
-    /// Whether no number of a block is zero.
+    /// Whether nothing of a block is as it was before: no number is zero, of turned keys not all of a position.
     fn is_written(block: &KvBlock<'_>) -> bool {
         match block {
             KvBlock::F16(keys, values) => keys.iter().chain(*values).all(|v| v.to_f32() != 0.0),
             KvBlock::Q8(block) => {
-                let keys = block.keys.as_flattened().as_flattened();
+                let key = |position: usize| block.keys.iter().any(|keys| keys[position] != [0; 4]);
                 let scales = block.key_scales.iter().chain(block.value_scales);
-                keys.iter().chain(block.values).all(|quant| *quant != 0)
+                (0..KEY_BLOCK).all(key)
+                    && block.values.iter().all(|quant| *quant != 0)
                     && scales.flatten().all(|scale| scale.to_f32() != 0.0)
             }
         }

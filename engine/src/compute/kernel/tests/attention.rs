@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::compute::kernel::span::{KEY_DEPTH, KvBlock, Q8Block};
+use crate::compute::kernel::turn::{gain, turn};
 use crate::compute::kv::KvPrecision;
 
 /// Positions, from and to before, that rows of a span see together; in some, rows do not start where the span does.
@@ -199,17 +200,19 @@ pub(super) fn attended(
     [values, highs, sums]
 }
 
-/// A query whose blocks are rounded to eight bits.
+/// A query that is turned, and whose blocks are rounded to eight bits.
 fn rounded(query: &[f32]) -> Vec<f64> {
+    let mut query = query.to_vec();
+    turn(&mut query);
     let blocks = query.chunks(BLOCK).flat_map(|block| {
         let highest = block
             .iter()
             .fold(0.0, |highest: f32, q| highest.max(q.abs()));
-        let scale = highest / 127.0;
+        let (scale, gain) = (highest / 127.0, f64::from(gain(block.len())));
         let quants = block
             .iter()
             .map(move |q| (q * (1.0 / scale)).round_ties_even());
-        quants.map(move |quant| f64::from(quant) * f64::from(scale))
+        quants.map(move |quant| f64::from(quant) * f64::from(scale) / gain)
     });
     blocks.collect()
 }

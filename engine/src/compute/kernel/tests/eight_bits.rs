@@ -2,11 +2,12 @@
 
 use super::attention::{HEAD_DIMS, attended};
 use super::*;
+use crate::compute::kernel::turn::{gain, turn};
 use crate::compute::kv::{KvCache, KvMemory, KvPrecision, KvShape};
 
 const POSITIONS: usize = 3 * KEY_BLOCK;
 
-/// Of numbers up to 1: half a step, and what the scale of a key or value loses as a half.
+/// Of the highest number of a block: half a step, and what the scale of a key or value loses as a half.
 const QUERY_ERROR: f64 = 0.5 / 127.0;
 const KV_ERROR: f64 = QUERY_ERROR + 1.0 / 2048.0;
 
@@ -34,19 +35,37 @@ fn wide(floats: &[f32]) -> Vec<f64> {
     floats.iter().map(|v| f64::from(*v)).collect()
 }
 
-/// Attention in f64, from the definition, and how far one in eight bits may be from it, where no number is above 1.
-fn exact(query: &[f32], keys: &[f32], values: &[f32]) -> (Vec<f64>, f64) {
-    let (query, keys, values) = (wide(query), wide(keys), wide(values));
-    let (head_dim, root) = (query.len(), (query.len() as f64).sqrt());
+fn turned(floats: &[f32]) -> Vec<f64> {
+    let mut floats = floats.to_vec();
+    turn(&mut floats);
+    wide(&floats)
+}
+
+/// How far the product of a query and a key may be from that of the two in eight bits.
+fn product_error(query: &[f32], key: &[f32]) -> f64 {
+    let (query, key) = (turned(query), turned(key));
     let norm = |numbers: &[f64]| numbers.iter().map(|v| v.abs()).sum::<f64>();
+    let highest = |numbers: &[f64]| numbers.iter().fold(0.0, |high: f64, v| high.max(v.abs()));
+    let blocks = query.chunks(BLOCK).zip(key.chunks(BLOCK)).map(|(q, k)| {
+        let of_number = [QUERY_ERROR * highest(q), KV_ERROR * highest(k)];
+        let of_key = of_number[1] * norm(q);
+        let of_query = of_number[0] * (norm(k) + of_number[1] * k.len() as f64);
+        (of_key + of_query) / f64::from(gain(k.len()))
+    });
+    blocks.sum()
+}
+
+/// Attention in f64, from the definition, and how far one in eight bits may be from it, where no value is above 1.
+fn exact(query: &[f32], keys: &[f32], values: &[f32]) -> (Vec<f64>, f64) {
+    let (head_dim, root) = (query.len(), (query.len() as f64).sqrt());
     let (mut weights, mut of_score) = (Vec::new(), 0.0_f64);
     for key in keys.chunks(head_dim) {
-        let products = key.iter().zip(&query).map(|(k, q)| k * q);
+        let products = wide(key).into_iter().zip(wide(query)).map(|(k, q)| k * q);
         weights.push((products.sum::<f64>() / root).exp());
-        let of_query = QUERY_ERROR * (norm(key) + KV_ERROR * head_dim as f64);
-        of_score = of_score.max((KV_ERROR * norm(&query) + of_query) / root);
+        of_score = of_score.max(product_error(query, key) / root);
     }
     let sum: f64 = weights.iter().sum();
+    let values = wide(values);
     let value = |d: usize| {
         let values = values.iter().skip(d).step_by(head_dim).zip(&weights);
         values.map(|(v, weight)| v * weight).sum::<f64>() / sum

@@ -7,19 +7,24 @@ use super::Scaling;
 use crate::compute::block::BLOCK;
 use crate::compute::kernel::panel::MAGIC;
 use crate::compute::kernel::span::{KEY_BLOCK, KEY_DEPTH, MAX_HEAD_DIM, Q8Block, QUERY_ROWS, Span};
+use crate::compute::kernel::turn::{gain, turn};
 
 /// The most blocks of a head.
 const BLOCKS: usize = MAX_HEAD_DIM / BLOCK;
 /// Steps of [`KEY_DEPTH`] in a block.
 pub(in crate::compute::kernel) const STEPS: usize = BLOCK / KEY_DEPTH;
 
-/// The query rows of a span, each block rounded by a scale of its own. What is beyond rows and heads is zero.
+/// The query rows of a span, turned as keys are, each block rounded by a scale of its own. What is beyond rows and heads is zero.
 pub(in crate::compute::kernel) struct Q8Queries {
     pub(in crate::compute::kernel) quants:
         [[[i8; KEY_DEPTH]; MAX_HEAD_DIM / KEY_DEPTH]; QUERY_ROWS],
     /// What sums of products are multiplied with: the scale of each block, and that of scores.
     pub(in crate::compute::kernel) factors: [[f32; BLOCKS]; QUERY_ROWS],
     /// Sums of the quants of each block.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "other kernels multiply signed numbers")
+    )]
     pub(in crate::compute::kernel) sums: [[i32; BLOCKS]; QUERY_ROWS],
 }
 
@@ -33,7 +38,11 @@ impl Q8Queries {
         };
         for (r, row) in span.rows.iter().enumerate() {
             let quants = queries.quants[r].as_flattened_mut();
-            let blocks = row.query.chunks(BLOCK).zip(quants.chunks_mut(BLOCK));
+            let mut turned = [0.0; MAX_HEAD_DIM];
+            let turned = &mut turned[..row.query.len()];
+            turned.copy_from_slice(row.query);
+            turn(turned);
+            let blocks = turned.chunks(BLOCK).zip(quants.chunks_mut(BLOCK));
             for (index, (numbers, quants)) in blocks.enumerate() {
                 let Scaling { scale, inverse, .. } = Scaling::symmetric(numbers);
                 let mut sum = 0;
@@ -42,7 +51,7 @@ impl Q8Queries {
                     *quant = (number * inverse + MAGIC).to_bits() as i8;
                     sum += i32::from(*quant);
                 }
-                queries.factors[r][index] = scale * span.scale;
+                queries.factors[r][index] = scale * (span.scale / gain(numbers.len()));
                 queries.sums[r][index] = sum;
             }
         }
