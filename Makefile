@@ -65,13 +65,14 @@ dist:
 	deploy/dist
 
 # On a quiet machine: before and after the kernels, steps of a few sequences beside their floor, the same figures by the
-# benchmark and by answers, then beside llama.cpp on the same files.
+# benchmark and by answers, decoding behind long contexts, then beside llama.cpp on the same files.
 bench:
 	cargo build --release --locked
 	target/release/nibble bench --compare scalar,$$(target/release/nibble kernels | awk '/taken/ {print $$1}')
 	target/release/nibble bench --sequences 1,2,4,8,16
 	target/release/nibble bench --sequences 1,2,4,8,16 --shape llama-3.2-1b
 	engine/scripts/bench-answers
+	engine/scripts/bench-context
 	engine/scripts/bench-peer --out engine/benches/RESULTS.md
 
 # On a quiet machine: what many clients see of the default model over HTTP. `engine/scripts/load --peer --rounds 3` with

@@ -76,6 +76,8 @@ pub struct ModelCard {
     pub context: usize,
     /// How the weights are held.
     pub quantization: String,
+    /// How keys and values are held, such as "f16".
+    pub kv: String,
     /// The matrix kernel in use.
     pub kernel: String,
     /// Threads that compute.

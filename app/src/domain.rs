@@ -140,6 +140,8 @@ pub struct Origin {
     pub model: String,
     /// How its weights are held.
     pub quantization: String,
+    /// How keys and values are held, such as "f16"; empty where it was not kept.
+    pub kv: String,
     /// The matrix kernel.
     pub kernel: String,
     /// Threads that compute.

@@ -188,6 +188,7 @@ fn Card(model: ModelCard) -> impl IntoView {
         (t.parameters(), count(model.parameters)),
         (t.weights(), model.quantization),
         (t.in_memory(), bytes(model.weight_bytes)),
+        (t.keys_and_values(), model.kv),
         (t.context(), t.tokens(model.context)),
         (t.kernel(), model.kernel),
         (t.threads_used(), model.threads.to_string()),

@@ -35,6 +35,7 @@ pub use answer::request::{
 pub use answer::rows::Pooling;
 pub use answer::siblings::Siblings;
 pub use compute::int4::{GroupSize, Int4};
+pub use compute::kv::KvPrecision;
 pub use engine::{Engine, Foresight};
 pub use error::Error;
 pub use files::config::check_config;

@@ -32,7 +32,7 @@ pub struct LoadOptions {
     pub pin: bool,
     /// Matrix kernel by name; by default the fastest that this CPU runs.
     pub kernel: Option<String>,
-    /// What weights are rounded to.
+    /// What weights, keys and values are rounded to.
     pub rounding: Rounding,
     /// A text by which the error of rounding is weighed.
     pub calibration: Option<Calibration>,
@@ -94,13 +94,13 @@ impl Loaded {
         let packed = packed_file(&options.packed, &source, files, scheme, kernel)?;
         let packing = weights::plan(tensors, &config, scheme, kernel)?.with_progress(progress);
         let available = capacity::available_memory();
-        let need = Need::of(&config, packing.bytes() as u64, rounding.kv());
+        let need = Need::of(&config, packing.bytes() as u64, rounding.kv()?);
         let context = context(options.context, &config, need, available)?;
         let kv_bytes = need.kv_bytes(context, options.kv_bytes, available)?;
         let info = ModelInfo {
             thinks: template.thought_marks().is_some(),
             fingerprint,
-            ..info(&source, &packing, options, context)
+            ..info(&source, &packing, options, context)?
         };
         let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         Ok(Self {
@@ -173,7 +173,7 @@ fn info(
     packing: &Packing<'_>,
     options: &LoadOptions,
     context: usize,
-) -> ModelInfo {
+) -> Result<ModelInfo, Error> {
     let (config, name) = (source.config(), name(&options.model));
     let weights = |shape: [usize; 2]| (shape[0] * shape[1]) as u64;
     let norms = (config.hidden * (2 * config.layers + 1)) as u64;
@@ -187,7 +187,7 @@ fn info(
     let weight_bytes: u64 = packing.plans().map(|plan| plan.bytes()).sum();
     let bits = weight_bytes as f64 * 8.0 / parameters as f64;
     let rounding = options.rounding.quantize.in_words();
-    ModelInfo {
+    Ok(ModelInfo {
         id: name.to_lowercase(),
         family: source.tensors().architecture().name.gguf.to_owned(),
         parameters,
@@ -196,13 +196,14 @@ fn info(
         context,
         vocabulary: config.vocabulary,
         quantization: format!("{rounding}, {bits:.1} bits a weight"),
+        kv: options.rounding.kv()?.to_string(),
         kernel: packing.kernel().name().to_owned(),
         threads: options.threads.unwrap_or_else(threads::available),
         thinks: false,
         fingerprint: String::new(),
         sampling: source.sampling(&name),
         name,
-    }
+    })
 }
 
 /// The model's name for people: that of its file or folder, without the kind of quantisation. (`general.name` inside a

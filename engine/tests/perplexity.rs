@@ -54,6 +54,7 @@ fn every_kernel_gives_the_figure_of_scalar_with_every_rounding() {
                 quantize,
                 int4_head,
                 int4_embedding,
+                kv: None,
             };
             let kernel = Some(kernel.clone());
             nll(&Options {

@@ -176,6 +176,7 @@ impl Chat for ChatService {
             weight_bytes: info.weight_bytes,
             context: info.context,
             quantization: info.quantization.clone(),
+            kv: info.kv.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
             thinks: info.thinks,

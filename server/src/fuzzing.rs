@@ -54,6 +54,7 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
         context: 2048,
         vocabulary: 0,
         quantization: String::new(),
+        kv: String::new(),
         kernel: String::new(),
         threads: 1,
         fingerprint: String::new(),

@@ -74,6 +74,7 @@ impl EngineLanes {
 fn rounding(weights: Weights, served: Rounding) -> Rounding {
     let plain = |name: &str| Rounding {
         quantize: name.parse().unwrap_or_default(),
+        kv: served.kv,
         ..Rounding::default()
     };
     match weights {

@@ -17,5 +17,5 @@ pub(crate) use self::model::{
     CalibrationArgs, ComputeArgs, FileArgs, LoadArgs, ModelArgs, ModelsArgs, PackedArgs,
 };
 pub(crate) use self::password::PasswordArgs;
-pub(crate) use self::rounding::{RoundingArgs, VocabularyArgs, choice};
+pub(crate) use self::rounding::{KvArgs, RoundingArgs, VocabularyArgs, choice};
 pub(crate) use self::values::{count, seconds};

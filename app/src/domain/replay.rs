@@ -40,6 +40,8 @@ pub enum Changed {
     Files,
     /// How its weights are held, then and now.
     Quantization(String, String),
+    /// How keys and values are held, then and now.
+    Kv(String, String),
     /// The matrix kernel, then and now: all give the same bits.
     Kernel(String, String),
     /// Threads, then and now, which change no bit either.
@@ -64,6 +66,7 @@ impl Changed {
             both(&then.model, &now.model, Self::Model),
             files.then_some(Self::Files),
             both(&then.quantization, &now.quantization, Self::Quantization),
+            both(&then.kv, &now.kv, Self::Kv),
             both(&then.kernel, &now.kernel, Self::Kernel),
             threads,
             both(&then.version, &now.version, Self::Version),
@@ -118,6 +121,7 @@ mod tests {
     fn what_is_not_known_of_an_origin_has_not_changed() {
         let now = Origin {
             model: "Tiny".into(),
+            kv: "q8".into(),
             kernel: "avx2".into(),
             threads: 2,
             version: "2".into(),
@@ -129,11 +133,13 @@ mod tests {
             ..Origin::default()
         };
         assert_eq!(Changed::between(&then, &now), []);
+        then.kv = "f16".into();
         then.kernel = "scalar".into();
         then.fingerprint = "a".into();
         then.version = "1".into();
         let changed = [
             Changed::Files,
+            Changed::Kv("f16".into(), "q8".into()),
             Changed::Kernel("scalar".into(), "avx2".into()),
             Changed::Version("1".into(), "2".into()),
         ];

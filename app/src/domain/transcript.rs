@@ -238,6 +238,7 @@ fn check_origin(origin: &Origin, t: Language) -> Result<(), String> {
     for (what, name) in [
         (t.a_model_name(), &origin.model),
         (t.a_quantisation(), &origin.quantization),
+        (t.a_kv_precision(), &origin.kv),
         (t.a_kernel_name(), &origin.kernel),
     ] {
         within(t, what, name.len(), NAME_BYTES)?;

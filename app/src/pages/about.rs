@@ -158,6 +158,7 @@ fn model(t: Language, model: &ModelCard) -> AnyView {
             bits_a_weight(t, model.weight_bytes, model.parameters),
         ),
         (t.packed(), bytes(model.weight_bytes)),
+        (t.keys_and_values(), model.kv.clone()),
         (t.context(), t.tokens_counted(model.context)),
     ];
     facts(rows.into_iter())

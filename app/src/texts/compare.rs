@@ -125,6 +125,7 @@ super::texts! {
     changed_model(then, now): "The model: {then} then, {now} now." | "模型：当时 {then}，现在 {now}。";
     changed_files: "The model’s files were written anew." | "模型文件已被重新写入。";
     changed_quantization(then, now): "How weights are held: {then} then, {now} now." | "权重格式：当时 {then}，现在 {now}。";
+    changed_kv(then, now): "How keys and values are held: {then} then, {now} now." | "键和值的存储精度：当时 {then}，现在 {now}。";
     changed_kernel(then, now): "The kernel: {then} then, {now} now; all kernels give the same bits." | "内核：当时 {then}，现在 {now}；所有内核的结果逐比特相同。";
     changed_threads(then, now): "Threads: {then} then, {now} now, which change no bit." | "线程数：当时 {then}，现在 {now}；不影响结果。";
     changed_version(then, now): "The version of Nibble: {then} then, {now} now." | "Nibble 版本：当时 {then}，现在 {now}。";

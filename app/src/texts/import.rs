@@ -24,6 +24,7 @@ super::texts! {
     its_text: "its text" | "全部文本";
     a_model_name: "the name of a model" | "模型名称";
     a_quantisation: "a quantisation" | "量化方式";
+    a_kv_precision: "a precision of keys and values" | "键和值的精度";
     a_kernel_name: "the name of a kernel" | "内核名称";
     most_kib(what, found, limit): "{what} has {found} KiB, and may have at most {limit}" | "{what}为 {found} KiB，最多允许 {limit} KiB";
 }

@@ -49,6 +49,7 @@ super::texts! {
     model: "Model" | "模型";
     parameters: "Parameters" | "参数量";
     weights: "Weights" | "权重";
+    keys_and_values: "Keys and values" | "键和值";
     in_memory: "In memory" | "内存占用";
     context: "Context" | "上下文";
     tokens[count]: "{count} token" | "{count} tokens" | "{count} 个 token";

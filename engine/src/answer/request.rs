@@ -298,6 +298,9 @@ pub struct ModelInfo {
     pub vocabulary: usize,
     /// How the weights are held, such as "int4, groups of 32".
     pub quantization: String,
+    /// How keys and values are held: "f16", "q8" or "f32"; empty where it is not known.
+    #[serde(default)]
+    pub kv: String,
     /// The matrix kernel in use, such as "avx2".
     pub kernel: String,
     /// Threads that compute.

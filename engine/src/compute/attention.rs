@@ -240,7 +240,7 @@ impl AttentionTask<'_> {
         let query_rows = &query_rows[..rows];
         let (first, last) = (query_rows[0].start, query_rows[rows - 1].end);
         let (wide, buffer) = scratch.split_at_mut(KEY_BLOCK * head_dim);
-        let mut blocks = [(&[][..], &[][..]); SPAN / KEY_BLOCK];
+        let mut blocks = [KvBlock::F16(&[], &[]); SPAN / KEY_BLOCK];
         for span in spans.range.clone() {
             // Blocks that no row sees would change nothing.
             let start = (span * SPAN).max(first / KEY_BLOCK * KEY_BLOCK);

@@ -26,6 +26,7 @@ mod scalar;
 pub(crate) mod span;
 pub(crate) mod tile;
 pub(crate) mod tile_layout;
+pub(crate) mod turn;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;

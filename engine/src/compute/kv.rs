@@ -6,9 +6,11 @@
 
 mod layer;
 mod pool;
+mod q8;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use half::f16;
@@ -18,22 +20,37 @@ use crate::compute::kernel::span::KEY_BLOCK;
 pub(crate) use self::layer::{HeadCache, HeadWriter, LayerCache};
 use self::pool::{KvPool, PoolBlock};
 
-/// The most numbers of a head that kernels and caches have room for.
-pub(crate) const MAX_HEAD_DIM: usize = 256;
 /// How keys and values are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Precision {
+pub enum KvPrecision {
+    /// Half precision.
     #[default]
     F16,
+    /// Eight bits, with a scale in half precision for 32 numbers: some half of the memory.
+    Q8,
+    /// As they are computed.
     F32,
 }
 
-impl Precision {
-    fn bytes(self) -> usize {
+impl KvPrecision {
+    /// Bytes of a head's keys and values of a block of positions.
+    fn head_bytes(self, head_dim: usize) -> usize {
+        let numbers = 2 * KEY_BLOCK * head_dim;
         match self {
-            Self::F16 => size_of::<f16>(),
-            Self::F32 => size_of::<f32>(),
+            Self::F16 => numbers * size_of::<f16>(),
+            Self::Q8 => q8::head_len(head_dim) * size_of::<f16>(),
+            Self::F32 => numbers * size_of::<f32>(),
         }
+    }
+}
+
+impl fmt::Display for KvPrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F16 => "f16",
+            Self::Q8 => "q8",
+            Self::F32 => "f32",
+        })
     }
 }
 
@@ -42,7 +59,7 @@ impl Precision {
 pub(crate) struct KvShape {
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
-    pub(crate) precision: Precision,
+    pub(crate) precision: KvPrecision,
     /// For each layer the positions that a query sees, its own included; none where it sees all before it.
     pub(crate) windows: Vec<Option<usize>>,
 }
@@ -50,8 +67,8 @@ pub(crate) struct KvShape {
 impl KvShape {
     /// Bytes of one position in every layer.
     pub(crate) fn bytes_per_token(&self) -> u64 {
-        let numbers = 2 * self.windows.len() * self.kv_heads * self.head_dim;
-        (numbers * self.precision.bytes()) as u64
+        let heads = self.windows.len() * self.kv_heads;
+        (heads * self.precision.head_bytes(self.head_dim) / KEY_BLOCK) as u64
     }
 }
 
@@ -63,7 +80,7 @@ pub(crate) struct KvMemory(Arc<Layout>);
 struct Layout {
     pool: KvPool,
     head_dim: usize,
-    precision: Precision,
+    precision: KvPrecision,
     /// For each layer its table, and its slab in the table's blocks.
     layers: Vec<(usize, usize)>,
     /// For each table its window and the layers that it has.

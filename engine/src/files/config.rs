@@ -17,7 +17,8 @@ pub(crate) use self::rope::DynamicRope;
 pub(crate) use self::rope::{RopeConfig, frequency};
 pub(crate) use self::window::Window;
 use crate::compute::block::BLOCK;
-use crate::compute::kv::{KvShape, MAX_HEAD_DIM, Precision};
+use crate::compute::kernel::span::MAX_HEAD_DIM;
+use crate::compute::kv::{KvPrecision, KvShape};
 
 /// Keys and values are read in vectors of this many numbers.
 const HEAD_DIM_STEP: usize = 8;
@@ -71,7 +72,7 @@ impl ModelConfig {
     }
 
     /// What a sequence's keys and values are made of.
-    pub(crate) fn kv_shape(&self, precision: Precision) -> KvShape {
+    pub(crate) fn kv_shape(&self, precision: KvPrecision) -> KvShape {
         KvShape {
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,

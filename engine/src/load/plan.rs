@@ -35,12 +35,12 @@ impl LoadPlan {
             importance: importance.as_ref(),
         };
         let packing = weights::plan(source.tensors(), config, scheme, kernel)?;
-        let need = Need::of(config, packing.bytes() as u64, rounding.kv());
+        let need = Need::of(config, packing.bytes() as u64, rounding.kv()?);
         let available = capacity::available_memory();
         let context = context(options.context, config, need, available)?;
         let thinks = template.thought_marks().is_some();
         let fingerprint = digest(SourceFingerprint::of(source.files()).as_ref());
-        let info = info(&source, &packing, options, context);
+        let info = info(&source, &packing, options, context)?;
         Ok(Self {
             info: ModelInfo {
                 thinks,

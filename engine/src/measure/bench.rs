@@ -70,7 +70,7 @@ pub struct Options {
     pub pin: bool,
     /// Kernel by name; by default the fastest.
     pub kernel: Option<String>,
-    /// What weights are rounded to.
+    /// What weights, keys and values are rounded to.
     pub rounding: Rounding,
     /// Where packed weights are kept.
     pub packed: PackedCache,
@@ -143,8 +143,9 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         steps: options.output_tokens,
         samplings: if options.sampled { &samplings } else { &[] },
     };
-    let step_bytes = step_bytes(&model, options);
-    let steps = |bandwidth: f64| bandwidth / step_bytes * options.batch as f64;
+    let kv_bytes = kv_bytes_per_step(&model, options);
+    let step_bytes = model.weights().bytes_per_step() + kv_bytes;
+    let steps = |bandwidth: f64| bandwidth / step_bytes as f64 * options.batch as f64;
     let mut speeds = Vec::new();
     let decode = beside(
         repetitions(options.output_tokens),
@@ -162,6 +163,8 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     };
     Ok(Report {
         model: name,
+        kv: model.kv_shape().precision.to_string(),
+        kv_bytes_per_step: kv_bytes,
         prefill_tokens_per_second: prefill.speed,
         decode_tokens_per_second: decode.speed,
         sampled: sampled(what.samplings, &speeds),
@@ -181,15 +184,14 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     })
 }
 
-/// Weights, keys and values that a step of a decode reads, at the middle of it.
-fn step_bytes(model: &Model, options: &Options) -> f64 {
+/// Keys and values that a step of a decode reads, at the middle of it.
+fn kv_bytes_per_step(model: &Model, options: &Options) -> u64 {
     let config = model.config();
-    let kv = options.rounding.kv();
-    let kv_bytes = config.kv_shape(kv).bytes_per_token() / config.layers as u64;
+    let of_layer = model.kv_shape().bytes_per_token() / config.layers as u64;
     let position = options.context + options.output_tokens / 2;
     let seen = |layer| config.window(layer).unwrap_or(position).min(position);
     let positions = options.batch * (0..config.layers).map(seen).sum::<usize>();
-    model.weights().bytes_per_step() as f64 + kv_bytes as f64 * positions as f64
+    of_layer * positions as u64
 }
 
 /// The speeds of each way of sampling, of which each repetition has one behind that of the steps without.

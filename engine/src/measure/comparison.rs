@@ -145,6 +145,7 @@ impl Subject<'_> {
             quantize,
             int4_head: self.options.int4_head && rounds,
             int4_embedding: self.options.int4_embedding && rounds,
+            kv: None,
         };
         let importance = calibration::importance(calibration, self.source, rounding, self.kernel)?;
         let scheme = QuantScheme {

@@ -34,7 +34,7 @@ pub struct Options {
     pub pin: bool,
     /// Kernel by name; by default the fastest.
     pub kernel: Option<String>,
-    /// What weights are rounded to.
+    /// What weights, keys and values are rounded to.
     pub rounding: Rounding,
     /// A text by which the error of rounding is weighed.
     pub calibration: Option<Calibration>,
@@ -82,6 +82,8 @@ pub struct Report {
     pub kernel: String,
     /// What became of activations.
     pub activations: Activations,
+    /// How keys and values were held.
+    pub kv: String,
 }
 
 /// Reads the text window by window; `progress` is told the windows done, all windows, and the perplexity so far.
@@ -133,6 +135,7 @@ pub fn run(
         tokens_per_second: (count * window) as f64 / started.elapsed().as_secs_f64(),
         kernel: kernel.name().to_owned(),
         activations,
+        kv: rounding.kv()?.to_string(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::Error;
 use crate::compute::kernel::span::KEY_BLOCK;
-use crate::compute::kv::Precision;
+use crate::compute::kv::KvPrecision;
 use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
 use crate::model::forward::PREFILL_CHUNK;
@@ -32,7 +32,7 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    pub(crate) fn of(config: &ModelConfig, weights: u64, kv: Precision) -> Self {
+    pub(crate) fn of(config: &ModelConfig, weights: u64, kv: KvPrecision) -> Self {
         let q_dim = config.heads * config.head_dim;
         // The rows of a prefill step in f32, and as much again in int8 and for sums.
         let row = 3 * config.hidden + 3 * q_dim + 3 * config.ffn;

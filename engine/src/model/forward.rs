@@ -124,7 +124,7 @@ impl Model {
         let kernel = packing.kernel();
         let weights = Weights::load(source, &config, scheme, packing, &mut pool, packed)?;
         let rope = Arc::new(Rope::new(config.head_dim, config.rope.clone()));
-        let kv = config.kv_shape(scheme.rounding.kv());
+        let kv = config.kv_shape(scheme.rounding.kv()?);
         Ok(Self {
             config,
             weights,
@@ -146,6 +146,11 @@ impl Model {
 
     pub(crate) fn weights(&self) -> &Weights {
         &self.weights
+    }
+
+    /// What a sequence's keys and values are made of.
+    pub(crate) fn kv_shape(&self) -> &KvShape {
+        &self.kv
     }
 
     pub(crate) fn kernel(&self) -> &'static Kernel {

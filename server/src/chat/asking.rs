@@ -73,6 +73,7 @@ impl ChatService {
             settings,
             model: info.name.clone(),
             quantization: info.quantization.clone(),
+            kv: info.kv.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,6 @@
 //! What may be typed and what is refused.
 
-use nibble_engine::{Quantize, Sampling};
+use nibble_engine::{KvPrecision, Quantize, Rounding, Sampling};
 
 use super::*;
 
@@ -109,6 +109,34 @@ fn quantisation_is_named_and_an_unknown_one_is_refused() {
     for part in ["--quantize", "g16", "g32-min", "channel"] {
         assert!(message.contains(part), "`{part}` is not in {message}");
     }
+}
+
+#[test]
+fn keys_and_values_have_sixteen_bits_or_eight() {
+    let kv = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
+        Ok(Command::Chat(chat)) => chat.model.load.kv.with(Rounding::default()).kv,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kv(&[]), None);
+    assert_eq!(kv(&["--kv", "f16"]), Some(KvPrecision::F16));
+    assert_eq!(kv(&["--kv", "q8"]), Some(KvPrecision::Q8));
+    for command in [
+        &["serve"][..],
+        &["generate", "--prompt", "x"],
+        &["bench"],
+        &["perplexity", "--file", "t"],
+    ] {
+        assert!(
+            parse(&[command, &["--kv", "q8"]].concat()).is_ok(),
+            "{command:?}"
+        );
+        let message = refusal(&[command, &["--kv", "q4"]].concat());
+        for part in ["--kv", "q4", "f16"] {
+            assert!(message.contains(part), "`{part}` is not in {message}");
+        }
+    }
+    // A packed file holds weights alone.
+    refusal(&["pack", "m.gguf", "--kv", "q8"]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) fn options(
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
-        rounding: args.rounding.rounding(),
+        rounding: args.kv.with(args.rounding.rounding()),
         calibration: text::calibration(&args.calibration)?,
         packed: args.packed.cache(),
         context: args.context,
@@ -48,11 +48,12 @@ pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
     let engine = engine?;
     let info = engine.info();
     tracing::info!(
-        "loaded {}: {} M weights as {} in {} MB, kernel {}, threads {}, context {}",
+        "loaded {}: {} M weights as {} in {} MB, keys and values in {}, kernel {}, threads {}, context {}",
         info.name,
         info.parameters / 1_000_000,
         info.quantization,
         info.weight_bytes / 1_000_000,
+        info.kv,
         info.kernel,
         info.threads,
         info.context,

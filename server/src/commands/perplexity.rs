@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nibble_engine::perplexity::{self, Options};
 
 use super::{loading, text};
-use crate::options::{CalibrationArgs, ComputeArgs, FileArgs, RoundingArgs, count};
+use crate::options::{CalibrationArgs, ComputeArgs, FileArgs, KvArgs, RoundingArgs, count};
 
 #[derive(Debug, Args)]
 pub(crate) struct PerplexityArgs {
@@ -28,6 +28,8 @@ pub(crate) struct PerplexityArgs {
     file: FileArgs,
     #[command(flatten)]
     rounding: RoundingArgs,
+    #[command(flatten)]
+    kv: KvArgs,
     #[command(flatten)]
     calibration: CalibrationArgs,
     #[command(flatten)]
@@ -50,7 +52,7 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
         threads: args.compute.threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
-        rounding: args.rounding.rounding(),
+        rounding: args.kv.with(args.rounding.rounding()),
         calibration: text::calibration(&args.calibration)?,
         activations: match args.activations {
             Activations::Int8 => perplexity::Activations::Int8,
@@ -74,7 +76,7 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
     } else {
         writeln!(
             stdout,
-            "{}: perplexity {:.4} over {} tokens in {} windows of {}, {:.1} tokens/s with {}",
+            "{}: perplexity {:.4} over {} tokens in {} windows of {}, {:.1} tokens/s with {}, keys and values in {}",
             report.model,
             report.perplexity,
             report.tokens,
@@ -82,6 +84,7 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
             report.window,
             report.tokens_per_second,
             report.kernel,
+            report.kv,
         )?;
     }
     Ok(())

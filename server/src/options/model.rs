@@ -9,7 +9,7 @@ use nibble_engine::{PackedCache, Speculation};
 use nibble_server::hub;
 use nibble_server::models::KeepAlive;
 
-use super::rounding::RoundingArgs;
+use super::rounding::{KvArgs, RoundingArgs};
 use super::values::count;
 
 #[derive(Debug, Args)]
@@ -25,6 +25,8 @@ pub(crate) struct ModelArgs {
 pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) rounding: RoundingArgs,
+    #[command(flatten)]
+    pub(crate) kv: KvArgs,
     #[command(flatten)]
     pub(crate) calibration: CalibrationArgs,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use nibble_engine::{Quantize, Rounding};
+use nibble_engine::{KvPrecision, Quantize, Rounding};
 
 /// What weights are rounded to.
 #[derive(Debug, Args)]
@@ -22,6 +22,22 @@ pub(crate) struct RoundingArgs {
     quantize: Quantize,
     #[command(flatten)]
     vocabulary: VocabularyArgs,
+}
+
+/// What keys and values are rounded to.
+#[derive(Debug, Args)]
+pub(crate) struct KvArgs {
+    /// How keys and values are kept: f16, or q8, in eight bits with a scale for 32 numbers, which takes some half of the memory
+    /// [default: f16, and floats beside --quantize none]
+    #[arg(
+        long,
+        env = "NIBBLE_KV",
+        hide_env_values = true,
+        value_name = "f16|q8",
+        value_parser = kv(),
+        hide_possible_values = true
+    )]
+    kv: Option<KvPrecision>,
 }
 
 /// What the two matrices of the vocabulary are rounded to.
@@ -62,6 +78,13 @@ fn quantize() -> impl TypedValueParser<Value = Quantize> {
         .try_map(|name| name.parse::<Quantize>())
 }
 
+fn kv() -> impl TypedValueParser<Value = KvPrecision> {
+    PossibleValuesParser::new(["f16", "q8"]).map(|name| match &*name {
+        "q8" => KvPrecision::Q8,
+        _ => KvPrecision::F16,
+    })
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Bits {
     #[value(name = "8")]
@@ -71,11 +94,23 @@ enum Bits {
 }
 
 impl RoundingArgs {
+    /// That of the weights; keys and values are [`KvArgs`].
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding {
             quantize: self.quantize,
             int4_head: self.vocabulary.int4_head(),
             int4_embedding: self.vocabulary.int4_embedding(),
+            kv: None,
+        }
+    }
+}
+
+impl KvArgs {
+    /// Beside such weights.
+    pub(crate) fn with(&self, weights: Rounding) -> Rounding {
+        Rounding {
+            kv: self.kv,
+            ..weights
         }
     }
 }

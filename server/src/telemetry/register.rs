@@ -113,7 +113,8 @@ impl Register {
         )
         .const_label("model", &model.id)
         .const_label("kernel", &model.kernel)
-        .const_label("quantization", &model.quantization);
+        .const_label("quantization", &model.quantization)
+        .const_label("kv", &model.kv);
         self.add(Gauge::with_opts(what)?)?.set(1.0);
         Ok(())
     }

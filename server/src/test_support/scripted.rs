@@ -33,6 +33,7 @@ impl Scripted {
             context: 2048,
             vocabulary: 32_000,
             quantization: "int4, groups of 32".into(),
+            kv: "f16".into(),
             kernel: "scalar".into(),
             threads: 2,
             fingerprint: String::new(),

@@ -126,6 +126,7 @@ fn in_words(t: Language, changed: &Changed) -> String {
         Changed::Model(then, now) => t.changed_model(then, now),
         Changed::Files => t.changed_files().to_owned(),
         Changed::Quantization(then, now) => t.changed_quantization(then, now),
+        Changed::Kv(then, now) => t.changed_kv(then, now),
         Changed::Kernel(then, now) => t.changed_kernel(then, now),
         Changed::Threads(then, now) => t.changed_threads(then, now),
         Changed::Version(then, now) => t.changed_version(then, now),

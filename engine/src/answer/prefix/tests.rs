@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::compute::kv::{KvMemory, KvShape, Precision};
+use crate::compute::kv::{KvMemory, KvPrecision, KvShape};
 
 fn memory(windows: &[Option<usize>], blocks: Option<u64>) -> KvMemory {
     let shape = KvShape {
         kv_heads: 1,
         head_dim: 8,
-        precision: Precision::F32,
+        precision: KvPrecision::F32,
         windows: windows.to_vec(),
     };
     let block = shape.bytes_per_token() * KEY_BLOCK as u64;

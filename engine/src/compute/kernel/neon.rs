@@ -9,7 +9,9 @@ use std::arch::aarch64::*;
 use half::f16;
 
 use super::format::{Factors, Format};
+use super::neon_asm::sdot;
 use super::panel::{MAGIC, Panel};
+use super::span::{KEY_BLOCK, KEY_DEPTH};
 use super::tile::Tiles;
 use crate::compute::block::BLOCK;
 
@@ -76,6 +78,30 @@ pub(super) fn widen(from: &[f16], to: &mut [f32]) {
             store(to, half);
         }
     }
+}
+
+/// The products of a query with the keys of a block, both in eight bits.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+pub(super) fn key_dots(
+    keys: &[[[i8; KEY_DEPTH]; KEY_BLOCK]],
+    query: &[[i8; KEY_DEPTH]],
+) -> [i32; KEY_BLOCK] {
+    let mut sums = [vdupq_n_s32(0); KEY_BLOCK / 4];
+    for (keys, query) in keys.iter().zip(query) {
+        let query = vreinterpretq_s8_s32(vdupq_n_s32(i32::from_ne_bytes(
+            query.map(i8::cast_unsigned),
+        )));
+        for (sum, keys) in sums.iter_mut().zip(keys.as_flattened().as_chunks().0) {
+            *sum = sdot::<0>(*sum, load_quants(keys), query);
+        }
+    }
+    let mut dots = [0; KEY_BLOCK];
+    for (dots, sum) in dots.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+        // SAFETY: 4 sums.
+        unsafe { vst1q_s32(dots.as_mut_ptr(), sum) };
+    }
+    dots
 }
 
 /// Eight halves as floats.

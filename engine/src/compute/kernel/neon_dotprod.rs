@@ -19,8 +19,8 @@ use super::entry::{Entry, KernelSpec};
 use super::format::Format;
 use super::neon::{
     CHANNEL, HALF, INT1, INT2, INT4, INT4_K, INT5, INT5_K, INT5_SYMMETRIC, INT6_K, Q8, ROWS,
-    SYMMETRIC, factors, finish_channels, has_halves, load, load_quants, quants, shared_at, store,
-    sum_operand, sums, widen,
+    SYMMETRIC, factors, finish_channels, has_halves, key_dots, load, load_quants, quants,
+    shared_at, store, sum_operand, sums, widen,
 };
 use super::neon_asm::{load_again, sdot};
 use super::panel::{MAGIC, Panel, PanelLayout};
@@ -34,7 +34,13 @@ vector_ops!("neon,dotprod", attend = super::attend);
 
 #[target_feature(enable = "neon,dotprod")]
 fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
-    vector::attend(span, |from, to| widen(from, to), scratch, out);
+    vector::attend(
+        span,
+        |from, to| widen(from, to),
+        |keys, query| key_dots(keys, query),
+        scratch,
+        out,
+    );
 }
 
 /// Consecutive columns of a row in a 32-bit lane.

@@ -14,7 +14,7 @@ use super::entry::{Entry, KernelSpec};
 use super::format::Format;
 use super::neon::{
     CHANNEL, INT1, INT2, INT4, INT4_K, INT5, INT5_K, INT5_SYMMETRIC, INT6_K, Q8, ROWS, SYMMETRIC,
-    finish_channels, widen,
+    finish_channels, key_dots, widen,
 };
 use super::panel::{DEPTH, Panel, PanelLayout};
 use super::span::{Partial, Span};
@@ -26,7 +26,13 @@ vector_ops!("neon,dotprod,i8mm", attend = super::attend);
 
 #[target_feature(enable = "neon,dotprod,i8mm")]
 fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
-    vector::attend(span, |from, to| widen(from, to), scratch, out);
+    vector::attend(
+        span,
+        |from, to| widen(from, to),
+        |keys, query| key_dots(keys, query),
+        scratch,
+        out,
+    );
 }
 
 pub(super) const KERNEL: Entry = Entry {

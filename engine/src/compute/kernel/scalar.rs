@@ -55,7 +55,7 @@ fn attend(span: &Span<'_>, scratch: &mut [f32], out: &mut Partial<'_>) {
             *to = from.to_f32();
         }
     };
-    vector::attend(span, widen, scratch, out);
+    vector::attend(span, widen, vector::q8_dots, scratch, out);
 }
 
 fn int4(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {

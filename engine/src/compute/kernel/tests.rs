@@ -3,6 +3,7 @@
 mod activations;
 mod arm;
 mod attention;
+mod eight_bits;
 mod guarded;
 mod ordered;
 mod unaligned;

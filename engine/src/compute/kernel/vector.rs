@@ -5,19 +5,22 @@
 //! added in a fixed order, and every multiply-add is fused, so a step gives the same bits on every kernel. (Without the
 //! instruction a fused multiply-add is a call of the C library: only `scalar` pays for that.)
 
+mod attention;
 mod dots;
 mod lanes;
+mod queries;
 
-use std::ops::Range;
-
-use half::f16;
-
+pub(super) use attention::attend;
+#[cfg(target_arch = "x86_64")]
+pub(super) use attention::softmax;
 pub(super) use dots::dots;
-use lanes::{LANES, highest_lane, sum_lanes};
+use lanes::{LANES, sum_lanes};
+pub(super) use queries::q8_dots;
+#[cfg(target_arch = "x86_64")]
+pub(super) use queries::{Q8Queries, STEPS, scale_weights};
 
 use super::panel::{self, Grouping, MAGIC};
 use super::quantized::RowsMut;
-use super::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
 use crate::compute::block::BLOCK;
 
 /// `out = x / rms(x) * weight`.
@@ -220,178 +223,6 @@ pub(super) fn rope(head: &mut [f32], angles: &[f32]) {
     {
         let ([x, y], [cos, sin]) = (*pair, *angle);
         *pair = [x * cos - y * sin, x * sin + y * cos];
-    }
-}
-
-/// Attention of a few query rows over one span of keys and values, by online softmax (Milakov and Gimelshein, 2018;
-/// FlashAttention): no score outlives its block of keys.
-///
-/// A block of keys is widened to f32 once for all rows, which then pass by in fours. Scores come out 16 positions at a
-/// time without a horizontal sum, because keys are stored with the positions innermost.
-#[inline(always)]
-pub(super) fn attend(
-    span: &Span<'_>,
-    widen: impl Fn(&[f16], &mut [f32]),
-    scratch: &mut [f32],
-    out: &mut Partial<'_>,
-) {
-    let wide = &mut scratch[..KEY_BLOCK * span.head_dim];
-    out.values.fill(0.0);
-    out.highs.fill(f32::NEG_INFINITY);
-    out.sums.fill(0.0);
-    let rows = span.rows.len();
-    for (index, (keys, values)) in span.blocks.iter().enumerate() {
-        let first_position = span.start + index * KEY_BLOCK;
-        let mut weights = [[0.0; KEY_BLOCK]; QUERY_ROWS];
-        let mut rescale = [1.0; QUERY_ROWS];
-        widen(keys, wide);
-        for first in (0..rows).step_by(4) {
-            let weights = &mut weights[first..];
-            match rows - first {
-                1 => scores::<1>(span, first, wide, weights),
-                2 => scores::<2>(span, first, wide, weights),
-                3 => scores::<3>(span, first, wide, weights),
-                _ => scores::<4>(span, first, wide, weights),
-            }
-        }
-        for (r, row) in span.rows.iter().enumerate() {
-            let visible = row.visible(first_position);
-            let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
-            rescale[r] = softmax(&mut weights[r], visible, high, sum);
-        }
-        widen(values, wide);
-        for first in (0..rows).step_by(4) {
-            let (weights, rescale) = (&weights[first..], &rescale[first..]);
-            let out = &mut out.values[first * span.head_dim..];
-            match rows - first {
-                1 => add_values::<1>(weights, rescale, wide, out),
-                2 => add_values::<2>(weights, rescale, wide, out),
-                3 => add_values::<3>(weights, rescale, wide, out),
-                _ => add_values::<4>(weights, rescale, wide, out),
-            }
-        }
-    }
-}
-
-/// Scaled scores of `N` rows from `first` on against one block of keys, laid out `[head_dim, KEY_BLOCK]`.
-#[inline(always)]
-fn scores<const N: usize>(
-    span: &Span<'_>,
-    first: usize,
-    keys: &[f32],
-    scores: &mut [[f32; KEY_BLOCK]],
-) {
-    let queries: [&[f32]; N] = std::array::from_fn(|r| span.rows[first + r].query);
-    for half in 0..KEY_BLOCK / LANES {
-        let mut sums = [[0.0; LANES]; N];
-        for (d, keys) in keys.as_chunks::<KEY_BLOCK>().0.iter().enumerate() {
-            let keys = &keys.as_chunks::<LANES>().0[half];
-            for r in 0..N {
-                let q = queries[r][d];
-                for i in 0..LANES {
-                    sums[r][i] = f32::mul_add(q, keys[i], sums[r][i]);
-                }
-            }
-        }
-        for r in 0..N {
-            for i in 0..LANES {
-                scores[r][half * LANES + i] = sums[r][i] * span.scale;
-            }
-        }
-    }
-}
-
-/// Turns the scores of one row's `visible` positions of a block into weights, relative to the highest score so far,
-/// and adds them to the sum. Returns the factor for what was summed before. Where nothing is visible nothing changes.
-#[inline(always)]
-pub(super) fn softmax(
-    scores: &mut [f32; KEY_BLOCK],
-    visible: Range<usize>,
-    highest: &mut f32,
-    sum: &mut f32,
-) -> f32 {
-    if visible.is_empty() {
-        scores.fill(0.0);
-        return 1.0;
-    }
-    scores[..visible.start].fill(f32::NEG_INFINITY);
-    scores[visible.end..].fill(f32::NEG_INFINITY);
-    let mut highs = [*highest; LANES];
-    for scores in scores.as_chunks::<LANES>().0 {
-        for i in 0..LANES {
-            highs[i] = if scores[i] > highs[i] {
-                scores[i]
-            } else {
-                highs[i]
-            };
-        }
-    }
-    let high = highest_lane(highs);
-    let rescale = if high == *highest {
-        1.0
-    } else {
-        exp(*highest - high)
-    };
-    let mut lanes = [0.0; LANES];
-    for scores in scores.as_chunks_mut::<LANES>().0 {
-        for i in 0..LANES {
-            scores[i] = exp(scores[i] - high);
-            lanes[i] += scores[i];
-        }
-    }
-    *sum = *sum * rescale + sum_lanes(lanes);
-    *highest = high;
-    rescale
-}
-
-/// `out = out * rescale + weights x values`, with values laid out `[KEY_BLOCK, head_dim]` and `out` `[N, head_dim]`.
-#[inline(always)]
-fn add_values<const N: usize>(
-    weights: &[[f32; KEY_BLOCK]],
-    rescale: &[f32],
-    values: &[f32],
-    out: &mut [f32],
-) {
-    let head_dim = values.len() / KEY_BLOCK;
-    let even = head_dim / LANES * LANES;
-    for start in (0..even).step_by(LANES) {
-        add_columns::<N, LANES>(weights, rescale, values, start, out);
-    }
-    // Heads are multiples of half of `LANES`.
-    if even < head_dim {
-        add_columns::<N, { LANES / 2 }>(weights, rescale, values, even, out);
-    }
-}
-
-/// The part of [`add_values`] for some columns: enough sums at a time to hide the latency of a multiply-add, few
-/// enough to stay in registers.
-#[inline(always)]
-fn add_columns<const N: usize, const COLUMNS: usize>(
-    weights: &[[f32; KEY_BLOCK]],
-    rescale: &[f32],
-    values: &[f32],
-    start: usize,
-    out: &mut [f32],
-) {
-    let head_dim = values.len() / KEY_BLOCK;
-    let weights: &[[f32; KEY_BLOCK]; N] = weights.first_chunk().expect("weights of each row");
-    let mut sums = [[0.0; COLUMNS]; N];
-    for r in 0..N {
-        let old = &out[r * head_dim + start..][..COLUMNS];
-        for i in 0..COLUMNS {
-            sums[r][i] = old[i] * rescale[r];
-        }
-    }
-    for (position, values) in values.chunks_exact(head_dim).enumerate() {
-        let values = &values[start..][..COLUMNS];
-        for r in 0..N {
-            for i in 0..COLUMNS {
-                sums[r][i] = f32::mul_add(weights[r][position], values[i], sums[r][i]);
-            }
-        }
-    }
-    for r in 0..N {
-        out[r * head_dim + start..][..COLUMNS].copy_from_slice(&sums[r]);
     }
 }
 

@@ -6,8 +6,8 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::pool::{PoolBlock, Slab};
-use super::{MAX_HEAD_DIM, Precision};
-use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
+use super::{KvPrecision, q8};
+use crate::compute::kernel::span::{KEY_BLOCK, KvBlock, MAX_HEAD_DIM};
 
 /// The blocks of a table; what lies before the window was given back.
 type Blocks<'a> = &'a [Option<Arc<PoolBlock>>];
@@ -19,18 +19,21 @@ pub(crate) struct LayerCache<'a> {
     /// Which of a block's slabs is this layer's.
     pub(super) slab: usize,
     pub(super) head_dim: usize,
-    pub(super) precision: Precision,
+    pub(super) precision: KvPrecision,
 }
 
 impl<'a> LayerCache<'a> {
     /// Whether nothing is rounded.
     pub(crate) fn is_exact(self) -> bool {
-        self.precision == Precision::F32
+        self.precision == KvPrecision::F32
     }
 
     /// Keys and values of one KV head.
     pub(crate) fn head(self, head: usize) -> HeadCache<'a> {
-        let len = 2 * KEY_BLOCK * self.head_dim;
+        let len = match self.precision {
+            KvPrecision::F16 | KvPrecision::F32 => 2 * KEY_BLOCK * self.head_dim,
+            KvPrecision::Q8 => q8::head_len(self.head_dim),
+        };
         HeadCache {
             layer: self,
             start: head * len,
@@ -49,7 +52,7 @@ pub(crate) struct HeadCache<'a> {
 }
 
 impl<'a> HeadCache<'a> {
-    /// Blocks in f16, from a position on that starts one.
+    /// Blocks in f16 or eight bits, from a position on that starts one.
     ///
     /// # Panics
     /// When a position lies before the window or in f32.
@@ -59,16 +62,28 @@ impl<'a> HeadCache<'a> {
         end: usize,
     ) -> impl ExactSizeIterator<Item = KvBlock<'a>> {
         let blocks = &self.layer.blocks[start / KEY_BLOCK..end.div_ceil(KEY_BLOCK)];
-        blocks.iter().map(move |block| match self.slab(block) {
-            Slab::F16(slab) => slab[self.start..][..self.len].split_at(self.len / 2),
-            Slab::F32(_) => panic!("keys and values are in f32"),
+        blocks.iter().map(move |block| {
+            let block = self.rounded(self.slab(block));
+            block.expect("keys and values that are not in f32")
         })
     }
 
-    /// One block in f16, unless there is none or it was given back.
+    /// One block in f16 or eight bits, unless there is none or it was given back.
     pub(crate) fn block(self, block: usize) -> Option<KvBlock<'a>> {
-        match &self.layer.blocks.get(block)?.as_ref()?.slabs[self.layer.slab] {
-            Slab::F16(slab) => Some(slab[self.start..][..self.len].split_at(self.len / 2)),
+        self.rounded(&self.layer.blocks.get(block)?.as_ref()?.slabs[self.layer.slab])
+    }
+
+    /// The head's part of a slab that is not in f32.
+    fn rounded(self, slab: &'a Slab) -> Option<KvBlock<'a>> {
+        match slab {
+            Slab::F16(slab) => {
+                let (keys, values) = slab[self.start..][..self.len].split_at(self.len / 2);
+                Some(KvBlock::F16(keys, values))
+            }
+            Slab::Q8(slab) => {
+                let head = &slab[self.start..][..self.len];
+                Some(KvBlock::Q8(q8::block(head, self.layer.head_dim)))
+            }
             Slab::F32(_) => None,
         }
     }
@@ -76,11 +91,11 @@ impl<'a> HeadCache<'a> {
     /// Keys and values in f32 of the positions of one block, each `[KEY_BLOCK, head_dim]`.
     ///
     /// # Panics
-    /// When the block lies before the window or is in f16.
+    /// When the block lies before the window or is not in f32.
     pub(crate) fn exact_block(self, block: usize) -> (&'a [f32], &'a [f32]) {
         match self.slab(&self.layer.blocks[block]) {
             Slab::F32(slab) => slab[self.start..][..self.len].split_at(self.len / 2),
-            Slab::F16(_) => panic!("keys and values are in f16"),
+            Slab::F16(_) | Slab::Q8(_) => panic!("keys and values are not in f32"),
         }
     }
 
@@ -103,6 +118,7 @@ pub(crate) struct HeadWriter<'a> {
 #[derive(Debug)]
 enum BlockWriter<'a> {
     F16(&'a mut [f16]),
+    Q8(&'a mut [f16]),
     F32(&'a mut [f32]),
 }
 
@@ -133,6 +149,11 @@ pub(super) fn head_writers<'a>(
                 let heads = slab.chunks_exact_mut(len).map(BlockWriter::F16);
                 heads.enumerate().for_each(|(head, block)| add(head, block));
             }
+            Slab::Q8(slab) => {
+                let heads = slab.chunks_exact_mut(q8::head_len(head_dim));
+                let heads = heads.map(BlockWriter::Q8);
+                heads.enumerate().for_each(|(head, block)| add(head, block));
+            }
             Slab::F32(slab) => {
                 let heads = slab.chunks_exact_mut(len).map(BlockWriter::F32);
                 heads.enumerate().for_each(|(head, block)| add(head, block));
@@ -149,9 +170,13 @@ impl HeadWriter<'_> {
     /// # Panics
     /// As [`Self::store`].
     pub(crate) fn prefetch(&self, position: usize) {
-        if let BlockWriter::F16(block) = &self.blocks[position / KEY_BLOCK - self.first] {
-            let keys = block[..block.len() / 2].chunks_exact(KEY_BLOCK);
-            std::hint::black_box(keys.fold(0, |all, keys| all ^ keys[0].to_bits()));
+        match &self.blocks[position / KEY_BLOCK - self.first] {
+            BlockWriter::F16(block) => {
+                let keys = block[..block.len() / 2].chunks_exact(KEY_BLOCK);
+                std::hint::black_box(keys.fold(0, |all, keys| all ^ keys[0].to_bits()));
+            }
+            BlockWriter::Q8(block) => q8::prefetch(block, self.head_dim, position % KEY_BLOCK),
+            BlockWriter::F32(_) => {}
         }
     }
 
@@ -173,6 +198,7 @@ impl HeadWriter<'_> {
                 }
                 values[column * value.len()..][..value.len()].convert_from_f32_slice(value);
             }
+            BlockWriter::Q8(block) => q8::store(block, column, key, value),
             BlockWriter::F32(block) => {
                 let (keys, values) = block.split_at_mut(keys);
                 keys[column * key.len()..][..key.len()].copy_from_slice(key);

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use half::f16;
 
-use super::Precision;
-use crate::compute::kernel::span::KEY_BLOCK;
+use super::KvPrecision;
 use crate::machine::memory::{self, PageSlice};
 
 /// Bytes that the pool asks the system for at a time; what is not written yet stays the system's.
@@ -19,10 +18,12 @@ const REGION: usize = 16 << 20;
 /// Keys and values of one layer in one block, for each KV head its keys and then its values.
 ///
 /// In f16 a head's keys are `[head_dim, KEY_BLOCK]`, so that scores of neighbouring positions come out side by side, and its
-/// values `[KEY_BLOCK, head_dim]`; in f32 both are `[KEY_BLOCK, head_dim]`.
+/// values `[KEY_BLOCK, head_dim]`; in f32 both are `[KEY_BLOCK, head_dim]`. In eight bits quants, two to a half, have their scales
+/// behind them: see [`super::q8`].
 #[derive(Debug)]
 pub(super) enum Slab {
     F16(PageSlice<f16>),
+    Q8(PageSlice<f16>),
     F32(PageSlice<f32>),
 }
 
@@ -53,8 +54,8 @@ pub(crate) struct KvPool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    precision: Precision,
-    /// Numbers of a slab.
+    precision: KvPrecision,
+    /// Bytes of a slab.
     slab: usize,
     /// The most slabs that there may be.
     capacity: usize,
@@ -81,13 +82,12 @@ impl KvPool {
     pub(super) fn new(
         kv_heads: usize,
         head_dim: usize,
-        precision: Precision,
+        precision: KvPrecision,
         bytes: Option<u64>,
     ) -> Self {
-        let slab = 2 * KEY_BLOCK * kv_heads * head_dim;
-        let slab_bytes = (slab * precision.bytes()) as u64;
+        let slab = kv_heads * precision.head_bytes(head_dim);
         let capacity = bytes.map_or(usize::MAX, |bytes| {
-            usize::try_from(bytes / slab_bytes).unwrap_or(usize::MAX)
+            usize::try_from(bytes / slab as u64).unwrap_or(usize::MAX)
         });
         Self(Arc::new(Shared {
             precision,
@@ -127,7 +127,9 @@ impl KvPool {
         let mut copy = self.block(block.slabs.len())?;
         for (to, from) in copy.slabs.iter_mut().zip(&block.slabs) {
             match (to, from) {
-                (Slab::F16(to), Slab::F16(from)) => to.copy_from_slice(from),
+                (Slab::F16(to), Slab::F16(from)) | (Slab::Q8(to), Slab::Q8(from)) => {
+                    to.copy_from_slice(from);
+                }
                 (Slab::F32(to), Slab::F32(from)) => to.copy_from_slice(from),
                 _ => unreachable!("slabs of a pool have one precision"),
             }
@@ -143,15 +145,14 @@ impl KvPool {
             capacity,
             ..
         } = *self.0;
-        let at_once = (REGION / (slab * precision.bytes())).max(layers);
+        let at_once = (REGION / slab).max(layers);
         let count = at_once.min(capacity - memory.made);
+        let free = &mut memory.free;
+        let (halves, floats) = (slab / size_of::<f16>(), slab / size_of::<f32>());
         match precision {
-            Precision::F16 => memory
-                .free
-                .extend(memory::page_slices(slab, count).map(Slab::F16)),
-            Precision::F32 => memory
-                .free
-                .extend(memory::page_slices(slab, count).map(Slab::F32)),
+            KvPrecision::F16 => free.extend(memory::page_slices(halves, count).map(Slab::F16)),
+            KvPrecision::Q8 => free.extend(memory::page_slices(halves, count).map(Slab::Q8)),
+            KvPrecision::F32 => free.extend(memory::page_slices(floats, count).map(Slab::F32)),
         }
         memory.made += count;
     }

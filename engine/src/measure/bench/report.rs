@@ -36,6 +36,10 @@ pub struct Report {
     /// (Weights of the layers x prefill speed) / multiply rate, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_rate_fraction: Option<f64>,
+    /// How keys and values are held: "f16", "q8" or "f32".
+    pub kv: String,
+    /// Keys and values that a decode step reads, at the middle of it, of all its sequences.
+    pub kv_bytes_per_step: u64,
     /// The matrix kernel.
     pub kernel: String,
     /// Threads.

@@ -156,24 +156,46 @@ fn filled(model: &Model, context: usize) -> KvCache {
 mod tests {
     use super::*;
     use crate::compute::kernel;
+    use crate::compute::kernel::span::{KEY_BLOCK, KvBlock};
+    use crate::compute::kv::KvPrecision;
     use crate::machine::threads::Pool;
     use crate::measure::bench::shapes::{RandomWeights, shape};
     use crate::model::weights::Rounding;
+
+    /// Whether nothing of a block is as it was before: no number is zero, of turned keys not all of a position.
+    fn is_written(block: &KvBlock<'_>) -> bool {
+        match block {
+            KvBlock::F16(keys, values) => keys.iter().chain(*values).all(|v| v.to_f32() != 0.0),
+            KvBlock::Q8(block) => {
+                let key = |position: usize| block.keys.iter().any(|keys| keys[position] != [0; 4]);
+                let scales = block.key_scales.iter().chain(block.value_scales);
+                (0..KEY_BLOCK).all(key)
+                    && block.values.iter().all(|quant| *quant != 0)
+                    && scales.flatten().all(|scale| scale.to_f32() != 0.0)
+            }
+        }
+    }
 
     #[test]
     fn a_filled_cache_has_written_every_position_of_every_head() {
         let mut config = shape("smollm2-135m").unwrap();
         (config.layers, config.ffn, config.vocabulary) = (2, 32, 32);
         let kernel = kernel::choose(None).unwrap();
-        let (rounding, pool) = (Rounding::default(), Pool::new(1).unwrap());
-        let model = Model::load(&RandomWeights, config, rounding, kernel, pool, None).unwrap();
-        let cache = filled(&model, 96);
-        assert_eq!(cache.len(), 96);
-        for layer in 0..2 {
-            for head in 0..3 {
-                for (keys, values) in cache.layer(layer).head(head).blocks(0, 96) {
-                    assert!(keys.iter().chain(values).all(|v| v.to_f32() != 0.0));
-                }
+        for kv in [KvPrecision::F16, KvPrecision::Q8] {
+            let rounding = Rounding {
+                kv: Some(kv),
+                ..Rounding::default()
+            };
+            let (config, pool) = (config.clone(), Pool::new(1).unwrap());
+            let model = Model::load(&RandomWeights, config, rounding, kernel, pool, None).unwrap();
+            let cache = filled(&model, 96);
+            assert_eq!(cache.len(), 96);
+            for head in (0..2).flat_map(|layer| (0..3).map(move |head| (layer, head))) {
+                let blocks = cache.layer(head.0).head(head.1).blocks(0, 96);
+                assert!(
+                    blocks.into_iter().all(|block| is_written(&block)),
+                    "{kv} {head:?}"
+                );
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The forward pass on the tiny checkpoint: the same bits however the work is cut.
 
 pub(crate) mod dynamic;
+mod eight_bits;
 mod folders;
 mod ggufs;
 mod rows;

@@ -76,6 +76,7 @@ fn a_packed_file_gives_the_bits_of_its_source_for_every_kernel_and_rounding() {
                 quantize: name.parse().unwrap(),
                 int4_head,
                 int4_embedding,
+                kv: None,
             };
             let file = PackedCache::File(folder.path().join(format!("{kernel}{rounding:?}")));
             let (expected, fits) = logits(TINY.as_ref(), &file, kernel, rounding);
@@ -170,6 +171,7 @@ fn every_rounding_has_a_name_of_its_own() {
             quantize: *quantize,
             int4_head,
             int4_embedding,
+            kv: None,
         })
     });
     let names: BTreeSet<_> = names

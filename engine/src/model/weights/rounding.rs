@@ -7,10 +7,10 @@ use super::importance::{Columns, ImportanceMatrix, MatmulSite};
 use crate::Error;
 use crate::compute::block::{BLOCK, Block};
 use crate::compute::int4::{GroupSize, Int4};
-use crate::compute::kv::Precision;
+use crate::compute::kv::KvPrecision;
 use crate::compute::matrix::Format;
 
-/// What weights are rounded to beyond what the file already holds.
+/// What weights are rounded to beyond what the file already holds, and keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rounding {
     /// The layers.
@@ -19,6 +19,8 @@ pub struct Rounding {
     pub int4_head: bool,
     /// Four bits for the embedding likewise.
     pub int4_embedding: bool,
+    /// Keys and values; by default half precision, but with [`Quantize::None`] floats.
+    pub kv: Option<KvPrecision>,
 }
 
 /// What the weights of the layers are rounded to.
@@ -182,10 +184,16 @@ impl RoundingTarget<'_> {
 
 impl Rounding {
     /// How keys and values are kept beside such weights.
-    pub(crate) fn kv(self) -> Precision {
-        match self.quantize {
-            Quantize::None => Precision::F32,
-            Quantize::Int4(_) => Precision::F16,
+    ///
+    /// # Errors
+    /// [`Error::Option`] when they would be rounded and nothing else.
+    pub(crate) fn kv(self) -> Result<KvPrecision, Error> {
+        match (self.kv, self.quantize) {
+            (None | Some(KvPrecision::F32), Quantize::None) => Ok(KvPrecision::F32),
+            (Some(kv), Quantize::None) => Err(Error::Option(format!(
+                "`kv` {kv} rounds keys and values, and `quantize` none rounds nothing: choose one"
+            ))),
+            (kv, Quantize::Int4(_)) => Ok(kv.unwrap_or_default()),
         }
     }
 
@@ -255,7 +263,7 @@ impl From<Rounding> for QuantScheme<'_> {
 }
 
 impl<'a> QuantScheme<'a> {
-    /// A text that no other rounding and measure has. Another one would have every packed file made anew.
+    /// A text that no other rounding of weights and measure has. Another one would have every packed file made anew.
     pub(crate) fn description(self) -> String {
         let rounding = self.rounding;
         let head = if rounding.int4_head {

@@ -28,6 +28,7 @@ const fn in_int4(int4_head: bool, int4_embedding: bool) -> Rounding {
         }),
         int4_head,
         int4_embedding,
+        kv: None,
     }
 }
 

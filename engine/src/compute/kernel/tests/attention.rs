@@ -1,6 +1,9 @@
 //! Attention of a few rows over a span, each with its own first and last position.
 
 use super::*;
+use crate::compute::kernel::span::{KEY_DEPTH, KvBlock, Q8Block};
+use crate::compute::kernel::turn::{gain, turn};
+use crate::compute::kv::KvPrecision;
 
 /// Positions, from and to before, that rows of a span see together; in some, rows do not start where the span does.
 const SEEN: [&[(usize, usize)]; 11] = [
@@ -46,56 +49,114 @@ const SEEN: [&[(usize, usize)]; 11] = [
         (65, 67),
     ],
 ];
-const HEAD_DIMS: [usize; 4] = [8, 24, 64, 128];
+pub(super) const HEAD_DIMS: [usize; 6] = [8, 24, 64, 80, 112, 128];
+/// Those that kernels read.
+const PRECISIONS: [KvPrecision; 2] = [KvPrecision::F16, KvPrecision::Q8];
 
 /// Three blocks of random keys and values.
-struct Stored(Vec<Vec<f16>>, usize);
+struct Stored {
+    blocks: Vec<StoredBlock>,
+    head_dim: usize,
+}
+
+/// A block as it is kept.
+enum StoredBlock {
+    /// Keys and then values.
+    F16(Vec<f16>),
+    Q8 {
+        quants: [Vec<i8>; 2],
+        scales: [Vec<[f16; KEY_BLOCK]>; 2],
+    },
+}
+
+impl StoredBlock {
+    fn f16(random: &mut Random, head_dim: usize) -> Self {
+        let floats = random.floats(2 * KEY_BLOCK * head_dim);
+        Self::F16(floats.iter().map(|v| f16::from_f32(v * 3.0)).collect())
+    }
+
+    fn q8(random: &mut Random, head_dim: usize) -> Self {
+        let quants = [(); 2].map(|()| {
+            let numbers = random.floats(KEY_BLOCK * head_dim).into_iter();
+            numbers
+                .map(|number| (number * 127.0).round() as i8)
+                .collect()
+        });
+        let scales = [(); 2].map(|()| {
+            let mut scale = || f16::from_f32((1.0 + random.float()) * 0.02);
+            let blocks = 0..head_dim.div_ceil(BLOCK);
+            blocks.map(|_| [(); KEY_BLOCK].map(|()| scale())).collect()
+        });
+        Self::Q8 { quants, scales }
+    }
+
+    fn block(&self) -> KvBlock<'_> {
+        match self {
+            Self::F16(halves) => {
+                let (keys, values) = halves.split_at(halves.len() / 2);
+                KvBlock::F16(keys, values)
+            }
+            Self::Q8 { quants, scales } => KvBlock::Q8(Q8Block {
+                keys: quants[0].as_chunks().0.as_chunks().0,
+                key_scales: &scales[0],
+                values: &quants[1],
+                value_scales: &scales[1],
+            }),
+        }
+    }
+
+    /// A number of a key and of a value.
+    fn numbers(&self, position: usize, d: usize, head_dim: usize) -> [f64; 2] {
+        let at = position * head_dim + d;
+        match self {
+            Self::F16(halves) => {
+                let (keys, values) = halves.split_at(halves.len() / 2);
+                [keys[d * KEY_BLOCK + position], values[at]].map(f16::to_f64)
+            }
+            Self::Q8 { quants, scales } => {
+                let key = (d / KEY_DEPTH * KEY_BLOCK + position) * KEY_DEPTH + d % KEY_DEPTH;
+                let [key_scale, scale] = [0, 1].map(|of| scales[of][d / BLOCK][position].to_f64());
+                let [key, value] = [quants[0][key], quants[1][at]].map(f64::from);
+                [key * key_scale, value * scale]
+            }
+        }
+    }
+}
 
 impl Stored {
-    fn new(random: &mut Random, head_dim: usize) -> Self {
-        let mut block = || {
-            let floats = random.floats(2 * KEY_BLOCK * head_dim);
-            floats.iter().map(|v| f16::from_f32(v * 3.0)).collect()
+    fn new(random: &mut Random, head_dim: usize, precision: KvPrecision) -> Self {
+        let mut block = || match precision {
+            KvPrecision::Q8 => StoredBlock::q8(random, head_dim),
+            _ => StoredBlock::f16(random, head_dim),
         };
-        Self((0..3).map(|_| block()).collect(), head_dim)
-    }
-
-    fn blocks(&self) -> Vec<(&[f16], &[f16])> {
-        let halves = |block: &'_ Vec<f16>| block.len() / 2;
-        let blocks = self.0.iter();
-        blocks.map(|block| block.split_at(halves(block))).collect()
-    }
-
-    /// What a kernel makes of some rows, from one of the blocks on: values, highest scores and sums.
-    fn attend(&self, kernel: &Kernel, rows: &[QueryRow<'_>], first: usize) -> [Vec<f32>; 3] {
-        let head_dim = self.1;
-        let span = Span {
-            rows,
-            start: first * KEY_BLOCK,
-            blocks: &self.blocks()[first..],
-            ahead: None,
+        Self {
+            blocks: (0..3).map(|_| block()).collect(),
             head_dim,
-            scale: 1.0 / (head_dim as f32).sqrt(),
-        };
-        let mut scratch = vec![0.0; KEY_BLOCK * head_dim];
-        let mut values = vec![f32::NAN; rows.len() * head_dim];
-        let (mut highs, mut sums) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
-        let mut out = Partial {
-            values: &mut values,
-            highs: &mut highs,
-            sums: &mut sums,
-        };
-        kernel.attend(&span, &mut scratch, &mut out);
-        [values, highs, sums]
+        }
+    }
+
+    fn blocks(&self) -> Vec<KvBlock<'_>> {
+        self.blocks.iter().map(StoredBlock::block).collect()
+    }
+
+    /// See [`attended`].
+    fn attend(&self, kernel: &Kernel, rows: &[QueryRow<'_>], first: usize) -> [Vec<f32>; 3] {
+        attended(kernel, &self.blocks(), rows, first, self.head_dim)
     }
 
     /// Attention of one row in f64, from the definition.
     fn plain(&self, row: &QueryRow<'_>) -> Vec<f64> {
-        let (blocks, head_dim) = (self.blocks(), self.1);
+        let head_dim = self.head_dim;
+        let numbers = |position: usize, d: usize| {
+            let block = &self.blocks[position / KEY_BLOCK];
+            block.numbers(position % KEY_BLOCK, d, head_dim)
+        };
+        let query = match self.blocks[0] {
+            StoredBlock::F16(_) => row.query.iter().map(|q| f64::from(*q)).collect(),
+            StoredBlock::Q8 { .. } => rounded(row.query),
+        };
         let score = |position: usize| {
-            let (keys, _) = blocks[position / KEY_BLOCK];
-            let key = |d: usize| keys[d * KEY_BLOCK + position % KEY_BLOCK].to_f64();
-            let products = (0..head_dim).map(|d| f64::from(row.query[d]) * key(d));
+            let products = (0..head_dim).map(|d| query[d] * numbers(position, d)[0]);
             products.sum::<f64>() / (head_dim as f64).sqrt()
         };
         let scores: Vec<_> = (row.start..row.end).map(score).collect();
@@ -103,14 +164,57 @@ impl Stored {
         let weights: Vec<_> = scores.iter().map(|score| (score - high).exp()).collect();
         let sum: f64 = weights.iter().sum();
         let value = |d: usize| {
-            let values = weights.iter().zip(row.start..).map(|(weight, position)| {
-                let (_, values) = blocks[position / KEY_BLOCK];
-                weight * values[position % KEY_BLOCK * head_dim + d].to_f64()
-            });
+            let values = weights.iter().zip(row.start..);
+            let values = values.map(|(weight, position)| weight * numbers(position, d)[1]);
             values.sum::<f64>() / sum
         };
         (0..head_dim).map(value).collect()
     }
+}
+
+/// What a kernel makes of some rows, from one of the blocks on: values, highest scores and sums.
+pub(super) fn attended(
+    kernel: &Kernel,
+    blocks: &[KvBlock<'_>],
+    rows: &[QueryRow<'_>],
+    first: usize,
+    head_dim: usize,
+) -> [Vec<f32>; 3] {
+    let span = Span {
+        rows,
+        start: first * KEY_BLOCK,
+        blocks: &blocks[first..],
+        ahead: None,
+        head_dim,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    };
+    let mut scratch = vec![0.0; KEY_BLOCK * head_dim];
+    let mut values = vec![f32::NAN; rows.len() * head_dim];
+    let (mut highs, mut sums) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+    let mut out = Partial {
+        values: &mut values,
+        highs: &mut highs,
+        sums: &mut sums,
+    };
+    kernel.attend(&span, &mut scratch, &mut out);
+    [values, highs, sums]
+}
+
+/// A query that is turned, and whose blocks are rounded to eight bits.
+fn rounded(query: &[f32]) -> Vec<f64> {
+    let mut query = query.to_vec();
+    turn(&mut query);
+    let blocks = query.chunks(BLOCK).flat_map(|block| {
+        let highest = block
+            .iter()
+            .fold(0.0, |highest: f32, q| highest.max(q.abs()));
+        let (scale, gain) = (highest / 127.0, f64::from(gain(block.len())));
+        let quants = block
+            .iter()
+            .map(move |q| (q * (1.0 / scale)).round_ties_even());
+        quants.map(move |quant| f64::from(quant) * f64::from(scale) / gain)
+    });
+    blocks.collect()
 }
 
 fn rows<'a>(seen: &[(usize, usize)], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
@@ -125,11 +229,13 @@ fn rows<'a>(seen: &[(usize, usize)], queries: &'a [f32]) -> Vec<QueryRow<'a>> {
 /// Rows that see each of [`SEEN`], with heads of every width.
 fn for_each_case(seed: u64, check: impl Fn(&Stored, &[QueryRow<'_>])) {
     let mut random = Random::new(seed);
-    for head_dim in HEAD_DIMS {
-        let stored = Stored::new(&mut random, head_dim);
-        for seen in SEEN {
-            let queries = random.floats(seen.len() * head_dim);
-            check(&stored, &rows(seen, &queries));
+    for precision in PRECISIONS {
+        for head_dim in HEAD_DIMS {
+            let stored = Stored::new(&mut random, head_dim, precision);
+            for seen in SEEN {
+                let queries = random.floats(seen.len() * head_dim);
+                check(&stored, &rows(seen, &queries));
+            }
         }
     }
 }
@@ -197,12 +303,14 @@ fn what_a_row_does_not_see_changes_no_bit_of_it() {
 #[test]
 fn a_row_that_sees_nothing_has_the_weight_nothing() {
     let mut random = Random::new(16);
-    for kernel in supported() {
-        let stored = Stored::new(&mut random, 64);
+    for precision in PRECISIONS {
+        let stored = Stored::new(&mut random, 64, precision);
         let queries = random.floats(2 * 64);
         let rows = rows(&[(0, 32), (0, 96)], &queries);
-        let [values, highs, sums] = stored.attend(kernel, &rows, 1);
-        assert_eq!(bits(&values[..64]), [0; 64], "{kernel:?}");
-        assert_eq!((highs[0], sums[0]), (f32::NEG_INFINITY, 0.0), "{kernel:?}");
+        for kernel in supported() {
+            let [values, highs, sums] = stored.attend(kernel, &rows, 1);
+            assert_eq!(bits(&values[..64]), [0; 64], "{kernel:?}");
+            assert_eq!((highs[0], sums[0]), (f32::NEG_INFINITY, 0.0), "{kernel:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Inputs and outputs that start anywhere: the steps around the products give the bits that they give for aligned ones.
 
 use super::*;
+use crate::compute::kernel::span::{KvBlock, Q8Block};
 
 /// Calls `step` with floats that start at each of 16 places of two cache lines; all results must be the same.
 fn anywhere(kernel: &'static Kernel, len: usize, step: impl Fn(&[f32], &mut [f32])) {
@@ -58,16 +59,31 @@ fn activations_are_quantised_from_anywhere() {
 
 #[test]
 fn attention_takes_queries_and_cache_from_anywhere() {
-    const HEAD: usize = 24;
+    const HEAD: usize = 48;
     for kernel in supported() {
-        let attended = |offset: usize| {
+        let attended = |offset: usize, is_q8: bool| {
             let mut random = Random::new(13);
             let mut query = vec![f32::NAN; offset];
             query.extend(random.floats(2 * HEAD));
             let mut stored = vec![f16::NAN; offset];
             let halves = random.floats(2 * KEY_BLOCK * HEAD);
             stored.extend(halves.iter().map(|v| f16::from_f32(*v)));
-            let blocks = [stored[offset..].split_at(KEY_BLOCK * HEAD)];
+            let (keys, values) = stored[offset..].split_at(KEY_BLOCK * HEAD);
+            let quants = |halves: &[f16]| {
+                let quants = halves.iter().map(|v| (v.to_f32() * 100.0) as i8);
+                [vec![0; offset], quants.collect()].concat()
+            };
+            let quants = [keys, values].map(quants);
+            let scales: &[[f16; KEY_BLOCK]] = values.as_chunks().0;
+            let blocks = [match is_q8 {
+                true => KvBlock::Q8(Q8Block {
+                    keys: quants[0][offset..].as_chunks().0.as_chunks().0,
+                    key_scales: &scales[..2],
+                    values: &quants[1][offset..],
+                    value_scales: &scales[2..4],
+                }),
+                false => KvBlock::F16(keys, values),
+            }];
             let rows: Vec<_> = query[offset..]
                 .chunks_exact(HEAD)
                 .zip([KEY_BLOCK - 3, KEY_BLOCK])
@@ -96,9 +112,12 @@ fn attention_takes_queries_and_cache_from_anywhere() {
             kernel.attend(&span, &mut scratch[offset..], &mut out);
             (bits(&values[offset..]), bits(&highs), bits(&sums))
         };
-        let expected = attended(0);
-        for offset in 1..16 {
-            assert_eq!(attended(offset), expected, "{kernel:?} at {offset}");
+        for is_q8 in [false, true] {
+            let expected = attended(0, is_q8);
+            for offset in 1..16 {
+                let found = attended(offset, is_q8);
+                assert_eq!(found, expected, "{kernel:?} at {offset}, {is_q8}");
+            }
         }
     }
 }

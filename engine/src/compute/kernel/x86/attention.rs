@@ -1,14 +1,20 @@
 //! Attention with its sums in registers; the plain twin is [`vector::attend`].
 //!
-//! Keys and values are widened as they are loaded, for up to eight query rows at a time. `N` rows times `P` registers
-//! of positions or columns are enough sums to hide the latency of a multiply-add, and few enough for 16 registers.
+//! Keys and values are widened as they are loaded, for up to eight query rows at a time; but keys in eight bits, which are
+//! multiplied as they are (`quants.rs`). `N` rows times `P` registers of positions or columns are enough sums to hide the latency
+//! of a multiply-add, and few enough for 16 registers.
+
+mod quants;
+mod values;
 
 use half::f16;
 
+use self::values::{Halves, Quants, Values};
 use super::ahead;
 use super::isa::Isa;
-use crate::compute::kernel::span::{KEY_BLOCK, Partial, QUERY_ROWS, Span};
-use crate::compute::kernel::vector;
+use crate::compute::block::BLOCK;
+use crate::compute::kernel::span::{KEY_BLOCK, KvBlock, Partial, QUERY_ROWS, Span};
+use crate::compute::kernel::vector::{self, Q8Queries};
 
 /// Attention of a few query rows over one span of positions; adds in the order of the twin.
 #[inline(always)]
@@ -20,41 +26,116 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
 ) {
     let (rows, head_dim) = (span.rows.len(), span.head_dim);
     if !head_dim.is_multiple_of(I::ROWS) {
-        return vector::attend(span, |from, to| widen(isa, from, to), scratch, out);
-    }
-    let queries = &mut scratch.as_chunks_mut().0[..head_dim];
-    for (r, row) in span.rows.iter().enumerate() {
-        for (queries, q) in queries.iter_mut().zip(row.query) {
-            queries[r] = *q;
-        }
+        let widen = |from: &[f16], to: &mut [f32]| widen(isa, from, to);
+        return vector::attend(span, widen, vector::q8_dots, scratch, out);
     }
     out.values.fill(0.0);
     out.highs.fill(f32::NEG_INFINITY);
     out.sums.fill(0.0);
-    let mut weights = [[0.0; KEY_BLOCK]; QUERY_ROWS];
-    let mut rescale = [1.0; QUERY_ROWS];
-    for (index, (keys, values)) in span.blocks.iter().enumerate() {
+    let rounded = span.is_q8().then(|| Q8Queries::of(span));
+    let queries = &mut scratch.as_chunks_mut().0[..head_dim];
+    if rounded.is_none() {
+        for (r, row) in span.rows.iter().enumerate() {
+            for (queries, q) in queries.iter_mut().zip(row.query) {
+                queries[r] = *q;
+            }
+        }
+    }
+    let mut weights = Weights::NONE;
+    for (index, block) in span.blocks.iter().enumerate() {
         let next = span.blocks.get(index + 1).copied().or(span.ahead);
-        let (next_keys, next_values) = next.unwrap_or((keys, values));
-        let queries = Queries {
-            queries,
-            rows,
-            scale: span.scale,
-            next: bytemuck::cast_slice(next_keys),
-        };
-        queries.scores(isa, bytemuck::cast_slice(keys), &mut weights);
-        let first_position = span.start + index * KEY_BLOCK;
+        let next = bytes(next.as_ref().unwrap_or(block));
+        match (block, &rounded) {
+            (KvBlock::Q8(keys), Some(queries)) => {
+                quants::scores(isa, queries, keys, next[0], &mut weights.weights[..rows]);
+            }
+            (KvBlock::F16(keys, _), _) => {
+                let queries = Queries {
+                    queries,
+                    rows,
+                    scale: span.scale,
+                    next: next[0],
+                };
+                queries.scores(isa, bytemuck::cast_slice(keys), &mut weights.weights);
+            }
+            (KvBlock::Q8(_), None) => unreachable!("blocks of a span are alike"),
+        }
+        weights.weigh(span, span.start + index * KEY_BLOCK, out);
+        weights.add(isa, rows, block, next[1], out.values);
+    }
+}
+
+/// What the positions of a block count for each row.
+struct Weights {
+    /// Scores, and then weights.
+    weights: [[f32; KEY_BLOCK]; QUERY_ROWS],
+    /// The factor of what was summed before.
+    rescale: [f32; QUERY_ROWS],
+    /// Weights times the scales of values in eight bits.
+    scaled: [[f32; KEY_BLOCK]; QUERY_ROWS],
+}
+
+impl Weights {
+    const NONE: Self = Self {
+        weights: [[0.0; KEY_BLOCK]; QUERY_ROWS],
+        rescale: [1.0; QUERY_ROWS],
+        scaled: [[0.0; KEY_BLOCK]; QUERY_ROWS],
+    };
+
+    /// Makes weights of the scores of a block that begins at this position.
+    #[inline(always)]
+    fn weigh(&mut self, span: &Span<'_>, first_position: usize, out: &mut Partial<'_>) {
         for (r, row) in span.rows.iter().enumerate() {
             let visible = row.visible(first_position);
             let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
-            rescale[r] = vector::softmax(&mut weights[r], visible, high, sum);
+            self.rescale[r] = vector::softmax(&mut self.weights[r], visible, high, sum);
         }
-        let values = Values {
-            values: bytemuck::cast_slice(values),
-            next: bytemuck::cast_slice(next_values),
-            head_dim,
-        };
-        values.add(isa, &weights[..rows], &rescale, out.values);
+    }
+
+    /// Adds the block's values to those of so many rows, `[rows, head_dim]`; `next` are the values of the block after it.
+    #[inline(always)]
+    fn add<I: Isa>(
+        &mut self,
+        isa: I,
+        rows: usize,
+        block: &KvBlock<'_>,
+        next: &[u8],
+        out: &mut [f32],
+    ) {
+        let head_dim = out.len() / rows;
+        let (weights, rescale) = (&self.weights[..rows], &self.rescale);
+        match block {
+            KvBlock::F16(_, values) => {
+                let values = Values::<Halves>::new(bytemuck::cast_slice(values), next, head_dim);
+                values.add(isa, weights, rescale, 0..head_dim, out);
+            }
+            KvBlock::Q8(block) => {
+                let quants = bytemuck::cast_slice(block.values);
+                let values = Values::<Quants>::new(quants, next, head_dim);
+                for (b, scales) in block.value_scales.iter().enumerate() {
+                    let mut wide = [0.0; KEY_BLOCK];
+                    widen(isa, scales, &mut wide);
+                    vector::scale_weights(weights, &wide, &mut self.scaled);
+                    let columns = b * BLOCK..head_dim.min((b + 1) * BLOCK);
+                    values.add(isa, &self.scaled[..rows], rescale, columns, out);
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of keys and of values.
+#[inline(always)]
+fn bytes<'a>(block: &KvBlock<'a>) -> [&'a [u8]; 2] {
+    match block {
+        KvBlock::F16(keys, values) => [bytemuck::cast_slice(keys), bytemuck::cast_slice(values)],
+        KvBlock::Q8(block) => {
+            let keys = block.keys.as_flattened().as_flattened();
+            [
+                bytemuck::cast_slice(keys),
+                bytemuck::cast_slice(block.values),
+            ]
+        }
     }
 }
 
@@ -120,110 +201,6 @@ impl Queries<'_> {
             }
         }
         N
-    }
-}
-
-/// One block of values in f16, laid out `[KEY_BLOCK, head_dim]`.
-#[derive(Clone, Copy)]
-struct Values<'a> {
-    values: &'a [u8],
-    /// The values of the block after this one.
-    next: &'a [u8],
-    head_dim: usize,
-}
-
-impl Values<'_> {
-    /// `out = out * rescale + weights x values`, with `out` laid out `[rows, head_dim]`.
-    #[inline(always)]
-    fn add<I: Isa>(
-        self,
-        isa: I,
-        weights: &[[f32; KEY_BLOCK]],
-        rescale: &[f32; QUERY_ROWS],
-        out: &mut [f32],
-    ) {
-        let mut first = 0;
-        while first < weights.len() {
-            let (weights, rescale) = (&weights[first..], &rescale[first..]);
-            let out = &mut out[first * self.head_dim..];
-            first += match weights.len() {
-                1 => self.add_few::<I, 1, 4>(isa, weights, rescale, out),
-                2 => self.add_few::<I, 2, 4>(isa, weights, rescale, out),
-                3 => self.add_few::<I, 3, 2>(isa, weights, rescale, out),
-                4..8 => self.add_few::<I, 4, 2>(isa, weights, rescale, out),
-                _ => self.add_few::<I, 8, 1>(isa, weights, rescale, out),
-            };
-        }
-    }
-
-    /// The part of [`Values::add`] for the first `N` rows.
-    #[inline(always)]
-    fn add_few<I: Isa, const N: usize, const P: usize>(
-        self,
-        isa: I,
-        weights: &[[f32; KEY_BLOCK]],
-        rescale: &[f32],
-        out: &mut [f32],
-    ) -> usize {
-        let (Some(weights), Some(rescale)) = (weights.first_chunk::<N>(), rescale.first_chunk())
-        else {
-            unreachable!("there are so many rows");
-        };
-        let mut start = 0;
-        while start + P * I::ROWS <= self.head_dim {
-            self.add_columns::<I, N, P>(isa, weights, rescale, start, out);
-            start += P * I::ROWS;
-        }
-        while start < self.head_dim {
-            self.add_columns::<I, N, 1>(isa, weights, rescale, start, out);
-            start += I::ROWS;
-        }
-        N
-    }
-
-    /// The part of [`Values::add_few`] for `P` registers of columns from `start` on.
-    #[inline(always)]
-    fn add_columns<I: Isa, const N: usize, const P: usize>(
-        self,
-        isa: I,
-        weights: &[[f32; KEY_BLOCK]; N],
-        rescale: &[f32; N],
-        start: usize,
-        out: &mut [f32],
-    ) {
-        let mut sums = [[isa.splat(0.0); P]; N];
-        for r in 0..N {
-            let out = &out[r * self.head_dim + start..][..P * I::ROWS];
-            for p in 0..P {
-                let old = isa.load_floats(&out[p * I::ROWS..]);
-                sums[r][p] = isa.mul(old, isa.splat(rescale[r]));
-            }
-        }
-        #[expect(
-            clippy::needless_range_loop,
-            reason = "the position is a column of the weights, of which each row has its own"
-        )]
-        for position in 0..KEY_BLOCK {
-            let at = 2 * (position * self.head_dim + start);
-            prefetch::<N>(self.next, at);
-            let values = &self.values[at..][..2 * P * I::ROWS];
-            let mut loaded = [isa.splat(0.0); P];
-            for p in 0..P {
-                loaded[p] = isa.load_halves(&values[2 * p * I::ROWS..]);
-            }
-            for r in 0..N {
-                let weight = isa.splat(weights[r][position]);
-                for p in 0..P {
-                    sums[r][p] = isa.mul_add(weight, loaded[p], sums[r][p]);
-                }
-            }
-        }
-        for r in 0..N {
-            let out = &mut out[r * self.head_dim + start..][..P * I::ROWS];
-            for p in 0..P {
-                isa.store(&mut out[p * I::ROWS..], sums[r][p]);
-            }
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::compute::kernel;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
-use crate::compute::kv::{KvCache, KvShape, Precision};
+use crate::compute::kv::{KvCache, KvPrecision, KvShape};
 use crate::model::source::ModelSource;
 
 pub(super) const VOCABULARY: usize = 64;
@@ -194,7 +194,7 @@ pub(super) fn owner_with(
     let shape = KvShape {
         kv_heads: 1,
         head_dim: 8,
-        precision: Precision::F32,
+        precision: KvPrecision::F32,
         windows: windows.to_vec(),
     };
     let bytes = blocks * KEY_BLOCK as u64 * shape.bytes_per_token();

@@ -1,0 +1,81 @@
+//! Scores of queries and keys in eight bits: whole numbers until a block of either has its sum.
+
+use super::prefetch;
+use crate::compute::kernel::span::{KEY_BLOCK, KEY_DEPTH, Q8Block};
+use crate::compute::kernel::vector::{Q8Queries, STEPS};
+use crate::compute::kernel::x86::isa::Isa;
+
+/// Scaled scores of all rows against one block of keys; `next` are the keys of the block after it.
+#[inline(always)]
+pub(super) fn scores<I: Isa>(
+    isa: I,
+    queries: &Q8Queries,
+    block: &Q8Block<'_>,
+    next: &[u8],
+    scores: &mut [[f32; KEY_BLOCK]],
+) {
+    let mut first = 0;
+    while first < scores.len() {
+        let rows = &mut scores[first..];
+        first += match rows.len() {
+            1 => few_scores::<I, 1, 2>(isa, queries, block, next, first, rows),
+            2 => few_scores::<I, 2, 2>(isa, queries, block, next, first, rows),
+            3 => few_scores::<I, 3, 2>(isa, queries, block, next, first, rows),
+            _ => few_scores::<I, 4, 2>(isa, queries, block, next, first, rows),
+        };
+    }
+}
+
+/// The part of [`scores`] for `N` rows from `first` on.
+#[inline(always)]
+fn few_scores<I: Isa, const N: usize, const P: usize>(
+    isa: I,
+    queries: &Q8Queries,
+    block: &Q8Block<'_>,
+    next: &[u8],
+    first: usize,
+    scores: &mut [[f32; KEY_BLOCK]],
+) -> usize {
+    scores[..N].as_flattened_mut().fill(0.0);
+    let blocks = block.keys.chunks(STEPS).zip(block.key_scales);
+    for (b, (keys, scales)) in blocks.enumerate() {
+        let scales: &[u8] = bytemuck::cast_slice(scales);
+        for start in (0..KEY_BLOCK).step_by(P * I::ROWS) {
+            let mut sums = [[isa.splat_ints(0); P]; N];
+            if I::UNSIGNED {
+                // Keys count from -128 then.
+                for r in 0..N {
+                    sums[r] = [isa.splat_ints(-128 * queries.sums[first + r][b]); P];
+                }
+            }
+            for (step, keys) in keys.iter().enumerate() {
+                let step = b * STEPS + step;
+                let keys: &[u8] = bytemuck::cast_slice(keys.as_flattened());
+                let mut loaded = [isa.splat_ints(0); P];
+                for p in 0..P {
+                    let at = KEY_DEPTH * (start + p * I::ROWS);
+                    prefetch::<N>(next, step * KEY_DEPTH * KEY_BLOCK + at);
+                    loaded[p] = isa.signed_bytes(isa.load(&keys[at..]));
+                }
+                for r in 0..N {
+                    let query = queries.quants[first + r][step].map(i8::cast_unsigned);
+                    let query = isa.splat_ints(i32::from_ne_bytes(query));
+                    for p in 0..P {
+                        sums[r][p] = isa.multiply_add_bytes(sums[r][p], loaded[p], query);
+                    }
+                }
+            }
+            for r in 0..N {
+                let factor = isa.splat(queries.factors[first + r][b]);
+                for p in 0..P {
+                    let at = start + p * I::ROWS;
+                    let share = isa.mul(isa.to_floats(sums[r][p]), factor);
+                    let scale = isa.load_halves(&scales[2 * at..]);
+                    let score = &mut scores[r][at..];
+                    isa.store(score, isa.mul_add(share, scale, isa.load_floats(score)));
+                }
+            }
+        }
+    }
+    N
+}
