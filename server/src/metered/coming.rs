@@ -27,7 +27,7 @@ impl Metered {
         added
     }
 
-    /// As [`Models::withdraw`], with its figures.
+    /// As [`withdraw`](crate::models::Models::withdraw) of all models, with its figures.
     pub(crate) fn withdraw(&self) -> bool {
         let is_out = self.models.withdraw(self.index);
         if is_out {

@@ -27,7 +27,7 @@ pub(super) enum Slab {
     F32(PageSlice<f32>),
 }
 
-/// Keys and values of [`KEY_BLOCK`] positions in the layers of one table.
+/// Keys and values of [`KEY_BLOCK`](super::KEY_BLOCK) positions in the layers of one table.
 #[derive(Debug)]
 pub(crate) struct PoolBlock {
     /// One for each of the layers.

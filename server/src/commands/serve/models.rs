@@ -31,7 +31,7 @@ pub(super) struct Found {
 /// The models by how they are kept.
 enum Offered {
     /// One that stays.
-    One(Offer),
+    One(Box<Offer>),
     /// At least one, and they come and go.
     Several(Vec<Offer>),
 }
@@ -63,7 +63,7 @@ impl Found {
         let first: Arc<dyn Generator> = Arc::new(self.first);
         let (memory, total) = (Box::new(available_memory), self.total);
         match self.models {
-            Offered::One(offer) => Models::beginning_with(offer, first, memory, total),
+            Offered::One(offer) => Models::beginning_with(*offer, first, memory, total),
             Offered::Several(offers) => Models::new(offers, memory, total, Some(first)),
         }
     }
@@ -89,10 +89,10 @@ pub(super) fn found(
         let first = loading::loaded(only)?;
         let bytes = first.memory_bytes();
         return Ok(Found {
-            models: Offered::One(Offer {
+            models: Offered::One(Box::new(Offer {
                 kv_blocks: Generator::load(&first).kv_blocks,
                 ..offer(first.info().clone(), only.clone(), bytes, KeepAlive::Always)
-            }),
+            })),
             options: only.clone(),
             first,
             later,

@@ -1,5 +1,6 @@
 //! A shelf whose models are named by whoever asks the page: fetches that are ended early, and models that are had back.
 
+use std::slice;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
@@ -110,7 +111,7 @@ fn what_is_removed_can_be_had_back_whole() {
     assert_eq!((shelf.find(&name()), path.exists()), (None, false));
     assert!(shelf.contents().models.is_empty());
     assert!(names(&cache.path().join("hub")).is_empty());
-    assert_eq!(shelf.removed(), [removed.clone()]);
+    assert_eq!(shelf.removed(), slice::from_ref(&removed));
     assert!(removed.was_served && removed.bytes > WEIGHTS.len() as u64);
     assert_eq!(shelf.restore(&removed.id).unwrap(), removed);
     assert_eq!(shelf.find(&name()), Some(path.clone()));

@@ -44,34 +44,35 @@ fn few_scores<I: Isa, const N: usize, const P: usize>(
             let mut sums = [[isa.splat_ints(0); P]; N];
             if I::UNSIGNED {
                 // Keys count from -128 then.
-                for r in 0..N {
-                    sums[r] = [isa.splat_ints(-128 * queries.sums[first + r][b]); P];
+                for (sums, of_query) in sums.iter_mut().zip(&queries.sums[first..]) {
+                    *sums = [isa.splat_ints(-128 * of_query[b]); P];
                 }
             }
             for (step, keys) in keys.iter().enumerate() {
                 let step = b * STEPS + step;
                 let keys: &[u8] = bytemuck::cast_slice(keys.as_flattened());
                 let mut loaded = [isa.splat_ints(0); P];
-                for p in 0..P {
+                for (p, loaded) in loaded.iter_mut().enumerate() {
                     let at = KEY_DEPTH * (start + p * I::ROWS);
                     prefetch::<N>(next, step * KEY_DEPTH * KEY_BLOCK + at);
-                    loaded[p] = isa.signed_bytes(isa.load(&keys[at..]));
+                    *loaded = isa.signed_bytes(isa.load(&keys[at..]));
                 }
-                for r in 0..N {
-                    let query = queries.quants[first + r][step].map(i8::cast_unsigned);
+                for (sums, quants) in sums.iter_mut().zip(&queries.quants[first..]) {
+                    let query = quants[step].map(i8::cast_unsigned);
                     let query = isa.splat_ints(i32::from_ne_bytes(query));
-                    for p in 0..P {
-                        sums[r][p] = isa.multiply_add_bytes(sums[r][p], loaded[p], query);
+                    for (sum, keys) in sums.iter_mut().zip(&loaded) {
+                        *sum = isa.multiply_add_bytes(*sum, *keys, query);
                     }
                 }
             }
-            for r in 0..N {
-                let factor = isa.splat(queries.factors[first + r][b]);
-                for p in 0..P {
+            let rows = sums.iter().zip(&queries.factors[first..]);
+            for ((sums, factors), scores) in rows.zip(scores.iter_mut()) {
+                let factor = isa.splat(factors[b]);
+                for (p, sum) in sums.iter().enumerate() {
                     let at = start + p * I::ROWS;
-                    let share = isa.mul(isa.to_floats(sums[r][p]), factor);
+                    let share = isa.mul(isa.to_floats(*sum), factor);
                     let scale = isa.load_halves(&scales[2 * at..]);
-                    let score = &mut scores[r][at..];
+                    let score = &mut scores[at..];
                     isa.store(score, isa.mul_add(share, scale, isa.load_floats(score)));
                 }
             }
