@@ -69,7 +69,7 @@ super::texts! {
     managed_from_here: "models are fetched and removed by those who use this page on the server’s own machine, or have signed in" | "只有在服务器本机使用此页面或已登录的人才能获取或移除模型";
     chat_with: "New chat" | "新对话";
     chat_with_named(name): "New chat with {name}" | "新对话，使用 {name}";
-    acts: "Acts" | "操作";
+    acts: "Actions" | "操作";
     serve: "Serve" | "启用";
     serve_named(name): "Serve {name}" | "启用 {name}";
     fetch: "Fetch" | "获取";
