@@ -8,6 +8,7 @@ use nibble_engine::Error;
 use crate::generator::Generator;
 use crate::lanes::Lanes;
 use crate::models::{Models, Offer};
+use crate::state::AppState;
 use crate::test_support::browser::{Browser, message};
 use crate::test_support::client::state;
 use crate::test_support::scripted::{Scripted, offer};
@@ -46,11 +47,15 @@ fn browser(pause: Duration) -> Browser {
     Browser::comparing(Arc::new(chats), Arc::new(Words(pause)))
 }
 
-/// At a server of two models.
-fn beside_another() -> Browser {
+/// A server of two models.
+fn two_models(pause: Duration) -> AppState {
     let offers = ["One", "Two"].map(|name| offer(name, None));
     let models = Models::new(offers.into(), Box::new(|| None), None, None);
-    Browser::at_server(state(models).comparing(Some(Arc::new(Words(Duration::ZERO)))))
+    state(models).comparing(Some(Arc::new(Words(pause))))
+}
+
+fn beside_another() -> Browser {
+    Browser::at_server(two_models(Duration::ZERO))
 }
 
 fn lanes(kernels: [&str; 2]) -> Vec<(&str, &str)> {
@@ -177,7 +182,8 @@ async fn a_chat_goes_first_and_its_round_is_measured_again() {
 
 #[tokio::test]
 async fn lanes_of_two_models_are_told_by_their_names_wherever_they_stand() {
-    let browser = beside_another();
+    // Long enough for the page to follow them.
+    let browser = Browser::at_server(two_models(Duration::from_millis(5)));
     let form = browser.get("/compare?preset=weights").await.body;
     for place in 1..=4 {
         let select = format!("<select id=\"model_{place}\" name=\"model_{place}\"");
@@ -241,7 +247,8 @@ async fn lanes_of_one_model_do_not_name_it_and_where_there_is_one_none_is_asked_
     let browser = beside_another();
     let begun = browser.post_form("/compare", &fields).await;
     let page = browser.chunks(begun.location()).await.concat();
-    assert!(page.contains("<h2>scalar · 2 threads</h2>"), "{page}");
+    let row = "<th scope=\"row\">scalar · 2 threads</th>";
+    assert!(page.contains(row), "{page}");
     assert!(
         page.contains("All lanes gave the same 20 tokens."),
         "{page}"
@@ -254,6 +261,20 @@ async fn lanes_of_one_model_do_not_name_it_and_where_there_is_one_none_is_asked_
     alone.chunks(&path).await;
     let json = alone.get(&format!("{path}/export.json")).await.body;
     assert!(!json.contains("\"model\": \"\""), "{json}");
+}
+
+#[tokio::test]
+async fn a_model_that_goes_before_its_lane_begins_is_named_there() {
+    let state = two_models(Duration::from_millis(5));
+    let served = state.served.clone();
+    let browser = Browser::at_server(state);
+    let fields = [lanes(["scalar", "avx2"]), vec![("model_2", "two")]].concat();
+    let begun = browser.post_form("/compare", &fields).await;
+    let withdrawn = served.withdraw(|model| model.info().id == "two");
+    assert!(!withdrawn.unwrap().is_empty());
+    let page = browser.chunks(begun.location()).await.concat();
+    let why = "This lane could not be measured: `two`: it is not served any more";
+    assert!(page.contains(why), "{page}");
 }
 
 #[tokio::test]
