@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 use crate::lanes::Lanes;
-use crate::metered::Metered;
+use crate::served::Served;
 use crate::store::Store;
 
 mod measuring;
@@ -103,18 +103,18 @@ impl Comparer {
 
 impl Entered {
     /// Measures all lanes, whoever reads them, and writes down what came of it.
-    pub(crate) async fn measure(self, lanes: Arc<dyn Lanes>, model: Metered, store: &dyn Store) {
+    pub(crate) async fn measure(self, lanes: Arc<dyn Lanes>, models: Served, store: &dyn Store) {
         let run = &self.run;
         let bench = Bench {
             run,
             lanes,
-            model: &model,
+            models: &models,
             place: &self.comparer.place,
         };
         let end = tokio::select! {
             biased;
             () = run.stopped() => ComparisonEnd::Stopped,
-            () = model.ends() => ComparisonEnd::CutOff,
+            () = models.first().ends() => ComparisonEnd::CutOff,
             () = sleep(LONGEST) => ComparisonEnd::TooLong,
             () = bench.measure() => ComparisonEnd::Complete,
         };

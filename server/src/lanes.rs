@@ -1,13 +1,12 @@
-//! What loads the model of the chats once more, for a lane of a comparison.
+//! What loads a model of the chats once more, for a lane of a comparison.
 
 use std::sync::Arc;
 
 use nibble_app::domain::{Lane, Weights};
-use nibble_engine::{
-    Engine, Error, LoadOptions, ModelInfo, PackedCache, Quantize, Rounding, bench,
-};
+use nibble_engine::{Engine, Error, LoadOptions, PackedCache, Quantize, Rounding, bench};
 
 use crate::generator::Generator;
+use crate::models::Offer;
 
 /// Prompts and answers of lanes are short: keys and values of a longer context would be memory for nothing.
 const CONTEXT: usize = 2048;
@@ -17,13 +16,14 @@ pub trait Lanes: Send + Sync {
     /// Kernels that this CPU runs, slowest first.
     fn kernels(&self) -> Vec<String>;
 
-    /// Loads the model for a lane; `progress` gets the bytes packed so far, and how many there will be.
+    /// Loads a model of the chats for a lane; `progress` gets the bytes packed so far, and how many there will be.
     ///
     /// # Errors
-    /// As [`Engine::load_with_progress`].
+    /// As [`Engine::load_with_progress`], and [`Error::Option`] for a model that comes from no file.
     fn load(
         &self,
         lane: &Lane,
+        model: &Offer,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Arc<dyn Generator>, Error>;
 }
@@ -32,22 +32,22 @@ pub trait Lanes: Send + Sync {
 #[derive(Debug)]
 pub struct EngineLanes {
     options: LoadOptions,
-    context: usize,
 }
 
 impl EngineLanes {
-    /// By the options that the chats' engine was loaded with, and what it is.
+    /// By the options that the chats' first engine was loaded with.
     #[must_use]
-    pub fn new(options: LoadOptions, info: &ModelInfo) -> Self {
-        Self {
-            context: info.context.min(CONTEXT),
-            options,
-        }
+    pub fn new(options: LoadOptions) -> Self {
+        Self { options }
     }
 
-    fn options(&self, lane: &Lane) -> LoadOptions {
+    fn options(&self, lane: &Lane, model: &Offer) -> Result<LoadOptions, Error> {
+        let id = &model.info.id;
+        let file = model.file.clone();
+        let file = file.ok_or_else(|| Error::Option(format!("`{id}` comes from no file")))?;
         let served = self.options.rounding;
-        LoadOptions {
+        Ok(LoadOptions {
+            model: file,
             threads: Some(lane.threads),
             kernel: Some(lane.kernel.clone()),
             rounding: rounding(lane.weights, served),
@@ -61,13 +61,13 @@ impl EngineLanes {
                 PackedCache::File(_) => PackedCache::Off,
                 packed => packed.clone(),
             },
-            context: Some(self.context),
+            context: Some(model.info.context.min(CONTEXT)),
             queue: None,
             kv_bytes: None,
             wait: None,
             total: None,
             ..self.options.clone()
-        }
+        })
     }
 }
 
@@ -102,35 +102,47 @@ impl Lanes for EngineLanes {
     fn load(
         &self,
         lane: &Lane,
+        model: &Offer,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Arc<dyn Generator>, Error> {
-        let engine = Engine::load_with_progress(&self.options(lane), progress)?;
+        let engine = Engine::load_with_progress(&self.options(lane, model)?, progress)?;
         Ok(Arc::new(engine))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::test_support::scripted::offer;
+
+    fn model(file: Option<&str>, context: usize) -> Offer {
+        let mut model = offer("Other", file.map(PathBuf::from));
+        model.info.context = context;
+        model
+    }
 
     #[test]
     fn a_lane_changes_what_it_says_and_keeps_nothing_of_the_chats() {
         let options = LoadOptions {
+            model: "first.gguf".into(),
             packed: PackedCache::File("a".into()),
             kv_bytes: Some(1),
+            context: Some(9000),
             pin: true,
             ..LoadOptions::default()
         };
-        let lanes = EngineLanes {
-            options,
-            context: 512,
-        };
+        let lanes = EngineLanes::new(options);
         let lane = |weights| Lane {
             kernel: "scalar".into(),
             threads: 3,
             weights,
+            model: "other".into(),
         };
-        let served = lanes.options(&lane(Weights::Served));
+        let other = model(Some("other.gguf"), 512);
+        let of = |weights| lanes.options(&lane(weights), &other).unwrap();
+        let served = of(Weights::Served);
         assert_eq!(
             (served.threads, served.kernel.as_deref()),
             (Some(3), Some("scalar"))
@@ -139,11 +151,22 @@ mod tests {
             (served.context, served.kv_bytes, served.pin),
             (Some(512), None, true)
         );
+        assert_eq!(served.model, PathBuf::from("other.gguf"));
         assert!(matches!(served.packed, PackedCache::Off));
-        let held = |weights| lanes.options(&lane(weights)).rounding;
+        let held = |weights| of(weights).rounding;
         assert_eq!(held(Weights::Float).quantize, Quantize::None);
         assert_eq!(held(Weights::Channel).quantize.to_string(), "channel");
         assert_eq!(held(Weights::Group32).quantize.to_string(), "g32");
         assert!(held(Weights::Head4).int4_head && !held(Weights::Served).int4_head);
+    }
+
+    #[test]
+    fn a_lane_of_a_long_context_has_a_short_one_and_one_without_a_file_is_refused() {
+        let lanes = EngineLanes::new(LoadOptions::default());
+        let lane = Lane::default();
+        let long = lanes.options(&lane, &model(Some("a"), 131_072)).unwrap();
+        assert_eq!(long.context, Some(CONTEXT));
+        let refused = lanes.options(&lane, &model(None, 512)).unwrap_err();
+        assert_eq!(refused.to_string(), "`other` comes from no file");
     }
 }

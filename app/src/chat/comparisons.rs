@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::Stream;
 
+use super::ModelServed;
 use crate::complaint::Complaint;
 use crate::domain::{Comparison, Id, Measurement, Plan, Timestamp};
 use crate::visitor::Visitor;
@@ -23,6 +24,8 @@ pub struct Comparing {
     pub threads: usize,
     /// See [`Comparing::threads`].
     pub most_threads: usize,
+    /// The models that a lane may have, the first of which is meant where none is named.
+    pub models: Vec<ModelServed>,
     /// The price of the machine.
     pub usd_per_hour: f64,
     /// The comparison that runs, and whether it is the visitor's own.

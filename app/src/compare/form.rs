@@ -23,6 +23,7 @@ const LINKED_BYTES: usize = 2 * 1024;
 const KERNEL: [&str; LANES] = ["kernel_1", "kernel_2", "kernel_3", "kernel_4"];
 const THREADS: [&str; LANES] = ["threads_1", "threads_2", "threads_3", "threads_4"];
 const WEIGHTS: [&str; LANES] = ["weights_1", "weights_2", "weights_3", "weights_4"];
+const MODEL: [&str; LANES] = ["model_1", "model_2", "model_3", "model_4"];
 
 /// The fields, as they were typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(crate) struct LaneForm {
     pub(crate) kernel: String,
     pub(crate) threads: String,
     pub(crate) weights: String,
+    /// Empty for the first.
+    pub(crate) model: String,
 }
 
 /// A form that was refused.
@@ -88,6 +91,7 @@ impl Preset {
             kernel: kernel.to_owned(),
             threads: threads.to_string(),
             weights: weights.name().to_owned(),
+            model: String::new(),
         };
         let threads = here.threads;
         match self {
@@ -125,6 +129,7 @@ impl CompareForm {
                             (KERNEL[place], &mut lane.kernel),
                             (THREADS[place], &mut lane.threads),
                             (WEIGHTS[place], &mut lane.weights),
+                            (MODEL[place], &mut lane.model),
                         ];
                         let found = fields.into_iter().find(|(known, _)| *known == name);
                         if let Some((_, field)) = found {
@@ -152,6 +157,7 @@ impl CompareForm {
                 kernel: lane.kernel.clone(),
                 threads: lane.threads.to_string(),
                 weights: lane.weights.name().to_owned(),
+                model: lane.model.clone(),
             };
         }
         form
@@ -177,17 +183,22 @@ impl CompareForm {
             put(KERNEL[place], &lane.kernel);
             put(THREADS[place], &lane.threads);
             put(WEIGHTS[place], &lane.weights);
+            put(MODEL[place], &lane.model);
         }
         query.finish()
     }
 
-    /// What is left open filled in: the lanes of a preset, the default prompt, and the smallest of numbers.
+    /// What is left open filled in: the lanes of a preset, which keep the models that are named, the default prompt, and the
+    /// smallest of numbers.
     #[must_use]
     pub(crate) fn filled(mut self, t: Language, here: &Comparing, preset: Option<Preset>) -> Self {
         let is_blank = self.lanes.iter().all(|lane| lane.kernel.is_empty());
         if let Some(preset) = preset.or(is_blank.then_some(Preset::Kernels)) {
-            let [first, second] = preset.lanes(here);
-            self.lanes = [first, second, LaneForm::default(), LaneForm::default()];
+            let mut lanes = preset.lanes(here).into_iter();
+            self.lanes = self.lanes.map(|typed| LaneForm {
+                model: typed.model,
+                ..lanes.next().unwrap_or_default()
+            });
         }
         for lane in &mut self.lanes {
             default(&mut lane.threads, || here.threads.to_string());
@@ -226,25 +237,39 @@ impl CompareForm {
         })
     }
 
-    fn checked_lanes(&self, here: &Comparing) -> Result<Vec<Lane>, Complaint> {
+    /// Checks the models alone, of which an address may name one that is gone.
+    ///
+    /// # Errors
+    /// A [`Complaint`] that names the first one that is not here, and those that are.
+    pub(crate) fn known_models(&self, here: &Comparing) -> Result<(), Complaint> {
+        let mut lanes = self.wanted_lanes();
+        lanes.try_for_each(|(place, lane)| checked_model(place, lane, here).map(drop))
+    }
+
+    /// Lanes that have a kernel, with their places.
+    fn wanted_lanes(&self) -> impl Iterator<Item = (usize, &LaneForm)> {
         let typed = self.lanes.iter().enumerate();
-        let typed = typed.filter(|(_, lane)| !lane.kernel.is_empty());
-        let lanes = typed.map(|(place, lane)| {
+        typed.filter(|(_, lane)| !lane.kernel.is_empty())
+    }
+
+    fn checked_lanes(&self, here: &Comparing) -> Result<Vec<Lane>, Complaint> {
+        let lanes = self.wanted_lanes().map(|(place, lane)| {
             if !here.kernels.contains(&lane.kernel) {
-                let found: String = lane.kernel.chars().take(40).collect();
+                let found = shortened(&lane.kernel);
                 let all = here.kernels.join("`, `");
                 let reason = Told::new(|t| t.no_such_kernel(&found, &all));
                 return Err(refused(KERNEL[place], reason));
             }
             let threads = Field(THREADS[place], Language::the_threads, WHOLE);
             let weights = Weights::named(&lane.weights).ok_or_else(|| {
-                let found: String = lane.weights.chars().take(40).collect();
+                let found = shortened(&lane.weights);
                 refused(WEIGHTS[place], Told::new(|t| t.no_such_weights(&found)))
             });
             Ok(Lane {
                 kernel: lane.kernel.clone(),
                 threads: within(threads, &lane.threads, 1..=here.most_threads)?,
                 weights: weights?,
+                model: checked_model(place, lane, here)?,
             })
         });
         let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
@@ -257,6 +282,27 @@ impl CompareForm {
     }
 }
 
+/// The model of a lane, which has none where the server has one.
+fn checked_model(place: usize, lane: &LaneForm, here: &Comparing) -> Result<String, Complaint> {
+    let ids: Vec<_> = here.models.iter().map(|model| model.id.as_str()).collect();
+    match (&*lane.model, &ids[..]) {
+        ("", [first, _, ..]) => Ok((*first).to_owned()),
+        ("", _) => Ok(String::new()),
+        (id, [only]) if id == *only => Ok(String::new()),
+        (id, ids) if ids.contains(&id) => Ok(id.to_owned()),
+        (id, ids) => {
+            let (found, all) = (shortened(id), ids.join("`, `"));
+            let reason = Told::new(|t| t.no_such_model(&found, &all));
+            Err(refused(MODEL[place], reason))
+        }
+    }
+}
+
+/// What was found, as far as it is told.
+fn shortened(found: &str) -> String {
+    found.chars().take(40).collect()
+}
+
 /// Whoever asks may not compare.
 #[must_use]
 pub fn not_allowed() -> Complaint {
@@ -267,8 +313,8 @@ pub fn not_allowed() -> Complaint {
 }
 
 /// The names of a lane's fields.
-pub(crate) fn field_names(place: usize) -> [&'static str; 3] {
-    [KERNEL[place], THREADS[place], WEIGHTS[place]]
+pub(crate) fn field_names(place: usize) -> [&'static str; 4] {
+    [KERNEL[place], THREADS[place], WEIGHTS[place], MODEL[place]]
 }
 
 fn default(field: &mut String, value: impl FnOnce() -> String) {

@@ -18,7 +18,9 @@ const HEAD: f64 = 34.0;
 /// Bars of time to first token and of tokens a second, and what was measured.
 #[must_use]
 pub fn comparison_svg(t: Language, comparison: &Comparison) -> String {
-    let lanes: Vec<_> = comparison.measured().collect();
+    let lanes = comparison.measured();
+    let lanes = lanes.map(|lane| (lane_name(t, &comparison.plan, &lane.lane), lane));
+    let lanes: Vec<_> = lanes.collect();
     let first = |lane: &Measurement| lane.first_token_s();
     let decode = |lane: &Measurement| lane.decode();
     let height = 2.0 * (HEAD + lanes.len() as f64 * ROW) + 3.0 * MARGIN;
@@ -57,27 +59,23 @@ pub fn comparison_svg(t: Language, comparison: &Comparison) -> String {
 /// What a lane has, and how it is written.
 type Figure = (fn(&Measurement) -> Option<f64>, fn(Language, f64) -> String);
 
-/// A heading and a bar for each lane; says where the next may begin.
+/// A heading and a bar for each lane under its name; says where the next may begin.
 fn bars(
     svg: &mut String,
     top: f64,
     t: Language,
     title: &str,
-    lanes: &[&Measurement],
+    lanes: &[(String, &Measurement)],
     (of, written): Figure,
 ) -> f64 {
     text(svg, MARGIN, top + 14.0, "#1c1f21", "16", title);
-    let most = lanes.iter().filter_map(|lane| of(lane)).fold(0.0, f64::max);
+    let most = lanes
+        .iter()
+        .filter_map(|(_, lane)| of(lane))
+        .fold(0.0, f64::max);
     let mut y = top + HEAD;
-    for lane in lanes {
-        text(
-            svg,
-            MARGIN,
-            y + 10.0,
-            "#5b6166",
-            "13",
-            &lane_name(t, &lane.lane),
-        );
+    for (name, lane) in lanes {
+        text(svg, MARGIN, y + 10.0, "#5b6166", "13", name);
         if let Some(value) = of(lane).filter(|_| most > 0.0) {
             let length = (value / most * LONGEST).max(1.0);
             let _ = writeln!(

@@ -1,5 +1,5 @@
 //! One prompt answered several times, each in a lane of its own: by a kernel, on so many threads, with weights held in some
-//! way. What was wanted, what each lane took, and what follows from that.
+//! way, of a model. What was wanted, what each lane took, and what follows from that.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,9 @@ pub struct Lane {
     pub threads: usize,
     /// How the weights are held.
     pub weights: Weights,
+    /// The model's name in requests; empty where the server has one model, which is then meant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
 }
 
 /// What is to be compared.
@@ -119,7 +122,7 @@ pub struct Comparison {
     pub created: Timestamp,
     /// What was wanted.
     pub plan: Plan,
-    /// The model.
+    /// The models of its lanes, by their names for people.
     pub model: String,
     /// What computes, where the system says.
     pub cpu: Option<String>,
@@ -152,6 +155,15 @@ pub enum Agreement {
     Same(usize),
     /// From this token on, counted from 1.
     From(usize),
+}
+
+impl Plan {
+    /// Whether its lanes differ in their models.
+    #[must_use]
+    pub fn has_several_models(&self) -> bool {
+        let mut pairs = self.lanes.windows(2);
+        pairs.any(|pair| pair[0].model != pair[1].model)
+    }
 }
 
 impl Measurement {
@@ -191,7 +203,7 @@ impl Measurement {
         values.get(values.len().checked_sub(1)? / 2).copied()
     }
 
-    /// Whether its tokens are those of another lane.
+    /// Whether its tokens are those of another lane of the same model.
     #[must_use]
     pub fn agreement(&self, with: &Self) -> Agreement {
         let pairs = self.tokens.iter().zip(&with.tokens);
@@ -239,6 +251,7 @@ pub(crate) mod tests {
                 kernel: kernel.to_owned(),
                 threads: 2,
                 weights: Weights::Served,
+                model: String::new(),
             },
             rounds: rounds.collect(),
             tokens: tokens.to_vec(),
@@ -298,6 +311,24 @@ pub(crate) mod tests {
         assert_eq!(agreement(&[1, 2, 3], &[1, 2, 4]), Agreement::From(3));
         assert_eq!(agreement(&[1, 2], &[1, 2, 4]), Agreement::From(3));
         assert_eq!(agreement(&[], &[]), Agreement::Same(0));
+    }
+
+    #[test]
+    fn a_lane_that_was_kept_without_a_model_is_read_as_one_of_the_first() {
+        let kept = r#"{"kernel":"avx2","threads":2,"weights":"served"}"#;
+        let lane: Lane = serde_json::from_str(kept).unwrap();
+        assert_eq!(lane.model, "");
+        assert_eq!(serde_json::to_string(&lane).unwrap(), kept);
+        let other = Lane {
+            model: "tiny".to_owned(),
+            ..lane.clone()
+        };
+        let plan = |lanes: [&Lane; 2]| Plan {
+            lanes: lanes.map(Lane::clone).into(),
+            ..Plan::default()
+        };
+        assert!(plan([&lane, &other]).has_several_models());
+        assert!(!plan([&other, &other]).has_several_models());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn Compare() -> impl IntoView {
     };
     let preset = Preset::asked(&loaded.asked).filter(|_| complaint.is_none());
     let form = form.filled(t, &here, preset);
+    let complaint = complaint.or_else(|| form.known_models(&here).err());
     let told = complaint
         .as_ref()
         .filter(|complaint| !is_of_field(complaint));
@@ -181,7 +182,7 @@ fn lane_fields(
     lane: &LaneForm,
     blamed: &Blamed,
 ) -> AnyView {
-    let [kernel, threads, weights] = field_names(place);
+    let [kernel, threads, weights, model] = field_names(place);
     // The fastest first, as most want it.
     let kernels = here.kernels.iter().rev().map(|name| {
         view! { <option value=name.clone() selected=*name == lane.kernel>{name.clone()}</option> }
@@ -218,9 +219,29 @@ fn lane_fields(
                 {held.collect_view()}
             </select>
             {blamed.reason(weights)}
+            {models(t, here, model, &lane.model)}
+            {blamed.reason(model)}
         </fieldset>
     }
     .into_any()
+}
+
+/// Which model a lane has, where there are several.
+fn models(t: Language, here: &Comparing, name: &'static str, chosen: &str) -> Option<AnyView> {
+    if here.models.len() < 2 {
+        return None;
+    }
+    let options = here.models.iter().map(|model| {
+        let is_chosen = model.id == chosen;
+        view! { <option value=model.id.clone() selected=is_chosen>{model.name.clone()}</option> }
+    });
+    let field = view! {
+        <label for=name>{t.model()}</label>
+        <select id=name name=name aria-describedby=format!("wrong-{name}")>
+            {options.collect_view()}
+        </select>
+    };
+    Some(field.into_any())
 }
 
 fn own(t: Language, own: &[ComparisonEntry]) -> AnyView {

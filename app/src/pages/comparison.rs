@@ -55,7 +55,7 @@ pub(crate) fn ComparisonPage() -> impl IntoView {
     .into_any()
 }
 
-/// What was asked, of which model.
+/// What was asked, of which models.
 fn about(t: Language, comparison: &Comparison) -> AnyView {
     let plan = &comparison.plan;
     let where_and_when = [
@@ -113,11 +113,11 @@ impl Reader {
         view! {
             {ended(t, comparison)}
             {in_words(t, comparison, &measured)}
-            <div class="charts">{charts(t, &measured).iter().map(|chart| figure(t, chart)).collect_view()}</div>
+            <div class="charts">{charts(t, comparison, &measured).iter().map(|chart| figure(t, chart)).collect_view()}</div>
             {table(t, comparison, &measured)}
             {troubles(t, comparison)}
             {comparison.fastest().map(|lane| elsewhere(t, comparison, lane, &self.asked))}
-            {texts(t, &measured)}
+            {texts(t, comparison, &measured)}
             {self.ways(comparison)}
         }
         .into_any()
@@ -166,7 +166,10 @@ fn ended(t: Language, comparison: &Comparison) -> Option<AnyView> {
 
 fn in_words(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Option<AnyView> {
     let (first, others) = measured.split_first()?;
-    let sentences = others.iter().map(|lane| beside(t, lane, first).join(" "));
+    let plan = &comparison.plan;
+    let sentences = others
+        .iter()
+        .map(|lane| beside(t, plan, lane, first).join(" "));
     let sentences = sentences.filter(|said| !said.is_empty());
     let sentences: Vec<_> = sentences.chain(agreements(t, comparison)).collect();
     if sentences.is_empty() {
@@ -184,14 +187,14 @@ fn in_words(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> 
     )
 }
 
-fn charts(t: Language, measured: &[&Measurement]) -> Vec<Chart> {
+fn charts(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Vec<Chart> {
     let bars = |name, values: Vec<Option<f64>>, written| Chart {
         kind: Kind::Rows,
         title: str::to_owned(name),
         over: t.lanes(),
         labels: measured
             .iter()
-            .map(|lane| lane_name(t, &lane.lane))
+            .map(|lane| lane_name(t, &comparison.plan, &lane.lane))
             .collect(),
         series: vec![Series { name, values }],
         written,
@@ -213,7 +216,7 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
             .map(|speed| usd(usd_per_million(price, speed)));
         view! {
             <tr>
-                <th scope="row">{lane_name(t, &lane.lane)}</th>
+                <th scope="row">{lane_name(t, &comparison.plan, &lane.lane)}</th>
                 <td>{lane.first_token_s().map(|time| duration(t, time))}</td>
                 <td>{rate(lane.prefill())}</td>
                 <td>{rate(lane.decode())}</td>
@@ -241,7 +244,7 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
 /// Lanes that could not be measured, and rounds that had to be measured again.
 fn troubles(t: Language, comparison: &Comparison) -> AnyView {
     let lanes = comparison.lanes.iter().filter_map(|lane| {
-        let name = lane_name(t, &lane.lane);
+        let name = lane_name(t, &comparison.plan, &lane.lane);
         if let Some(why) = &lane.trouble {
             let words = format!("{name}{}{}", t.colon(), t.lane_failed(why));
             return Some(view! { <p class="outcome failed">{words}</p> }.into_any());
@@ -253,10 +256,10 @@ fn troubles(t: Language, comparison: &Comparison) -> AnyView {
     lanes.collect::<Vec<_>>().into_any()
 }
 
-fn texts(t: Language, measured: &[&Measurement]) -> AnyView {
+fn texts(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> AnyView {
     let texts = measured.iter().map(|lane| {
         view! {
-            <h3>{lane_name(t, &lane.lane)}</h3>
+            <h3>{lane_name(t, &comparison.plan, &lane.lane)}</h3>
             <p class="written" dir="auto">{lane.text.clone()}</p>
         }
     });

@@ -1,8 +1,8 @@
-//! Comparisons of kernels, threads and weights, and answers that are computed again.
+//! Comparisons of kernels, threads, weights and models, and answers that are computed again.
 
 super::texts! {
     compare: "Compare" | "对比";
-    compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数或权重格式。";
+    compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways, or by another model of this server." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数、权重格式或此服务器的其他模型。";
     compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
     compare_default_prompt: "Explain in a few sentences why the sky is blue and why sunsets are red." | "请用几句话解释天空为什么是蓝色的，日落为什么是红色的。";
     compare_not_allowed: "comparing loads the whole machine, and others can reach this server without a password: whoever runs it may set one, or allow this by --allow-compare" | "对比会占满整台机器，而他人无需密码即可访问此服务器：管理员可设置密码，或用 --allow-compare 允许对比";
@@ -45,6 +45,7 @@ super::texts! {
     the_rounds: "rounds" | "轮数";
     the_threads: "the threads of a lane" | "通道的线程数";
     no_such_kernel(found, all): "there is no kernel `{found}` here; these there are: `{all}`" | "此处没有内核 `{found}`；可用的有：`{all}`";
+    no_such_model(found, all): "there is no model `{found}` here; these there are: `{all}`" | "此处没有模型 `{found}`；可用的有：`{all}`";
     no_such_weights(found): "there is no way `{found}` to hold weights" | "没有名为 `{found}` 的权重格式";
     too_few_lanes(least, found): "there must be at least {least} lanes, found {found}" | "至少需要 {least} 条通道，实际为 {found} 条";
 
@@ -75,8 +76,10 @@ super::texts! {
     first_token_later(times, after, instead): "Its first token takes {times} times as long, {after} instead of {instead}." | "首个 token 耗时是其 {times} 倍：{after}，而非 {instead}。";
     first_token_alike(after, instead): "Its first token takes about as long, {after} beside {instead}." | "首个 token 耗时相当：{after} 与 {instead}。";
     tokens_same[count]: "All lanes gave the same {count} token." | "All lanes gave the same {count} tokens." | "所有通道输出了相同的 {count} 个 token。";
+    tokens_same_as(lane, base, count): "{lane} gave the same tokens as {base}: {count}." | "{lane} 与 {base} 输出了相同的 {count} 个 token。";
+    tokens_of_another_model(lane, base): "{lane} is of another model than {base}: their tokens are not compared." | "{lane} 与 {base} 模型不同，不比较其 token。";
     tokens_differ(lane, token, base): "{lane} differs from token {token} on from {base}." | "{lane} 从第 {token} 个 token 起与 {base} 不同。";
-    kernels_give_bits: "Kernels and threads change no bit of an answer; how weights are held does." | "内核和线程数不改变回答的任何比特，权重格式会。";
+    kernels_give_bits: "Kernels and threads change no bit of an answer; the model and how weights are held do." | "内核和线程数不改变回答的任何比特，权重格式和模型会。";
     usd_an_answer: "$ for this answer" | "此回答的成本";
     held_as: "Held as" | "权重格式";
     texts_of_lanes: "What each lane wrote" | "各通道的输出";

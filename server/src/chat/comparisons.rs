@@ -1,9 +1,12 @@
 //! Comparisons of visitors: who may begin one, which are there, and what becomes of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nibble_app::chat::{Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps};
+use nibble_app::chat::{
+    Chat, Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps,
+};
 use nibble_app::compare::{lane_name, not_allowed};
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::{Comparison, Id, Plan};
@@ -31,6 +34,16 @@ impl ChatService {
         self.comparer.ended().await;
     }
 
+    /// The models of a plan's lanes by their names for people, each once.
+    fn names_of(&self, plan: &Plan) -> String {
+        let models = plan.lanes.iter();
+        let models = models.map(|lane| self.writer.models.named_or_first(&lane.model));
+        let mut names: Vec<_> = models.map(|model| model.info().name.clone()).collect();
+        let mut told = HashSet::new();
+        names.retain(|name| told.insert(name.clone()));
+        names.join(", ")
+    }
+
     /// Writes down a comparison that has the only place, and measures it: both to their end whoever leaves.
     async fn begin(&self, entered: Entered, lanes: Arc<dyn Lanes>) -> Result<(), Complaint> {
         let writer = self.writer.clone();
@@ -40,8 +53,8 @@ impl ChatService {
             let begun = store.begin_comparison(owner, &comparison).await;
             if begun.is_ok() {
                 tokio::spawn(async move {
-                    let model = writer.models.first().clone();
-                    entered.measure(lanes, model, &*store).await;
+                    let models = writer.models.clone();
+                    entered.measure(lanes, models, &*store).await;
                 });
             }
             begun
@@ -65,8 +78,9 @@ impl Comparisons for ChatService {
             prompt: comparison.plan.prompt.clone(),
             lanes: {
                 let lanes = comparison.plan.lanes.iter();
+                let plan = &comparison.plan;
                 lanes
-                    .map(|lane| lane_name(visitor.language, lane))
+                    .map(|lane| lane_name(visitor.language, plan, lane))
                     .collect()
             },
         };
@@ -76,6 +90,7 @@ impl Comparisons for ChatService {
             kernel: info.kernel.clone(),
             threads: info.threads,
             most_threads: self.machine().await.allowed.max(info.threads),
+            models: self.served(),
             usd_per_hour: self.usd_per_hour,
             running: running.map(|run| (run.id, run.owner == visitor.owner)),
             own: own.iter().map(entry).collect(),
@@ -111,8 +126,8 @@ impl Comparisons for ChatService {
         let comparison = Comparison {
             id: Id(rand::random()),
             created: now(),
+            model: self.names_of(&plan),
             plan,
-            model: self.writer.models.first().info().name.clone(),
             cpu: self.machine().await.cpu,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lanes: Vec::new(),

@@ -17,7 +17,8 @@ use super::Run;
 use crate::chat::{metrics, reason};
 use crate::generator::Generator;
 use crate::lanes::Lanes;
-use crate::metered::Metered;
+use crate::models::Offer;
+use crate::served::Served;
 
 /// Tokens that a lane puts out before its first round, so that no round finds memory that was never touched.
 const WARM_TOKENS: usize = 4;
@@ -29,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct Bench<'a> {
     pub(super) run: &'a Arc<Run>,
     pub(super) lanes: Arc<dyn Lanes>,
-    pub(super) model: &'a Metered,
+    pub(super) models: &'a Served,
     pub(super) place: &'a Arc<Semaphore>,
 }
 
@@ -58,7 +59,7 @@ impl Bench<'_> {
         for lane in &self.run.comparison().plan.lanes {
             self.run.begin(lane.clone());
             if let Err(error) = self.lane(lane).await {
-                let why = in_words(&error);
+                let why = told(lane, &error);
                 self.run.change(|lane| lane.trouble = Some(why));
             }
         }
@@ -96,9 +97,10 @@ impl Bench<'_> {
 
     /// Waits until nobody else is answered.
     async fn until_idle(&self) {
-        if !self.model.is_idle() {
+        let first = self.models.first();
+        if !first.is_idle() {
             self.run.stage(Stage::Waiting);
-            self.model.all_ended().await;
+            first.all_ended().await;
         }
     }
 
@@ -108,10 +110,11 @@ impl Bench<'_> {
         let place = Arc::clone(self.place).acquire_owned().await;
         let place = place.map_err(|_| Error::Stopped)?;
         let (run, lanes, lane) = (Arc::clone(self.run), Arc::clone(&self.lanes), lane.clone());
+        let model = self.model(&lane)?;
         let (done, outcome) = oneshot::channel();
         let load = move || {
             let progress = |done, total| run.stage(Stage::Loading { done, total });
-            let loaded = lanes.load(&lane, &progress);
+            let loaded = lanes.load(&lane, &model, &progress);
             let loaded = loaded.map(|engine| LaneEngine(Some((engine, place))));
             // Whoever has gone away does not hear it.
             let _ = done.send(loaded);
@@ -119,6 +122,16 @@ impl Bench<'_> {
         let thread = std::thread::Builder::new().name("lane".into());
         thread.spawn(load).map_err(Error::NoThread)?;
         outcome.await.map_err(|_| Error::Broken)?
+    }
+
+    /// The model of a lane as it is served now.
+    fn model(&self, lane: &Lane) -> Result<Arc<Offer>, Error> {
+        let model = match &*lane.model {
+            "" => Some(self.models.first().clone()),
+            id => self.models.named(id),
+        };
+        let model = model.ok_or_else(|| Error::Option("it is not served any more".to_owned()))?;
+        Ok(Arc::clone(model.offer()))
     }
 
     fn request(&self, engine: &Arc<dyn Generator>) -> Request {
@@ -160,13 +173,17 @@ impl Bench<'_> {
     ) -> Result<bool, Error> {
         let mut answer = loop {
             let (engine, request) = (Arc::clone(engine), request.clone());
-            let submitted = self.model.prepared(move || engine.submit(request)).await;
+            let submitted = self
+                .models
+                .first()
+                .prepared(move || engine.submit(request))
+                .await;
             match submitted {
                 Err(Error::Busy { .. }) | Ok(Err(Error::Busy { .. })) => sleep(AGAIN).await,
                 submitted => break submitted??,
             }
         };
-        let mut asked = pin!(self.model.is_asked());
+        let mut asked = pin!(self.models.first().is_asked());
         let mut text = String::new();
         loop {
             let event = tokio::select! {
@@ -210,5 +227,13 @@ fn in_words(error: &Error) -> String {
     match error {
         Error::Memory { .. } | Error::Option(_) => error.to_string(),
         _ => reason(error).to_string(),
+    }
+}
+
+/// The same of a lane, with its model where the server has several.
+fn told(lane: &Lane, error: &Error) -> String {
+    match &*lane.model {
+        "" => in_words(error),
+        id => format!("`{id}`: {}", in_words(error)),
     }
 }

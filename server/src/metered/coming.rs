@@ -1,6 +1,7 @@
 //! Models that come and go beside the first.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use nibble_engine::Load;
 use prometheus::Result as Figured;
@@ -9,6 +10,11 @@ use super::Metered;
 use crate::models::Offer;
 
 impl Metered {
+    /// What can be loaded.
+    pub(crate) fn offer(&self) -> &Arc<Offer> {
+        &self.offer
+    }
+
     /// The file or folder that it comes from, where it comes from one.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.offer.file.as_deref()

@@ -102,11 +102,7 @@ impl Browser {
 
     /// At a server whose visitors may compare these lanes.
     pub(crate) fn comparing(generator: Arc<dyn Generator>, lanes: Arc<dyn Lanes>) -> Self {
-        let state = AppState::new(generator, settings(), store(), None).comparing(Some(lanes));
-        Self {
-            router: router(state),
-            cookies: Cookies::default(),
-        }
+        Self::at_server(AppState::new(generator, settings(), store(), None).comparing(Some(lanes)))
     }
 
     /// At a server that has this password.

@@ -1,5 +1,7 @@
 //! A generator for tests: puts out a script instead of running a model.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use nibble_engine::{
 };
 
 use crate::generator::Generator;
+use crate::models::{KeepAlive, Offer};
 
 /// Answers every request with the same thought and pieces, one every `pause`, and the same calls.
 pub(crate) struct Scripted {
@@ -72,6 +75,20 @@ impl Scripted {
             calls,
             ..Self::new(pieces, Duration::ZERO)
         }
+    }
+}
+
+/// A model that says its name.
+pub(crate) fn offer(name: &str, file: Option<PathBuf>) -> Offer {
+    let name = name.to_owned();
+    let model = move || Scripted::new(&["I am ", &name], Duration::ZERO).named(&name);
+    Offer {
+        info: model().info().clone(),
+        file,
+        bytes: 100,
+        kv_blocks: 0,
+        keep: KeepAlive::For(Duration::from_secs(300)),
+        load: Box::new(move || Ok(Arc::new(model()) as Arc<dyn Generator>)),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chat::ModelServed;
 
 fn here() -> Comparing {
     Comparing {
@@ -9,6 +10,19 @@ fn here() -> Comparing {
         most_threads: 4,
         usd_per_hour: 1.0,
         ..Comparing::default()
+    }
+}
+
+/// A machine that serves these models.
+fn serving(ids: &[&str]) -> Comparing {
+    let models = ids.iter().map(|id| ModelServed {
+        id: (*id).to_owned(),
+        name: id.to_uppercase(),
+        is_loaded: true,
+    });
+    Comparing {
+        models: models.collect(),
+        ..here()
     }
 }
 
@@ -94,4 +108,67 @@ fn what_cannot_be_compared_is_named_with_its_limits() {
     }
     let long = format!("prompt={}", "x".repeat(PROMPT_BYTES + 1));
     assert_eq!(blamed(&long).0, ComplaintKind::Field("prompt"));
+}
+
+/// The models of the plan that a post asks for, which is not filled in.
+fn models(lanes: &str, here: &Comparing) -> Result<Vec<String>, Complaint> {
+    let rest =
+        "prompt=a&max_tokens=20&rounds=1&threads_1=1&threads_2=1&weights_1=served&weights_2=served";
+    let form = CompareForm::of(format!("{rest}&kernel_1=avx2&kernel_2=avx2{lanes}").as_bytes());
+    let lanes = form.plan(here)?.lanes;
+    Ok(lanes.into_iter().map(|lane| lane.model).collect())
+}
+
+#[test]
+fn a_lane_without_a_model_is_of_the_first_and_keeps_its_name_where_there_are_several() {
+    let (one, two) = (serving(&["one"]), serving(&["one", "two"]));
+    assert_eq!(models("", &one).unwrap(), ["", ""]);
+    assert_eq!(models("&model_2=one", &one).unwrap(), ["", ""]);
+    assert_eq!(models("", &two).unwrap(), ["one", "one"]);
+    assert_eq!(models("&model_2=two", &two).unwrap(), ["one", "two"]);
+    let again = CompareForm::again(&Plan {
+        lanes: ["one", "two"]
+            .map(|model| Lane {
+                model: model.to_owned(),
+                ..Lane::default()
+            })
+            .into(),
+        ..Plan::default()
+    });
+    assert!(again.query().contains("model_1=one") && again.query().contains("model_2=two"));
+    assert_eq!(
+        CompareForm::of(again.query().as_bytes()).lanes[1].model,
+        "two"
+    );
+}
+
+#[test]
+fn a_model_that_is_not_here_is_refused_with_those_that_are() {
+    for (ids, all) in [(&["one"][..], "`one`"), (&["one", "two"], "`one`, `two`")] {
+        let complaint = models("&model_2=three", &serving(ids)).unwrap_err();
+        assert_eq!(complaint.kind, ComplaintKind::Field("model_2"));
+        assert_eq!(
+            complaint.reason.to_string(),
+            format!("there is no model `three` here; these there are: {all}")
+        );
+    }
+}
+
+#[test]
+fn an_address_of_models_alone_keeps_them_beside_a_preset_and_tells_of_one_that_is_gone() {
+    let here = serving(&["one", "two"]);
+    let form =
+        |query: &str| CompareForm::of(query.as_bytes()).filled(Language::English, &here, None);
+    let plan = form("model_1=two").plan(&here).unwrap();
+    let lanes: Vec<_> = plan
+        .lanes
+        .iter()
+        .map(|lane| (&*lane.kernel, &*lane.model))
+        .collect();
+    assert_eq!(lanes, [("scalar", "two"), ("avx2", "one")]);
+    assert!(form("model_1=two").known_models(&here).is_ok());
+    let gone = form("model_2=gone").known_models(&here).unwrap_err();
+    assert_eq!(gone.kind, ComplaintKind::Field("model_2"));
+    // A lane that is none has none.
+    assert!(form("model_4=gone").known_models(&here).is_ok());
 }

@@ -36,7 +36,8 @@ pub(super) fn elsewhere(
             </tr>
         }
     });
-    let why = t.elsewhere_why(lane_name(t, &lane.lane), tokens_per_second(t, speed));
+    let name = lane_name(t, &comparison.plan, &lane.lane);
+    let why = t.elsewhere_why(name, tokens_per_second(t, speed));
     view! {
         <h2 id="elsewhere">{t.elsewhere()}</h2>
         <p class="note">{why}</p>

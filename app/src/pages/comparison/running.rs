@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Reader;
 use crate::chat::{ComparisonOf, LaneStep, LaneSteps, SharedChat, Stage};
 use crate::compare::lane_name;
-use crate::domain::{Id, Lane, Measurement};
+use crate::domain::{Id, Measurement, Plan};
 use crate::figures::{bytes, duration, tokens_per_second};
 use crate::language::Language;
 use crate::visitor::{Visitor, visitor};
@@ -28,8 +28,7 @@ pub(super) fn streamed(reader: Reader, chat: SharedChat, of: ComparisonOf) -> An
                 reader,
                 id,
                 steps,
-                lanes: of.comparison.plan.lanes,
-                rounds: of.comparison.plan.rounds,
+                plan: of.comparison.plan,
                 shown: None,
                 last: None,
             };
@@ -71,8 +70,7 @@ struct Follower {
     reader: Reader,
     id: Id,
     steps: LaneSteps,
-    lanes: Vec<Lane>,
-    rounds: usize,
+    plan: Plan,
     /// The lane whose name stands there last.
     shown: Option<usize>,
     last: Option<LaneStep>,
@@ -109,8 +107,9 @@ impl Follower {
     }
 
     fn head(&self, lane: usize) -> Option<AnyView> {
-        let lane = self.lanes.get(lane)?;
-        Some(view! { <h2>{lane_name(self.reader.t, lane)}</h2> }.into_any())
+        let lane = self.plan.lanes.get(lane)?;
+        let name = lane_name(self.reader.t, &self.plan, lane);
+        Some(view! { <h2>{name}</h2> }.into_any())
     }
 
     fn ended(&self, lane: &Measurement) -> AnyView {
@@ -130,7 +129,7 @@ impl Follower {
     /// What it is at, in words.
     fn tick(&self) -> Option<AnyView> {
         let (t, step) = (self.reader.t, self.last.as_ref()?);
-        let what = stage(t, step.stage, self.rounds);
+        let what = stage(t, step.stage, self.plan.rounds);
         let text = format!("{what} · {}", duration(t, step.elapsed.as_secs_f64()));
         Some(view! { <span class="tick">{text}</span> }.into_any())
     }

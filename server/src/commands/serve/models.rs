@@ -53,9 +53,9 @@ impl Found {
         self.later.clone()
     }
 
-    /// What loads the first model once more, for lanes of comparisons.
+    /// What loads a model once more, for lanes of comparisons.
     pub(super) fn lanes(&self) -> EngineLanes {
-        EngineLanes::new(self.options.clone(), self.first.info())
+        EngineLanes::new(self.options.clone())
     }
 
     /// Must be called where tasks can be spawned.

@@ -7,8 +7,11 @@ use nibble_engine::Error;
 
 use crate::generator::Generator;
 use crate::lanes::Lanes;
+use crate::models::{Models, Offer};
+use crate::state::AppState;
 use crate::test_support::browser::{Browser, message};
-use crate::test_support::scripted::Scripted;
+use crate::test_support::client::state;
+use crate::test_support::scripted::{Scripted, offer};
 
 const PIECES: [&str; 20] = ["word "; 20];
 
@@ -23,6 +26,7 @@ impl Lanes for Words {
     fn load(
         &self,
         lane: &Lane,
+        model: &Offer,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Arc<dyn Generator>, Error> {
         progress(1, 2);
@@ -33,13 +37,25 @@ impl Lanes for Words {
                 available: 100,
             });
         }
-        Ok(Arc::new(Scripted::new(&PIECES, self.0)))
+        let words = Scripted::new(&PIECES, self.0).named(&model.info.name);
+        Ok(Arc::new(words))
     }
 }
 
 fn browser(pause: Duration) -> Browser {
     let chats = Scripted::new(&["hi"], Duration::from_millis(50));
     Browser::comparing(Arc::new(chats), Arc::new(Words(pause)))
+}
+
+/// A server of two models.
+fn two_models(pause: Duration) -> AppState {
+    let offers = ["One", "Two"].map(|name| offer(name, None));
+    let models = Models::new(offers.into(), Box::new(|| None), None, None);
+    state(models).comparing(Some(Arc::new(Words(pause))))
+}
+
+fn beside_another() -> Browser {
+    Browser::at_server(two_models(Duration::ZERO))
 }
 
 fn lanes(kernels: [&str; 2]) -> Vec<(&str, &str)> {
@@ -162,6 +178,120 @@ async fn a_chat_goes_first_and_its_round_is_measured_again() {
         assert_eq!(lane["rounds"].as_array().unwrap().len(), 3);
         assert_eq!(lane["tokens"].as_array().unwrap().len(), 20);
     }
+}
+
+#[tokio::test]
+async fn lanes_of_two_models_are_told_by_their_names_wherever_they_stand() {
+    // Long enough for the page to follow them.
+    let browser = Browser::at_server(two_models(Duration::from_millis(5)));
+    let form = browser.get("/compare?preset=weights").await.body;
+    for place in 1..=4 {
+        let select = format!("<select id=\"model_{place}\" name=\"model_{place}\"");
+        assert!(form.contains(&select), "{form}");
+    }
+    assert!(
+        form.contains("<option value=\"two\">Two</option>"),
+        "{form}"
+    );
+    let mut fields = lanes(["avx2", "broken"]);
+    fields.extend([
+        ("kernel_3", "avx2"),
+        ("threads_3", "2"),
+        ("weights_3", "served"),
+    ]);
+    fields.extend([("model_2", "two"), ("model_3", "two")]);
+    let begun = browser.post_form("/compare", &fields).await;
+    let path = begun.location().to_owned();
+    let page = browser.chunks(&path).await.concat();
+    for part in [
+        "<h2>one · avx2 · 2 threads</h2>",
+        "<h2>two · avx2 · 2 threads</h2>",
+        "<th scope=\"row\">two · avx2 · 2 threads</th>",
+        "two · avx2 · 2 threads writes about as fast as one · avx2 · 2 threads.",
+        "is of another model than one · avx2 · 2 threads: their tokens are not compared.",
+        "This lane could not be measured: `two`: too little memory",
+        "model_2=two",
+        "One, Two",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    assert!(!page.contains("gave the same"), "{page}");
+    let file = async |ending: &str| browser.get(&format!("{path}/export.{ending}")).await;
+    let json = file("json").await.json();
+    assert_eq!(json["lanes"][0]["lane"]["model"], "one");
+    assert_eq!(json["plan"]["lanes"][2]["model"], "two");
+    assert!(file("csv").await.body.contains("2,served,\"two\","));
+    assert!(file("svg").await.body.contains(">two · avx2 · 2 threads<"));
+    let again = page
+        .split("/compare?")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let again = browser
+        .get(&format!("/compare?{}", again.replace("&amp;", "&")))
+        .await
+        .body;
+    let chosen = "<option value=\"two\" selected>Two</option>";
+    assert_eq!(again.matches(chosen).count(), 2, "{again}");
+}
+
+#[tokio::test]
+async fn lanes_of_one_model_do_not_name_it_and_where_there_is_one_none_is_asked_for() {
+    let fields = [
+        lanes(["scalar", "avx2"]),
+        vec![("model_1", "two"), ("model_2", "two")],
+    ]
+    .concat();
+    let browser = beside_another();
+    let begun = browser.post_form("/compare", &fields).await;
+    let page = browser.chunks(begun.location()).await.concat();
+    let row = "<th scope=\"row\">scalar · 2 threads</th>";
+    assert!(page.contains(row), "{page}");
+    assert!(
+        page.contains("All lanes gave the same 20 tokens."),
+        "{page}"
+    );
+    assert!(page.contains("<p class=\"note\">Two"), "{page}");
+    let alone = self::browser(Duration::ZERO);
+    let form = alone.get("/compare").await.body;
+    assert!(!form.contains("<select id=\"model_1\""), "{form}");
+    let path = self::begun(&alone, ["scalar", "avx2"]).await;
+    alone.chunks(&path).await;
+    let json = alone.get(&format!("{path}/export.json")).await.body;
+    assert!(!json.contains("\"model\": \"\""), "{json}");
+}
+
+#[tokio::test]
+async fn a_model_that_goes_before_its_lane_begins_is_named_there() {
+    let state = two_models(Duration::from_millis(5));
+    let served = state.served.clone();
+    let browser = Browser::at_server(state);
+    let fields = [lanes(["scalar", "avx2"]), vec![("model_2", "two")]].concat();
+    let begun = browser.post_form("/compare", &fields).await;
+    let withdrawn = served.withdraw(|model| model.info().id == "two");
+    assert!(!withdrawn.unwrap().is_empty());
+    let page = browser.chunks(begun.location()).await.concat();
+    let why = "This lane could not be measured: `two`: it is not served any more";
+    assert!(page.contains(why), "{page}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_served_is_refused_at_its_field_in_a_post_and_in_a_link() {
+    let browser = beside_another();
+    let reason = "There is no model `three` here; these there are: `one`, `two`.";
+    let wrong = format!("id=\"wrong-model_2\" class=\"wrong\">{reason}");
+    let fields = [lanes(["scalar", "avx2"]), vec![("model_2", "three")]].concat();
+    let refused = browser.post_form("/compare", &fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains(&wrong), "{}", refused.body);
+    let linked = browser.get("/compare?model_2=three").await.body;
+    assert!(linked.contains(&wrong), "{linked}");
+    let alone = self::browser(Duration::ZERO);
+    let linked = alone.get("/compare?model_2=three").await.body;
+    let reason = "There is no model `three` here; these there are: `scripted-1b`.";
+    assert!(linked.contains(reason), "{linked}");
 }
 
 #[tokio::test]

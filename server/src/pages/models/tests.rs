@@ -19,31 +19,18 @@ use crate::hub::Shelf;
 use crate::hub::tests::repositories::hub;
 use crate::hub::tests::stand_in::{Mishap, StandIn};
 use crate::management::{Management, Managers};
-use crate::models::{KeepAlive, Models, Offer};
+use crate::models::{Models, Offer};
 use crate::offers::Offers;
 use crate::sign_in::{SIGN_IN, SignIn};
 use crate::state::AppState;
 use crate::test_support::browser::{Browser, Reply, form, get, settings, store};
-use crate::test_support::scripted::Scripted;
+use crate::test_support::scripted::{Scripted, offer};
 
 const HTML: &str = "text/html,application/xhtml+xml";
 const MODEL: [(&str, &str); 1] = [("name", "owner/name")];
 
 /// Models that say their names, which are those of their files.
 struct Scripts;
-
-fn offer(name: &str, file: Option<PathBuf>) -> Offer {
-    let name = name.to_owned();
-    let model = move || Scripted::new(&["I am ", &name], Duration::ZERO).named(&name);
-    Offer {
-        info: model().info().clone(),
-        file,
-        bytes: 100,
-        kv_blocks: 0,
-        keep: KeepAlive::For(Duration::from_secs(300)),
-        load: Box::new(move || Ok(Arc::new(model()) as Arc<dyn Generator>)),
-    }
-}
 
 impl Offers for Scripts {
     fn offer(&self, file: &Path) -> Result<Offer, Error> {
