@@ -164,9 +164,10 @@ async fn a_lane_that_does_not_fit_says_so_with_numbers_and_the_others_are_measur
 
 #[tokio::test]
 async fn a_chat_goes_first_and_its_round_is_measured_again() {
-    let browser = browser(Duration::from_millis(10));
+    // A round of 0.6 s, before which a lane warms up.
+    let browser = browser(Duration::from_millis(30));
     let path = begun(&browser, ["scalar", "avx2"]).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
     let asked = browser.post_form("/api/send", &message("", "what?")).await;
     assert_eq!(asked.status, StatusCode::FOUND);
     let chat = browser.get(asked.location()).await.body;
