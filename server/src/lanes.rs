@@ -64,6 +64,7 @@ impl EngineLanes {
             context: Some(self.context),
             queue: None,
             kv_bytes: None,
+            prefix_folder: None,
             wait: None,
             total: None,
             ..self.options.clone()
@@ -111,6 +112,8 @@ impl Lanes for EngineLanes {
 
 #[cfg(test)]
 mod tests {
+    use nibble_engine::PrefixFolder;
+
     use super::*;
 
     #[test]
@@ -118,6 +121,10 @@ mod tests {
         let options = LoadOptions {
             packed: PackedCache::File("a".into()),
             kv_bytes: Some(1),
+            prefix_folder: Some(PrefixFolder {
+                path: "b".into(),
+                bytes: 1,
+            }),
             pin: true,
             ..LoadOptions::default()
         };
@@ -140,6 +147,7 @@ mod tests {
             (Some(512), None, true)
         );
         assert!(matches!(served.packed, PackedCache::Off));
+        assert_eq!(served.prefix_folder, None);
         let held = |weights| lanes.options(&lane(weights)).rounding;
         assert_eq!(held(Weights::Float).quantize, Quantize::None);
         assert_eq!(held(Weights::Channel).quantize.to_string(), "channel");
