@@ -136,6 +136,20 @@ fn a_folder_that_cannot_be_had_is_an_error_that_names_it() {
     );
 }
 
+#[test]
+fn a_reading_that_takes_too_long_is_waited_for_no_more() {
+    let now = Instant::now();
+    let reading = Reading::new(40, now);
+    assert!(!reading.is_over());
+    reading.count_block();
+    // What was there before, and what others computed meanwhile, is not from the disk.
+    assert_eq!([30, 64, 90].map(|found| reading.share(found)), [0, 24, 32]);
+    reading.end();
+    assert!(reading.is_over());
+    let late = Reading::new(0, now.checked_sub(Duration::from_secs(3)).unwrap());
+    assert!(late.is_over());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_takes_nothing_is_an_error_and_leaves_no_file() {
