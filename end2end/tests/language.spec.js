@@ -77,6 +77,7 @@ test.describe("for a browser that prefers Chinese", () => {
 
   test("what an answer is at is told in Chinese while it is written", async ({ page }) => {
     await page.goto("/");
+    await page.locator("[name=max_tokens]").fill("1000");
     await page.getByRole("textbox", { name: "消息" }).fill("写一个关于灯塔看守人与大海的长篇故事。");
     await page.getByRole("button", { name: "发送" }).click({ noWaitAfter: true });
     const line = page.locator(".tick");

@@ -4,7 +4,7 @@ import { LONG, expect, test } from "./chat_page.js";
 test.use({ javaScriptEnabled: false, tolerated: [/status of 422/] });
 
 test("without JavaScript an answer streams into the page", async ({ chat }) => {
-  await chat.open(400);
+  await chat.open(1000);
   await chat.ask(LONG);
   expect(await chat.statesUntilEnd()).toBeGreaterThan(3);
   await expect(chat.answers).toHaveCount(1);

@@ -122,6 +122,5 @@ test("text is set in its own direction", async ({ chat, page }) => {
   await chat.send.tap();
   const question = chat.questions.locator("p");
   await expect(question).toHaveCSS("direction", "rtl");
-  await chat.stop.tap();
   await expect(chat.metrics).toBeVisible();
 });

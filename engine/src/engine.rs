@@ -63,6 +63,7 @@ impl Engine {
             template,
             kv_bytes,
             fixed_bytes,
+            kv_identity,
         } = Loaded::load(options, progress)?;
         let tokenizer = Arc::new(tokenizer);
         let limits = Limits {
@@ -71,7 +72,8 @@ impl Engine {
             wait: options.wait,
             total: options.total,
         };
-        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), limits)?;
+        let kept = options.prefix_folder.as_ref().zip(kv_identity.as_deref());
+        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), limits, kept)?;
         Ok(Self {
             memory_bytes: fixed_bytes + kv_bytes,
             info,
@@ -124,6 +126,7 @@ impl Engine {
             rows: prepared.rows(wanted),
             behind: request.siblings.filter(|_| lead.is_none()),
             lead,
+            reading: None,
             revealed: request.revealed,
             steering: request.steering,
             speculation: request.speculation.unwrap_or(self.speculation),

@@ -29,6 +29,7 @@ pub use answer::load::{KV_BLOCK, Load};
 pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
 pub use answer::metrics;
 pub use answer::policy::{Caller, Pace};
+pub use answer::prefix::disk::PrefixFolder;
 pub use answer::request::{
     MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed, Thinking, Wanted,
 };

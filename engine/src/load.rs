@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::answer::prefix::disk::PrefixFolder;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::Packing;
 use crate::files::config::ModelConfig;
@@ -45,6 +46,9 @@ pub struct LoadOptions {
     /// Memory for keys and values of all sequences, of those too that are kept for prompts to come; by default half of what
     /// the model leaves, at most 4 GiB, and never less than one context.
     pub kv_bytes: Option<u64>,
+    /// Where keys and values are kept for prompts to come after a restart; nowhere by default. Those of weights that are in no
+    /// file are not.
+    pub prefix_folder: Option<PrefixFolder>,
     /// Whether tokens are guessed ahead, for requests that do not say.
     pub speculation: Speculation,
     /// How long a request may wait; without a limit by default.
@@ -68,6 +72,8 @@ pub(crate) struct Loaded {
     pub(crate) kv_bytes: u64,
     /// For all else.
     pub(crate) fixed_bytes: u64,
+    /// See [`kv_identity`].
+    pub(crate) kv_identity: Option<String>,
 }
 
 impl Loaded {
@@ -102,6 +108,7 @@ impl Loaded {
             fingerprint,
             ..info(&source, &packing, options, context)?
         };
+        let kv_identity = kv_identity(&info, &config, scheme);
         let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
         Ok(Self {
             info,
@@ -110,8 +117,19 @@ impl Loaded {
             template,
             kv_bytes,
             fixed_bytes: need.fixed_bytes(),
+            kv_identity,
         })
     }
+}
+
+/// All that keys and values depend on beside tokens and their positions: every kernel gives the same bits. None of weights that are in no file.
+fn kv_identity(info: &ModelInfo, config: &ModelConfig, scheme: QuantScheme<'_>) -> Option<String> {
+    let ModelInfo {
+        fingerprint, kv, ..
+    } = info;
+    let weights = scheme.description();
+    let is_known = !fingerprint.is_empty();
+    is_known.then(|| format!("{fingerprint}; {config:?}; {weights}; {kv}"))
 }
 
 /// The file for packed weights that `cache` means for this model of these files; none when it means none, or the weights

@@ -64,6 +64,7 @@ impl EngineLanes {
             context: Some(model.info.context.min(CONTEXT)),
             queue: None,
             kv_bytes: None,
+            prefix_folder: None,
             wait: None,
             total: None,
             ..self.options.clone()
@@ -114,6 +115,8 @@ impl Lanes for EngineLanes {
 mod tests {
     use std::path::PathBuf;
 
+    use nibble_engine::PrefixFolder;
+
     use super::*;
     use crate::test_support::scripted::offer;
 
@@ -130,6 +133,10 @@ mod tests {
             packed: PackedCache::File("a".into()),
             kv_bytes: Some(1),
             context: Some(9000),
+            prefix_folder: Some(PrefixFolder {
+                path: "b".into(),
+                bytes: 1,
+            }),
             pin: true,
             ..LoadOptions::default()
         };
@@ -153,6 +160,7 @@ mod tests {
         );
         assert_eq!(served.model, PathBuf::from("other.gguf"));
         assert!(matches!(served.packed, PackedCache::Off));
+        assert_eq!(served.prefix_folder, None);
         let held = |weights| of(weights).rounding;
         assert_eq!(held(Weights::Float).quantize, Quantize::None);
         assert_eq!(held(Weights::Channel).quantize.to_string(), "channel");

@@ -6,6 +6,7 @@ mod answer;
 mod database;
 mod model;
 mod password;
+mod prefixes;
 mod rounding;
 mod values;
 
@@ -17,5 +18,6 @@ pub(crate) use self::model::{
     CalibrationArgs, ComputeArgs, FileArgs, LoadArgs, ModelArgs, ModelsArgs, PackedArgs,
 };
 pub(crate) use self::password::PasswordArgs;
+pub(crate) use self::prefixes::PrefixArgs;
 pub(crate) use self::rounding::{KvArgs, RoundingArgs, VocabularyArgs, choice};
 pub(crate) use self::values::{count, seconds};

@@ -157,6 +157,11 @@ impl Generation {
         &self.tokens[self.cache.len()..]
     }
 
+    /// Tokens with keys and values.
+    pub(crate) fn computed_tokens(&self) -> &[u32] {
+        &self.tokens[..self.cache.len()]
+    }
+
     #[cfg(test)]
     pub(crate) fn cache(&self) -> &KvCache {
         &self.cache

@@ -21,6 +21,10 @@ pub struct Load {
     pub prefix_queries: u64,
     /// Those that were found.
     pub prefix_hits: u64,
+    /// Those of them that were read from the disk.
+    pub prefix_disk_hits: u64,
+    /// Bytes of keys and values of this model that are kept on the disk.
+    pub prefix_disk_bytes: u64,
     /// Tokens of the prompts of all answers that have put out a token.
     pub prompt_tokens: u64,
     /// Tokens put out, also by answers that run still.
@@ -46,6 +50,7 @@ impl Load {
             kv_blocks: 0,
             kv_blocks_used: 0,
             kv_blocks_cached: 0,
+            prefix_disk_bytes: 0,
             ..self
         }
     }
@@ -62,6 +67,8 @@ impl Load {
             kv_blocks_cached: self.kv_blocks_cached + other.kv_blocks_cached,
             prefix_queries: self.prefix_queries + other.prefix_queries,
             prefix_hits: self.prefix_hits + other.prefix_hits,
+            prefix_disk_hits: self.prefix_disk_hits + other.prefix_disk_hits,
+            prefix_disk_bytes: self.prefix_disk_bytes + other.prefix_disk_bytes,
             prompt_tokens: self.prompt_tokens + other.prompt_tokens,
             output_tokens: self.output_tokens + other.output_tokens,
             drafted_tokens: self.drafted_tokens + other.drafted_tokens,
@@ -85,6 +92,8 @@ pub(crate) struct LoadCounters {
     pub(crate) kv_blocks_cached: AtomicUsize,
     pub(crate) prefix_queries: AtomicU64,
     pub(crate) prefix_hits: AtomicU64,
+    pub(crate) prefix_disk_hits: AtomicU64,
+    pub(crate) prefix_disk_bytes: AtomicU64,
     pub(crate) prompt_tokens: AtomicU64,
     pub(crate) output_tokens: AtomicU64,
     pub(crate) drafted_tokens: AtomicU64,
@@ -125,6 +134,8 @@ impl LoadCounters {
             kv_blocks_cached: size(&self.kv_blocks_cached),
             prefix_queries: count(&self.prefix_queries),
             prefix_hits: count(&self.prefix_hits),
+            prefix_disk_hits: count(&self.prefix_disk_hits),
+            prefix_disk_bytes: count(&self.prefix_disk_bytes),
             prompt_tokens: count(&self.prompt_tokens),
             output_tokens: count(&self.output_tokens),
             drafted_tokens: count(&self.drafted_tokens),

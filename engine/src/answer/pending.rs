@@ -1,10 +1,12 @@
 //! An answer that waits for the model.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::answer::constrained::Constrained;
 use crate::answer::metrics::Clock;
 use crate::answer::policy::Caller;
+use crate::answer::prefix::disk::Reading;
 use crate::answer::rows::PromptRows;
 use crate::answer::siblings::{Lead, Siblings};
 use crate::compute::kernel::Kernel;
@@ -44,6 +46,8 @@ pub(crate) struct PendingAnswer {
     pub(crate) lead: Option<Lead>,
     /// Whose prompt it waits for.
     pub(crate) behind: Option<Siblings>,
+    /// What is read of the prompt from the disk.
+    pub(crate) reading: Option<Arc<Reading>>,
     /// Where the model may think.
     pub(crate) thoughts: Option<ThoughtReader>,
     /// Where that has a limit.
@@ -69,9 +73,11 @@ pub(crate) struct ThoughtLimit {
 }
 
 impl PendingAnswer {
-    /// Whether it may begin: who has the prompt of another waits until that was read.
+    /// Whether it may begin: who has the prompt of another waits until that was read, and who has some of it on the disk until
+    /// that is in memory.
     pub(crate) fn is_ready(&self) -> bool {
-        self.behind.as_ref().is_none_or(Siblings::is_read)
+        let is_known = self.behind.as_ref().is_none_or(Siblings::is_read);
+        is_known && self.reading.as_ref().is_none_or(|read| read.is_over())
     }
 
     /// The part of the prompt whose keys and values may be those of another, and one token.

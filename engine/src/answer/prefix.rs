@@ -4,6 +4,8 @@
 //! new prompt shares with a path of it needs no step. A block that is not full is a leaf; whoever goes on from it copies it.
 //! The nodes longest unused make room first, never one whose blocks a running sequence has.
 
+pub(crate) mod disk;
+
 use std::sync::Arc;
 
 use crate::compute::kernel::span::KEY_BLOCK;
@@ -135,6 +137,56 @@ impl PrefixCache {
             }
             parent = Some(node);
         }
+    }
+
+    /// Keeps the last block of `tokens`, which was computed before and read; false where the blocks before it are not there, or
+    /// there is no memory. All blocks are full.
+    pub(crate) fn insert(
+        &mut self,
+        tokens: &[u32],
+        rotation: impl Fn(usize) -> usize,
+        memory: &KvMemory,
+        bytes: &[u8],
+    ) -> bool {
+        let (before, block) = tokens.split_at(tokens.len() - KEY_BLOCK);
+        // First, as it may take the blocks before.
+        if !self.make_room(memory, memory.slabs()) {
+            return false;
+        }
+        let parent = self.node_behind(before, &rotation);
+        if parent.is_none() && !before.is_empty() {
+            return false;
+        }
+        let Some(stretch) = memory.stretch_of(bytes) else {
+            return false;
+        };
+        self.uses += 1;
+        let rotation = rotation(before.len());
+        self.keep_block(parent, block, rotation, || stretch.clone());
+        true
+    }
+
+    /// The last block of `tokens`, where it is there with all before it. All blocks are full.
+    pub(crate) fn stretch(
+        &self,
+        tokens: &[u32],
+        rotation: impl Fn(usize) -> usize,
+    ) -> Option<&Stretch> {
+        let node = self.node_behind(tokens, rotation)?;
+        Some(&self.node(node).stretch)
+    }
+
+    /// The node at the end of a path of full blocks.
+    fn node_behind(&self, tokens: &[u32], rotation: impl Fn(usize) -> usize) -> Option<usize> {
+        let mut node = None;
+        for (index, block) in tokens.chunks(KEY_BLOCK).enumerate() {
+            let (next, shared) = self.closest(node, block, rotation(index * KEY_BLOCK))?;
+            if shared < KEY_BLOCK {
+                return None;
+            }
+            node = Some(next);
+        }
+        node
     }
 
     /// Gives up blocks until so many slabs can be had; false, and nothing given up, where that cannot be reached.

@@ -14,7 +14,9 @@ use crate::answer::load::{Load, LoadCounters};
 use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::{Caller, Pace, Rates};
 use crate::answer::prefix::PrefixCache;
+use crate::answer::prefix::disk::{Disk, PrefixFolder};
 use crate::answer::waiting::{Place, WaitingList};
+use crate::compute::kv::KvMemory;
 use crate::model::forward::Model;
 use crate::model::rope::Rope;
 use crate::text::tokenizer::Tokenizer;
@@ -57,6 +59,7 @@ struct Shared {
     shutdown: Arc<AtomicBool>,
     load: Arc<LoadCounters>,
     prefixes: Arc<Mutex<PrefixCache>>,
+    disk: Option<Arc<Disk>>,
     rates: Arc<Mutex<Rates>>,
 }
 
@@ -67,8 +70,27 @@ impl Shared {
             shutdown: Arc::default(),
             load: Arc::default(),
             prefixes: Arc::default(),
+            disk: None,
             rates: Arc::default(),
         }
+    }
+
+    /// Keeps what is computed in a folder too.
+    ///
+    /// # Errors
+    /// Those of [`Disk::start`].
+    fn keep_in(
+        &mut self,
+        folder: &PrefixFolder,
+        identity: &str,
+        rope: &Arc<Rope>,
+        memory: &KvMemory,
+    ) -> Result<(), Error> {
+        let (prefixes, waiting) = (Arc::clone(&self.prefixes), Arc::clone(&self.waiting));
+        let (rope, memory) = (Arc::clone(rope), memory.clone());
+        let disk = Disk::start(folder, identity, rope, memory, prefixes, waiting)?;
+        self.disk = Some(Arc::new(disk));
+        Ok(())
     }
 }
 
@@ -78,24 +100,29 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Scheduler {
-    /// Starts the thread.
+    /// Starts the thread. Where a folder is named, keys and values are kept there, by all that they depend on beside tokens.
     ///
     /// # Errors
-    /// [`Error::Option`] for a queue without a place, [`Error::NoThread`].
+    /// [`Error::Option`] for a queue without a place or a folder without room, [`Error::File`] for a folder that cannot be
+    /// made, [`Error::NoThread`].
     pub(crate) fn start(
         model: Model,
         tokenizer: Arc<Tokenizer>,
         limits: Limits,
+        kept: Option<(&PrefixFolder, &str)>,
     ) -> Result<Self, Error> {
         if limits.queue == 0 {
             return Err(Error::Option("`queue` must be at least 1, found 0".into()));
         }
-        let shared = Shared::new(limits);
-        let of_owner = shared.clone();
+        let mut shared = Shared::new(limits);
         let memory = model.kv_memory(limits.kv_bytes);
         let blocks = memory.usage().blocks;
         shared.load.kv_blocks.store(blocks, Ordering::Relaxed);
         let rope = Arc::clone(model.rope());
+        if let Some((folder, identity)) = kept {
+            shared.keep_in(folder, identity, &rope, &memory)?;
+        }
+        let of_owner = shared.clone();
         let of_model = Arc::clone(&rope);
         let run = move || {
             model.pin_caller();
@@ -132,7 +159,9 @@ impl Scheduler {
     /// How many tokens of a prompt need no computing, as it is now.
     pub(crate) fn cached(&self, prompt: &[u32]) -> usize {
         let rotation = |at| self.rope.length(prompt.len(), at);
-        locked(&self.shared.prefixes).known(prompt, rotation)
+        let known = locked(&self.shared.prefixes).known(prompt, rotation);
+        let disk = self.shared.disk.as_ref();
+        known.max(disk.map_or(0, |disk| disk.known(prompt)))
     }
 
     /// How fast steps are.

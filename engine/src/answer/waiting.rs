@@ -13,6 +13,9 @@ use crate::Error;
 use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::{self, Caller, Served};
 
+/// Who is not ready may leave or have waited too long meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// The list, between those who submit and the thread that owns the model.
 #[derive(Debug)]
 pub(crate) struct WaitingList {
@@ -30,6 +33,8 @@ struct State {
     reserved: Vec<Caller>,
     /// After how long the next one is taken, where that is known.
     seconds_each: Option<f64>,
+    /// Whether something has come for those who are not ready.
+    woken: bool,
     closed: bool,
 }
 
@@ -101,19 +106,34 @@ impl WaitingList {
         Ok(Place { list, caller })
     }
 
-    /// Waits until somebody is there; false when the list is closed.
+    /// Waits until somebody is ready, or something has come for those who are not, and no longer than [`LOOK_EVERY`] where
+    /// there are such; false when the list is closed.
     pub(crate) fn wait(&self) -> bool {
         let state = self.lock();
-        let idle = |state: &mut State| state.pending.is_empty() && !state.closed;
-        let state = self.arrived.wait_while(state, idle);
-        !state.unwrap_or_else(PoisonError::into_inner).closed
+        let empty = |state: &mut State| state.pending.is_empty() && !state.closed;
+        let state = self.arrived.wait_while(state, empty);
+        let idle = |state: &mut State| {
+            let is_ready = state.pending.iter().any(PendingAnswer::is_ready);
+            !is_ready && !state.woken && !state.closed
+        };
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.arrived.wait_timeout_while(state, LOOK_EVERY, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.woken = false;
+        !state.closed
+    }
+
+    /// Says that something has come for those who are not ready.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
+        self.arrived.notify_all();
     }
 
     /// Takes the one whose turn it is, if `fits` says that there is room for it.
     pub(crate) fn take(
         &self,
         served: &Served,
-        fits: impl FnOnce(&PendingAnswer) -> bool,
+        fits: impl FnOnce(&mut PendingAnswer) -> bool,
     ) -> Option<PendingAnswer> {
         let mut state = self.lock();
         let pending = state.pending.iter().enumerate();
@@ -122,7 +142,7 @@ impl WaitingList {
             .map(|(place, pending)| (place, pending.caller))
             .unzip();
         let index = places[*policy::order(callers.into_iter(), served).first()?];
-        if !fits(&state.pending[index]) {
+        if !fits(&mut state.pending[index]) {
             return None;
         }
         let taken = state.pending.remove(index);

@@ -7,6 +7,7 @@
 mod layer;
 mod pool;
 mod q8;
+mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -112,6 +112,21 @@ fn quantisation_is_named_and_an_unknown_one_is_refused() {
 }
 
 #[test]
+fn keys_and_values_are_kept_where_it_is_said_and_nowhere_else() {
+    let folder = |words: &[&str]| match parse(&[&["serve"], words].concat()) {
+        Ok(Command::Serve(serve)) => serve.prefixes.folder(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(folder(&[]), None);
+    assert_eq!(folder(&["--prefix-cache", ""]), None);
+    let kept = folder(&["--prefix-cache", "a"]).unwrap();
+    assert_eq!((kept.path, kept.bytes), ("a".into(), 1_024_000_000));
+    let sized = ["--prefix-cache", "a", "--prefix-cache-size", "2"];
+    assert_eq!(folder(&sized).unwrap().bytes, 2_000_000);
+    refusal(&["serve", "--prefix-cache", "a", "--prefix-cache-size", "0"]);
+}
+
+#[test]
 fn keys_and_values_have_sixteen_bits_or_eight() {
     let kv = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
         Ok(Command::Chat(chat)) => chat.model.load.kv.with(Rounding::default()).kv,

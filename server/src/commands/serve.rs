@@ -22,8 +22,8 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::options::{
-    AccessArgs, AddrArgs, DatabaseArgs, LoadArgs, ModelsArgs, PasswordArgs, PriceArgs, count,
-    seconds,
+    AccessArgs, AddrArgs, DatabaseArgs, LoadArgs, ModelsArgs, PasswordArgs, PrefixArgs, PriceArgs,
+    count, seconds,
 };
 
 mod descriptors;
@@ -94,6 +94,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
+    pub(crate) prefixes: PrefixArgs,
+    #[command(flatten)]
     price: PriceArgs,
     #[command(flatten)]
     models: ModelsArgs,
@@ -121,6 +123,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let limits = LoadOptions {
         queue: Some(args.queue),
         kv_bytes: args.kv_memory.map(|megabytes| megabytes as u64 * 1_000_000),
+        prefix_folder: args.prefixes.folder(),
         wait: args.max_wait,
         total: args.max_time,
         ..LoadOptions::default()

@@ -59,6 +59,12 @@ const GAUGES: &[(&str, &[&str], &str, Read)] = &[
         "Blocks of keys and values that there may be.",
         |load| load.kv_blocks as f64,
     ),
+    (
+        "nibble_prefix_disk_bytes",
+        &[],
+        "Bytes of keys and values of the models in memory that are kept on the disk.",
+        |load| load.prefix_disk_bytes as f64,
+    ),
 ];
 
 /// Figures that only go up.
@@ -80,6 +86,12 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
         ],
         "Prompt tokens that were found there.",
         |load| load.prefix_hits as f64,
+    ),
+    (
+        "nibble_prefix_disk_hits_total",
+        &[],
+        "Those of them that were read from the disk.",
+        |load| load.prefix_disk_hits as f64,
     ),
     (
         "nibble_engine_prompt_tokens_total",

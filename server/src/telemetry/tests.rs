@@ -209,6 +209,8 @@ impl Generator for Busy {
             kv_blocks_cached: 20,
             prefix_queries: 900,
             prefix_hits: 300,
+            prefix_disk_hits: 100,
+            prefix_disk_bytes: 9000,
             prompt_tokens: 800,
             output_tokens: 70,
             drafted_tokens: 60,
@@ -277,7 +279,13 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
             );
         }
     }
-    assert_eq!(figure(&browser, "nibble_answers_paused").await, 1.0);
+    for (name, expected) in [
+        ("nibble_answers_paused", 1.0),
+        ("nibble_prefix_disk_hits_total", 100.0),
+        ("nibble_prefix_disk_bytes", 9000.0),
+    ] {
+        assert_eq!(figure(&browser, name).await, expected, "{name}");
+    }
     let cache = "vllm:cache_config_info{block_size=\"32\",model_name=\"scripted-1b\",num_gpu_blocks=\"200\"}";
     assert_eq!(figure(&browser, cache).await, 1.0);
 }

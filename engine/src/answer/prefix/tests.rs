@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::compute::kv::{KvMemory, KvPrecision, KvShape};
 
-fn memory(windows: &[Option<usize>], blocks: Option<u64>) -> KvMemory {
+pub(super) fn memory(windows: &[Option<usize>], blocks: Option<u64>) -> KvMemory {
     let shape = KvShape {
         kv_heads: 1,
         head_dim: 8,
@@ -15,7 +15,7 @@ fn memory(windows: &[Option<usize>], blocks: Option<u64>) -> KvMemory {
 }
 
 /// Computes a sequence as a model would: the key of a position is a digest of all tokens up to it.
-fn compute(cache: &mut KvCache, tokens: &[u32], layers: usize) {
+pub(super) fn compute(cache: &mut KvCache, tokens: &[u32], layers: usize) {
     let first = cache.len();
     cache.reserve(tokens.len()).unwrap();
     for layer in 0..layers {
@@ -36,7 +36,7 @@ fn digest(tokens: &[u32]) -> f32 {
     digest as f32
 }
 
-fn check(cache: &KvCache, tokens: &[u32], layer: usize, window: Option<usize>) {
+pub(super) fn check(cache: &KvCache, tokens: &[u32], layer: usize, window: Option<usize>) {
     let first = window.map_or(0, |window| (cache.len() + 1).saturating_sub(window));
     for position in first..cache.len() {
         let (keys, _) = cache.layer(layer).head(0).exact_block(position / KEY_BLOCK);
@@ -49,7 +49,7 @@ fn alike(_: usize) -> usize {
     0
 }
 
-fn counted(first: u32, len: u32) -> Vec<u32> {
+pub(super) fn counted(first: u32, len: u32) -> Vec<u32> {
     (first..first + len).collect()
 }
 

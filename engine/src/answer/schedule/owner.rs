@@ -22,6 +22,7 @@ use crate::answer::load::LoadCounters;
 use crate::answer::metrics::StepTime;
 use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
+use crate::answer::prefix::disk::Disk;
 use crate::answer::speculation::costs::StepCosts;
 use crate::answer::waiting::WaitingList;
 use crate::compute::kv::KvMemory;
@@ -44,6 +45,7 @@ pub(super) struct Owner<M> {
     load: Arc<LoadCounters>,
     memory: KvMemory,
     prefixes: Arc<Mutex<PrefixCache>>,
+    disk: Option<Arc<Disk>>,
     /// In the order of their arrival, those that are paused among them.
     answers: Vec<Generation>,
     served: Served,
@@ -73,6 +75,7 @@ impl<M: StepModel> Owner<M> {
             shutdown,
             load,
             prefixes,
+            disk,
             rates: shown_rates,
         } = shared;
         Self {
@@ -85,6 +88,7 @@ impl<M: StepModel> Owner<M> {
             load,
             memory,
             prefixes,
+            disk,
             answers: Vec::new(),
             served: Served::default(),
             rates: Rates::default(),
@@ -109,6 +113,9 @@ impl<M: StepModel> Owner<M> {
     /// Ends and begins answers, and computes a step; false when the thread had better end.
     fn turn(&mut self) -> bool {
         self.drop_ended();
+        if let Some(disk) = &self.disk {
+            disk.take_in();
+        }
         self.resume();
         self.admit();
         self.tell_waiting();
@@ -276,9 +283,14 @@ impl<M: StepModel> Owner<M> {
         );
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
+        let disk = self.disk.as_ref();
+        let written = disk.map(|disk| (disk, generation.computed_tokens().to_vec()));
         let mut prefixes = locked(&self.prefixes);
         generation.finish(reason, now, machine, &mut prefixes, &self.rope);
         drop(prefixes);
+        if let Some((disk, tokens)) = written {
+            disk.write(&tokens, prompt);
+        }
         let Self {
             answers, served, ..
         } = self;

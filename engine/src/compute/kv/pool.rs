@@ -97,6 +97,11 @@ impl KvPool {
         }))
     }
 
+    /// Bytes of a slab.
+    pub(super) fn slab_bytes(&self) -> usize {
+        self.0.slab
+    }
+
     /// Slabs that can still be had.
     pub(super) fn available(&self) -> usize {
         let memory = self.0.lock();

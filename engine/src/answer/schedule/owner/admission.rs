@@ -72,12 +72,20 @@ impl<M: StepModel> Owner<M> {
             let promised: usize = promised.sum();
             let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
             let (alone, rope) = (self.answers.is_empty(), &self.rope);
-            let fits = |pending: &PendingAnswer| {
+            let disk = self.disk.as_ref();
+            let fits = |pending: &mut PendingAnswer| {
                 // What is kept of it shall not make room for the rest.
                 let mut cache = memory.new_cache();
                 let len = pending.prompt.len();
                 let known = pending.restorable();
-                prefixes.restore(known, |at| rope.length(len, at), &mut cache);
+                let found = prefixes.restore(known, |at| rope.length(len, at), &mut cache);
+                if let (Some(disk), None) = (disk, &pending.reading) {
+                    let reading = disk.read(known, len, found);
+                    if reading.is_some() {
+                        pending.reading = reading;
+                        return false;
+                    }
+                }
                 prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
             };
             let taken = self.waiting.take(&self.served, fits);
@@ -91,6 +99,7 @@ impl<M: StepModel> Owner<M> {
 
     fn begin(&mut self, pending: PendingAnswer) {
         self.served.enter(pending.caller);
+        let reading = pending.reading.clone();
         let prompt = pending.prompt.len() as u64;
         let ((kernel, _), now) = (self.model.machine(), self.model.now());
         let mut prefixes = locked(&self.prefixes);
@@ -104,6 +113,10 @@ impl<M: StepModel> Owner<M> {
             .prefix_queries
             .fetch_add(prompt, Ordering::Relaxed);
         self.load.prefix_hits.fetch_add(found, Ordering::Relaxed);
+        let read = reading.map_or(0, |reading| reading.share(generation.cached_tokens()));
+        self.load
+            .prefix_disk_hits
+            .fetch_add(read as u64, Ordering::Relaxed);
         self.answers.push(generation);
     }
 }

@@ -39,6 +39,10 @@ impl<M: StepModel> Owner<M> {
             .count();
         let used = self.memory.usage().used;
         let cached = locked(&self.prefixes).unused() / self.memory.slabs();
+        if let Some(disk) = &self.disk {
+            let bytes = &self.load.prefix_disk_bytes;
+            bytes.store(disk.bytes(), Ordering::Relaxed);
+        }
         for (counter, value) in [
             (&self.load.running, self.answers.len() - paused),
             (&self.load.paused, paused),

@@ -14,6 +14,7 @@ use crate::answer::policy::Caller;
 use crate::answer::schedule::Scheduler;
 use crate::{Answer, Completion, Event, Sampling, Speculation};
 
+mod disk;
 mod learned;
 mod simulated;
 mod speculation;
@@ -61,6 +62,7 @@ impl Owner<Simulated> {
             rows: None,
             lead: None,
             behind: None,
+            reading: None,
             thoughts: None,
             thought_limit: None,
             calls: None,
@@ -209,6 +211,7 @@ fn whoever_watches_waits_for_no_lock_of_the_loop() {
             shutdown: Arc::clone(&owner.shutdown),
             load: Arc::clone(&owner.load),
             prefixes: Arc::clone(&owner.prefixes),
+            disk: None,
             rates: Arc::clone(&owner.shown_rates),
         },
         rope: Arc::clone(&owner.rope),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::*;
+use crate::PrefixFolder;
 use crate::compute::kernel;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
@@ -187,6 +188,26 @@ pub(super) fn owner_with(
     limits: Limits,
     panics: Vec<usize>,
 ) -> Owner<Simulated> {
+    owner_keeping(windows, blocks, limits, panics, None)
+}
+
+/// The same that keeps keys and values in a folder, in so many bytes.
+pub(super) fn owner_on_disk(
+    windows: &'static [Option<usize>],
+    blocks: u64,
+    limits: Limits,
+    folder: (&Path, u64),
+) -> Owner<Simulated> {
+    owner_keeping(windows, blocks, limits, Vec::new(), Some(folder))
+}
+
+fn owner_keeping(
+    windows: &'static [Option<usize>],
+    blocks: u64,
+    limits: Limits,
+    panics: Vec<usize>,
+    folder: Option<(&Path, u64)>,
+) -> Owner<Simulated> {
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
     let source = ModelSource::open(&tiny).unwrap();
     let tokenizer = Arc::new(source.tokenizer().unwrap());
@@ -208,5 +229,13 @@ pub(super) fn owner_with(
         windows,
     };
     let memory = KvMemory::new(&shape, Some(bytes));
-    Owner::new(model, rope, memory, tokenizer, limits, Shared::new(limits))
+    let mut shared = Shared::new(limits);
+    if let Some((path, bytes)) = folder {
+        let path = path.to_owned();
+        let folder = PrefixFolder { path, bytes };
+        shared
+            .keep_in(&folder, "simulated", &rope, &memory)
+            .unwrap();
+    }
+    Owner::new(model, rope, memory, tokenizer, limits, shared)
 }
