@@ -114,7 +114,7 @@ impl Folder {
         let blocks = tokens.as_chunks::<KEY_BLOCK>().0.iter().enumerate();
         blocks.scan(self.identity, move |digest, (index, block)| {
             let mut hash = Sha256::new();
-            hash.update(&*digest);
+            hash.update(*digest);
             hash.update((rotation(index * KEY_BLOCK) as u64).to_le_bytes());
             for token in block {
                 hash.update(token.to_le_bytes());

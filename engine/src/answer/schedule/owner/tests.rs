@@ -222,7 +222,7 @@ fn whoever_watches_waits_for_no_lock_of_the_loop() {
     // The list asks with its lock held, and the loop holds that of the prefixes meanwhile.
     let prefixes = locked(&owner.prefixes);
     owner.waiting.take(&Served::default(), |_| {
-        thread::spawn(move || sender.send(watched.load()));
+        thread::spawn(move || sender.send(watched.load()).unwrap());
         let load = read.recv_timeout(Duration::from_secs(10));
         assert_eq!(load.map(|load| load.waiting), Ok(1));
         false
