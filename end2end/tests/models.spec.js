@@ -106,7 +106,7 @@ for (const javaScriptEnabled of [true, false]) {
 test("a fetch that is cancelled leaves what another goes on with", async ({ page }) => {
   await fetchModel(page, "owner/slow-cancelled");
   await expect.poll(() => held.has("slow-cancelled")).toBe(true);
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await expect(page.getByText("Fetching owner/slow-cancelled was cancelled.")).toBeVisible();
   await expect(page.getByRole("button", { name: "Go on with owner/slow-cancelled" })).toBeVisible();
   held.get("slow-cancelled")?.();
