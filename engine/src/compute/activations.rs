@@ -188,7 +188,7 @@ impl Activations {
 
 /// Rows that a thread quantises at a time: fewer than four are not worth a barrier.
 fn rows_at_once(rows: usize, pool: &Pool) -> usize {
-    let few = (rows / (2 * pool.threads())).clamp(4, ROWS);
+    let few = (rows / (4 * pool.threads())).clamp(4, ROWS);
     1 << few.ilog2()
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Attention {
     plans: Vec<AttentionPlan>,
     /// Per thread: a block of keys, then two partials.
     scratch: PerThread<Room>,
-    /// Per task, when groups are shared between threads.
+    /// Per task, when some groups are shared between threads.
     partials: Room,
 }
 
@@ -137,7 +137,7 @@ impl<'a, 'c: 'a, C: Fn(usize) -> LayerCache<'c> + Sync> Step<'a, C> {
         );
     }
 
-    /// Groups of which several threads do the spans.
+    /// Groups of which several threads do the spans, among others perhaps.
     fn run_shared(
         &self,
         pool: &mut Pool,
@@ -159,13 +159,15 @@ impl<'a, 'c: 'a, C: Fn(usize) -> LayerCache<'c> + Sync> Step<'a, C> {
             },
         );
         let mut partials = partials.chunks_exact_mut(partial_len);
-        for (group, mut out) in self.plan.groups.iter().zip(out.one_by_one()) {
-            let mut spans = partials
+        let of_groups = self.plan.tasks.chunk_by(|(a, _), (b, _)| a == b);
+        let groups = self.plan.groups.iter().zip(of_groups);
+        for ((group, tasks), mut out) in groups.zip(out.one_by_one()) {
+            let mut parts = partials
                 .by_ref()
-                .take(group.spans.len())
+                .take(tasks.len())
                 .map(|buffer| partial(buffer, group.rows.len(), head_dim));
-            if let Some(mut merged) = spans.next() {
-                spans.for_each(|later| merge(&mut merged, &later, head_dim));
+            if let Some(mut merged) = parts.next() {
+                parts.for_each(|later| merge(&mut merged, &later, head_dim));
                 out.finish(&merged);
             }
         }

@@ -66,6 +66,13 @@ pub(crate) struct KvShape {
 }
 
 impl KvShape {
+    /// The same where windows give blocks back so many positions later.
+    pub(crate) fn seeing_more(mut self, positions: usize) -> Self {
+        let windows = self.windows.iter_mut().flatten();
+        windows.for_each(|window| *window += positions);
+        self
+    }
+
     /// Bytes of one position in every layer.
     pub(crate) fn bytes_per_token(&self) -> u64 {
         let heads = self.windows.len() * self.kv_heads;

@@ -64,6 +64,8 @@ mod plain {
 
     use bytemuck::Pod;
 
+    use crate::Error;
+
     /// As aligned as what kernels read from huge pages.
     #[derive(Clone, Copy, Pod, bytemuck::Zeroable)]
     #[repr(C, align(64))]
@@ -104,10 +106,14 @@ mod plain {
     pub(crate) type PageSlice<T> = Box<[T]>;
 
     /// So many slices of `len` zeros.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "in pages there may be not enough memory"
+    )]
     pub(crate) fn page_slices<T: Pod>(
         len: usize,
         count: usize,
-    ) -> impl Iterator<Item = PageSlice<T>> {
-        std::iter::repeat_with(move || vec![T::zeroed(); len].into()).take(count)
+    ) -> Result<impl Iterator<Item = PageSlice<T>>, Error> {
+        Ok(std::iter::repeat_with(move || vec![T::zeroed(); len].into()).take(count))
     }
 }

@@ -19,6 +19,8 @@ const WATCHED: Duration = Duration::from_millis(300);
 pub struct Survey {
     /// What the maker calls the CPU.
     pub cpu: Option<String>,
+    /// By which numbers the CPU tells what kind it is.
+    pub kind: Option<CpuKind>,
     /// CPUs of the system; two threads of a core count as two.
     pub cpus: Option<usize>,
     /// Cores of the system.
@@ -33,8 +35,21 @@ pub struct Survey {
     pub huge_pages: Option<String>,
     /// How the system sets the clock of the CPUs, where it does.
     pub governor: Option<String>,
+    /// What carries that out, such as `acpi-cpufreq`: the same word means another thing to another.
+    pub clock_driver: Option<String>,
     /// How often a quota ran out since the control group began.
     pub throttling: Option<Throttling>,
+    /// The most bytes of memory that a control group allows.
+    pub memory_limit: Option<u64>,
+}
+
+/// A kind of CPU, by its own numbers: clouds hide its name, and Arm's have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuKind {
+    /// Family and model, each as Linux writes it, of Intel (which has family 6) and AMD.
+    X86(u32, u32),
+    /// Who designed its cores, and which.
+    Arm(u32, u32),
 }
 
 impl Survey {
@@ -46,6 +61,7 @@ impl Survey {
             allowed: available(),
             quota: cgroup.quota(),
             throttling: cgroup.throttling(),
+            memory_limit: cgroup.memory().map(|memory| memory.limit),
             busy: busy(Path::new("/proc/stat"), WATCHED),
             ..Self::read(Path::new("/"))
         }
@@ -60,14 +76,23 @@ impl Survey {
             Some(siblings.ok()?.trim().to_owned())
         });
         let cores: BTreeSet<_> = siblings.collect();
+        let cpuinfo = text("proc/cpuinfo").unwrap_or_default();
         let pages = text("sys/kernel/mm/transparent_hugepage/enabled");
-        let governor = text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        let clock = |name: &str| {
+            text(&format!(
+                "sys/devices/system/cpu/cpu0/cpufreq/scaling_{name}"
+            ))
+        };
+        let [governor, driver] = ["governor", "driver"].map(clock);
+        let word = |text: Option<String>| text.map(|text| text.trim().to_owned());
         Self {
-            cpu: text("proc/cpuinfo").and_then(|text| named(&text)),
+            cpu: named(&cpuinfo),
+            kind: kind(&cpuinfo),
             cpus: (!cpus.is_empty()).then_some(cpus.len()),
             cores: (!cores.is_empty()).then_some(cores.len()),
             huge_pages: pages.and_then(|pages| chosen(&pages)),
-            governor: governor.map(|governor| governor.trim().to_owned()),
+            governor: word(governor),
+            clock_driver: word(driver),
             ..Self::default()
         }
     }
@@ -85,12 +110,39 @@ fn cpus(folder: &Path) -> Vec<PathBuf> {
     cpus.collect()
 }
 
-/// The name in `/proc/cpuinfo`, which Arm's CPUs have none in.
+/// The name in `/proc/cpuinfo`; Arm's CPUs have none there, and those of servers are known by their numbers.
 fn named(cpuinfo: &str) -> Option<String> {
-    let mut lines = cpuinfo.lines();
-    let line = lines.find_map(|line| line.strip_prefix("model name"))?;
-    let (_, name) = line.split_once(':')?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    let written = entry(cpuinfo, "model name").map(str::to_owned);
+    let written = written.filter(|name| !name.is_empty());
+    written.or_else(|| {
+        let name = match kind(cpuinfo)? {
+            CpuKind::Arm(0x41, 0xd0c) => "Arm Neoverse N1",
+            CpuKind::Arm(0x41, 0xd40) => "Arm Neoverse V1",
+            CpuKind::Arm(0x41, 0xd49) => "Arm Neoverse N2",
+            CpuKind::Arm(0x41, 0xd4f) => "Arm Neoverse V2",
+            _ => return None,
+        };
+        Some(name.to_owned())
+    })
+}
+
+fn kind(cpuinfo: &str) -> Option<CpuKind> {
+    let decimal = |name| entry(cpuinfo, name)?.parse().ok();
+    let hexadecimal = |name| {
+        let digits = entry(cpuinfo, name)?.strip_prefix("0x")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let x86 = decimal("cpu family").zip(decimal("model"));
+    let arm = || hexadecimal("CPU implementer").zip(hexadecimal("CPU part"));
+    let x86 = x86.map(|(family, model)| CpuKind::X86(family, model));
+    x86.or_else(|| arm().map(|(by, part)| CpuKind::Arm(by, part)))
+}
+
+/// What stands behind the first line of this name.
+fn entry<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(found, _)| found.trim() == name)?;
+    Some(value.trim())
 }
 
 /// The word between brackets.
@@ -162,13 +214,31 @@ mod tests {
             "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
             "powersave\n",
         );
+        write(
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
+            "intel_pstate\n",
+        );
         let survey = Survey::read(root.path());
         assert_eq!(survey.cpu.as_deref(), Some("AMD EPYC 9R14"));
         assert_eq!((survey.cpus, survey.cores), (Some(4), Some(2)));
         assert_eq!(survey.huge_pages.as_deref(), Some("madvise"));
         assert_eq!(survey.governor.as_deref(), Some("powersave"));
+        assert_eq!(survey.clock_driver.as_deref(), Some("intel_pstate"));
         let nothing = Survey::read(&root.path().join("nothing"));
         assert_eq!(nothing, Survey::default());
+    }
+
+    #[test]
+    fn cpus_are_known_by_their_numbers() {
+        let x86 = "cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n";
+        assert_eq!(kind(x86), Some(CpuKind::X86(25, 17)));
+        assert_eq!(named(x86).as_deref(), Some("AMD EPYC"));
+        let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd4f\n";
+        assert_eq!(kind(arm), Some(CpuKind::Arm(0x41, 0xd4f)));
+        assert_eq!(named(arm).as_deref(), Some("Arm Neoverse V2"));
+        let other = "CPU implementer\t: 0x61\nCPU part\t: 0x022\n";
+        assert_eq!(named(other), None);
+        assert_eq!((kind(""), kind("model: x\n")), (None, None));
     }
 
     #[test]

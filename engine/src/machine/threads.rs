@@ -6,21 +6,26 @@
 //! stages follow each other closely while an answer is computed, then sleep. A worker joins a stage when it comes to
 //! it, and the caller waits only for those that joined: on a busy machine, where the system keeps a worker waiting for
 //! milliseconds, the others do its share. (A barrier for all threads cost seven eighths of the decode speed beside a
-//! browser on two cores.) Nothing is allocated per stage.
+//! browser on two cores.) Nothing is allocated per stage. What a barrier costs by the number of threads is in
+//! `engine/benches/THREADS.md`.
 
 mod affinity;
 mod disjoint;
 mod per_thread;
+mod ranges;
+mod seat;
 
 use std::io;
 use std::num::NonZero;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
 pub(crate) use self::disjoint::{DisjointItems, DisjointSlices, SliceRows};
 pub(crate) use self::per_thread::PerThread;
+use self::ranges::Taken;
+use self::seat::{Joined, Seat, Stage};
 use crate::Error;
 
 /// How often a worker looks for the next stage before it sleeps: some 50 microseconds.
@@ -28,84 +33,21 @@ const SPINS: usize = 10_000;
 /// The most threads that can be asked for.
 const MAX_THREADS: usize = 1024;
 
-/// A stage: a closure that the threads which join call with their index.
-type Stage<'a> = &'a (dyn Fn(usize) + Sync);
-
 /// What a worker does until the pool ends.
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The stage is open: workers may join.
-const OPEN: usize = 1 << 16;
-/// Counts stages, above [`OPEN`] and the number of workers that joined.
-const EPOCH: usize = 1 << 17;
+/// A value in a cache line of its own; of two, which are fetched together.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Line<T>(T);
 
 #[derive(Debug)]
 struct Shared {
-    /// Points to the caller's `Stage` while a stage runs.
-    stage: AtomicPtr<Stage<'static>>,
-    /// Stages so far, whether the current one is open, and the workers that joined it.
-    state: AtomicUsize,
-    /// Workers that joined the current stage and are done with it.
-    finished: AtomicUsize,
-    /// Workers that sleep or are about to.
-    asleep: AtomicUsize,
+    /// Of each worker.
+    seats: Box<[Seat]>,
     panicked: AtomicBool,
-    shutdown: AtomicBool,
     spins: usize,
 }
-
-/// How far the work of one thread's range has come, in a cache line (of two, which are fetched together) of its own:
-/// as long as no other thread takes from the range, its thread takes the next chunk without waiting for anybody.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Taken {
-    /// The stage in the high half, the first item that nobody took in the low. Of another stage it means that nothing
-    /// was taken yet.
-    next: AtomicU64,
-}
-
-impl Taken {
-    /// Takes some of what is left of `range`, within `sizes`. The range's own thread leaves an eighth of it for the end,
-    /// which goes by halves, as does what other threads take: all are done at almost the same time.
-    fn chunk(
-        &self,
-        stage: u32,
-        range: &Range<usize>,
-        [smallest, largest]: [usize; 2],
-        own: bool,
-    ) -> Option<Range<usize>> {
-        let (stage, order) = (u64::from(stage) << 32, Ordering::Relaxed);
-        let mut state = self.next.load(order);
-        loop {
-            let start = if state & !LOW == stage {
-                (state & LOW) as usize
-            } else {
-                range.start
-            };
-            if start >= range.end {
-                return None;
-            }
-            let (left, reserve) = (range.end - start, range.len() / 8);
-            let chunk = if own && left > 2 * reserve {
-                left - reserve
-            } else {
-                left.div_ceil(2)
-            };
-            let chunk = chunk.clamp(smallest, largest);
-            let end = start + (chunk / smallest * smallest).min(left);
-            match self
-                .next
-                .compare_exchange_weak(state, stage | end as u64, order, order)
-            {
-                Ok(_) => return Some(start..end),
-                Err(now) => state = now,
-            }
-        }
-    }
-}
-
-/// The half of [`Taken`] that counts items.
-const LOW: u64 = u32::MAX as u64;
 
 /// Threads that compute together. One caller at a time.
 #[derive(Debug)]
@@ -113,12 +55,35 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     sleepers: Vec<Thread>,
+    /// Threads that take part in the next stages: the first so many.
+    threads: usize,
     /// One for each thread.
-    taken: Box<[Taken]>,
-    /// Counts the stages of [`Pool::share`], from 1.
+    taken: Box<[Line<Taken>]>,
+    /// The number of the last stage of [`Pool::share`], from 1.
     stage: u32,
+    /// What there was so far.
+    traffic: Traffic,
     /// The caller's CPU, when threads are pinned.
     caller_cpu: Option<usize>,
+}
+
+/// What the stages of a pool came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Barriers: what is too little for two threads has none.
+    pub(crate) stages: u64,
+    /// Bytes that were written in them, or had room to be, which other threads may read in the next.
+    pub(crate) bytes: u64,
+}
+
+impl Traffic {
+    /// What has come since.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            stages: self.stages - before.stages,
+            bytes: self.bytes - before.bytes,
+        }
+    }
 }
 
 /// Threads that this process may keep busy: the CPUs of its affinity mask, or fewer where a cgroup quota, rounded
@@ -179,12 +144,8 @@ impl Pool {
         spawn: impl Fn(thread::Builder, Work) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            stage: AtomicPtr::default(),
-            state: AtomicUsize::new(0),
-            finished: AtomicUsize::new(0),
-            asleep: AtomicUsize::new(0),
+            seats: (1..threads).map(|_| Seat::default()).collect(),
             panicked: AtomicBool::new(false),
-            shutdown: AtomicBool::new(false),
             // Spinning with more threads than CPUs takes time from the thread that is waited for.
             spins: if threads <= available() { SPINS } else { 0 },
         });
@@ -193,8 +154,10 @@ impl Pool {
             shared,
             workers: Vec::with_capacity(threads - 1),
             sleepers: Vec::with_capacity(threads - 1),
-            taken: (0..threads).map(|_| Taken::default()).collect(),
+            threads,
+            taken: (0..threads).map(|_| Line::default()).collect(),
             stage: 0,
+            traffic: Traffic::default(),
             caller_cpu: cpus.map(|cpus| cpus[0]),
         };
         for index in 1..threads {
@@ -221,7 +184,22 @@ impl Pool {
 
     /// Threads that take part in a stage.
     pub(crate) fn threads(&self) -> usize {
-        self.workers.len() + 1
+        self.threads
+    }
+
+    /// Threads that there are.
+    pub(crate) fn all_threads(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Lets the first so many threads take part in the next stages, at least one and at most all.
+    pub(crate) fn take_part(&mut self, threads: usize) {
+        self.threads = threads.clamp(1, self.all_threads());
+    }
+
+    /// The stages so far and what was written in them.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Calls `stage` on the caller's thread, with index 0, and on every worker that comes to it before that returns.
@@ -229,24 +207,16 @@ impl Pool {
     /// # Panics
     /// When the stage panicked on any thread.
     fn run(&self, stage: Stage<'_>) {
-        if self.workers.is_empty() {
+        let shared = &*self.shared;
+        let seats = &shared.seats[..self.threads - 1];
+        if seats.is_empty() {
             return stage(0);
         }
-        let shared = &*self.shared;
-        shared.finished.store(0, Ordering::Relaxed);
-        let pointer = std::ptr::from_ref(&stage)
-            .cast::<Stage<'static>>()
-            .cast_mut();
-        shared.stage.store(pointer, Ordering::Relaxed);
-        let epoch = shared.state.load(Ordering::Relaxed) / EPOCH + 1;
-        // Sequentially consistent, as is the look at `asleep`: either this thread sees a worker that is about to
-        // sleep, or that worker sees the new stage.
-        shared.state.store((epoch * EPOCH) | OPEN, Ordering::SeqCst);
-        if shared.asleep.load(Ordering::SeqCst) > 0 {
-            self.sleepers.iter().for_each(Thread::unpark);
-        }
+        // No worker is in a stage: what panicked was an earlier one, whose caller was told.
+        shared.panicked.store(false, Ordering::Relaxed);
+        seat::open(seats, &stage, |index| self.sleepers[index].unpark());
         // The workers borrow `stage`: it must outlive them even when this thread's share panics.
-        let close = CloseStage(shared);
+        let close = CloseSeats(seats, shared.spins);
         stage(0);
         drop(close);
         assert!(
@@ -298,7 +268,8 @@ impl Pool {
     ) {
         let count = items.count();
         let (smallest, largest) = sizes.into_inner();
-        let scratch = scratch.of_threads(self.threads());
+        let scratch = scratch.of_threads(self.threads);
+        self.traffic.bytes += items.bytes() as u64;
         if count <= smallest {
             if count > 0 {
                 begin(&mut scratch[0]);
@@ -310,7 +281,7 @@ impl Pool {
         }
         assert!(u32::try_from(count).is_ok(), "{count} items in one stage");
         self.next_stage();
-        let (stage, taken) = (self.stage, &self.taken);
+        let (stage, taken) = (self.stage, &self.taken[..self.threads]);
         let (threads, units) = (taken.len(), count.div_ceil(smallest));
         let start_of = |thread: usize| (units * thread / threads * smallest).min(count);
         let scratch = DisjointSlices::new(scratch);
@@ -319,7 +290,8 @@ impl Pool {
             for owner in (thread..threads).chain(0..thread) {
                 let range = start_of(owner)..start_of(owner + 1);
                 let sizes = [smallest, largest];
-                while let Some(chunk) = taken[owner].chunk(stage, &range, sizes, owner == thread) {
+                while let Some(chunk) = taken[owner].0.chunk(stage, &range, sizes, owner == thread)
+                {
                     let own = own.get_or_insert_with(|| {
                         // SAFETY: in a stage one thread alone has this number, and it comes here once.
                         let own = unsafe { scratch.element(thread) };
@@ -336,9 +308,10 @@ impl Pool {
 
     /// Counts a stage. Before numbers come again, what was taken under them is forgotten.
     fn next_stage(&mut self) {
+        self.traffic.stages += 1;
         self.stage = self.stage.wrapping_add(1);
         if self.stage == 0 {
-            self.taken.fill_with(Taken::default);
+            self.taken.fill_with(Line::default);
             self.stage = 1;
         }
     }
@@ -346,9 +319,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.shutdown.store(true, Ordering::Relaxed);
-        self.shared.state.fetch_add(EPOCH, Ordering::SeqCst);
-        self.sleepers.iter().for_each(Thread::unpark);
+        // Where a thread could not be started, its seat and those behind it have nobody to wake.
+        let wake = |index: usize| self.sleepers[index].unpark();
+        seat::end(&self.shared.seats[..self.sleepers.len()], wake);
         for worker in self.workers.drain(..) {
             // A worker's panic was reported by `run`.
             let _ = worker.join();
@@ -357,20 +330,11 @@ impl Drop for Pool {
 }
 
 /// Ends a stage: nobody may join any more, and those that did are waited for.
-struct CloseStage<'a>(&'a Shared);
+struct CloseSeats<'a>(&'a [Seat], usize);
 
-impl Drop for CloseStage<'_> {
+impl Drop for CloseSeats<'_> {
     fn drop(&mut self) {
-        let joined = self.0.state.fetch_and(!OPEN, Ordering::AcqRel) % OPEN;
-        let mut looks = 0;
-        while self.0.finished.load(Ordering::Acquire) < joined {
-            looks += 1;
-            if looks < self.0.spins {
-                std::hint::spin_loop();
-            } else {
-                thread::yield_now();
-            }
-        }
+        seat::close(self.0, self.1);
     }
 }
 
@@ -383,63 +347,16 @@ fn stay_on(cpu: Option<usize>) {
 }
 
 fn work(shared: &Shared, index: usize) {
-    let mut seen = 0;
-    loop {
-        let state = wait_for_stage(shared, seen);
-        seen = state / EPOCH;
-        if shared.shutdown.load(Ordering::Relaxed) {
-            return;
+    let seat = &shared.seats[index - 1];
+    while let Joined::Stage(stage) = seat.join(shared.spins) {
+        // SAFETY: the caller of the stage that this worker joined keeps it alive until the worker leaves.
+        let stage = unsafe { *stage };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage(index)));
+        if outcome.is_err() {
+            shared.panicked.store(true, Ordering::Relaxed);
         }
-        if join(shared, state) {
-            let pointer = shared.stage.load(Ordering::Relaxed);
-            // SAFETY: `run` stored a pointer to its live `stage` before it opened the stage that this worker joined,
-            // and does not return before every worker that joined has finished.
-            let stage = unsafe { *pointer };
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage(index)));
-            if outcome.is_err() {
-                shared.panicked.store(true, Ordering::Relaxed);
-            }
-            shared.finished.fetch_add(1, Ordering::Release);
-        }
+        seat.leave();
     }
-}
-
-/// Joins the stage of `state` unless it is closed or over.
-fn join(shared: &Shared, mut state: usize) -> bool {
-    let epoch = state / EPOCH;
-    while state / EPOCH == epoch && state & OPEN != 0 {
-        match shared.state.compare_exchange_weak(
-            state,
-            state + 1,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            Ok(_) => return true,
-            Err(now) => state = now,
-        }
-    }
-    false
-}
-
-/// Spins, then sleeps, until a stage after `seen` has begun; returns the state.
-fn wait_for_stage(shared: &Shared, seen: usize) -> usize {
-    for _ in 0..shared.spins {
-        let state = shared.state.load(Ordering::Acquire);
-        if state / EPOCH != seen {
-            return state;
-        }
-        std::hint::spin_loop();
-    }
-    shared.asleep.fetch_add(1, Ordering::SeqCst);
-    let state = loop {
-        let state = shared.state.load(Ordering::SeqCst);
-        if state / EPOCH != seen {
-            break state;
-        }
-        thread::park();
-    };
-    shared.asleep.fetch_sub(1, Ordering::SeqCst);
-    state
 }
 
 #[cfg(test)]

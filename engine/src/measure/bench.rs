@@ -10,6 +10,7 @@ mod masks;
 mod product;
 mod report;
 mod shapes;
+mod stages;
 mod steps;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::compute::kernel::{self, Kernel};
 use crate::files::config::ModelConfig;
 use crate::load;
 use crate::machine::threads::{Pool, pool};
+use crate::model::decode_threads::DecodeThreads;
 use crate::model::forward::Model;
 use crate::model::packed::{PackedCache, SourceFingerprint};
 use crate::model::source::ModelSource;
@@ -36,6 +38,7 @@ use report::peak_rss;
 pub use report::{BatchStep, Report, SampledDecode, Spread};
 pub use shapes::shapes;
 use shapes::{RandomWeights, shape};
+pub use stages::{EmptyStages, StepStages};
 use steps::{Decode, prefill};
 
 /// What to run.
@@ -66,6 +69,8 @@ pub struct Options {
     pub sequences: Vec<usize>,
     /// Threads; by default as many as [`crate::Engine`] would take.
     pub threads: Option<usize>,
+    /// Those of them that take part in steps of one token.
+    pub decode_threads: DecodeThreads,
     /// Whether each thread stays on a CPU of its own.
     pub pin: bool,
     /// Kernel by name; by default the fastest.
@@ -123,6 +128,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let (name, advised, mut model) = load(options, kernel, threads)?;
     let load_seconds = started.elapsed().as_secs_f64();
     check(options, model.config())?;
+    options.decode_threads.settle(&mut model);
 
     let layers = model.weights().layer_parameters() as f64;
     let repetitions = |tokens| if tokens == 0 { 0 } else { options.repetitions };
@@ -161,8 +167,15 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         Some(speed) => batch_steps(&mut model, options, speed),
         None => Vec::new(),
     };
+    let StepStages {
+        stages,
+        shared_bytes,
+        ..
+    } = StepStages::count(&mut model);
     Ok(Report {
         model: name,
+        stages_per_step: stages,
+        shared_bytes_per_step: shared_bytes,
         kv: model.kv_shape().precision.to_string(),
         kv_bytes_per_step: kv_bytes,
         prefill_tokens_per_second: prefill.speed,
@@ -179,6 +192,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         multiply_rate_fraction: prefill.share,
         kernel: kernel.name().to_owned(),
         threads: model.threads(),
+        decode_threads: model.decode_threads(),
         load_seconds,
         peak_rss_bytes: peak_rss(),
     })
@@ -312,6 +326,7 @@ mod tests {
             sampled: true,
             sequences: vec![1, 4],
             threads: Some(2),
+            decode_threads: DecodeThreads::Auto,
             pin: false,
             kernel: None,
             rounding: Rounding::default(),

@@ -29,6 +29,8 @@ pub(crate) struct Need {
     fixed: u64,
     /// Keys and values of one position.
     kv_per_token: u64,
+    /// Those of them that are a draft model's.
+    of_draft: u64,
 }
 
 impl Need {
@@ -40,7 +42,25 @@ impl Need {
         Self {
             fixed: weights + buffers + REST,
             kv_per_token: config.kv_shape(kv).bytes_per_token(),
+            of_draft: 0,
         }
+    }
+
+    /// That of a model with a draft model, which has keys and values of the same positions.
+    pub(crate) fn with_draft(self, draft: Self) -> Self {
+        Self {
+            // The rest of the program is there once.
+            fixed: self.fixed + draft.fixed - REST,
+            kv_per_token: self.kv_per_token + draft.kv_per_token,
+            of_draft: draft.kv_per_token,
+        }
+    }
+
+    /// Of so many bytes for keys and values those of the model, and those of the draft model.
+    pub(crate) fn kv_parts(self, bytes: u64) -> [u64; 2] {
+        let tokens = bytes / self.kv_per_token;
+        let of_draft = tokens * self.of_draft;
+        [bytes - of_draft, of_draft]
     }
 
     /// All but keys and values.
@@ -88,6 +108,7 @@ impl Need {
             Some(available) if self.fixed + bytes > available => Err(Error::Memory {
                 needed: self.fixed + bytes,
                 context,
+                with_draft: self.of_draft > 0,
                 available,
             }),
             _ => Ok(bytes),
@@ -116,6 +137,7 @@ impl Need {
             return Err(Error::Memory {
                 needed: self.bytes(refused),
                 context: refused,
+                with_draft: self.of_draft > 0,
                 available,
             });
         }
@@ -154,6 +176,7 @@ mod tests {
     const NEED: Need = Need {
         fixed: 1000,
         kv_per_token: 1,
+        of_draft: 0,
     };
 
     #[test]
@@ -182,6 +205,32 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("context of 512"), "{message}");
+    }
+
+    #[test]
+    fn a_draft_model_is_counted_and_its_keys_and_values_are_of_as_many_tokens() {
+        let draft = Need {
+            fixed: REST + 500,
+            kv_per_token: 3,
+            of_draft: 0,
+        };
+        let both = NEED.with_draft(draft);
+        assert_eq!(both.context(1024, true, Some(5596)).unwrap(), 1024);
+        let message = both
+            .context(1024, true, Some(5595))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("the model and its draft with")
+                && message.contains("5596")
+                && message.contains("5595"),
+            "{message}"
+        );
+        let bytes = both.kv_bytes(1024, None, Some(20_000)).unwrap();
+        let [model, of_draft] = both.kv_parts(bytes);
+        assert_eq!((model + of_draft, of_draft), (bytes, bytes / 4 * 3));
+        assert!(both.kv_bytes(1024, Some(4095), None).is_err());
+        assert_eq!(NEED.kv_parts(77), [77, 0]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod activated;
 mod matmuls;
 mod normed;
 mod observer;
+mod pool;
 mod projections;
 mod rows;
 
@@ -65,6 +66,8 @@ pub(crate) struct Model {
     kv: KvShape,
     kernel: &'static Kernel,
     pool: Pool,
+    /// Threads for a step of one row.
+    decode_threads: usize,
     buffers: Buffers,
 }
 
@@ -131,6 +134,7 @@ impl Model {
             rope,
             kv,
             kernel,
+            decode_threads: pool.all_threads(),
             pool,
             buffers: Buffers::default(),
         })
@@ -157,15 +161,6 @@ impl Model {
         self.kernel
     }
 
-    pub(crate) fn threads(&self) -> usize {
-        self.pool.threads()
-    }
-
-    /// For what is measured beside the model.
-    pub(crate) fn pool_and_weights(&mut self) -> (&mut Pool, &Weights) {
-        (&mut self.pool, &self.weights)
-    }
-
     /// Multiplies with the activations as they are from now on, not rounded to int8: slowly, as a measure for the
     /// rounding.
     pub(crate) fn keep_floats(&mut self) {
@@ -188,14 +183,14 @@ impl Model {
         self.buffers.quantized.round_by_row();
     }
 
-    /// Makes the calling thread the one that runs the model.
-    pub(crate) fn pin_caller(&self) {
-        self.pool.pin_caller();
-    }
-
     /// Memory for the keys and values of sequences, of at most so many bytes.
     pub(crate) fn kv_memory(&self, bytes: u64) -> KvMemory {
         KvMemory::new(&self.kv, Some(bytes))
+    }
+
+    /// The same for sequences of which so many positions may be taken back.
+    pub(crate) fn kv_memory_taking_back(&self, positions: usize, bytes: u64) -> KvMemory {
+        KvMemory::new(&self.kv.clone().seeing_more(positions), Some(bytes))
     }
 
     /// An empty cache, without a bound.
@@ -268,6 +263,10 @@ impl Model {
     fn start(&mut self, batch: &mut [NewTokens<'_>]) {
         let config = &self.config;
         let rows: usize = batch.iter().map(NewTokens::rows).sum();
+        self.pool.take_part(match rows {
+            1 => self.decode_threads,
+            _ => self.pool.all_threads(),
+        });
         let b = &mut self.buffers;
         b.x.resize(rows * config.hidden, 0.0);
         b.q.resize(rows * config.heads * config.head_dim, 0.0);

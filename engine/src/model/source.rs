@@ -9,6 +9,9 @@ use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::{HfText, Tokenizer};
 use crate::{Error, Sampling};
 
+/// Characters of a licence's name; some files have its text there.
+const MAX_LICENCE: usize = 60;
+
 /// An open model.
 #[derive(Debug)]
 pub(crate) enum ModelSource {
@@ -33,6 +36,16 @@ impl ModelSource {
             Self::Gguf(model) => &model.config.model,
             Self::Folder(model, _) => &model.config.model,
         }
+    }
+
+    /// The licence that a GGUF file names; a folder says none.
+    pub(crate) fn licence(&self) -> String {
+        let named = match self {
+            Self::Gguf(model) => model.file.text("general.license").ok().flatten(),
+            Self::Folder(..) => None,
+        };
+        let named = named.unwrap_or_default().trim();
+        named.chars().take(MAX_LICENCE).collect()
     }
 
     /// The tokenizer of a model that has one.

@@ -50,6 +50,10 @@ unsafe impl<'a> DisjointItems for AttendedRows<'a> {
         self.groups.len()
     }
 
+    fn bytes(&self) -> usize {
+        self.out.bytes()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> GroupRows<'a> {
         assert_eq!(range.len(), 1, "one group at a time");
         let group = &self.groups[range.start];

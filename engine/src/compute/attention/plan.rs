@@ -36,11 +36,14 @@ pub(super) struct AttentionPlan {
     /// None before it is filled.
     pub(super) shape: Option<Heads>,
     pub(super) groups: Vec<HeadGroup>,
-    /// One task is a group and the spans that it does.
+    /// One task is a group and the spans that it does: all of them, or one. In the order of groups and spans.
     pub(super) tasks: Vec<(usize, Range<usize>)>,
     /// Whether a group has a task for each of its spans, to be merged when all are done.
     pub(super) shared: bool,
 }
+
+/// A group with more than this part of a thread's share of all spans is cut: threads wait for the last one no longer.
+const PARTS: usize = 4;
 
 impl AttentionPlan {
     /// Cuts the work of a batch into tasks.
@@ -66,13 +69,70 @@ impl AttentionPlan {
             }
         }
         self.tasks.clear();
-        self.shared = threads > 1 && self.groups.len() < threads * 4;
+        let spans = self.groups.iter().map(|group| group.spans.len());
+        let most = (spans.sum::<usize>() / (threads * PARTS)).max(1);
+        self.shared = false;
         for (index, group) in self.groups.iter().enumerate() {
-            if self.shared {
+            if threads > 1 && group.spans.len() > most {
                 let spans = group.spans.clone().map(|span| (index, span..span + 1));
                 self.tasks.extend(spans);
+                self.shared = true;
             } else {
                 self.tasks.push((index, group.spans.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Heads = Heads {
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        window: None,
+    };
+
+    #[test]
+    fn no_task_is_much_of_a_threads_share_whatever_the_lengths() {
+        let short = [100; 15];
+        for lengths in [
+            &[8_000][..],
+            &[100],
+            &[8_000, 100],
+            &[[100; 15].as_slice(), &[8_000]].concat(),
+            &short,
+        ] {
+            let sequences: Vec<_> = (0..)
+                .zip(lengths)
+                .map(|(first_row, position)| SequenceRows {
+                    first_row,
+                    rows: 1,
+                    position: *position,
+                })
+                .collect();
+            for threads in [1, 2, 4, 16] {
+                let mut plan = AttentionPlan::default();
+                plan.fill(&sequences, SHAPE, threads);
+                let all: Vec<_> = (0..)
+                    .zip(&plan.groups)
+                    .flat_map(|(index, group)| group.spans.clone().map(move |span| (index, span)))
+                    .collect();
+                let done: Vec<_> = plan
+                    .tasks
+                    .iter()
+                    .flat_map(|(index, spans)| spans.clone().map(|span| (*index, span)))
+                    .collect();
+                assert_eq!(done, all, "each span once, in order");
+                let largest = plan.tasks.iter().map(|(_, spans)| spans.len()).max();
+                assert!(
+                    threads == 1 || largest <= Some((all.len() / (4 * threads)).max(1)),
+                    "{lengths:?}, {threads} threads"
+                );
+                let is_cut = plan.tasks.len() > plan.groups.len();
+                assert_eq!(plan.shared, is_cut);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Isa for Avx2 {
     type Ints = __m256i;
     type Floats = __m256;
     const ROWS: usize = 8;
-    const KEEPS_FOUR_ROWS: bool = false;
+    const HAS_MANY_REGISTERS: bool = false;
     const UNSIGNED: bool = false;
 
     #[inline(always)]
@@ -227,24 +227,17 @@ impl Isa for Avx2 {
     }
 }
 
-/// [`Isa::in_registers`].
+/// [`Isa::in_registers`]. What is not pure keeps its order.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn in_registers(sums: &mut [__m256i]) {
-    if let [a, b, c, d, e, f, g, h] = sums {
+    for sum in sums {
         // SAFETY: no instruction.
         unsafe {
             asm!(
-                "/* {} {} {} {} {} {} {} {} */",
-                inout(ymm_reg) * a,
-                inout(ymm_reg) * b,
-                inout(ymm_reg) * c,
-                inout(ymm_reg) * d,
-                inout(ymm_reg) * e,
-                inout(ymm_reg) * f,
-                inout(ymm_reg) * g,
-                inout(ymm_reg) * h,
-                options(pure, nomem, nostack, preserves_flags)
+                "/* {} */",
+                inout(ymm_reg) * sum,
+                options(nomem, nostack, preserves_flags)
             );
         }
     }

@@ -82,7 +82,7 @@ impl Isa for Avx512 {
     type Ints = __m512i;
     type Floats = __m512;
     const ROWS: usize = 16;
-    const KEEPS_FOUR_ROWS: bool = true;
+    const HAS_MANY_REGISTERS: bool = true;
     const UNSIGNED: bool = true;
 
     #[inline(always)]
@@ -226,24 +226,17 @@ impl Isa for Avx512 {
     }
 }
 
-/// [`Isa::in_registers`].
+/// [`Isa::in_registers`]. What is not pure keeps its order.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn in_registers(sums: &mut [__m512i]) {
-    if let [a, b, c, d, e, f, g, h] = sums {
+    for sum in sums {
         // SAFETY: no instruction.
         unsafe {
             asm!(
-                "/* {} {} {} {} {} {} {} {} */",
-                inout(zmm_reg) * a,
-                inout(zmm_reg) * b,
-                inout(zmm_reg) * c,
-                inout(zmm_reg) * d,
-                inout(zmm_reg) * e,
-                inout(zmm_reg) * f,
-                inout(zmm_reg) * g,
-                inout(zmm_reg) * h,
-                options(pure, nomem, nostack, preserves_flags)
+                "/* {} */",
+                inout(zmm_reg) * sum,
+                options(nomem, nostack, preserves_flags)
             );
         }
     }

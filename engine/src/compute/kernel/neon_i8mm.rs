@@ -8,6 +8,7 @@
 mod decode;
 mod prefill;
 
+use std::arch::aarch64::{vdupq_n_s8, vdupq_n_s32};
 use std::arch::is_aarch64_feature_detected;
 
 use super::entry::{Entry, KernelSpec};
@@ -16,6 +17,7 @@ use super::neon::{
     CHANNEL, INT1, INT2, INT4, INT4_K, INT5, INT5_K, INT5_SYMMETRIC, INT6_K, Q8, ROWS, SYMMETRIC,
     finish_channels, key_dots, widen,
 };
+use super::neon_asm::smmla;
 use super::panel::{DEPTH, Panel, PanelLayout};
 use super::span::{Partial, Span};
 use super::tile::Tiles;
@@ -51,7 +53,10 @@ pub(super) const KERNEL: Entry = Entry {
     layered,
     q8,
     ops: ops::OPS,
-    peak: None,
+    peak: Some(|rounds| {
+        // SAFETY: a kernel is only handed out where its features are there.
+        unsafe { peak(rounds) }
+    }),
 };
 
 /// # Safety
@@ -115,4 +120,20 @@ unsafe fn q8(tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     };
     // SAFETY: handed on to the caller.
     unsafe { product(tiles, x, out) }
+}
+
+/// Multiplications on registers alone, in enough chains to hide their latency.
+#[target_feature(enable = "neon,i8mm")]
+fn peak(rounds: usize) -> u64 {
+    let weights = std::hint::black_box(vdupq_n_s8(7));
+    let columns = std::hint::black_box(vdupq_n_s8(1));
+    // Chains that are known to be alike would be computed once.
+    let mut sums = std::hint::black_box([vdupq_n_s32(0); 16]);
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = smmla(*sum, weights, columns);
+        }
+    }
+    std::hint::black_box(sums);
+    (rounds * sums.len() * 32) as u64
 }

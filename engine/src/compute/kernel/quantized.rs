@@ -189,6 +189,12 @@ unsafe impl<'a> DisjointItems for PanelRowsMut<'a> {
         self.0.panels.rows()
     }
 
+    fn bytes(&self) -> usize {
+        let in_block = BLOCK + 4 * size_of::<f32>();
+        let in_row = size_of::<i32>() + size_of::<f32>();
+        self.count() * (self.0.blocks * in_block + in_row)
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> RowsMut<'a> {
         // SAFETY: handed on to the caller.
         unsafe { self.take(range, 0..self.0.blocks) }

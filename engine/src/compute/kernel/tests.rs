@@ -264,21 +264,38 @@ fn every_kernel_gives_the_bits_of_scalar_for_every_shape() {
         for rows in [1, 3, 7, 8, 9, 15, 16, 17, 33] {
             for blocks_in_row in [1, 2, 5, 9] {
                 let blocks = random.blocks(format, rows, blocks_in_row);
-                for m in [1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 18] {
+                for m in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18] {
                     let x = random.floats(m * blocks_in_row * BLOCK);
-                    let expected = product(scalar(), &pack(scalar(), format, rows, &blocks), &x, 1);
-                    for kernel in supported() {
-                        let found = product(kernel, &pack(kernel, format, rows, &blocks), &x, 2);
-                        let shape = (rows, blocks_in_row * BLOCK, m);
-                        assert_eq!(
-                            bits(&found),
-                            bits(&expected),
-                            "{kernel:?} {format:?} {shape:?}"
-                        );
-                    }
+                    expect_the_bits_of_scalar(format, rows, &blocks, &x);
                 }
             }
         }
+    }
+}
+
+/// Of tiles beyond the size up to which they are multiplied several times with a few rows.
+#[test]
+fn every_kernel_gives_the_bits_of_scalar_for_long_rows() {
+    let mut random = Random::new(3);
+    for format in Format::QUANTIZED {
+        let blocks = random.blocks(format, 17, 60);
+        for m in [5, 7, 8, 12] {
+            let x = random.floats(m * 60 * BLOCK);
+            expect_the_bits_of_scalar(format, 17, &blocks, &x);
+        }
+    }
+}
+
+fn expect_the_bits_of_scalar(format: Format, rows: usize, blocks: &[Block], x: &[f32]) {
+    let expected = product(scalar(), &pack(scalar(), format, rows, blocks), x, 1);
+    for kernel in supported() {
+        let found = product(kernel, &pack(kernel, format, rows, blocks), x, 2);
+        let (rows, values) = (rows, x.len());
+        assert_eq!(
+            bits(&found),
+            bits(&expected),
+            "{kernel:?} {format:?}, {rows} rows, {values} values"
+        );
     }
 }
 

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use half::f16;
 
 use super::KvPrecision;
-use crate::machine::memory::{self, PageSlice};
+use crate::Error;
+use crate::machine::memory::{PageSlice, page_slices};
 
 /// Bytes that the pool asks the system for at a time; what is not written yet stays the system's.
 const REGION: usize = 16 << 20;
@@ -57,13 +58,13 @@ struct Shared {
     precision: KvPrecision,
     /// Bytes of a slab.
     slab: usize,
-    /// The most slabs that there may be.
-    capacity: usize,
     memory: Mutex<Memory>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
+    /// The most slabs that there may be.
+    capacity: usize,
     /// Slabs that nobody owns.
     free: Vec<Slab>,
     /// Slabs that there are.
@@ -92,8 +93,11 @@ impl KvPool {
         Self(Arc::new(Shared {
             precision,
             slab,
-            capacity,
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory {
+                capacity,
+                free: Vec::new(),
+                made: 0,
+            }),
         }))
     }
 
@@ -105,13 +109,13 @@ impl KvPool {
     /// Slabs that can still be had.
     pub(super) fn available(&self) -> usize {
         let memory = self.0.lock();
-        memory.free.len() + (self.0.capacity - memory.made)
+        memory.free.len() + (memory.capacity - memory.made)
     }
 
     /// The most slabs that there may be, and those that somebody owns.
     pub(super) fn usage(&self) -> (usize, usize) {
         let memory = self.0.lock();
-        (self.0.capacity, memory.made - memory.free.len())
+        (memory.capacity, memory.made - memory.free.len())
     }
 
     /// A block of so many layers, with whatever its memory held before; none where the budget is used up.
@@ -131,34 +135,53 @@ impl KvPool {
     pub(super) fn copy(&self, block: &PoolBlock) -> Option<PoolBlock> {
         let mut copy = self.block(block.slabs.len())?;
         for (to, from) in copy.slabs.iter_mut().zip(&block.slabs) {
-            match (to, from) {
-                (Slab::F16(to), Slab::F16(from)) | (Slab::Q8(to), Slab::Q8(from)) => {
-                    to.copy_from_slice(from);
-                }
-                (Slab::F32(to), Slab::F32(from)) => to.copy_from_slice(from),
-                _ => unreachable!("slabs of a pool have one precision"),
-            }
+            to.bytes_mut().copy_from_slice(from.bytes());
         }
         Some(copy)
     }
 
-    /// Makes slabs, at least as many as a block takes unless the budget ends before.
+    /// Makes slabs, at least as many as a block takes unless the budget ends before. Where the system has no more memory the budget
+    /// ends with what there is.
     fn grow(&self, memory: &mut Memory, layers: usize) {
         let Shared {
-            precision,
-            slab,
-            capacity,
-            ..
+            precision, slab, ..
         } = *self.0;
         let at_once = (REGION / slab).max(layers);
-        let count = at_once.min(capacity - memory.made);
-        let free = &mut memory.free;
-        let (halves, floats) = (slab / size_of::<f16>(), slab / size_of::<f32>());
-        match precision {
-            KvPrecision::F16 => free.extend(memory::page_slices(halves, count).map(Slab::F16)),
-            KvPrecision::Q8 => free.extend(memory::page_slices(halves, count).map(Slab::Q8)),
-            KvPrecision::F32 => free.extend(memory::page_slices(floats, count).map(Slab::F32)),
+        let count = at_once.min(memory.capacity - memory.made);
+        match slabs(precision, slab, count) {
+            Ok(slabs) => {
+                memory.free.extend(slabs);
+                memory.made += count;
+            }
+            Err(error) => {
+                tracing::error!("keys and values get no more memory: {error}");
+                memory.capacity = memory.made;
+            }
         }
-        memory.made += count;
+    }
+}
+
+/// So many slabs of so many bytes.
+fn slabs(precision: KvPrecision, bytes: usize, count: usize) -> Result<Vec<Slab>, Error> {
+    let (halves, floats) = (bytes / size_of::<f16>(), bytes / size_of::<f32>());
+    Ok(match precision {
+        KvPrecision::F16 => page_slices(halves, count)?.map(Slab::F16).collect(),
+        KvPrecision::Q8 => page_slices(halves, count)?.map(Slab::Q8).collect(),
+        KvPrecision::F32 => page_slices(floats, count)?.map(Slab::F32).collect(),
+    })
+}
+
+// A plain allocation that fails ends the process.
+#[cfg(all(test, not(any(miri, plain_memory))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_system_has_no_more_memory_the_budget_ends() {
+        // A slab as large as all addresses that a process has.
+        let pool = KvPool::new(1, 1 << 46, KvPrecision::F16, None);
+        assert!(pool.available() > 0);
+        assert!(pool.block(1).is_none());
+        assert_eq!((pool.available(), pool.usage()), (0, (0, 0)));
     }
 }

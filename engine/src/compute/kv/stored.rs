@@ -8,14 +8,14 @@ use super::pool::Slab;
 use super::{KvMemory, Stretch};
 
 impl Slab {
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::F16(slab) | Self::Q8(slab) => bytemuck::cast_slice(slab),
             Self::F32(slab) => bytemuck::cast_slice(slab),
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::F16(slab) | Self::Q8(slab) => bytemuck::cast_slice_mut(slab),
             Self::F32(slab) => bytemuck::cast_slice_mut(slab),

@@ -58,6 +58,10 @@ unsafe impl<'a> DisjointItems for Columns<'a> {
         self.rows
     }
 
+    fn bytes(&self) -> usize {
+        self.out.bytes()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> Region<'a> {
         // SAFETY: handed on to the caller.
         unsafe { self.out.region(0..self.x_rows, range) }

@@ -51,41 +51,36 @@ pub(crate) fn multiply_gated(
             let (gates, ups) = scratch.sums.of(2 * len).split_at_mut(len);
             kernel.multiply(&gate.tiles(cell.tiles.clone()), &panel, gates);
             kernel.multiply(&up.tiles(cell.tiles), &panel, ups);
+            kernel.swiglu(gates, ups);
             if panel.rows() == 1 {
                 // The sums of one row stand in order.
-                kernel.swiglu(gates, ups);
                 kernel.quantize(&[gates], Grouping::Block, &mut cell.out);
                 return;
             }
-            let in_block = BLOCK * panel.rows();
-            let blocks = gates.chunks_exact(in_block).zip(ups.chunks_exact(in_block));
-            for (block, sums) in blocks.enumerate() {
-                activate(kernel, tile_rows, sums, block, &mut cell.out);
+            let blocks = gates.chunks_exact(BLOCK * panel.rows());
+            for (block, activated) in blocks.enumerate() {
+                quantize(kernel, tile_rows, activated, block, &mut cell.out);
             }
         },
     );
     out.finish(pool, kernel);
 }
 
-/// Quantises one block of each row of a panel, from the sums `[tiles, rows, tile rows]` of gate and up.
-fn activate(
+/// Quantises one block of each row of a panel, from numbers `[tiles, rows, tile rows]`.
+fn quantize(
     kernel: &'static Kernel,
     tile_rows: usize,
-    (gates, ups): (&[f32], &[f32]),
+    activated: &[f32],
     block: usize,
     out: &mut RowsMut<'_>,
 ) {
     for start in (0..out.count()).step_by(ROWS) {
         let rows = start..out.count().min(start + ROWS);
-        let mut gate = [[0.0; BLOCK]; ROWS];
-        let mut up = [[0.0; BLOCK]; ROWS];
-        gather(gates, tile_rows, rows.clone(), &mut gate);
-        gather(ups, tile_rows, rows.clone(), &mut up);
-        let gate = &mut gate[..rows.len()];
-        kernel.swiglu(gate.as_flattened_mut(), up[..rows.len()].as_flattened());
+        let mut in_order = [[0.0; BLOCK]; ROWS];
+        gather(tile_rows, activated, rows.clone(), &mut in_order);
         let mut values = [&[][..]; ROWS];
-        for (values, gate) in values.iter_mut().zip(&*gate) {
-            *values = gate;
+        for (values, in_order) in values.iter_mut().zip(&in_order) {
+            *values = in_order;
         }
         let values = &values[..rows.len()];
         kernel.quantize(values, Grouping::Block, &mut out.part(rows, block));
@@ -113,6 +108,10 @@ unsafe impl<'a> DisjointItems for Blocks<'a> {
         self.grid.count()
     }
 
+    fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> Cell<'a> {
         let (panel, tiles) = self.grid.at(range);
         let rows = self.grid.panels.rows_of(panel);
@@ -123,13 +122,35 @@ unsafe impl<'a> DisjointItems for Blocks<'a> {
     }
 }
 
-/// Puts some rows of sums `[tiles, rows, tile rows]` in order, `[rows, 32]`.
-fn gather(sums: &[f32], tile_rows: usize, rows: Range<usize>, out: &mut [[f32; BLOCK]; ROWS]) {
-    let in_tile = sums.len() / (BLOCK / tile_rows);
-    for (tile, sums) in sums.chunks_exact(in_tile).enumerate() {
-        let sums = sums.chunks_exact(tile_rows).skip(rows.start);
-        for (out, sums) in out[..rows.len()].iter_mut().zip(sums) {
-            out[tile * tile_rows..][..tile_rows].copy_from_slice(sums);
+/// Puts some rows of numbers `[tiles, rows, tile rows]` in order, `[rows, 32]`.
+fn gather(tile_rows: usize, numbers: &[f32], rows: Range<usize>, out: &mut [[f32; BLOCK]; ROWS]) {
+    // Copies of a fixed length are no calls.
+    match tile_rows {
+        16 => gather_fixed::<16>(numbers, rows, out),
+        8 => gather_fixed::<8>(numbers, rows, out),
+        _ => {
+            let in_tile = numbers.len() / (BLOCK / tile_rows);
+            for (tile, numbers) in numbers.chunks_exact(in_tile).enumerate() {
+                let numbers = numbers.chunks_exact(tile_rows).skip(rows.start);
+                for (out, numbers) in out[..rows.len()].iter_mut().zip(numbers) {
+                    out[tile * tile_rows..][..tile_rows].copy_from_slice(numbers);
+                }
+            }
+        }
+    }
+}
+
+/// [`gather`] of tiles of `N` rows.
+fn gather_fixed<const N: usize>(
+    numbers: &[f32],
+    rows: Range<usize>,
+    out: &mut [[f32; BLOCK]; ROWS],
+) {
+    let in_tile = numbers.len() / (BLOCK / N);
+    for (tile, numbers) in numbers.chunks_exact(in_tile).enumerate() {
+        let numbers = &numbers.as_chunks::<N>().0[rows.clone()];
+        for (out, numbers) in out.iter_mut().zip(numbers) {
+            out.as_chunks_mut().0[tile] = *numbers;
         }
     }
 }

@@ -23,6 +23,11 @@ impl<'a> Output<'a> {
         Self { sums, width, add }
     }
 
+    /// Bytes of all sums.
+    pub(super) fn bytes(&self) -> usize {
+        self.sums.bytes()
+    }
+
     /// Some columns of some rows.
     ///
     /// # Safety

@@ -159,6 +159,10 @@ unsafe impl<'a, const N: usize> DisjointItems for Results<'a, N> {
         self.grid.count()
     }
 
+    fn bytes(&self) -> usize {
+        self.products.iter().map(|(_, out)| out.bytes()).sum()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> Cell<'a, N> {
         let (panel, tiles) = self.grid.at(range);
         let rows = self.grid.panels.rows_of(panel);

@@ -1,6 +1,6 @@
 //! Memory in huge pages that many own a slice of.
 
-use std::alloc::{self, Layout};
+use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 
 use super::HugePages;
+use crate::Error;
 
 /// Numbers that nobody else uses.
 #[derive(Debug)]
@@ -19,19 +20,23 @@ pub(crate) struct PageSlice<T> {
 }
 
 /// So many slices of `len` zeros, one after the other in memory.
-pub(crate) fn page_slices<T: Pod>(len: usize, count: usize) -> impl Iterator<Item = PageSlice<T>> {
+///
+/// # Errors
+/// [`Error::NoMemory`] when there is not enough.
+pub(crate) fn page_slices<T: Pod>(
+    len: usize,
+    count: usize,
+) -> Result<impl Iterator<Item = PageSlice<T>>, Error> {
     let layout = Layout::array::<T>(len * count).expect("less than all of memory");
-    // The end of every other collection that the system has no memory for.
-    let memory = HugePages::new(layout.size());
-    let mut memory = memory.unwrap_or_else(|_| alloc::handle_alloc_error(layout));
+    let mut memory = HugePages::new(layout.size())?;
     let start = NonNull::from(&mut memory[..]).cast::<T>();
     let memory = Arc::new(memory);
-    (0..count).map(move |index| PageSlice {
+    Ok((0..count).map(move |index| PageSlice {
         // SAFETY: the memory has `len * count` numbers.
         start: unsafe { start.add(index * len) },
         len,
         _memory: Arc::clone(&memory),
-    })
+    }))
 }
 
 // SAFETY: a slice is the only one that refers to its numbers.

@@ -14,6 +14,9 @@ pub(crate) unsafe trait DisjointItems: Sync {
 
     fn count(&self) -> usize;
 
+    /// Bytes that belong to all of them.
+    fn bytes(&self) -> usize;
+
     /// What belongs to the items of `range`.
     ///
     /// # Safety
@@ -36,6 +39,10 @@ unsafe impl DisjointItems for usize {
 
     fn count(&self) -> usize {
         *self
+    }
+
+    fn bytes(&self) -> usize {
+        0
     }
 
     unsafe fn chunk(&self, _: Range<usize>) {}
@@ -69,6 +76,10 @@ unsafe impl<'a, T: Send> DisjointItems for SliceRows<'a, T> {
         self.slices.len / self.width
     }
 
+    fn bytes(&self) -> usize {
+        self.slices.bytes()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> &'a mut [T] {
         let elements = range.start * self.width..range.end * self.width;
         // SAFETY: no row is taken twice, by the contract.
@@ -86,6 +97,10 @@ unsafe impl<I: DisjointItems, const N: usize> DisjointItems for [I; N] {
         count
     }
 
+    fn bytes(&self) -> usize {
+        self.iter().map(I::bytes).sum()
+    }
+
     unsafe fn chunk(&self, range: Range<usize>) -> [I::Chunk; N] {
         // SAFETY: handed on to the caller.
         self.each_ref()
@@ -100,6 +115,10 @@ unsafe impl<A: DisjointItems, B: DisjointItems> DisjointItems for (A, B) {
     fn count(&self) -> usize {
         assert_eq!(self.0.count(), self.1.count());
         self.0.count()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes() + self.1.bytes()
     }
 
     unsafe fn chunk(&self, range: Range<usize>) -> Self::Chunk {
@@ -140,6 +159,11 @@ impl<'a, T> DisjointSlices<'a, T> {
             len: buffer.len(),
             buffer: PhantomData,
         }
+    }
+
+    /// Bytes of the whole buffer.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len * size_of::<T>()
     }
 
     /// The elements of `range`.

@@ -1,4 +1,7 @@
+mod many;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
@@ -37,6 +40,18 @@ fn together(pool: &mut Pool, stage: impl Fn(usize) + Sync) {
         }
         stage(thread);
     });
+}
+
+#[test]
+fn a_pool_computes_on_after_a_worker_has_panicked() {
+    let mut pool = Pool::new(3).unwrap();
+    let panics = AssertUnwindSafe(|| together(&mut pool, |thread| assert_ne!(thread, 1)));
+    assert!(catch_unwind(panics).is_err());
+    let calls = AtomicUsize::new(0);
+    together(&mut pool, |_| {
+        calls.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(calls.into_inner(), 3);
 }
 
 #[test]

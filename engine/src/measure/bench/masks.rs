@@ -124,7 +124,7 @@ fn costs(
     Ok(costs)
 }
 
-fn constraints() -> [(&'static str, Language); 7] {
+fn constraints() -> [(&'static str, Language); 8] {
     let person = json!({
         "type": "object",
         "properties": {
@@ -149,6 +149,10 @@ fn constraints() -> [(&'static str, Language); 7] {
         ("JSON schema", Language::JsonSchema(person)),
         ("regex, any text", regex("(?s:.){1,2000}")),
         ("regex, words", regex("([a-zA-Z,.']+ ){1,200}")),
+        (
+            "regex, sentences",
+            regex("([A-Z][^.!?]{10,200}[.!?] ?){1,5}"),
+        ),
         (
             "regex, a date",
             regex("[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]"),

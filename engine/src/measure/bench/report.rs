@@ -44,6 +44,12 @@ pub struct Report {
     pub kernel: String,
     /// Threads.
     pub threads: usize,
+    /// Those of them that take part in steps of one sequence.
+    pub decode_threads: usize,
+    /// Stages of a decode step of one sequence, each of which ends with a barrier.
+    pub stages_per_step: u64,
+    /// Bytes that they write, or have room for, which a thread may have to fetch from the caches of others.
+    pub shared_bytes_per_step: u64,
     /// Reading or making the weights and packing them.
     pub load_seconds: f64,
     /// Largest resident size of the process, where the system tells.

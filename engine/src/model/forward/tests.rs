@@ -5,6 +5,7 @@ mod eight_bits;
 mod folders;
 mod ggufs;
 mod rows;
+mod threads;
 mod windows;
 
 use std::path::Path;

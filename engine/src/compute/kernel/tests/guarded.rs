@@ -43,7 +43,7 @@ fn kernels_stay_within_weights_and_sums_however_these_are_aligned() {
                     let bytes = weights.last(tiles.bytes.len(), slack);
                     bytes.copy_from_slice(tiles.bytes);
                     let guarded = Tiles { bytes, ..tiles };
-                    for m in [1, 2, 3, 4, 5, 8, 9] {
+                    for m in [1, 2, 3, 4, 5, 8, 9, 12, 13] {
                         let x = random.floats(m * blocks * BLOCK);
                         let mut activations = Activations::default();
                         let layout = layout_for(&[&matrix]);

@@ -47,11 +47,7 @@ pub(in crate::compute::kernel) fn attend(
             }
             (KvBlock::Q8(_), None) => unreachable!("blocks of a span are alike"),
         }
-        for (r, row) in span.rows.iter().enumerate() {
-            let visible = row.visible(first_position);
-            let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
-            rescale[r] = softmax(&mut weights[r], visible, high, sum);
-        }
+        softmax(span, first_position, &mut weights, &mut rescale, out);
         let (weights, rescale) = (&weights[..rows], &rescale[..rows]);
         match block {
             KvBlock::F16(_, values) => {
@@ -140,22 +136,65 @@ fn scores<const N: usize>(
     }
 }
 
-/// Turns the scores of one row's `visible` positions of a block into weights, relative to the highest score so far,
-/// and adds them to the sum. Returns the factor for what was summed before. Where nothing is visible nothing changes.
+/// Turns the scores of the visible positions of a block into weights, relative to each row's highest score so far, and adds
+/// them to the sums. `rescale` becomes the factors for what was summed before. Of a row that sees nothing, nothing changes.
+///
+/// Rows pass by step after step, without a branch on what their scores are: no row waits for the end of another.
 #[inline(always)]
 pub(in crate::compute::kernel) fn softmax(
-    scores: &mut [f32; KEY_BLOCK],
-    visible: Range<usize>,
-    highest: &mut f32,
-    sum: &mut f32,
-) -> f32 {
-    if visible.is_empty() {
-        scores.fill(0.0);
-        return 1.0;
+    span: &Span<'_>,
+    first_position: usize,
+    weights: &mut [[f32; KEY_BLOCK]; QUERY_ROWS],
+    rescale: &mut [f32; QUERY_ROWS],
+    out: &mut Partial<'_>,
+) {
+    let rows = span.rows.len();
+    let (mut old, mut new) = ([0.0; QUERY_ROWS], [0.0; QUERY_ROWS]);
+    let mut sums = [0.0; QUERY_ROWS];
+    old[..rows].copy_from_slice(out.highs);
+    let each = weights
+        .iter_mut()
+        .zip(span.rows)
+        .zip(old.iter().zip(&mut new));
+    for ((scores, row), (old, new)) in each {
+        let visible = row.visible(first_position);
+        scores[..visible.start].fill(f32::NEG_INFINITY);
+        scores[visible.end..].fill(f32::NEG_INFINITY);
+        *new = highest(scores, *old);
     }
-    scores[..visible.start].fill(f32::NEG_INFINITY);
-    scores[visible.end..].fill(f32::NEG_INFINITY);
-    let mut highs = [*highest; LANES];
+    for ((rescale, old), new) in rescale.iter_mut().zip(&old).zip(&new) {
+        let factor = exp(old - new);
+        *rescale = if old == new { 1.0 } else { factor };
+    }
+    let each = weights
+        .iter_mut()
+        .zip(span.rows)
+        .zip(new.iter().zip(&mut sums));
+    for ((scores, row), (high, sum)) in each {
+        if row.visible(first_position).is_empty() {
+            scores.fill(0.0);
+            continue;
+        }
+        let mut lanes = [0.0; LANES];
+        for scores in scores.as_chunks_mut::<LANES>().0 {
+            for i in 0..LANES {
+                scores[i] = exp(scores[i] - high);
+                lanes[i] += scores[i];
+            }
+        }
+        *sum = sum_lanes(lanes);
+    }
+    let of_blocks = rescale.iter().zip(&sums);
+    for (sum, (rescale, of_block)) in out.sums.iter_mut().zip(of_blocks) {
+        *sum = *sum * rescale + of_block;
+    }
+    out.highs.copy_from_slice(&new[..rows]);
+}
+
+/// The highest of a row's scores and the highest before.
+#[inline(always)]
+fn highest(scores: &[f32; KEY_BLOCK], before: f32) -> f32 {
+    let mut highs = [before; LANES];
     for scores in scores.as_chunks::<LANES>().0 {
         for i in 0..LANES {
             highs[i] = if scores[i] > highs[i] {
@@ -165,22 +204,7 @@ pub(in crate::compute::kernel) fn softmax(
             };
         }
     }
-    let high = highest_lane(highs);
-    let rescale = if high == *highest {
-        1.0
-    } else {
-        exp(*highest - high)
-    };
-    let mut lanes = [0.0; LANES];
-    for scores in scores.as_chunks_mut::<LANES>().0 {
-        for i in 0..LANES {
-            scores[i] = exp(scores[i] - high);
-            lanes[i] += scores[i];
-        }
-    }
-    *sum = *sum * rescale + sum_lanes(lanes);
-    *highest = high;
-    rescale
+    highest_lane(highs)
 }
 
 /// `out = out * rescale + weights x values` in some columns, with values laid out `[KEY_BLOCK, head_dim]` and `out`

@@ -2,7 +2,8 @@
 //!
 //! Keys and values are widened as they are loaded, for up to eight query rows at a time; but keys in eight bits, which are
 //! multiplied as they are (`quants.rs`). `N` rows times `P` registers of positions or columns are enough sums to hide the latency
-//! of a multiply-add, and few enough for 16 registers.
+//! of a multiply-add, and few enough for the registers that there are: with twice as many, two for eight rows, whose numbers
+//! are loaded half as often.
 
 mod quants;
 mod values;
@@ -13,7 +14,7 @@ use self::values::{Halves, Quants, Values};
 use super::ahead;
 use super::isa::Isa;
 use crate::compute::block::BLOCK;
-use crate::compute::kernel::span::{KEY_BLOCK, KvBlock, Partial, QUERY_ROWS, Span};
+use crate::compute::kernel::span::{KEY_BLOCK, KvBlock, Partial, QUERY_ROWS, QueryRow, Span};
 use crate::compute::kernel::vector::{self, Q8Queries};
 
 /// Attention of a few query rows over one span of positions; adds in the order of the twin.
@@ -33,14 +34,6 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
     out.highs.fill(f32::NEG_INFINITY);
     out.sums.fill(0.0);
     let rounded = span.is_q8().then(|| Q8Queries::of(span));
-    let queries = &mut scratch.as_chunks_mut().0[..head_dim];
-    if rounded.is_none() {
-        for (r, row) in span.rows.iter().enumerate() {
-            for (queries, q) in queries.iter_mut().zip(row.query) {
-                queries[r] = *q;
-            }
-        }
-    }
     let mut weights = Weights::NONE;
     for (index, block) in span.blocks.iter().enumerate() {
         let next = span.blocks.get(index + 1).copied().or(span.ahead);
@@ -51,8 +44,7 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
             }
             (KvBlock::F16(keys, _), _) => {
                 let queries = Queries {
-                    queries,
-                    rows,
+                    rows: span.rows,
                     scale: span.scale,
                     next: next[0],
                 };
@@ -60,7 +52,13 @@ pub(in crate::compute::kernel) fn attend<I: Isa>(
             }
             (KvBlock::Q8(_), None) => unreachable!("blocks of a span are alike"),
         }
-        weights.weigh(span, span.start + index * KEY_BLOCK, out);
+        let first_position = span.start + index * KEY_BLOCK;
+        let Weights {
+            weights: of_rows,
+            rescale,
+            ..
+        } = &mut weights;
+        vector::softmax(span, first_position, of_rows, rescale, out);
         weights.add(isa, rows, block, next[1], out.values);
     }
 }
@@ -81,16 +79,6 @@ impl Weights {
         rescale: [1.0; QUERY_ROWS],
         scaled: [[0.0; KEY_BLOCK]; QUERY_ROWS],
     };
-
-    /// Makes weights of the scores of a block that begins at this position.
-    #[inline(always)]
-    fn weigh(&mut self, span: &Span<'_>, first_position: usize, out: &mut Partial<'_>) {
-        for (r, row) in span.rows.iter().enumerate() {
-            let visible = row.visible(first_position);
-            let (high, sum) = (&mut out.highs[r], &mut out.sums[r]);
-            self.rescale[r] = vector::softmax(&mut self.weights[r], visible, high, sum);
-        }
-    }
 
     /// Adds the block's values to those of so many rows, `[rows, head_dim]`; `next` are the values of the block after it.
     #[inline(always)]
@@ -139,11 +127,10 @@ fn bytes<'a>(block: &KvBlock<'a>) -> [&'a [u8]; 2] {
     }
 }
 
-/// Query rows, `[head_dim, rows]`; what is beyond the last row has no meaning.
+/// Query rows, each `[head_dim]`.
 #[derive(Clone, Copy)]
 struct Queries<'a> {
-    queries: &'a [[f32; QUERY_ROWS]],
-    rows: usize,
+    rows: &'a [QueryRow<'a>],
     /// Factor of the scores.
     scale: f32,
     /// The keys of the block after this one.
@@ -155,12 +142,13 @@ impl Queries<'_> {
     #[inline(always)]
     fn scores<I: Isa>(self, isa: I, keys: &[u8], scores: &mut [[f32; KEY_BLOCK]; QUERY_ROWS]) {
         let mut first = 0;
-        while first < self.rows {
-            first += match self.rows - first {
+        while first < self.rows.len() {
+            first += match self.rows.len() - first {
                 1 => self.few_scores::<I, 1, 2>(isa, keys, first, scores),
                 2 => self.few_scores::<I, 2, 2>(isa, keys, first, scores),
                 3 => self.few_scores::<I, 3, 2>(isa, keys, first, scores),
                 4..8 => self.few_scores::<I, 4, 2>(isa, keys, first, scores),
+                _ if I::HAS_MANY_REGISTERS => self.few_scores::<I, 8, 2>(isa, keys, first, scores),
                 _ => self.few_scores::<I, 8, 1>(isa, keys, first, scores),
             };
         }
@@ -176,18 +164,21 @@ impl Queries<'_> {
         scores: &mut [[f32; KEY_BLOCK]; QUERY_ROWS],
     ) -> usize {
         let scores = &mut scores[first..first + N];
+        let keys = keys.as_chunks::<{ 2 * KEY_BLOCK }>().0;
+        let mut queries = [&[][..]; N];
+        for (query, row) in queries.iter_mut().zip(&self.rows[first..]) {
+            *query = &row.query[..keys.len()];
+        }
         for start in (0..KEY_BLOCK).step_by(P * I::ROWS) {
             let mut sums = [[isa.splat(0.0); P]; N];
-            let keys = keys.as_chunks::<{ 2 * KEY_BLOCK }>().0;
-            for (d, (keys, queries)) in keys.iter().zip(self.queries).enumerate() {
+            for (d, keys) in keys.iter().enumerate() {
                 prefetch::<N>(self.next, d * 2 * KEY_BLOCK);
-                let queries = &queries[first..first + N];
                 let mut loaded = [isa.splat(0.0); P];
                 for p in 0..P {
                     loaded[p] = isa.load_halves(&keys[2 * (start + p * I::ROWS)..]);
                 }
                 for r in 0..N {
-                    let q = isa.splat(queries[r]);
+                    let q = isa.splat(queries[r][d]);
                     for p in 0..P {
                         sums[r][p] = isa.mul_add(q, loaded[p], sums[r][p]);
                     }

@@ -13,8 +13,9 @@ pub(in crate::compute::kernel) trait Isa: Copy {
     type Floats: Copy;
     /// Rows of a tile: the 32-bit lanes of a register.
     const ROWS: usize;
-    /// Whether there are registers for a block of weights and the sums of four rows.
-    const KEEPS_FOUR_ROWS: bool;
+    /// Whether there are 32 registers rather than 16: room for a block of weights and the sums of four rows, or for two blocks
+    /// and the sums of six rows with each.
+    const HAS_MANY_REGISTERS: bool;
 
     /// A register of bytes.
     fn load(self, bytes: &[u8]) -> Self::Ints;

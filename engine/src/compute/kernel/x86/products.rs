@@ -13,12 +13,15 @@
 //! ```
 //!
 //! Integers become floats without a conversion, by [`MAGIC`]; a symmetric format takes 8 times the sum of the
-//! activations off by starting below. Where a block has a scale for each half, each has a sum of its own.
+//! activations off by starting below. Where a block has a scale for each half, each has a sum of its own. The loop for many
+//! rows is in `products/prefill.rs`.
+
+mod prefill;
 
 use super::ahead;
 use super::isa::{DEPTH, Isa};
 use super::sums::{add, begin, end, multiply_add, start, starts_of_halves};
-use super::weights::{REGISTERS, Weights, has_halves, tile_block_bytes, unpack};
+use super::weights::{REGISTERS, has_halves, tile_block_bytes, unpack};
 use crate::compute::block::BLOCK;
 use crate::compute::kernel::format::Format;
 use crate::compute::kernel::panel::{MAGIC, Panel};
@@ -108,10 +111,16 @@ pub(in crate::compute::kernel) fn q8<I: Isa>(
 fn product<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
     match x.rows() {
         1 => one_row::<I, FORMAT>(isa, tiles, x, out),
-        2 if I::KEEPS_FOUR_ROWS => rows_in_registers::<I, FORMAT, 2>(isa, tiles, x, out),
-        3 if I::KEEPS_FOUR_ROWS => rows_in_registers::<I, FORMAT, 3>(isa, tiles, x, out),
-        4 if I::KEEPS_FOUR_ROWS => rows_in_registers::<I, FORMAT, 4>(isa, tiles, x, out),
-        _ => all_rows::<I, FORMAT>(isa, tiles, x, out),
+        2 if I::HAS_MANY_REGISTERS => rows_in_registers::<I, FORMAT, 2>(isa, tiles, x, out),
+        3 if I::HAS_MANY_REGISTERS => rows_in_registers::<I, FORMAT, 3>(isa, tiles, x, out),
+        4 if I::HAS_MANY_REGISTERS => rows_in_registers::<I, FORMAT, 4>(isa, tiles, x, out),
+        5..=MOST_IN_GROUPS
+            if I::HAS_MANY_REGISTERS
+                && tiles.blocks * tile_block_bytes::<I, FORMAT>() <= MOST_BYTES_IN_GROUPS =>
+        {
+            rows_in_groups::<I, FORMAT>(isa, tiles, x, out);
+        }
+        _ => prefill::all_rows::<I, FORMAT>(isa, tiles, x, out),
     }
 }
 
@@ -186,8 +195,8 @@ fn one_row<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, o
     }
 }
 
-/// A step of a few sequences: as [`one_row`], a tile at a time and sums in registers, with each block unpacked once. A step of
-/// SmolLM2 takes 0.72, 0.64 and 0.73 of the time that [`all_rows`] takes for 2, 3 and 4 rows.
+/// A step of a few sequences: as [`one_row`], a tile at a time and sums in registers. A step of SmolLM2 takes 0.72, 0.64 and
+/// 0.73 of the time that [`prefill::all_rows`] takes for 2, 3 and 4 rows.
 #[inline(always)]
 fn rows_in_registers<I: Isa, const FORMAT: u8, const N: usize>(
     isa: I,
@@ -195,39 +204,82 @@ fn rows_in_registers<I: Isa, const FORMAT: u8, const N: usize>(
     x: &Panel<'_>,
     out: &mut [f32],
 ) {
-    let ahead = ahead::of_one_row();
     for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(N * I::ROWS)) {
-        let blocks = tile.bytes().chunks_exact(tile_block_bytes::<I, FORMAT>());
-        let mut totals = [isa.splat(0.0); N];
-        for (b, tile_block) in blocks.enumerate() {
-            prefetch(tile_block, ahead, tiles);
-            let weights = unpack::<I, FORMAT>(isa, tile_block, shared::<FORMAT>(&tile, b));
-            let rows = Rows::of(x, b);
-            for (row, total) in totals.iter_mut().enumerate() {
-                let starts = rows.starts::<I, FORMAT>(isa, row);
-                let mut dots = [begin::<I, FORMAT>(isa, starts[0]); 2];
-                if has_halves(FORMAT) {
-                    dots[1] = starts[1];
-                }
-                for i in 0..REGISTERS {
-                    let columns = columns(isa, &rows.quants[row], i);
-                    let dot = &mut dots[sum_of::<FORMAT>(i)];
-                    *dot = multiply_add::<I, FORMAT>(isa, *dot, weights.quants[i], columns);
-                }
-                dots[0] = end::<I, FORMAT>(isa, dots[0], starts[0]);
-                let factors = [isa.splat(rows.scales[row]), isa.splat(rows.sums[row])];
-                *total = add::<I, FORMAT>(isa, &weights, dots, factors, *total);
+        some_rows::<I, FORMAT, N>(isa, tiles, &tile, x, 0, out);
+    }
+}
+
+/// Rows up to which a tile is multiplied with up to four of them at a time, and its most bytes. From the second time on it
+/// comes from the L1 cache, where it stays if it is small: a step of SmolLM2, whose tiles have 5 to 15 KB, takes 0.81, 0.90 and
+/// 0.95 of the time that [`prefill::all_rows`] takes for 6, 8 and 12 rows, and 1.05 for 16. One of a 1b shape, with 20 KB and more, would
+/// take 1.1 to 1.2 times as long.
+const MOST_IN_GROUPS: usize = 12;
+const MOST_BYTES_IN_GROUPS: usize = 16 * 1024;
+
+/// A step of more sequences: as [`rows_in_registers`], a group of rows after the other with each tile.
+#[inline(always)]
+fn rows_in_groups<I: Isa, const FORMAT: u8>(
+    isa: I,
+    tiles: &Tiles<'_>,
+    x: &Panel<'_>,
+    out: &mut [f32],
+) {
+    let rows = x.rows();
+    let groups = rows.div_ceil(4);
+    for (tile, out) in tiles.iter().zip(out.chunks_exact_mut(rows * I::ROWS)) {
+        for group in 0..groups {
+            // As many rows as the others have, or one more.
+            let [first, end] = [group, group + 1].map(|group| rows * group / groups);
+            let out = &mut out[first * I::ROWS..end * I::ROWS];
+            match end - first {
+                2 => some_rows::<I, FORMAT, 2>(isa, tiles, &tile, x, first, out),
+                3 => some_rows::<I, FORMAT, 3>(isa, tiles, &tile, x, first, out),
+                _ => some_rows::<I, FORMAT, 4>(isa, tiles, &tile, x, first, out),
             }
-        }
-        for (out, total) in out.chunks_exact_mut(I::ROWS).zip(totals) {
-            isa.store(out, total);
         }
     }
 }
 
-/// Tiles that prefill multiplies at a time: every four columns are broadcast for both. (One tile and one row at a time
-/// wait for the load ports.)
-const TILES_AT_ONCE: usize = 2;
+/// The products of a tile and `N` rows from `first` on, with each block unpacked once.
+#[inline(always)]
+fn some_rows<I: Isa, const FORMAT: u8, const N: usize>(
+    isa: I,
+    tiles: &Tiles<'_>,
+    tile: &Tile<'_>,
+    x: &Panel<'_>,
+    first: usize,
+    out: &mut [f32],
+) {
+    let ahead = ahead::of_few_rows(x.rows());
+    let blocks = tile.bytes().chunks_exact(tile_block_bytes::<I, FORMAT>());
+    let mut totals = [isa.splat(0.0); N];
+    for (b, tile_block) in blocks.enumerate() {
+        if first == 0 {
+            prefetch(tile_block, ahead, tiles);
+        }
+        let weights = unpack::<I, FORMAT>(isa, tile_block, shared::<FORMAT>(tile, b));
+        let rows = Rows::of(x, b);
+        for (n, total) in totals.iter_mut().enumerate() {
+            let row = first + n;
+            let starts = rows.starts::<I, FORMAT>(isa, row);
+            let mut dots = [begin::<I, FORMAT>(isa, starts[0]); 2];
+            if has_halves(FORMAT) {
+                dots[1] = starts[1];
+            }
+            for i in 0..REGISTERS {
+                let columns = columns(isa, &rows.quants[row], i);
+                let dot = &mut dots[sum_of::<FORMAT>(i)];
+                *dot = multiply_add::<I, FORMAT>(isa, *dot, weights.quants[i], columns);
+            }
+            dots[0] = end::<I, FORMAT>(isa, dots[0], starts[0]);
+            let factors = [isa.splat(rows.scales[row]), isa.splat(rows.sums[row])];
+            *total = add::<I, FORMAT>(isa, &weights, dots, factors, *total);
+        }
+    }
+    for (out, total) in out.chunks_exact_mut(I::ROWS).zip(totals) {
+        isa.store(out, total);
+    }
+}
 
 /// One block of every row of activations.
 #[derive(Clone, Copy)]
@@ -258,117 +310,6 @@ impl<'a> Rows<'a> {
         match has_halves(FORMAT) {
             true => starts_of_halves::<I, FORMAT>(isa, self.sums[row], self.half_sums[row]),
             false => [start::<I, FORMAT>(isa, self.sums[row], self.starts[row]); 2],
-        }
-    }
-}
-
-/// Prefill: two tiles at a time, each block of weights is unpacked once and multiplied with all rows of activations.
-#[inline(always)]
-fn all_rows<I: Isa, const FORMAT: u8>(isa: I, tiles: &Tiles<'_>, x: &Panel<'_>, out: &mut [f32]) {
-    out.fill(0.0);
-    let mut pairs = out.chunks_exact_mut(TILES_AT_ONCE * x.rows() * I::ROWS);
-    let mut first = 0;
-    for out in pairs.by_ref() {
-        some_tiles::<I, FORMAT, TILES_AT_ONCE>(isa, tiles, first, x, out);
-        first += TILES_AT_ONCE;
-    }
-    let last = pairs.into_remainder();
-    if !last.is_empty() {
-        some_tiles::<I, FORMAT, 1>(isa, tiles, first, x, last);
-    }
-}
-
-/// The part of [`all_rows`] for some tiles from `first` on.
-#[inline(always)]
-fn some_tiles<I: Isa, const FORMAT: u8, const TILES: usize>(
-    isa: I,
-    tiles: &Tiles<'_>,
-    first: usize,
-    x: &Panel<'_>,
-    out: &mut [f32],
-) {
-    let bytes = tile_block_bytes::<I, FORMAT>();
-    let ahead = ahead::blocks(x.rows()) * bytes;
-    let some: [_; TILES] = std::array::from_fn(|index| tiles.tile(first + index));
-    for block in 0..tiles.blocks {
-        let weights = std::array::from_fn(|index| {
-            let tile_block = &some[index].bytes()[block * bytes..][..bytes];
-            prefetch(tile_block, ahead, tiles);
-            unpack::<I, FORMAT>(isa, tile_block, shared::<FORMAT>(&some[index], block))
-        });
-        block_rows::<I, FORMAT, TILES>(isa, &weights, Rows::of(x, block), out);
-    }
-}
-
-/// Adds the products of one block of some tiles with all rows to `out` `[tiles, rows, tile rows]`.
-#[inline(always)]
-fn block_rows<I: Isa, const FORMAT: u8, const TILES: usize>(
-    isa: I,
-    weights: &[Weights<I>; TILES],
-    x: Rows<'_>,
-    out: &mut [f32],
-) {
-    let rows = x.quants.len();
-    let mut tiles = out.chunks_exact_mut(rows * I::ROWS);
-    let mut outs: [_; TILES] = std::array::from_fn(|_| tiles.next().unwrap_or_default());
-    let mut first = 0;
-    while first + 4 <= rows {
-        few_rows::<I, FORMAT, TILES, 4>(isa, weights, x, first, &mut outs);
-        first += 4;
-    }
-    for row in first..rows {
-        few_rows::<I, FORMAT, TILES, 1>(isa, weights, x, row, &mut outs);
-    }
-}
-
-/// The part of [`block_rows`] for `N` rows from `first` on.
-#[inline(always)]
-fn few_rows<I: Isa, const FORMAT: u8, const TILES: usize, const N: usize>(
-    isa: I,
-    weights: &[Weights<I>; TILES],
-    x: Rows<'_>,
-    first: usize,
-    outs: &mut [&mut [f32]; TILES],
-) {
-    let quants = &x.quants[first..first + N];
-    let mut starts = [[isa.splat_ints(0); 2]; N];
-    let mut sums = [[isa.splat_ints(0); TILES]; N];
-    let mut first_halves = sums;
-    for n in 0..N {
-        starts[n] = x.starts::<I, FORMAT>(isa, first + n);
-        sums[n] = [begin::<I, FORMAT>(isa, starts[n][0]); TILES];
-    }
-    for i in 0..REGISTERS {
-        if has_halves(FORMAT) && i == REGISTERS / 2 {
-            first_halves = sums;
-            for n in 0..N {
-                sums[n] = [starts[n][1]; TILES];
-            }
-        }
-        for (sums, quants) in sums.iter_mut().zip(quants) {
-            let columns = columns(isa, quants, i);
-            for (sum, weights) in sums.iter_mut().zip(weights) {
-                *sum = multiply_add::<I, FORMAT>(isa, *sum, weights.quants[i], columns);
-            }
-        }
-        isa.in_registers(sums.as_flattened_mut());
-    }
-    for (n, sums) in sums.iter().enumerate() {
-        let row = first + n;
-        let factors = [isa.splat(x.scales[row]), isa.splat(x.sums[row])];
-        let range = row * I::ROWS..(row + 1) * I::ROWS;
-        // All loads before the stores: the rows of two tiles may lie 4 KiB apart, where one waits for the other.
-        let mut totals = [isa.splat(0.0); TILES];
-        for t in 0..TILES {
-            let total = isa.load_floats(&outs[t][range.clone()]);
-            let dots = match has_halves(FORMAT) {
-                true => [first_halves[n][t], sums[t]],
-                false => [end::<I, FORMAT>(isa, sums[t], starts[n][0]); 2],
-            };
-            totals[t] = add::<I, FORMAT>(isa, &weights[t], dots, factors, total);
-        }
-        for (out, total) in outs.iter_mut().zip(totals) {
-            isa.store(&mut out[range.clone()], total);
         }
     }
 }

@@ -76,6 +76,9 @@ pub(super) fn end<I: Isa, const FORMAT: u8>(isa: I, sum: I::Ints, start: I::Ints
 
 /// Adds one block's share to the sums of a tile's rows, in the order that `scalar` adds. Channelwise sums are the bits
 /// of integers. There is a second dot product where each half has a scale.
+///
+/// A scale times the sum is the scale times what the register reads as, less the scale times [`MAGIC`]: one multiply-add, rounded
+/// once, has the bits of a subtraction and a multiplication.
 #[inline(always)]
 pub(super) fn add<I: Isa, const FORMAT: u8>(
     isa: I,
@@ -87,14 +90,16 @@ pub(super) fn add<I: Isa, const FORMAT: u8>(
     if FORMAT == CHANNEL {
         return isa.as_floats(isa.add_ints(isa.as_ints(total), dots[0]));
     }
-    let dot = isa.sub(isa.as_floats(dots[0]), isa.splat(MAGIC));
+    let [first, second] = [isa.as_floats(dots[0]), isa.as_floats(dots[1])];
     let share = if has_halves(FORMAT) {
-        let second = isa.sub(isa.as_floats(dots[1]), isa.splat(MAGIC));
-        isa.mul_add(weights.scales, dot, isa.mul(weights.seconds, second))
+        let second = isa.mul_add(weights.seconds, second, weights.magics);
+        let first = isa.sub(first, isa.splat(MAGIC));
+        isa.mul_add(weights.scales, first, second)
     } else if Format::of(FORMAT).has_min() {
+        let dot = isa.sub(first, isa.splat(MAGIC));
         isa.mul_add(weights.scales, dot, isa.mul(weights.seconds, x_sum))
     } else {
-        isa.mul(weights.scales, dot)
+        isa.mul_add(weights.scales, first, weights.magics)
     };
     isa.mul_add(x_scale, share, total)
 }

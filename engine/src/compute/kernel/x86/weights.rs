@@ -4,6 +4,7 @@
 use super::isa::{DEPTH, Isa, tile_layout};
 use crate::compute::block::BLOCK;
 use crate::compute::kernel::format::{Factors, Format};
+use crate::compute::kernel::panel::MAGIC;
 
 const Q8: u8 = Format::Q8 as u8;
 
@@ -21,12 +22,29 @@ pub(super) const fn are_bytes(format: u8) -> bool {
 }
 
 /// One block of a tile, ready to multiply.
+#[derive(Clone, Copy)]
 pub(super) struct Weights<I: Isa> {
     pub(super) quants: [I::Ints; REGISTERS],
     /// Without meaning in the channelwise format. Where there are two, that of the first half.
     pub(super) scales: I::Floats,
     /// The minima, or the scales of the second half; without meaning in formats that have neither.
     pub(super) seconds: I::Floats,
+    /// What takes [`MAGIC`] off a product with the scales, or with those of the second half: `-MAGIC` times them, which is
+    /// exact, as they have 19 bits at the most. Without meaning in formats that have a minimum.
+    pub(super) magics: I::Floats,
+}
+
+impl<I: Isa> Weights<I> {
+    /// Nothing yet.
+    #[inline(always)]
+    pub(super) fn none(isa: I) -> Self {
+        Self {
+            quants: [isa.splat_ints(0); REGISTERS],
+            scales: isa.splat(0.0),
+            seconds: isa.splat(0.0),
+            magics: isa.splat(0.0),
+        }
+    }
 }
 
 /// `shared` are the factors that the block shares with others, where it does.
@@ -55,10 +73,12 @@ pub(super) fn unpack<I: Isa, const FORMAT: u8>(
         }
     }
     let [scales, seconds] = factors_of::<I, FORMAT>(isa, factors, shared);
+    let multiplied_alone = if has_halves(FORMAT) { seconds } else { scales };
     Weights {
         quants,
         scales,
         seconds,
+        magics: isa.mul(isa.splat(-MAGIC), multiplied_alone),
     }
 }
 

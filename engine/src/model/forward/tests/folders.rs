@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::{Reference, difference, wanting};
 use crate::answer::logprobs::Scored;
+use crate::answer::rows::{PromptRows, Read};
 use crate::compute::kernel;
 use crate::files::checkpoint::written::{Layout, folder};
 use crate::machine::threads::Pool;
-use crate::model::forward::Model;
+use crate::model::forward::{Model, NewTokens};
 use crate::model::source::ModelSource;
 use crate::model::weights::{Quantize, Rounding};
 use crate::{Message, Role};
@@ -21,6 +22,10 @@ pub(super) struct Case {
     pub(super) config: Value,
     #[serde(flatten)]
     pub(super) reference: Reference,
+    /// Of the highest logits.
+    logprobs: Vec<f32>,
+    /// Of the tokens from the second on.
+    prompt_logprobs: Vec<f32>,
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -79,8 +84,7 @@ fn every_variety_gives_exactly_these_logits_when_nothing_is_rounded() {
     );
 }
 
-/// The reference has the likeliest tokens alone: what is left of the sum of all is checked by itself, that probabilities come
-/// to 1.
+/// In steps of any size, which change no bit.
 #[test]
 fn every_variety_gives_the_logprobs_that_transformers_gives() {
     let rounding = Rounding {
@@ -89,27 +93,49 @@ fn every_variety_gives_the_logprobs_that_transformers_gives() {
     };
     for case in cases() {
         let mut model = rounded_model(&case, Layout::SINGLE_BF16, rounding);
-        let mut cache = model.new_cache();
-        cache.begin(case.reference.tokens.len());
-        let batch = &mut [wanting(&case.reference.tokens, &mut cache)];
-        let logits = model.forward(batch, &|| false).unwrap().to_vec();
-        let top = &case.reference.top;
-        let told = |token: usize| Scored::of(&logits, token as u32, top.len());
-        let (best, likeliest) = (told(top[0].id).logprob(), told(top[0].id));
-        for (place, (token, logprob)) in top.iter().zip(likeliest.likeliest()) {
-            let expected = best + (place.logit - top[0].logit);
-            let name = &case.name;
-            assert_eq!(*token as usize, place.id, "{name}");
+        let whole = logprobs(&mut model, &case, usize::MAX);
+        let expected = case.prompt_logprobs.iter().chain(&case.logprobs);
+        assert_eq!(whole.len(), expected.clone().count(), "{}", case.name);
+        for (at, (found, expected)) in whole.iter().zip(expected).enumerate() {
+            let difference = (found - expected).abs();
             assert!(
-                (logprob - expected).abs() < 1e-3,
-                "{name}: {logprob}, {expected}"
+                difference < 1e-4,
+                "{}, {at}: {found}, {expected}",
+                case.name
             );
-            assert_eq!(told(place.id).logprob(), *logprob, "{name}");
         }
-        let all = (0..logits.len()).map(|token| f64::from(told(token).logprob()).exp());
-        let sum: f64 = all.sum();
-        assert!((sum - 1.0).abs() < 1e-5, "{}: {sum}", case.name);
+        for size in [1, 7] {
+            assert_eq!(logprobs(&mut model, &case, size), whole, "{}", case.name);
+        }
     }
+}
+
+/// How likely a prompt's tokens are from the second on, and what may come behind it, read in steps of such a size.
+fn logprobs(model: &mut Model, case: &Case, size: usize) -> Vec<f32> {
+    let Reference { tokens, top } = &case.reference;
+    let mut rows = PromptRows::scores(tokens, 0);
+    let mut cache = model.new_cache();
+    cache.begin(tokens.len());
+    let (mut read, mut behind) = (0, Vec::new());
+    for tokens in tokens.chunks(size.min(tokens.len())) {
+        let step = NewTokens {
+            reader: Some(rows.from(read)),
+            ..wanting(tokens, &mut cache)
+        };
+        behind = model.forward(&mut [step], &|| false).unwrap().to_vec();
+        read += tokens.len();
+    }
+    let Read::Scores(scores) = rows.read() else {
+        panic!("scores are scores");
+    };
+    let top = top
+        .iter()
+        .map(|place| Scored::of(&behind, place.id as u32, 0));
+    scores
+        .into_iter()
+        .chain(top)
+        .map(|it| it.logprob())
+        .collect()
 }
 
 #[test]

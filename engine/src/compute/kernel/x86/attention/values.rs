@@ -80,6 +80,9 @@ impl<'a, V: Number> Values<'a, V> {
                 2 => self.add_few::<I, 2, 4>(isa, weights, rescale, columns, out),
                 3 => self.add_few::<I, 3, 2>(isa, weights, rescale, columns, out),
                 4..8 => self.add_few::<I, 4, 2>(isa, weights, rescale, columns, out),
+                _ if I::HAS_MANY_REGISTERS => {
+                    self.add_few::<I, 8, 2>(isa, weights, rescale, columns, out)
+                }
                 _ => self.add_few::<I, 8, 1>(isa, weights, rescale, columns, out),
             };
         }
@@ -116,32 +119,29 @@ impl<'a, V: Number> Values<'a, V> {
         N
     }
 
-    /// The part of [`Values::add_few`] for `P` registers of columns from `start` on.
+    /// The part of [`Values::add_few`] for `P` registers of columns from `first` on.
     #[inline(always)]
     fn add_columns<I: Isa, const N: usize, const P: usize>(
         self,
         isa: I,
         weights: &[[f32; KEY_BLOCK]; N],
         rescale: &[f32; N],
-        start: usize,
+        first: usize,
         out: &mut [f32],
     ) {
         let mut sums = [[isa.splat(0.0); P]; N];
         for r in 0..N {
-            let out = &out[r * self.head_dim + start..][..P * I::ROWS];
+            let out = &out[r * self.head_dim + first..][..P * I::ROWS];
             for p in 0..P {
                 let old = isa.load_floats(&out[p * I::ROWS..]);
                 sums[r][p] = isa.mul(old, isa.splat(rescale[r]));
             }
         }
-        #[expect(
-            clippy::needless_range_loop,
-            reason = "the position is a column of the weights, of which each row has its own"
-        )]
-        for position in 0..KEY_BLOCK {
-            let at = V::BYTES * (position * self.head_dim + start);
-            prefetch::<N>(self.next, at);
-            let values = &self.values[at..][..V::BYTES * P * I::ROWS];
+        let (start, end) = (V::BYTES * first, V::BYTES * (first + P * I::ROWS));
+        let positions = self.values.chunks_exact(V::BYTES * self.head_dim);
+        for (position, values) in (0..KEY_BLOCK).zip(positions) {
+            prefetch::<N>(self.next, position * values.len() + start);
+            let values = &values[start..end];
             let mut loaded = [isa.splat(0.0); P];
             for p in 0..P {
                 loaded[p] = V::load(isa, &values[V::BYTES * p * I::ROWS..]);
@@ -154,7 +154,7 @@ impl<'a, V: Number> Values<'a, V> {
             }
         }
         for r in 0..N {
-            let out = &mut out[r * self.head_dim + start..][..P * I::ROWS];
+            let out = &mut out[r * self.head_dim + first..][..P * I::ROWS];
             for p in 0..P {
                 isa.store(&mut out[p * I::ROWS..], sums[r][p]);
             }
