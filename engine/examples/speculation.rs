@@ -1,5 +1,5 @@
 //! How much faster answers come that guess ahead, by kinds of prompts, on a quiet machine:
-//! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|off|N] [ROUNDS] [TOKENS]`.
+//! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|off|N] [ROUNDS] [TOKENS] [--draft DRAFT.gguf]`.
 //!
 //! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Fails where an answer is not the same.
 
@@ -20,9 +20,17 @@ type Failure = Box<dyn std::error::Error>;
 const TOGETHER: usize = 8;
 
 fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = arguments.iter().position(|argument| argument == "--draft");
+    let draft = option
+        .map(|at| arguments.drain(at..).nth(1))
+        .map(|named| named.ok_or("`--draft` names no model"));
+    let draft = draft.transpose()?;
+    let mut arguments = arguments.into_iter();
     let Some(model) = arguments.next() else {
-        return Err("usage: speculation MODEL [auto|off|N] [ROUNDS] [TOKENS]".into());
+        return Err(
+            "usage: speculation MODEL [auto|off|N] [ROUNDS] [TOKENS] [--draft DRAFT]".into(),
+        );
     };
     let guessing: Speculation = arguments
         .next()
@@ -33,6 +41,7 @@ fn main() -> Result<(), Failure> {
         serde_json::from_str(include_str!("../benches/speculation.json"))?;
     let engine = Engine::load(&LoadOptions {
         model: model.into(),
+        draft: draft.map(Into::into),
         ..LoadOptions::default()
     })?;
     let info = engine.info();

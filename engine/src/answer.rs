@@ -7,6 +7,7 @@ pub(crate) mod load;
 pub(crate) mod logprobs;
 pub mod metrics;
 pub(crate) mod output;
+pub(crate) mod pace;
 pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod prefix;

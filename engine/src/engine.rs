@@ -27,7 +27,8 @@ pub use foresight::Foresight;
 #[derive(Debug)]
 pub struct Engine {
     info: ModelInfo,
-    memory_bytes: u64,
+    fixed_bytes: u64,
+    kv_bytes: u64,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     /// From when somebody asks for an answer of a form.
@@ -59,6 +60,7 @@ impl Engine {
         let Loaded {
             info,
             model,
+            draft,
             tokenizer,
             template,
             kv_bytes,
@@ -66,6 +68,7 @@ impl Engine {
             kv_identity,
         } = Loaded::load(options, progress)?;
         let tokenizer = Arc::new(tokenizer);
+        let of_draft = draft.as_ref().map_or(0, |draft| draft.kv_bytes);
         let limits = Limits {
             queue: options.queue.unwrap_or(DEFAULT_QUEUE),
             kv_bytes,
@@ -73,10 +76,11 @@ impl Engine {
             total: options.total,
         };
         let kept = options.prefix_folder.as_ref().zip(kv_identity.as_deref());
-        let scheduler = Scheduler::start(model, Arc::clone(&tokenizer), limits, kept)?;
+        let scheduler = Scheduler::start(model, draft, Arc::clone(&tokenizer), limits, kept)?;
         Ok(Self {
-            memory_bytes: fixed_bytes + kv_bytes,
             info,
+            fixed_bytes,
+            kv_bytes: kv_bytes + of_draft,
             tokenizer,
             template,
             grammars: OnceLock::new(),
@@ -94,7 +98,19 @@ impl Engine {
     /// Bytes of memory that it takes, or may take: those for keys and values are taken as they are needed.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.memory_bytes
+        self.fixed_bytes + self.kv_bytes
+    }
+
+    /// Those of them that are for keys and values.
+    #[must_use]
+    pub fn kv_bytes(&self) -> u64 {
+        self.kv_bytes
+    }
+
+    /// How many requests may wait at a time.
+    #[must_use]
+    pub fn queue(&self) -> usize {
+        self.scheduler.queue()
     }
 
     /// Puts a request into the queue.

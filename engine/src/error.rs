@@ -79,8 +79,9 @@ pub enum Error {
     Option(String),
     /// The model does not fit the memory that is left.
     #[error(
-        "too little memory: the model with a context of {context} tokens needs {}, and {} are available; a smaller \
+        "too little memory: the model {}with a context of {context} tokens needs {}, and {} are available; a smaller \
          model, or a shorter context by `--context`, needs less",
+        if *.with_draft { "and its draft " } else { "" },
         megabytes(.needed),
         megabytes(.available)
     )]
@@ -89,6 +90,8 @@ pub enum Error {
         needed: u64,
         /// The context that this is for, in tokens.
         context: usize,
+        /// Whether a draft model beside it is counted.
+        with_draft: bool,
         /// Bytes that are left, by the system or by the control group.
         available: u64,
     },
@@ -105,6 +108,12 @@ pub enum Error {
         needed: u64,
         /// Bytes that are left for it.
         available: u64,
+    },
+    /// The model was one that could be asked, and is none any more.
+    #[error("the model `{model}` is not here any more")]
+    Withdrawn {
+        /// The model's name in requests.
+        model: String,
     },
     /// The system gives no memory.
     #[error("no memory for {bytes} bytes of weights: {reason}")]

@@ -3,32 +3,42 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::draft::DraftSource;
 use crate::answer::prefix::disk::PrefixFolder;
+use crate::answer::schedule::Draft;
 use crate::compute::kernel::{self, Kernel};
 use crate::compute::matrix::Packing;
 use crate::files::config::ModelConfig;
 use crate::machine::threads::{self, pool};
 use crate::model::calibration::{self, Calibration};
 use crate::model::capacity::{self, Need};
+use crate::model::decode_threads::DecodeThreads;
 use crate::model::forward::Model;
 use crate::model::packed::{Packed, PackedCache, PackedFile, SourceFingerprint};
 use crate::model::source::ModelSource;
 use crate::model::weights::{self, QuantScheme, Quantize, Rounding};
+use crate::model::work::{ModelShape, StepWork};
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, ModelInfo, Speculation};
 
+mod draft;
 mod plan;
 
-pub use plan::LoadPlan;
+pub use plan::{LoadPlan, longest_context};
 
 /// How to load a model; `None` leaves the choice to the engine.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// A GGUF file, or a folder in the layout of the Hugging Face hub.
     pub model: PathBuf,
+    /// A smaller model of the same tokens, which guesses what the model will say; none by default. It is rounded as the model
+    /// is.
+    pub draft: Option<PathBuf>,
     /// Threads that compute; by default what affinity and the cgroup quota allow.
     pub threads: Option<usize>,
+    /// Those of them that take part in steps of one token.
+    pub decode_threads: DecodeThreads,
     /// Whether each of these threads stays on a CPU of its own.
     pub pin: bool,
     /// Matrix kernel by name; by default the fastest that this CPU runs.
@@ -43,8 +53,8 @@ pub struct LoadOptions {
     pub context: Option<usize>,
     /// Requests that may wait; by default [`DEFAULT_QUEUE`].
     pub queue: Option<usize>,
-    /// Memory for keys and values of all sequences, of those too that are kept for prompts to come; by default half of what
-    /// the model leaves, at most 4 GiB, and never less than one context.
+    /// Memory for keys and values of all sequences, of those too that are kept for prompts to come, and of the draft model; by
+    /// default half of what the model leaves, at most 4 GiB, and never less than one context.
     pub kv_bytes: Option<u64>,
     /// Where keys and values are kept for prompts to come after a restart; nowhere by default. Those of weights that are in no
     /// file are not.
@@ -66,11 +76,12 @@ pub const DEFAULT_QUEUE: usize = 64;
 pub(crate) struct Loaded {
     pub(crate) info: ModelInfo,
     pub(crate) model: Model,
+    pub(crate) draft: Option<Draft>,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: ChatTemplate,
-    /// For keys and values.
+    /// For keys and values of the model.
     pub(crate) kv_bytes: u64,
-    /// For all else.
+    /// For all else, but for keys and values of the draft model.
     pub(crate) fixed_bytes: u64,
     /// See [`kv_identity`].
     pub(crate) kv_identity: Option<String>,
@@ -100,19 +111,38 @@ impl Loaded {
         let packed = packed_file(&options.packed, &source, files, scheme, kernel)?;
         let packing = weights::plan(tensors, &config, scheme, kernel)?.with_progress(progress);
         let available = capacity::available_memory();
+        let draft = DraftSource::open(options, &tokenizer, kernel)?;
         let need = Need::of(&config, packing.bytes() as u64, rounding.kv()?);
+        let need = match &draft {
+            Some(draft) => draft.need_with(need)?,
+            None => need,
+        };
         let context = context(options.context, &config, need, available)?;
         let kv_bytes = need.kv_bytes(context, options.kv_bytes, available)?;
+        let [kv_bytes, of_draft] = need.kv_parts(kv_bytes);
         let info = ModelInfo {
             thinks: template.thought_marks().is_some(),
             fingerprint,
             ..info(&source, &packing, options, context)?
         };
         let kv_identity = kv_identity(&info, &config, scheme);
-        let model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
+        let (draft, pool) = match draft {
+            Some(draft) => {
+                let (draft, pool) = draft.load(pool, of_draft, context, progress)?;
+                (Some(draft), pool)
+            }
+            None => (None, pool),
+        };
+        let mut model = Model::planned(tensors, config, scheme, packing, pool, packed.as_ref())?;
+        options.decode_threads.settle(&mut model);
+        let info = ModelInfo {
+            decode_threads: model.decode_threads(),
+            ..info
+        };
         Ok(Self {
             info,
             model,
+            draft,
             tokenizer,
             template,
             kv_bytes,
@@ -200,23 +230,25 @@ fn info(
         .map(|plan| weights(plan.shape()))
         .sum::<u64>()
         + norms;
-    let vocabulary = [config.vocabulary, config.hidden];
-    let layers = packing.plans().filter(|plan| plan.shape() != vocabulary);
     let weight_bytes: u64 = packing.plans().map(|plan| plan.bytes()).sum();
     let bits = weight_bytes as f64 * 8.0 / parameters as f64;
     let rounding = options.rounding.quantize.in_words();
+    let threads = options.threads.unwrap_or_else(threads::available);
     Ok(ModelInfo {
         id: name.to_lowercase(),
         family: source.tensors().architecture().name.gguf.to_owned(),
         parameters,
-        layer_parameters: layers.map(|plan| weights(plan.shape())).sum(),
+        shape: ModelShape::of(config),
+        work: StepWork::of(config, packing, options.rounding.kv()?),
+        licence: source.licence(),
         weight_bytes,
         context,
         vocabulary: config.vocabulary,
         quantization: format!("{rounding}, {bits:.1} bits a weight"),
         kv: options.rounding.kv()?.to_string(),
         kernel: packing.kernel().name().to_owned(),
-        threads: options.threads.unwrap_or_else(threads::available),
+        threads,
+        decode_threads: options.decode_threads.at_most(threads),
         thinks: false,
         fingerprint: String::new(),
         sampling: source.sampling(&name),

@@ -5,7 +5,7 @@
 #![cfg(target_os = "linux")]
 
 use nibble_engine::bench::{self, Options, Subject};
-use nibble_engine::{PackedCache, Rounding};
+use nibble_engine::{DecodeThreads, PackedCache, Rounding};
 
 const CONTEXT: usize = 4096;
 /// Of SmolLM2 135M: layers, KV heads, head size; keys and values; two bytes each.
@@ -22,6 +22,7 @@ fn peak_after(context: usize, batch: usize) -> usize {
         sampled: false,
         sequences: Vec::new(),
         threads: Some(1),
+        decode_threads: DecodeThreads::Auto,
         pin: false,
         kernel: None,
         rounding: Rounding::default(),

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 use nibble_engine::bench::{self, Options, Subject};
-use nibble_engine::{LoadOptions, PackedCache, Rounding};
+use nibble_engine::{DecodeThreads, LoadOptions, PackedCache, Rounding};
 
 const LAYERS: u32 = 16;
 const HIDDEN: u32 = 2048;
@@ -136,6 +136,7 @@ fn peak_and_limit(model: &Path, packed: PackedCache) -> (u64, u64) {
         sampled: false,
         sequences: Vec::new(),
         threads: Some(2),
+        decode_threads: DecodeThreads::Auto,
         pin: false,
         kernel: None,
         rounding: Rounding::default(),

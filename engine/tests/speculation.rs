@@ -1,11 +1,12 @@
 //! Guesses ahead with models that compute: every event of an answer is the same with them and without.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
-    Answer, Constraint, Conversation, Engine, Event, Language, LoadOptions, Message, Prompt,
-    Request, Role, Sampling, Speculation, Turn, Wanted,
+    Answer, Constraint, Conversation, Engine, Event, Language, LoadOptions, LoadPlan, Message,
+    Prompt, Request, Role, Sampling, Speculation, Turn, Wanted,
 };
 use serde_json::json;
 
@@ -13,16 +14,24 @@ use serde_json::json;
 mod support;
 
 fn engine(model: PathBuf) -> Engine {
-    Engine::load(&LoadOptions {
+    Engine::load(&options(model, None)).expect("the model loads")
+}
+
+fn options(model: PathBuf, draft: Option<PathBuf>) -> LoadOptions {
+    LoadOptions {
         model,
+        draft,
         threads: Some(2),
         ..LoadOptions::default()
-    })
-    .expect("the model loads")
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.gguf"))
 }
 
 fn fixture(name: &str) -> Engine {
-    engine(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.gguf")))
+    engine(path(name))
 }
 
 /// What is told of an answer, and how many of its guesses were right.
@@ -76,9 +85,8 @@ fn sampling(temperature: f32, seed: u64) -> Sampling {
     }
 }
 
-#[test]
-fn answers_of_a_form_are_the_same_with_and_without_guesses() {
-    let engine = fixture("tiny");
+/// Answers of a form, each another.
+fn of_a_form() -> Vec<Request> {
     let schema = json!({ "type": "array", "minItems": 4, "maxItems": 9, "items": {
         "type": "object", "required": ["name", "count"], "additionalProperties": false,
         "properties": { "name": { "enum": ["the dog", "the cat"] }, "count": { "enum": [1, 2] } } } });
@@ -96,8 +104,12 @@ fn answers_of_a_form_are_the_same_with_and_without_guesses() {
         },
         ..Request::default()
     });
-    let right = compared(&engine, &requests.collect::<Vec<_>>());
-    assert!(right > 0);
+    requests.collect()
+}
+
+#[test]
+fn answers_of_a_form_are_the_same_with_and_without_guesses() {
+    assert!(compared(&fixture("tiny"), &of_a_form()) > 0);
 }
 
 #[test]
@@ -148,4 +160,91 @@ fn answers_of_the_default_model_are_the_same_with_and_without_guesses() {
     });
     let right = compared(&engine, &requests.collect::<Vec<_>>());
     assert!(right > 0 || emulated);
+}
+
+/// The tiny model with some other weights in its last layer, which is at the end of its file.
+fn other_weights() -> tempfile::NamedTempFile {
+    let mut bytes = fs::read(path("tiny")).expect("the fixture is there");
+    let end = bytes.len() - 1000;
+    let some = bytes[end - 1800..end].iter_mut().step_by(18);
+    some.for_each(|byte| *byte ^= 0x0f);
+    let file = tempfile::Builder::new().suffix(".gguf").tempfile();
+    let file = file.expect("there is a place for files");
+    fs::write(file.path(), bytes).expect("a file can be written");
+    file
+}
+
+#[test]
+fn answers_are_the_same_with_a_draft_model() {
+    let other = other_weights();
+    for draft in [path("tiny"), other.path().to_owned()] {
+        let engine = Engine::load(&options(path("tiny"), Some(draft))).expect("both load");
+        assert!(compared(&engine, &of_a_form()) > 0);
+        let free = (0..8).map(|seed| Request {
+            prompt: Prompt::Raw("a small model says".into()),
+            sampling: sampling(0.4 * (seed % 3) as f32, seed),
+            max_tokens: 100,
+            stop: vec!["the dog".into()],
+            ..Request::default()
+        });
+        assert!(compared(&engine, &free.collect::<Vec<_>>()) > 0);
+    }
+}
+
+#[test]
+fn a_model_that_drafts_for_itself_is_right_and_takes_its_memory_once_more() {
+    let one = options(path("tiny"), None);
+    let two = options(path("tiny"), Some(path("tiny")));
+    let engine = Engine::load(&two).expect("both load");
+    let request = Request {
+        prompt: Prompt::Raw("the quick brown fox".into()),
+        max_tokens: 120,
+        speculation: Some(Speculation::Fixed(4)),
+        ..Request::default()
+    };
+    let answer = engine.submit(request).expect("the request is accepted");
+    let end = block_on_stream(answer).find_map(|event| match event {
+        Event::Finished(end) => Some(end.metrics),
+        _ => None,
+    });
+    let metrics = end.expect("the answer ends");
+    let [drafted, accepted] = [metrics.drafted_tokens, metrics.accepted_tokens];
+    assert!(
+        accepted > 0 && accepted + 8 > drafted,
+        "{accepted} of {drafted}"
+    );
+    let [alone, both] = [one, two].map(|options| LoadPlan::of(&options).expect("it can be loaded"));
+    assert!(both.fixed_bytes() > alone.fixed_bytes() + alone.info.weight_bytes);
+    assert_eq!(both.kv_blocks(2 << 20), alone.kv_blocks(1 << 20));
+}
+
+#[test]
+fn a_draft_model_of_other_tokens_is_refused_with_the_first_of_them() {
+    let refused = Engine::load(&options(path("tiny"), Some(path("caller_qwen")))).unwrap_err();
+    let message = refused.to_string();
+    for part in [
+        "caller_qwen.gguf` cannot be used",
+        "tiny.gguf`",
+        "token 1 is the control token \"<|im_start|>\" there and the control token \"<|im_end|>\" here",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn the_default_model_drafts_for_itself() {
+    if std::env::var_os("NIBBLE_EMULATED").is_some() {
+        return;
+    }
+    let model = support::default_model();
+    let engine = Engine::load(&options(model.clone(), Some(model))).expect("both load");
+    let requests = (0..3).map(|seed| Request {
+        prompt: Prompt::Raw("Once upon a time, in a small village,".into()),
+        sampling: sampling(0.0, seed),
+        max_tokens: 60,
+        ..Request::default()
+    });
+    let right = compared(&engine, &requests.collect::<Vec<_>>());
+    // Of three answers, mostly those of seven guesses at a time.
+    assert!(right > 100, "{right}");
 }

@@ -9,6 +9,9 @@ use crate::text::constraint::follower::Follower;
 use crate::text::thoughts::Marks;
 use crate::text::tokenizer::Tokenizer;
 
+/// Tokens of which a word of a mask says whether they may come.
+const WORD: usize = u32::BITS as usize;
+
 /// The constraint of one answer.
 #[derive(Debug)]
 pub(crate) struct Constrained {
@@ -72,15 +75,19 @@ impl Constrained {
             }
             return Ok(Some(&self.masked));
         }
-        self.masked.resize(logits.len(), f32::NEG_INFINITY);
-        let (mut any, masked) = (false, &mut self.masked);
+        let (allowed, masked) = (self.follower.allowed()?, &mut self.masked);
+        let known = &logits[..logits.len().min(allowed.len())];
+        let words = known.chunks(WORD).zip(allowed.as_slice());
+        let mut any = words.fold(false, |any, (logits, word)| {
+            push_allowed(masked, logits, *word) || any
+        });
+        masked.resize(logits.len(), f32::NEG_INFINITY);
         let mut allow = |token: usize| {
             if let (Some(masked), Some(logit)) = (masked.get_mut(token), logits.get(token)) {
                 *masked = *logit;
                 any |= *logit > f32::NEG_INFINITY;
             }
         };
-        self.follower.allowed()?.iter_set_entries(&mut allow);
         match stage {
             Stage::Start => self.opening.iter().for_each(|token| allow(*token as usize)),
             Stage::Behind if !self.has_line_end => {
@@ -126,6 +133,25 @@ impl Constrained {
         }
         Ok(self.follower.is_complete())
     }
+}
+
+/// Adds as many logits as a word of a mask has bits, or fewer: those whose bit is set, from the lowest on, and less than any for
+/// the others. Whether one of them can be drawn.
+fn push_allowed(masked: &mut Vec<f32>, logits: &[f32], word: u32) -> bool {
+    let first = masked.len();
+    match word {
+        0 => masked.resize(first + logits.len(), f32::NEG_INFINITY),
+        u32::MAX => masked.extend_from_slice(logits),
+        _ => masked.extend(logits.iter().enumerate().map(|(bit, logit)| {
+            if word >> bit & 1 == 1 {
+                *logit
+            } else {
+                f32::NEG_INFINITY
+            }
+        })),
+    }
+    let can_be_drawn = |logit: &f32| *logit > f32::NEG_INFINITY;
+    word != 0 && masked[first..].iter().any(can_be_drawn)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod blocks;
 mod drawing;
-mod guesses;
+pub(crate) mod guesses;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -157,6 +157,11 @@ impl Generation {
         &self.tokens[self.cache.len()..]
     }
 
+    /// Whether it is to say something; else only its prompt is read.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.max_tokens > 0
+    }
+
     /// Tokens with keys and values.
     pub(crate) fn computed_tokens(&self) -> &[u32] {
         &self.tokens[..self.cache.len()]
@@ -229,8 +234,8 @@ impl Generation {
     ) {
         self.clock.go_on(time.end - time.took);
         let guesses = self.draft().len();
-        self.clock
-            .step(time.took, time.share(tokens + guesses), time.answers);
+        let share = time.share(tokens + guesses, self.model_rows());
+        self.clock.step(time.took, share, time.answers);
         if guesses > 0 {
             self.clock.verified(time.took);
         }
@@ -239,7 +244,8 @@ impl Generation {
             self.keep(prefixes, rope, false);
         }
         self.kept = self.cache.len();
-        if before < self.prompt {
+        // Not where it is computed once more, after a pause.
+        if before < self.prompt && self.tokens.len() == self.prompt {
             if self.cache.len() >= self.prompt {
                 let computed = self.prompt - self.cached_tokens;
                 self.clock.prefilled(time.end, computed);

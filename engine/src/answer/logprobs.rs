@@ -91,10 +91,6 @@ impl Scored {
     pub(crate) fn logprob(&self) -> f32 {
         self.chosen.1
     }
-
-    pub(crate) fn likeliest(&self) -> &[(u32, f32)] {
-        &self.likeliest
-    }
 }
 
 /// `ln sum(exp(logits))`, of those that are numbers.

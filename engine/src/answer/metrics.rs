@@ -299,12 +299,39 @@ pub(crate) struct StepTime {
     pub(crate) rows: usize,
     /// Its answers.
     pub(crate) answers: usize,
+    /// Steps of a draft model that are part of it.
+    pub(crate) drafting: Drafting,
+}
+
+/// Steps of a draft model.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drafting {
+    pub(crate) took: Duration,
+    /// Tokens that they computed, none where they were only to be measured.
+    pub(crate) rows: usize,
+}
+
+impl Drafting {
+    /// Both, one after the other.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            took: self.took + other.took,
+            rows: self.rows + other.rows,
+        }
+    }
 }
 
 impl StepTime {
-    /// The part of an answer with so many of the rows.
-    pub(crate) fn share(self, rows: usize) -> Duration {
-        self.took.mul_f64(rows as f64 / self.rows as f64)
+    /// The part of an answer with so many of the rows, and of the draft model's.
+    pub(crate) fn share(self, rows: usize, drafted: usize) -> Duration {
+        let part = |time: Duration, rows, all| time.mul_f64(rows as f64 / all as f64);
+        match self.drafting {
+            Drafting { rows: 0, .. } => part(self.took, rows, self.rows),
+            drafting => {
+                let verified = self.took.saturating_sub(drafting.took);
+                part(verified, rows, self.rows) + part(drafting.took, drafted, drafting.rows)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::answer::pace::{Pace, Times};
 use crate::model::capacity::ANSWERS;
 use crate::model::forward::PREFILL_CHUNK;
 
@@ -31,6 +32,12 @@ pub(crate) struct View {
     pub(crate) decoding: bool,
 }
 
+impl View {
+    fn is_paused(&self) -> bool {
+        self.pending == 0
+    }
+}
+
 /// How many tokens each answer gets in the next step, in the order of `answers`, which is that of their arrival; 0 for one
 /// that has to wait. `rows` is what a step may have beside the tokens of answers that decode.
 pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize> {
@@ -53,6 +60,35 @@ pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize>
         }
     }
     tokens
+}
+
+/// The answer that pauses where there is not room for all that run: the youngest of the caller with the most of them, so that one
+/// with many holds up nobody with few. None where a single one runs. The oldest of all never pauses beside others.
+pub(crate) fn to_pause(answers: &[View]) -> Option<usize> {
+    let running = || (0..answers.len()).filter(|index| !answers[*index].is_paused());
+    let youngest =
+        running().max_by_key(|index| (running_of(answers[*index].caller, answers), *index));
+    youngest.filter(|_| running().count() > 1)
+}
+
+/// The answer that goes on before all others that are paused: the oldest of the caller with the fewest that run.
+pub(crate) fn to_resume(answers: &[View]) -> Option<usize> {
+    let paused = (0..answers.len()).filter(|index| answers[*index].is_paused());
+    paused.min_by_key(|index| (running_of(answers[*index].caller, answers), *index))
+}
+
+/// Whether a caller may begin an answer. While some are paused that is for one who has none yet, and only where each caller of those
+/// has others that run.
+pub(crate) fn may_begin(caller: Caller, answers: &[View]) -> bool {
+    let mut paused = answers.iter().filter(|view| view.is_paused()).peekable();
+    paused.peek().is_none()
+        || answers.iter().all(|view| view.caller != caller)
+            && paused.all(|view| running_of(view.caller, answers) > 0)
+}
+
+fn running_of(caller: Caller, answers: &[View]) -> usize {
+    let running = answers.iter().filter(|view| !view.is_paused());
+    running.filter(|view| view.caller == caller).count()
 }
 
 /// The order in which those who wait will be taken, as indices into their order of arrival: callers in turn, the one served
@@ -88,7 +124,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn by(&self, caller: Caller) -> u64 {
+    pub(crate) fn by(&self, caller: Caller) -> u64 {
         self.tokens.get(&caller).copied().unwrap_or(0)
     }
 
@@ -118,8 +154,8 @@ pub(crate) struct Rates {
     one: Option<f64>,
     /// Of steps in which answers decode and no prompt is read.
     decode: Option<Decode>,
-    /// Of those with a single answer.
-    alone: Option<Decode>,
+    /// Of an answer by itself.
+    alone: Times,
 }
 
 /// Steps in which answers decode, as means that forget.
@@ -137,25 +173,19 @@ impl Decode {
     }
 }
 
-/// How fast a loaded model is on this machine, from the steps that there were; nothing of what was not measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Pace {
-    /// Seconds for each token of a prompt.
-    pub prompt_token_s: Option<f64>,
-    /// Seconds for a token of an answer beside which no other is computed, with what guesses gained.
-    pub token_alone_s: Option<f64>,
-    /// Seconds for a token of an answer beside others, as there were, with what guesses gained.
-    pub token_beside_s: Option<f64>,
-}
-
 impl Rates {
     /// What is known, for those who plan with it.
     pub(crate) fn pace(&self) -> Pace {
         Pace {
-            prompt_token_s: self.row,
-            token_alone_s: self.alone.map(Decode::token_s),
+            prompt: self.alone.prompt(),
+            alone: self.alone.token(),
             token_beside_s: self.decode.map(Decode::token_s),
         }
+    }
+
+    /// A step read so many rows of a single prompt behind so many positions, and nothing else.
+    pub(crate) fn read(&mut self, rows: usize, behind: usize, took: Duration) {
+        self.alone.read(rows, behind, took);
     }
 
     /// A step of so many rows, none of them a guess, took so long.
@@ -169,23 +199,24 @@ impl Rates {
         }
     }
 
-    /// A step in which so many answers decoded and no prompt was read took so long, and gave so many tokens of all of them.
-    pub(crate) fn decoded(&mut self, answers: usize, tokens: usize, took: Duration) {
+    /// A step in which so many answers decoded and no prompt was read, a single one behind so many positions, took so long, and
+    /// gave so many tokens of all of them.
+    pub(crate) fn decoded(&mut self, answers: usize, tokens: usize, behind: usize, took: Duration) {
         if answers == 0 || tokens == 0 {
             return;
         }
-        let (took, tokens) = (took.as_secs_f64(), tokens as f64 / answers as f64);
-        let alone = (answers == 1).then_some(&mut self.alone);
-        for mean in [&mut self.decode].into_iter().chain(alone) {
-            let before = mean.unwrap_or(Decode {
-                step_s: took,
-                tokens,
-            });
-            *mean = Some(Decode {
-                step_s: moved(before.step_s, took),
-                tokens: moved(before.tokens, tokens),
-            });
+        if answers == 1 {
+            self.alone.decoded(tokens, behind, took);
         }
+        let (took, tokens) = (took.as_secs_f64(), tokens as f64 / answers as f64);
+        let before = self.decode.unwrap_or(Decode {
+            step_s: took,
+            tokens,
+        });
+        self.decode = Some(Decode {
+            step_s: moved(before.step_s, took),
+            tokens: moved(before.tokens, tokens),
+        });
     }
 
     /// Seconds of a step with one row, once there was one.
@@ -210,6 +241,13 @@ impl Rates {
     /// Answers that may run: as many as decode together within the time of a step.
     pub(crate) fn running(&self) -> usize {
         self.rows_within(STEP).clamp(1, ANSWERS)
+    }
+
+    /// Rows of prompts that are read within so long, and as few as tell how long they take before that is known.
+    pub(crate) fn prefill_within(&self, time: Duration) -> usize {
+        let rows = self.row.map(|_| self.rows_within(time));
+        rows.unwrap_or_default()
+            .clamp(LEAST_PREFILL_ROWS, PREFILL_CHUNK)
     }
 
     fn rows_within(&self, time: Duration) -> usize {

@@ -59,6 +59,10 @@ impl Node {
         for block in &mut self.stretch {
             block.take_if(|block| Arc::strong_count(block) == 1);
         }
+        self.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
         self.stretch.iter().all(Option::is_none)
     }
 }
@@ -148,6 +152,9 @@ impl PrefixCache {
         memory: &KvMemory,
         bytes: &[u8],
     ) -> bool {
+        if self.is_whole(tokens, &rotation) {
+            return true;
+        }
         let (before, block) = tokens.split_at(tokens.len() - KEY_BLOCK);
         // First, as it may take the blocks before.
         if !self.make_room(memory, memory.slabs()) {
@@ -174,6 +181,12 @@ impl PrefixCache {
     ) -> Option<&Stretch> {
         let node = self.node_behind(tokens, rotation)?;
         Some(&self.node(node).stretch)
+    }
+
+    /// Whether the last block of `tokens` is there for every layer, with all before it. All blocks are full.
+    pub(crate) fn is_whole(&self, tokens: &[u32], rotation: impl Fn(usize) -> usize) -> bool {
+        let stretch = self.stretch(tokens, rotation);
+        stretch.is_some_and(|stretch| stretch.iter().all(Option::is_some))
     }
 
     /// The node at the end of a path of full blocks.
@@ -213,11 +226,17 @@ impl PrefixCache {
             return false;
         };
         let is_empty = self.node_mut(index).give_up_unused();
-        if is_empty && !has_children {
+        // One that lost its blocks before its children goes with the last of them.
+        let mut leaf = (is_empty && !has_children).then_some(index);
+        while let Some(index) = leaf {
             let parent = self.node(index).parent;
             self.nodes[index] = None;
             self.free.push(index);
             self.children_mut(parent).retain(|child| *child != index);
+            leaf = parent.filter(|parent| {
+                let parent = self.node(*parent);
+                parent.children.is_empty() && parent.is_empty()
+            });
         }
         true
     }

@@ -7,6 +7,7 @@ use crate::answer::logprobs::MAX_LOGPROBS;
 use crate::answer::policy::Caller;
 use crate::answer::rows::Pooling;
 use crate::answer::siblings::Siblings;
+use crate::model::work::{ModelShape, StepWork};
 use crate::sampling::{Sampling, Speculation, Steering};
 use crate::text::constraint::Constraint;
 use crate::text::conversation::Conversation;
@@ -287,9 +288,15 @@ pub struct ModelInfo {
     pub family: String,
     /// Weights, embedding included.
     pub parameters: u64,
-    /// Those that every token of a prefill is multiplied with: all but embedding and head.
+    /// How large it is.
     #[serde(skip)]
-    pub layer_parameters: u64,
+    pub shape: ModelShape,
+    /// What its steps read and multiply.
+    #[serde(skip)]
+    pub work: StepWork,
+    /// The licence that its files name; empty where they name none.
+    #[serde(skip)]
+    pub licence: String,
     /// Bytes of packed weights in memory.
     pub weight_bytes: u64,
     /// The longest sequence, in tokens.
@@ -305,6 +312,9 @@ pub struct ModelInfo {
     pub kernel: String,
     /// Threads that compute.
     pub threads: usize,
+    /// Those of them that take part in steps of one token; before the model is loaded, how many that may be.
+    #[serde(skip)]
+    pub decode_threads: usize,
     /// Whether it is known to think before it answers, by the marks that its chat template names.
     pub thinks: bool,
     /// What the model's authors advise.

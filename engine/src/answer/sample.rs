@@ -56,6 +56,11 @@ impl Sampler {
     }
 }
 
+/// The likeliest token, of equals the first.
+pub(crate) fn likeliest(logits: &[f32]) -> u32 {
+    highest(logits).0 as u32
+}
+
 /// One of the tokens that top-k, top-p and min-p leave, by weight. `uniform` gives numbers from 0 to below 1.
 fn choose(sampling: Sampling, weights: &mut TokenWeights, uniform: &mut dyn FnMut() -> f64) -> u32 {
     let Sampling {

@@ -10,15 +10,18 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::owner::Owner;
+use self::owner::draft_model::DraftModel;
 use crate::answer::load::{Load, LoadCounters};
+use crate::answer::pace::Pace;
 use crate::answer::pending::PendingAnswer;
-use crate::answer::policy::{Caller, Pace, Rates};
+use crate::answer::policy::{Caller, Rates};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::prefix::disk::{Disk, PrefixFolder};
 use crate::answer::waiting::{Place, WaitingList};
 use crate::compute::kv::KvMemory;
 use crate::model::forward::Model;
 use crate::model::rope::Rope;
+use crate::sampling::MAX_DRAFT;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Event};
 
@@ -41,6 +44,23 @@ impl Limits {
         let passed = |limit: Option<Duration>| limit.filter(|limit| waited > *limit);
         let waiting = passed(self.wait).map(|limit| Error::WaitedTooLong { limit });
         waiting.or_else(|| passed(self.total).map(|limit| Error::TooLate { limit }))
+    }
+}
+
+/// A smaller model of the same tokens, which guesses what the model will say.
+pub(crate) struct Draft {
+    pub(crate) model: Model,
+    /// For its keys and values.
+    pub(crate) kv_bytes: u64,
+    /// The longest sequence that it computes.
+    pub(crate) context: usize,
+}
+
+impl Draft {
+    fn begin(self) -> DraftModel<Model> {
+        // A wrong guess takes back what was computed behind it.
+        let memory = self.model.kv_memory_taking_back(MAX_DRAFT, self.kv_bytes);
+        DraftModel::new(self.model, memory, self.context)
     }
 }
 
@@ -107,6 +127,7 @@ impl Scheduler {
     /// made, [`Error::NoThread`].
     pub(crate) fn start(
         model: Model,
+        draft: Option<Draft>,
         tokenizer: Arc<Tokenizer>,
         limits: Limits,
         kept: Option<(&PrefixFolder, &str)>,
@@ -126,7 +147,8 @@ impl Scheduler {
         let of_model = Arc::clone(&rope);
         let run = move || {
             model.pin_caller();
-            Owner::new(model, of_model, memory, tokenizer, limits, of_owner).run();
+            let owner = Owner::new(model, of_model, memory, tokenizer, limits, of_owner);
+            owner.with_draft(draft.map(Draft::begin)).run();
         };
         let owner = thread::Builder::new()
             .name("nibble-model".into())
@@ -143,6 +165,11 @@ impl Scheduler {
     pub(crate) fn is_alive(&self) -> bool {
         let owner = self.owner.as_ref();
         owner.is_some_and(|owner| !owner.is_finished())
+    }
+
+    /// How many places there are on the waiting list.
+    pub(crate) fn queue(&self) -> usize {
+        self.shared.waiting.places()
     }
 
     /// Takes a place on the waiting list for a caller.

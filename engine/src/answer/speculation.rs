@@ -1,22 +1,25 @@
-//! Tokens that an answer guesses ahead, from what its own sequence said before, and how often that was right.
+//! Tokens that an answer guesses ahead, from what its own sequence said before or by a draft model, and how often that was
+//! right.
 //!
 //! A step verifies them: their rows stand behind that of the last token, and each token is drawn as it would be without
 //! them, from the logits behind the one before, by the same random numbers. A guess is right when it is what was drawn, and
 //! the first that is not ends what the step gives. So tokens follow from model, settings and seed, with and without guesses;
 //! rejection sampling would keep no more than their distribution.
 //!
-//! How likely a guess is right is learnt from every token, also of steps without guesses: what the passage would have
-//! said is compared with what came.
+//! How likely a guess of a passage is right is learnt from every token, also of steps without guesses: what the passage would
+//! have said is compared with what came. Of a draft model it is learnt from what it guessed ([`draft_state`]).
 
+mod chances;
 pub(crate) mod costs;
+pub(crate) mod draft_state;
 mod lookup;
 
+use self::chances::{Chance, class, likely};
 use self::costs::Prospect;
+use self::draft_state::DraftState;
 use self::lookup::Lookup;
+use crate::model::forward::NewTokens;
 use crate::sampling::{MAX_DRAFT, Speculation};
-
-/// Guesses that are less likely are never made.
-const LEAST_CHANCE: f64 = 0.05;
 
 /// The guesses of one answer.
 #[derive(Debug)]
@@ -26,8 +29,12 @@ pub(crate) struct Drafter {
     is_fixed: bool,
     lookup: Lookup,
     chances: Chances,
+    /// What a draft model has of the answer, where there is one.
+    state: DraftState,
     /// Those of the next step.
     draft: Vec<u32>,
+    /// Whether the draft model made them.
+    by_model: bool,
     /// Guesses that were computed, and those that were right.
     drafted: usize,
     accepted: usize,
@@ -48,7 +55,9 @@ impl Drafter {
             is_fixed,
             lookup: Lookup::new(prompt),
             chances: Chances::default(),
+            state: DraftState::default(),
             draft: Vec::new(),
+            by_model: false,
             drafted: 0,
             accepted: 0,
             steps: [0; MAX_DRAFT + 1],
@@ -62,28 +71,41 @@ impl Drafter {
             self.chances.observe(passage.length, is_right);
         }
         self.lookup.push(tokens);
+        self.state.push();
     }
 
-    /// What it could guess in a step that may put out so many tokens.
+    /// What its own sequence could guess in a step that may put out so many tokens.
     pub(crate) fn prospect(&self, room: usize) -> Prospect {
         let most = self.most.min(room.saturating_sub(1));
         let chances = self.lookup.passage().map(|passage| {
             let behind = (passage.length..).take(most);
-            let likely = behind.scan(1.0, |all, length| {
-                *all *= self.chances.of(length);
-                Some(*all)
-            });
-            likely
-                .take_while(|chance| self.is_fixed || *chance > LEAST_CHANCE)
-                .collect()
+            likely(behind.map(|length| self.chances.of(length)), self.is_fixed)
         });
         Prospect {
             chances: chances.unwrap_or_default(),
             is_fixed: self.is_fixed,
+            by_model: false,
         }
     }
 
-    /// Guesses so many tokens for the next step.
+    /// What a draft model could guess in such a step; none where it guesses no more for this answer.
+    pub(crate) fn model_prospect(&self, room: usize) -> Option<Prospect> {
+        let most = self.most.min(room.saturating_sub(1));
+        (!self.state.is_over()).then(|| Prospect {
+            chances: self.state.likely(most, self.is_fixed),
+            is_fixed: self.is_fixed,
+            by_model: true,
+        })
+    }
+
+    /// Guesses nothing yet for the next step of a sequence of so many tokens.
+    pub(crate) fn begin(&mut self, tokens: usize) {
+        self.draft.clear();
+        self.by_model = false;
+        self.state.begin(tokens);
+    }
+
+    /// Guesses so many tokens for the next step, from what its own sequence said.
     pub(crate) fn guess(&mut self, tokens: &[u32], count: usize) {
         self.draft.clear();
         if let Some(passage) = self.lookup.passage() {
@@ -91,13 +113,22 @@ impl Drafter {
         }
     }
 
+    /// One guess more for the next step, by a draft model.
+    pub(crate) fn push_guess(&mut self, token: u32) {
+        self.by_model = true;
+        self.draft.push(token);
+    }
+
     /// What was guessed for the next step.
     pub(crate) fn draft(&self) -> &[u32] {
         &self.draft
     }
 
-    /// The guesses of a step were computed, and so many of them were right.
-    pub(crate) fn verified(&mut self, accepted: usize) {
+    /// The guesses of a step were computed behind so many tokens, and so many of them were right.
+    pub(crate) fn verified(&mut self, tokens: usize, accepted: usize) {
+        if self.by_model {
+            self.state.verified(tokens, self.draft.len(), accepted);
+        }
         self.drafted += self.draft.len();
         self.accepted += accepted;
         self.steps[self.draft.len()] += 1;
@@ -113,51 +144,52 @@ impl Drafter {
     pub(crate) fn counts(&self) -> [usize; 2] {
         [self.drafted, self.accepted]
     }
+
+    /// What a draft model has of the answer.
+    pub(crate) fn state(&self) -> &DraftState {
+        &self.state
+    }
+
+    /// The same, to change.
+    pub(crate) fn state_mut(&mut self) -> &mut DraftState {
+        &mut self.state
+    }
+
+    /// What a draft model computes next, at most so many of the sequence's tokens or the guess behind them; it must have
+    /// room.
+    pub(crate) fn next_of_state<'a>(&'a mut self, tokens: &'a [u32], most: usize) -> NewTokens<'a> {
+        let read = self.state.read();
+        let unread = match read.checked_sub(tokens.len()) {
+            None => &tokens[read..],
+            Some(guesses) => &self.draft[guesses..],
+        };
+        self.state.next(unread, most)
+    }
 }
 
 /// From how many tokens on a passage is of a class of its own.
 const CLASSES: [usize; 6] = [0, 2, 3, 5, 9, 17];
 /// How likely the next token is right by the class, before anything was seen.
 const PRIOR: [f64; CLASSES.len()] = [0.3, 0.3, 0.4, 0.6, 0.75, 0.85];
-/// So many tokens count as much as the prior.
-const PRIOR_TOKENS: f64 = 4.0;
-/// What is left of what was seen after one token more.
-const KEPT: f64 = 0.97;
 
 /// How likely the next token of a passage is what it was, by how much of it was repeated.
 #[derive(Debug)]
-struct Chances([Seen; CLASSES.len()]);
-
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    right: f64,
-    tokens: f64,
-}
+struct Chances([Chance; CLASSES.len()]);
 
 impl Default for Chances {
     fn default() -> Self {
-        Self(PRIOR.map(|prior| Seen {
-            right: prior * PRIOR_TOKENS,
-            tokens: PRIOR_TOKENS,
-        }))
+        Self(PRIOR.map(Chance::of_prior))
     }
 }
 
 impl Chances {
     fn observe(&mut self, length: usize, is_right: bool) {
-        let seen = &mut self.0[class(length)];
-        seen.right = seen.right * KEPT + f64::from(u8::from(is_right));
-        seen.tokens = seen.tokens * KEPT + 1.0;
+        self.0[class(&CLASSES, length)].observe(is_right);
     }
 
     fn of(&self, length: usize) -> f64 {
-        let Seen { right, tokens } = self.0[class(length)];
-        right / tokens
+        self.0[class(&CLASSES, length)].of_next()
     }
-}
-
-fn class(length: usize) -> usize {
-    CLASSES.partition_point(|least| *least <= length) - 1
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! of places take no more memory than so many contexts of tokens. When all are taken there are a few more for callers who have
 //! none, as [`policy::places`] says.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,6 +83,11 @@ impl WaitingList {
             arrived: Condvar::new(),
             waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// How many places there are.
+    pub(crate) fn places(&self) -> usize {
+        self.limit
     }
 
     /// Takes a place for a caller. Those who left make room for it.
@@ -185,6 +190,11 @@ impl WaitingList {
         let pending = std::mem::take(&mut state.pending);
         self.count(&state);
         pending
+    }
+
+    /// Whose places are taken.
+    pub(crate) fn callers(&self) -> HashSet<Caller> {
+        self.lock().callers().collect()
     }
 
     /// How many wait.

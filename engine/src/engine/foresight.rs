@@ -8,7 +8,8 @@ use crate::{Error, Pace, Request};
 pub struct Foresight {
     /// Tokens of its prompt.
     pub prompt_tokens: usize,
-    /// Those of them that need no computing, as long as nothing else takes their memory.
+    /// Those of them that need no computing, as long as nothing else takes their memory and the disk, where
+    /// some are, gives them in time.
     pub cached_tokens: usize,
     /// How fast the model is here.
     pub pace: Pace,
@@ -76,11 +77,8 @@ mod tests {
         let _ = block_on(engine.submit(request()).unwrap().collect::<Vec<_>>());
         let after = engine.foresee(request()).unwrap();
         assert_eq!(after.cached_tokens, after.prompt_tokens - 1);
-        assert!(
-            after
-                .pace
-                .token_alone_s
-                .is_some_and(|seconds| seconds > 0.0)
-        );
+        let pace = after.pace;
+        assert!(pace.token_s(10, true).is_some_and(|seconds| seconds > 0.0));
+        assert!(pace.prompt_s(10, 10).is_some_and(|seconds| seconds > 0.0));
     }
 }

@@ -66,7 +66,15 @@ impl Engine {
                         self.tokenizer.prompt_within(&rendered, bounds)
                     })
                 })?;
-                Prepared { tokens, ..prepared }
+                let calls = match &request.constraint {
+                    Some(_) => prepared.calls.map(CallReader::of_marked_calls),
+                    None => prepared.calls,
+                };
+                Prepared {
+                    tokens,
+                    calls,
+                    ..prepared
+                }
             }
         };
         let (used, context) = (prepared.tokens.len(), self.info.context);

@@ -1,5 +1,8 @@
 //! What loading a model would come to, found from its files alone: no weight is read.
 
+use std::path::Path;
+
+use super::draft::DraftSource;
 use super::{LoadOptions, context, digest, info};
 use crate::compute::kernel;
 use crate::model::calibration;
@@ -36,6 +39,10 @@ impl LoadPlan {
         };
         let packing = weights::plan(source.tensors(), config, scheme, kernel)?;
         let need = Need::of(config, packing.bytes() as u64, rounding.kv()?);
+        let need = match DraftSource::open(options, &tokenizer, kernel)? {
+            Some(draft) => draft.need_with(need)?,
+            None => need,
+        };
         let available = capacity::available_memory();
         let context = context(options.context, config, need, available)?;
         let thinks = template.thought_marks().is_some();
@@ -71,6 +78,14 @@ impl LoadPlan {
     pub fn kv_blocks(&self, kv_bytes: u64) -> usize {
         self.need.kv_blocks(kv_bytes)
     }
+}
+
+/// The longest context that a model's files allow, in tokens.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn longest_context(model: &Path) -> Result<usize, Error> {
+    Ok(ModelSource::open(model)?.config().context)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod added;
 mod control;
 mod decoder;
+mod difference;
 mod gguf;
 mod hugging_face;
 mod literals;

@@ -47,6 +47,29 @@ fn logits_of_what_may_not_come_are_less_than_any() {
     }
 }
 
+/// Masks come in words of 32 tokens, of which some are full and some are empty; a model may have more logits than tokens.
+#[test]
+fn a_mask_is_that_of_each_token_alone_whatever_stands_beside_it() {
+    let tokenizer = tokenizer();
+    let known = tokenizer.vocabulary();
+    for (pattern, more) in [("(?s:.){1,9}", 0), ("[^aeiou]{2,5}|e", 1), ("[0-9]+", 77)] {
+        let mut constrained = constrained(&tokenizer, pattern);
+        let mut logits = logits(&tokenizer);
+        logits.extend(std::iter::repeat_n(99.0, more));
+        logits[known / 2] = f32::NAN;
+        let allowed = constrained.follower.allowed().unwrap().to_list();
+        let masked = constrained.mask(&logits, Stage::Answer).unwrap().unwrap();
+        assert_eq!(masked.len(), logits.len(), "{pattern}");
+        for (id, (masked, logit)) in masked.iter().zip(&logits).enumerate() {
+            let may_come = id < known && allowed.contains(&(id as u32));
+            let expected = if may_come { *logit } else { f32::NEG_INFINITY };
+            assert_eq!(masked.to_bits(), expected.to_bits(), "{pattern}, {id}");
+        }
+        let nothing: Vec<_> = logits.iter().map(|_| f32::NEG_INFINITY).collect();
+        assert_eq!(constrained.mask(&nothing, Stage::Answer).unwrap(), None);
+    }
+}
+
 #[test]
 fn a_thought_is_free_but_for_the_end_of_the_answer() {
     let tokenizer = tokenizer();

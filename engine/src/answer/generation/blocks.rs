@@ -24,6 +24,9 @@ impl Generation {
     pub(crate) fn pause(&mut self, memory: &KvMemory, now: Instant) {
         self.clock.pause(now);
         self.cache = memory.new_cache();
+        if let Some(drafter) = &mut self.drafter {
+            drafter.state_mut().pause();
+        }
         self.paused = true;
     }
 

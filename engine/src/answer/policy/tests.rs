@@ -77,7 +77,7 @@ fn a_step_beside_answers_that_decode_keeps_within_its_time() {
     assert_eq!(rates.prefill_rows(3), PREFILL_CHUNK - 3);
     for _ in 0..50 {
         rates.observe(100, Duration::from_millis(500));
-        rates.decoded(1, 1, Duration::from_millis(20));
+        rates.decoded(1, 1, 0, Duration::from_millis(20));
     }
     assert_eq!(rates.prefill_rows(0), PREFILL_CHUNK);
     assert!((76..=77).contains(&rates.prefill_rows(3)));
@@ -99,24 +99,20 @@ fn the_pace_of_a_token_is_that_of_the_steps_with_what_guesses_gave() {
     assert_eq!(rates.pace(), Pace::default());
     for _ in 0..100 {
         // Of two steps one gives four tokens.
-        rates.decoded(1, 1, Duration::from_millis(20));
-        rates.decoded(1, 4, Duration::from_millis(30));
+        rates.decoded(1, 1, 0, Duration::from_millis(20));
+        rates.decoded(1, 4, 0, Duration::from_millis(30));
     }
-    let alone = rates.pace().token_alone_s.unwrap();
+    let alone = rates.pace().token_s(0, true).unwrap();
     assert!((alone / 0.010 - 1.0).abs() < 0.15, "{alone}");
     for _ in 0..100 {
-        rates.decoded(8, 16, Duration::from_millis(80));
+        rates.decoded(8, 16, 0, Duration::from_millis(80));
     }
-    let Pace {
-        token_alone_s,
-        token_beside_s,
-        ..
-    } = rates.pace();
-    assert_eq!(token_alone_s, Some(alone));
-    assert!((token_beside_s.unwrap() - 0.040).abs() < 1e-4);
+    let pace = rates.pace();
+    assert_eq!(pace.token_s(0, true), Some(alone));
+    assert!((pace.token_s(0, false).unwrap() - 0.040).abs() < 1e-4);
     // Answers that ended without a token say nothing of it.
-    rates.decoded(1, 0, Duration::from_secs(9));
-    assert_eq!(rates.pace().token_alone_s, Some(alone));
+    rates.decoded(1, 0, 0, Duration::from_secs(9));
+    assert_eq!(rates.pace(), pace);
 }
 
 /// A caller's prompts, each with the step in which it comes.

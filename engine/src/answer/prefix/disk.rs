@@ -82,9 +82,13 @@ impl Disk {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             return None;
         }
+        let most = tokens.len().saturating_sub(1);
+        if known >= (tokens.len() / KEY_BLOCK * KEY_BLOCK).min(most) {
+            return None;
+        }
         let names = self.worker.names(tokens, prompt);
         let names = self.worker.folder.leading(names);
-        let found = (names.len() * KEY_BLOCK).min(tokens.len().saturating_sub(1));
+        let found = (names.len() * KEY_BLOCK).min(most);
         if found <= known {
             return None;
         }
@@ -105,11 +109,10 @@ impl Disk {
     }
 
     /// Has the full blocks written that the tree keeps of the tokens of an ended answer to a prompt of so many.
-    pub(crate) fn write(&self, tokens: &[u32], prompt: usize) {
-        let whole = tokens.len() / KEY_BLOCK * KEY_BLOCK;
-        if whole > 0 {
-            self.worker
-                .tell(WriteJob::new(tokens[..whole].into(), prompt));
+    pub(crate) fn write(&self, mut tokens: Vec<u32>, prompt: usize) {
+        tokens.truncate(tokens.len() / KEY_BLOCK * KEY_BLOCK);
+        if !tokens.is_empty() {
+            self.worker.tell(WriteJob::new(tokens, prompt));
         }
     }
 

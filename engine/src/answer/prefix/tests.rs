@@ -158,6 +158,22 @@ fn what_a_window_has_passed_makes_room_beside_the_sequence_that_goes_on() {
     assert_eq!((memory.usage().used, kept.blocks()), (0, 0));
 }
 
+#[test]
+fn nothing_is_left_of_what_all_windows_have_passed() {
+    let memory = memory(&[Some(40)], Some(8));
+    let mut kept = PrefixCache::default();
+    let tokens = counted(0, 200);
+    let mut running = memory.new_cache();
+    compute(&mut running, &tokens, 1);
+    kept.keep(&tokens, alike, &mut running, false);
+    // First what only the beginning of the text has, then the rest.
+    let free = memory.available();
+    kept.make_room(&memory, free + 1);
+    drop(running);
+    assert!(kept.make_room(&memory, 8));
+    assert_eq!((memory.usage().used, kept.blocks()), (0, 0));
+}
+
 proptest! {
     #[test]
     fn whatever_was_kept_and_evicted_a_prompt_gets_its_own_keys(

@@ -2,10 +2,11 @@
 //!
 //! A step has the next token of every answer that decodes, and parts of prompts beside them, as [`policy`] says. Answers
 //! come in from the [`WaitingList`] as long as there are blocks for their prompts; where blocks run out, first what is kept
-//! of ended answers goes, then the youngest answer pauses, whose reader sees no more than that. A step that panics ends
-//! its answers and no others.
+//! of ended answers goes, then the youngest answer of whoever has most pauses, whose reader sees no more than that. A step that
+//! panics ends its answers and no others.
 
 mod admission;
+pub(super) mod draft_model;
 mod drafting;
 mod reporting;
 
@@ -14,12 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use self::admission::views;
+use self::draft_model::DraftModel;
 use super::lengths::Lengths;
 use super::step_model::StepModel;
 use super::{Limits, Shared, fail_all, locked};
 use crate::answer::generation::Generation;
 use crate::answer::load::LoadCounters;
-use crate::answer::metrics::StepTime;
+use crate::answer::metrics::{Drafting, StepTime};
 use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::prefix::disk::Disk;
@@ -37,6 +40,7 @@ const PANICS_APART: Duration = Duration::from_mins(1);
 /// What the owner thread owns.
 pub(super) struct Owner<M> {
     model: M,
+    draft_model: Option<DraftModel<M>>,
     rope: Arc<Rope>,
     tokenizer: Arc<Tokenizer>,
     limits: Limits,
@@ -51,6 +55,8 @@ pub(super) struct Owner<M> {
     served: Served,
     rates: Rates,
     costs: StepCosts,
+    /// What the draft model computed for the next step.
+    drafting: Drafting,
     /// The same for those who ask.
     shown_rates: Arc<Mutex<Rates>>,
     lengths: Lengths,
@@ -80,6 +86,7 @@ impl<M: StepModel> Owner<M> {
         } = shared;
         Self {
             model,
+            draft_model: None,
             rope,
             tokenizer,
             limits,
@@ -93,12 +100,21 @@ impl<M: StepModel> Owner<M> {
             served: Served::default(),
             rates: Rates::default(),
             costs: StepCosts::default(),
+            drafting: Drafting::default(),
             shown_rates,
             lengths: Lengths::default(),
             last_step: None,
             last_told: None,
             last_counted: None,
             last_panic: None,
+        }
+    }
+
+    /// The same with a model that guesses.
+    pub(super) fn with_draft(self, draft_model: Option<DraftModel<M>>) -> Self {
+        Self {
+            draft_model,
+            ..self
         }
     }
 
@@ -116,8 +132,8 @@ impl<M: StepModel> Owner<M> {
         if let Some(disk) = &self.disk {
             disk.take_in();
         }
-        self.resume();
         self.admit();
+        self.resume();
         self.tell_waiting();
         self.count();
         self.answers.is_empty() || self.step()
@@ -127,7 +143,7 @@ impl<M: StepModel> Owner<M> {
     fn wait_for_work(&mut self) -> bool {
         if self.answers.is_empty() {
             self.last_step = None;
-            self.served.retain(|_| false);
+            self.forget_served();
             self.count();
             if !self.waiting.wait() {
                 return false;
@@ -146,18 +162,22 @@ impl<M: StepModel> Owner<M> {
         let Ok(ended) = step else {
             return self.recover(&tokens);
         };
+        if ended.is_empty() {
+            return true;
+        }
         // From the end, so that indices stay what they were.
         for (index, reason) in ended.into_iter().rev() {
             let generation = self.answers.remove(index);
             self.finish(generation, reason);
         }
+        self.forget_served();
         true
     }
 
     /// How many tokens each answer has in the next step; there is room for all of them.
     fn planned(&mut self) -> Vec<usize> {
         loop {
-            let views: Vec<_> = self.answers.iter().map(Generation::view).collect();
+            let views = views(&self.answers);
             let decoding = views.iter().filter(|view| view.decoding).count();
             let rows = self.rates.prefill_rows(decoding);
             let tokens = policy::plan(&views, &self.served, rows);
@@ -168,14 +188,14 @@ impl<M: StepModel> Owner<M> {
             if locked(&self.prefixes).make_room(&self.memory, missing) {
                 return tokens;
             }
-            let mut running = self.answers.iter_mut().filter(|answer| !answer.is_paused());
-            let youngest = running.next_back().expect("what is planned runs");
-            if running.next().is_none() {
+            let Some(paused) = policy::to_pause(&views) else {
                 // One sequence has room, but not for a copy of the block that it shares.
-                youngest.drop_partial_block();
+                let mut running = self.answers.iter_mut().filter(|answer| !answer.is_paused());
+                let only = running.next().expect("what is planned runs");
+                only.drop_partial_block();
                 continue;
-            }
-            youngest.pause(&self.memory, self.model.now());
+            };
+            self.answers[paused].pause(&self.memory, self.model.now());
             self.load.preemptions.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -191,6 +211,7 @@ impl<M: StepModel> Owner<M> {
             }
         }
         let rows = batch.iter().map(NewTokens::rows).sum();
+        let behind = batch.iter().map(|new| new.cache.len()).sum();
         let (answers, shutdown) = (readers.len(), &self.shutdown);
         let cancelled =
             || shutdown.load(Ordering::Relaxed) || readers.iter().all(AnswerSender::is_cancelled);
@@ -203,10 +224,15 @@ impl<M: StepModel> Owner<M> {
             took: end - began,
             rows,
             answers,
+            drafting: self.drafting,
         };
+        let verified = time.took.saturating_sub(self.drafting.took);
         // A row of a guess costs less than a step of one, and more than a row of a prompt.
         if self.answers.iter().all(|answer| answer.draft().is_empty()) {
-            self.rates.observe(rows, time.took);
+            self.rates.observe(rows, verified);
+        }
+        if !is_decode && answers == 1 {
+            self.rates.read(rows, behind, verified);
         }
         let put_out = |answers: &[Generation]| -> usize {
             let lengths = answers.iter().map(Generation::lengths);
@@ -215,9 +241,9 @@ impl<M: StepModel> Owner<M> {
         let before = put_out(&self.answers);
         let ended = self.take_logits(tokens, time);
         if is_decode {
-            self.costs.observe(rows, time.took);
+            self.costs.observe(rows, verified);
             let put_out = put_out(&self.answers) - before;
-            self.rates.decoded(answers, put_out, time.took);
+            self.rates.decoded(answers, put_out, behind, time.took);
         }
         *locked(&self.shown_rates) = self.rates;
         ended
@@ -276,25 +302,30 @@ impl<M: StepModel> Owner<M> {
         let (one, row) = (self.rates.one(), self.rates.row());
         let computed = row.map(|row| row * (prompt - generation.cached_tokens()) as f64);
         let decoded = self.costs.seconds(&generation.steps(), one, row);
-        generation.alone(
-            computed
-                .zip(decoded)
-                .map(|(prompt, decode)| prompt + decode),
-        );
+        let drafted = self.seconds_of_drafts(generation.model_work());
+        let parts = [computed, decoded, drafted];
+        generation.alone(parts.into_iter().sum());
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
-        let disk = self.disk.as_ref();
+        // What is no answer, such as an embedding, nobody goes on from.
+        let disk = self.disk.as_ref().filter(|_| generation.is_answer());
         let written = disk.map(|disk| (disk, generation.computed_tokens().to_vec()));
         let mut prefixes = locked(&self.prefixes);
         generation.finish(reason, now, machine, &mut prefixes, &self.rope);
         drop(prefixes);
         if let Some((disk, tokens)) = written {
-            disk.write(&tokens, prompt);
+            disk.write(tokens, prompt);
         }
+    }
+
+    /// Forgets what those callers have had who want nothing more.
+    fn forget_served(&mut self) {
         let Self {
             answers, served, ..
         } = self;
-        served.retain(|caller| answers.iter().any(|answer| answer.caller() == caller));
+        let waiting = self.waiting.callers();
+        let runs = |caller| answers.iter().any(|answer| answer.caller() == caller);
+        served.retain(|caller| runs(caller) || waiting.contains(&caller));
     }
 }
 

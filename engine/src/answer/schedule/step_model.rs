@@ -24,6 +24,9 @@ pub(super) trait StepModel {
     /// Its kernel, and the threads that compute.
     fn machine(&self) -> (&'static Kernel, usize);
 
+    /// Has the threads of another model from now on, which has those of this one.
+    fn swap_threads(&mut self, other: &mut Self);
+
     fn now(&self) -> Instant;
 
     /// How long the program's threads were throttled so far, where that is counted.
@@ -49,6 +52,10 @@ impl StepModel for Model {
 
     fn machine(&self) -> (&'static Kernel, usize) {
         (self.kernel(), self.threads())
+    }
+
+    fn swap_threads(&mut self, other: &mut Self) {
+        self.swap_threads(other);
     }
 
     fn now(&self) -> Instant {

@@ -1,5 +1,6 @@
 mod added;
 mod control;
+mod difference;
 
 use std::sync::LazyLock;
 

@@ -126,8 +126,10 @@ impl Folder {
 
     /// The first of some names, up to one that is not there.
     pub(super) fn leading(&self, names: impl Iterator<Item = String>) -> Vec<String> {
-        let files = self.lock();
-        names.take_while(|name| files.contains_key(name)).collect()
+        // A name takes a while, and the model's thread asks too.
+        names
+            .take_while(|name| self.lock().contains_key(name))
+            .collect()
     }
 
     /// Bytes of this model's files.

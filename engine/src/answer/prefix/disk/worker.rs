@@ -223,6 +223,12 @@ impl Worker {
             if job.reading.is_over() {
                 break;
             }
+            let tokens = &job.tokens[..(index + 1) * KEY_BLOCK];
+            let rotation = |at| self.rope.length(job.prompt, at);
+            if locked(&self.prefixes).is_whole(tokens, rotation) {
+                // Somebody else with the same beginning had it read meanwhile.
+                continue;
+            }
             let Some(bytes) = self.folder.read(name) else {
                 break;
             };
@@ -237,7 +243,7 @@ impl Worker {
     fn hand_over(&self, job: &ReadJob, block: Option<(usize, Vec<u8>)>) -> bool {
         let ahead = (AHEAD / self.memory.block_bytes()).max(1);
         let mut work = self.lock();
-        while block.is_some() && work.arrived.len() >= ahead {
+        while block.is_some() && (work.end.is_some() || work.arrived.len() >= ahead) {
             if work.end.is_some() || job.reading.is_over() {
                 return false;
             }

@@ -5,9 +5,15 @@ use std::sync::atomic::Ordering;
 use super::Owner;
 use crate::answer::generation::Generation;
 use crate::answer::pending::PendingAnswer;
+use crate::answer::policy::{self, View};
 use crate::answer::schedule::step_model::StepModel;
 use crate::answer::schedule::{Limits, locked};
 use crate::{Error, Event, FinishReason};
+
+/// What decides about answers, in their order.
+pub(super) fn views(answers: &[Generation]) -> Vec<View> {
+    answers.iter().map(Generation::view).collect()
+}
 
 impl<M: StepModel> Owner<M> {
     /// Ends what nobody wants any more and what took too long.
@@ -32,24 +38,25 @@ impl<M: StepModel> Owner<M> {
         if !self.answers.iter().any(has_ended) {
             return;
         }
-        for generation in std::mem::take(&mut self.answers) {
-            match late(&generation) {
-                _ if generation.is_cancelled() => self.finish(generation, FinishReason::Cancelled),
+        let answers = std::mem::take(&mut self.answers);
+        let (ended, going_on) = answers.into_iter().partition(has_ended);
+        self.answers = going_on;
+        let ended: Vec<Generation> = ended;
+        for generation in ended {
+            match late(&generation).filter(|_| !generation.is_cancelled()) {
+                None => self.finish(generation, FinishReason::Cancelled),
                 Some(limit) => generation.fail(Error::TooLate { limit }),
-                None => self.answers.push(generation),
             }
         }
+        self.forget_served();
     }
 
-    /// Lets the oldest answers that are paused go on, as far as there are blocks for all that they have to compute again.
+    /// Lets answers that are paused go on, as far as there are blocks for all that they have to compute again.
     pub(super) fn resume(&mut self) {
         let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
-        for index in 0..self.answers.len() {
+        while let Some(index) = policy::to_resume(&views(&self.answers)) {
             let alone = self.answers.iter().all(Generation::is_paused);
             let paused = &mut self.answers[index];
-            if !paused.is_paused() {
-                continue;
-            }
             paused.resume(memory, &mut prefixes, &self.rope);
             let missing = paused.missing(paused.pending().len());
             if !prefixes.make_room(memory, missing) && !alone {
@@ -61,19 +68,18 @@ impl<M: StepModel> Owner<M> {
 
     /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens.
     pub(super) fn admit(&mut self) {
-        while self.answers.len() < self.rates.running()
-            && !self.answers.iter().any(Generation::is_paused)
-        {
+        while self.answers.len() < self.rates.running() {
             // Those that run have not come to all blocks of their prompts yet.
-            let promised = self
-                .answers
-                .iter()
-                .map(|answer| answer.missing(answer.pending().len()));
+            let going_on = self.answers.iter().filter(|answer| !answer.is_paused());
+            let promised = going_on.map(|answer| answer.missing(answer.pending().len()));
             let promised: usize = promised.sum();
             let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
             let (alone, rope) = (self.answers.is_empty(), &self.rope);
             let disk = self.disk.as_ref();
             let fits = |pending: &mut PendingAnswer| {
+                if !policy::may_begin(pending.caller, &views(&self.answers)) {
+                    return false;
+                }
                 // What is kept of it shall not make room for the rest.
                 let mut cache = memory.new_cache();
                 let len = pending.prompt.len();

@@ -14,7 +14,9 @@ use crate::answer::policy::Caller;
 use crate::answer::schedule::Scheduler;
 use crate::{Answer, Completion, Event, Sampling, Speculation};
 
+mod callers;
 mod disk;
+mod draft_model;
 mod learned;
 mod simulated;
 mod speculation;
@@ -93,6 +95,9 @@ impl Owner<Simulated> {
         let all = self.memory.usage().blocks * self.memory.slabs();
         assert!(locked(&self.prefixes).make_room(&self.memory, all));
         assert_eq!(self.memory.usage().used, 0);
+        if let Some(draft) = &self.draft_model {
+            assert_eq!(draft.memory.usage().used, 0);
+        }
     }
 }
 
@@ -253,6 +258,33 @@ fn an_answer_that_is_paused_goes_on_with_the_same_tokens() {
     }
     assert!(paused_s > 0.0);
     owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn what_a_prompt_took_stays_when_it_is_computed_again_after_a_pause() {
+    let mut owner = owner(10, LIMITS, Vec::new());
+    let asked: Vec<_> = (1..4)
+        .map(|i| owner.ask(i.into(), &prompt(i * 11, 60), 90))
+        .collect();
+    owner.finish_all();
+    assert!(owner.load.read(0).preemptions > 0);
+    for answer in asked {
+        let events = events(answer);
+        let is_text = |event: &Event| matches!(event, Event::Text(_));
+        let texts = events.iter().skip_while(|event| !is_text(event));
+        assert!(
+            texts
+                .into_iter()
+                .all(|event| !matches!(event, Event::Prefill { .. }))
+        );
+        let Some(Event::Finished(Completion { metrics, .. })) = events.last() else {
+            panic!("it ended with {:?}", events.last());
+        };
+        assert!(
+            metrics.prefill_s <= metrics.time_to_first_token_s,
+            "{metrics:?}"
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Without a draft model.
+fn share_out(
+    prospects: &[Prospect],
+    rows: usize,
+    steps: &StepCosts,
+    row: Option<f64>,
+) -> Vec<usize> {
+    super::share_out(prospects, rows, Measured { steps, row }, None).lengths
+}
+
 fn costs(time: impl Fn(usize) -> u64, rows: impl IntoIterator<Item = usize>) -> StepCosts {
     let mut costs = StepCosts::default();
     for rows in rows {
@@ -13,7 +23,7 @@ fn costs(time: impl Fn(usize) -> u64, rows: impl IntoIterator<Item = usize>) -> 
 fn auto(chances: &[f64]) -> Prospect {
     Prospect {
         chances: chances.to_vec(),
-        is_fixed: false,
+        ..Prospect::default()
     }
 }
 
@@ -56,16 +66,20 @@ fn in_a_batch_the_likeliest_guesses_of_all_share_the_rows() {
 }
 
 #[test]
-fn a_fixed_number_is_guessed_at_any_cost_within_the_memory() {
+fn a_fixed_number_is_guessed_at_any_cost_within_the_memory_where_nobody_else_waits() {
     let dear = costs(|rows| 100_000 * rows as u64, 1..=64);
+    let cheap = costs(|rows| 1_000 * rows as u64, 1..=64);
     let fixed = Prospect {
         is_fixed: true,
         ..geometric(0.1, 16)
     };
+    assert_eq!(alone(&fixed, &dear, None), 16);
     let prospects = [fixed.clone(), geometric(0.1, 16), fixed.clone()];
-    assert_eq!(share_out(&prospects, 3, &dear, None), [16, 0, 16]);
+    assert_eq!(share_out(&prospects, 3, &cheap, None), [16, 0, 16]);
+    // A reader waits for 400 ms, which are four rows.
+    assert_eq!(share_out(&prospects, 3, &dear, None), [1, 0, 0]);
     let many = vec![fixed; 40];
-    let lengths = share_out(&many, 40, &dear, None);
+    let lengths = share_out(&many, 40, &cheap, None);
     assert_eq!(lengths.iter().sum::<usize>(), ANSWERS - 40);
 }
 
@@ -105,6 +119,65 @@ fn what_was_measured_long_ago_is_tried_again() {
         costs.observe(1, Duration::from_millis(1));
     }
     assert!(alone(&likely, &costs, row) >= 2);
+}
+
+/// With a draft model of which a step takes so many microseconds.
+fn with_model(prospects: &[Prospect], rows: usize, steps: &StepCosts, micros: u64) -> Shares {
+    let of_draft = costs(|_| micros, [1, 16]);
+    let measured = |steps| Measured { steps, row: None };
+    super::share_out(prospects, rows, measured(steps), Some(measured(&of_draft)))
+}
+
+fn by_model(chance: f64, tokens: i32) -> Prospect {
+    Prospect {
+        by_model: true,
+        ..geometric(chance, tokens)
+    }
+}
+
+#[test]
+fn a_draft_model_guesses_as_far_as_its_steps_pay() {
+    let costs = costs(|_| 10_000, 1..=20);
+    let length = |micros| with_model(&[by_model(0.8, 16)], 1, &costs, micros).lengths[0];
+    assert_eq!(length(10), 16);
+    let some = length(1000);
+    assert!((4..16).contains(&some), "{some}");
+    assert!((1..some).contains(&length(3000)));
+    assert_eq!(length(10_000), 0);
+}
+
+#[test]
+fn answers_share_the_steps_of_a_draft_model() {
+    let costs = costs(|rows| 10_000 + 100 * rows as u64, 1..=ANSWERS);
+    // A step of it for each of the four would take longer than the step that it saves.
+    for answers in [1, 4] {
+        let prospects = vec![by_model(0.7, 8); answers];
+        let shares = with_model(&prospects, answers, &costs, 3000);
+        assert!(shares.lengths.iter().all(|length| *length > 0));
+    }
+}
+
+#[test]
+fn a_draft_model_that_was_not_measured_guesses_where_it_is_asked_to_alone() {
+    let costs = costs(|_| 1000, 1..=20);
+    let measured = |steps| Measured { steps, row: None };
+    let none = StepCosts::default();
+    let lengths = |prospect: Prospect| {
+        super::share_out(&[prospect], 1, measured(&costs), Some(measured(&none))).lengths
+    };
+    assert_eq!(lengths(by_model(0.99, 8)), [0]);
+    let fixed = Prospect {
+        is_fixed: true,
+        ..by_model(0.1, 8)
+    };
+    assert_eq!(lengths(fixed), [8]);
+}
+
+#[test]
+fn no_reader_waits_longer_for_the_steps_of_a_draft_model() {
+    let costs = costs(|_| 300_000, 1..=20);
+    let shares = with_model(&[by_model(0.99, 16)], 1, &costs, 20_000);
+    assert_eq!(shares.lengths, [5]);
 }
 
 proptest! {

@@ -12,6 +12,7 @@ use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvPrecision, KvShape};
 use crate::model::source::ModelSource;
+use crate::sampling::MAX_DRAFT;
 
 pub(super) const VOCABULARY: usize = 64;
 
@@ -31,6 +32,12 @@ pub(super) struct Simulated {
     pub(super) steps: usize,
     pub(super) most_rows: usize,
     pub(super) next: Next,
+    /// How long a step of so many rows takes.
+    pub(super) takes: fn(usize) -> Duration,
+    /// Tokens from here on are none of its vocabulary.
+    pub(super) known: usize,
+    /// Of all sequences.
+    pub(super) longest: usize,
     windows: &'static [Option<usize>],
 }
 
@@ -44,14 +51,16 @@ impl StepModel for Simulated {
         self.steps += 1;
         let rows: usize = batch.iter().map(NewTokens::rows).sum();
         self.most_rows = self.most_rows.max(rows);
-        self.now
-            .set(self.now.get() + Duration::from_millis(5 + rows as u64));
+        self.now.set(self.now.get() + (self.takes)(rows));
         if cancelled() {
             return None;
         }
         self.logits.clear();
         for (index, sequence) in batch.iter_mut().enumerate() {
             let first = sequence.cache.len();
+            self.longest = self.longest.max(first + sequence.rows());
+            let mut tokens = sequence.tokens.iter();
+            assert!(tokens.all(|token| (*token as usize) < self.known));
             self.store(sequence.cache, &[sequence.tokens, sequence.draft].concat());
             if let Some(reader) = &mut sequence.reader {
                 for index in 0..sequence.tokens.len() {
@@ -67,7 +76,7 @@ impl StepModel for Simulated {
             if sequence.wants_logits {
                 for len in len..=len + sequence.draft.len() {
                     let logits = self.logits_behind(sequence.cache, len);
-                    self.logits.extend(logits);
+                    self.logits.extend(logits.take(self.known));
                 }
             }
             sequence.cache.advance(sequence.tokens.len());
@@ -80,7 +89,7 @@ impl StepModel for Simulated {
     }
 
     fn vocabulary(&self) -> usize {
-        VOCABULARY
+        VOCABULARY.min(self.known)
     }
 
     fn machine(&self) -> (&'static Kernel, usize) {
@@ -89,6 +98,11 @@ impl StepModel for Simulated {
 
     fn throttled(&self) -> Option<Duration> {
         Some(Duration::from_millis(self.steps as u64))
+    }
+
+    /// The clock goes with the threads.
+    fn swap_threads(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.now, &mut other.now);
     }
 
     fn now(&self) -> Instant {
@@ -201,6 +215,55 @@ pub(super) fn owner_on_disk(
     owner_keeping(windows, blocks, limits, Vec::new(), Some(folder))
 }
 
+/// Has a second model guess that sees as much, in memory for so many blocks, unless it is changed as quickly as makes no
+/// difference and always right.
+pub(super) fn drafting(
+    mut owner: Owner<Simulated>,
+    blocks: u64,
+    context: usize,
+    change: impl FnOnce(&mut Simulated),
+) -> Owner<Simulated> {
+    let windows = owner.model.windows;
+    let mut model = Simulated {
+        next: owner.model.next,
+        takes: |rows| Duration::from_micros(100 + 10 * rows as u64),
+        ..simulated(windows)
+    };
+    change(&mut model);
+    let memory = memory(shape(windows).seeing_more(MAX_DRAFT), blocks);
+    owner.draft_model = Some(DraftModel::new(model, memory, context));
+    owner
+}
+
+fn simulated(windows: &'static [Option<usize>]) -> Simulated {
+    Simulated {
+        now: Cell::new(Instant::now()),
+        logits: Vec::new(),
+        panics: Vec::new(),
+        steps: 0,
+        most_rows: 0,
+        next: next_token,
+        takes: |rows| Duration::from_millis(5 + rows as u64),
+        known: usize::MAX,
+        longest: 0,
+        windows,
+    }
+}
+
+fn shape(windows: &[Option<usize>]) -> KvShape {
+    KvShape {
+        kv_heads: 1,
+        head_dim: 8,
+        precision: KvPrecision::F32,
+        windows: windows.to_vec(),
+    }
+}
+
+fn memory(shape: KvShape, blocks: u64) -> KvMemory {
+    let bytes = blocks * KEY_BLOCK as u64 * shape.bytes_per_token();
+    KvMemory::new(&shape, Some(bytes))
+}
+
 fn owner_keeping(
     windows: &'static [Option<usize>],
     blocks: u64,
@@ -212,23 +275,11 @@ fn owner_keeping(
     let source = ModelSource::open(&tiny).unwrap();
     let tokenizer = Arc::new(source.tokenizer().unwrap());
     let rope = Arc::new(Rope::new(8, source.config().rope.clone()));
-    let shape = KvShape {
-        kv_heads: 1,
-        head_dim: 8,
-        precision: KvPrecision::F32,
-        windows: windows.to_vec(),
-    };
-    let bytes = blocks * KEY_BLOCK as u64 * shape.bytes_per_token();
     let model = Simulated {
-        now: Cell::new(Instant::now()),
-        logits: Vec::new(),
         panics,
-        steps: 0,
-        most_rows: 0,
-        next: next_token,
-        windows,
+        ..simulated(windows)
     };
-    let memory = KvMemory::new(&shape, Some(bytes));
+    let memory = memory(shape(windows), blocks);
     let mut shared = Shared::new(limits);
     if let Some((path, bytes)) = folder {
         let path = path.to_owned();

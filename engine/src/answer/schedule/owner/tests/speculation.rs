@@ -8,7 +8,7 @@ use crate::compute::kernel::span::KEY_BLOCK;
 use crate::text::thoughts::{Marks, ThoughtReader};
 
 /// Counts on, in circles of 20, but for breaks that depend on every key.
-fn repeating(sum: f32, last: u32) -> u32 {
+pub(super) fn repeating(sum: f32, last: u32) -> u32 {
     match sum as u32 % 13 {
         0 => next_token(sum, last),
         _ => 10 + (last + 11) % 20,
@@ -19,7 +19,10 @@ fn repeating_owner(blocks: u64) -> Owner<Simulated> {
     repeating_owner_with(WHOLE, blocks)
 }
 
-fn repeating_owner_with(windows: &'static [Option<usize>], blocks: u64) -> Owner<Simulated> {
+pub(super) fn repeating_owner_with(
+    windows: &'static [Option<usize>],
+    blocks: u64,
+) -> Owner<Simulated> {
     let mut owner = owner_with(windows, blocks, LIMITS, Vec::new());
     owner.model.next = repeating;
     owner
@@ -31,12 +34,12 @@ fn repeated(prompt: &[u32], output: usize) -> Vec<u32> {
 }
 
 /// Asks for an answer that guesses so many tokens at a time.
-fn guessing(most: usize) -> impl Fn(&mut PendingAnswer) + Copy {
+pub(super) fn guessing(most: usize) -> impl Fn(&mut PendingAnswer) + Copy {
     move |pending| pending.speculation = Speculation::Fixed(most)
 }
 
 /// What an answer put out, and what of it was guessed: drafted and accepted.
-fn put_out(answer: Answer) -> (Vec<u32>, FinishReason, [usize; 2]) {
+pub(super) fn put_out(answer: Answer) -> (Vec<u32>, FinishReason, [usize; 2]) {
     let end = completion(answer);
     let guesses = [end.metrics.drafted_tokens, end.metrics.accepted_tokens];
     (end.token_ids, end.finish_reason, guesses)
@@ -247,7 +250,7 @@ fn the_pace_of_tokens_is_that_with_guesses() {
     let mut paces = Vec::new();
     while !owner.is_idle() {
         assert!(owner.turn());
-        paces.extend(owner.rates.pace().token_alone_s);
+        paces.extend(owner.rates.pace().token_s(40, true));
     }
     let metrics = completion(answer).metrics;
     let mean = paces.iter().sum::<f64>() / paces.len() as f64;
@@ -257,11 +260,71 @@ fn the_pace_of_tokens_is_that_with_guesses() {
 
 /// How an answer is asked for.
 #[derive(Clone, Debug)]
-struct Settings {
+pub(super) struct Settings {
     sampling: Sampling,
     steering: Steering,
     stop: Vec<String>,
     speculation: Speculation,
+}
+
+/// Who asks, and for what: the prompt's first token and length, the most tokens, in which turn it comes and how many turns
+/// later it leaves, and how it is asked.
+pub(super) type Asked = (u32, usize, usize, usize, Option<usize>, Settings);
+
+pub(super) fn asked() -> impl Strategy<Value = Vec<Asked>> {
+    prop::collection::vec(
+        (
+            0u32..4,
+            1usize..120,
+            20usize..80,
+            0usize..30,
+            prop::option::of(0usize..30),
+            settings(),
+        ),
+        1..8,
+    )
+}
+
+/// What is told of each answer that was not left, with guesses or without.
+pub(super) fn told(
+    mut owner: Owner<Simulated>,
+    asked: &[Asked],
+    guesses: bool,
+) -> Vec<Vec<String>> {
+    let mut answers: Vec<_> = asked.iter().map(|_| None).collect();
+    let mut turn = 0;
+    while turn <= 60 || !owner.is_idle() {
+        for (answer, (first, len, output, at, leaves, settings)) in answers.iter_mut().zip(asked) {
+            if leaves.is_some_and(|leaves| at + leaves == turn) {
+                *answer = None;
+            } else if *at == turn {
+                let change = |pending: &mut PendingAnswer| {
+                    pending.sampling = settings.sampling;
+                    pending.steering = settings.steering.clone();
+                    pending.stop = settings.stop.clone();
+                    pending.logprobs = Some(2);
+                    if guesses {
+                        pending.speculation = settings.speculation;
+                    }
+                };
+                *answer = Some(owner.ask_with(1, &prompt(*first, *len), *output, change));
+            }
+        }
+        assert!(owner.turn());
+        turn += 1;
+    }
+    owner.assert_nothing_is_lost();
+    let of_answer = |answer: Answer| {
+        let all = events(answer).into_iter();
+        let told =
+            all.filter(|event| !matches!(event, Event::Prefill { .. } | Event::Queued { .. }));
+        told.map(|event| match event {
+            Event::Finished(end) => format!("{:?} {:?}", end.token_ids, end.finish_reason),
+            event => format!("{event:?}"),
+        })
+        .collect()
+    };
+    answers.into_iter().flatten().map(of_answer).collect()
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -314,47 +377,11 @@ proptest! {
 
     #[test]
     fn with_and_without_guesses_every_event_is_the_same_in_any_company(
-        asked in prop::collection::vec(
-            (0u32..4, 1usize..120, 20usize..80, 0usize..30, prop::option::of(0usize..30), settings()), 1..8,
-        ),
+        asked in asked(),
         blocks in 10u64..40,
         windows in prop::sample::select(vec![WHOLE, WINDOWS]),
     ) {
-        let told = |guesses: bool, blocks: u64| {
-            let mut owner = repeating_owner_with(windows, blocks);
-            let mut answers: Vec<_> = asked.iter().map(|_| None).collect();
-            let mut turn = 0;
-            while turn <= 60 || !owner.is_idle() {
-                for (answer, (first, len, output, at, leaves, settings)) in answers.iter_mut().zip(&asked) {
-                    if leaves.is_some_and(|leaves| at + leaves == turn) {
-                        *answer = None;
-                    } else if *at == turn {
-                        *answer = Some(owner.ask_with(1, &prompt(*first, *len), *output, |pending| {
-                            pending.sampling = settings.sampling;
-                            pending.steering = settings.steering.clone();
-                            pending.stop = settings.stop.clone();
-                            pending.logprobs = Some(2);
-                            if guesses {
-                                pending.speculation = settings.speculation;
-                            }
-                        }));
-                    }
-                }
-                assert!(owner.turn());
-                turn += 1;
-            }
-            owner.assert_nothing_is_lost();
-            // Of those that were not left.
-            let of_answer = |answer: Answer| {
-                let all = events(answer);
-                let told = all.iter().filter(|event| !matches!(event, Event::Prefill { .. } | Event::Queued { .. }));
-                told.map(|event| match event {
-                    Event::Finished(end) => format!("{:?} {:?}", end.token_ids, end.finish_reason),
-                    event => format!("{event:?}"),
-                }).collect::<Vec<_>>()
-            };
-            answers.into_iter().flatten().map(of_answer).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(told(true, blocks), told(false, 100));
+        let with = told(repeating_owner_with(windows, blocks), &asked, true);
+        prop_assert_eq!(with, told(repeating_owner_with(windows, 100), &asked, false));
     }
 }

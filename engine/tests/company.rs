@@ -1,0 +1,146 @@
+//! An answer has the same tokens alone, beside others, paused, behind what is kept of another, and with guesses.
+
+use std::env;
+use std::path::Path;
+
+use futures::executor::block_on_stream;
+use nibble_engine::bench::kernels;
+use nibble_engine::{
+    Completion, Engine, Event, KvPrecision, LoadOptions, LoadPlan, Prompt, Request, Rounding,
+    Sampling, Speculation,
+};
+
+#[path = "support/default_model.rs"]
+mod support;
+
+const TEXTS: [&str; 4] = [
+    "the dog",
+    "a small model says",
+    "the quick brown fox",
+    "words",
+];
+
+/// Each nearly fills a block of 32 positions with the default vocabulary, so that a few tokens more take another one.
+const SENTENCES: [&str; 4] = [
+    "The miller's two sons went down to the river before the sun was up, and neither of them said a word about the boat that",
+    "Nobody in the village had ever seen a winter as long as this one, and the oldest of them began to count the logs that",
+    "A train that leaves at noon and a train that leaves an hour later will meet, if both of them keep to their time, where",
+    "In the drawer of the kitchen table lay a pair of scissors, some string, a box of matches and a letter that",
+];
+
+fn request(text: &str, max_tokens: usize, speculation: Speculation) -> Request {
+    Request {
+        prompt: Prompt::Raw(text.into()),
+        sampling: Sampling {
+            temperature: 0.8,
+            seed: Some(3),
+            ..Sampling::default()
+        },
+        max_tokens,
+        speculation: Some(speculation),
+        ..Request::default()
+    }
+}
+
+/// Each answer when all are asked at once.
+fn asked(engine: &Engine, requests: &[Request]) -> Vec<Completion> {
+    let submit = |request: &Request| engine.submit(request.clone()).expect("it is accepted");
+    let answers: Vec<_> = requests.iter().map(submit).collect();
+    let ends = answers.into_iter().map(|answer| {
+        let mut events = block_on_stream(answer);
+        let end = events.find_map(|event| match event {
+            Event::Finished(end) => Some(end),
+            Event::Failed(error) => panic!("{error}"),
+            _ => None,
+        });
+        end.expect("an end")
+    });
+    ends.collect()
+}
+
+fn tokens(answers: &[Completion]) -> Vec<&[u32]> {
+    answers.iter().map(|answer| &*answer.token_ids).collect()
+}
+
+/// Answers of so many tokens, more than fit the memory of the engine that computes them together; for how many seconds they paused.
+fn check(options: &LoadOptions, texts: &[&str], max_tokens: usize) -> f64 {
+    let requests = |speculation| -> Vec<_> {
+        let request = |text: &&str| request(text, max_tokens, speculation);
+        texts.iter().map(request).collect()
+    };
+    let alone = requests(Speculation::Off).into_iter().map(|request| {
+        let engine = Engine::load(options).expect("it loads");
+        asked(&engine, &[request]).remove(0)
+    });
+    let alone: Vec<_> = alone.collect();
+    let alone = tokens(&alone);
+    // Room for one context.
+    let plan = LoadPlan::of(options).expect("a model");
+    let least = plan.kv_bytes(None, 0).expect("memory");
+    let engine = Engine::load(&LoadOptions {
+        kv_bytes: Some(least),
+        ..options.clone()
+    })
+    .expect("it loads");
+    let mut paused_s = 0.0;
+    for speculation in [Speculation::Off, Speculation::Fixed(7), Speculation::Auto] {
+        let found = asked(&engine, &requests(speculation));
+        assert_eq!(tokens(&found), alone, "{options:?}, {speculation:?}");
+        let paused = found.iter().filter_map(|answer| answer.metrics.paused_s);
+        paused_s += paused.sum::<f64>();
+    }
+    let last = texts.len() - 1;
+    for _ in 0..2 {
+        let again = request(texts[last], max_tokens, Speculation::Off);
+        assert_eq!(tokens(&asked(&engine, &[again])), alone[last..]);
+    }
+    paused_s
+}
+
+fn options(model: &Path, kv: KvPrecision) -> LoadOptions {
+    LoadOptions {
+        model: model.to_owned(),
+        threads: Some(2),
+        rounding: Rounding {
+            kv: Some(kv),
+            ..Rounding::default()
+        },
+        ..LoadOptions::default()
+    }
+}
+
+#[test]
+fn of_every_kernel_with_a_tiny_model() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny.gguf");
+    let (mut count, mut paused_s) = (0, 0.0);
+    for kernel in kernels().iter().filter(|kernel| kernel.supported) {
+        for kv in [KvPrecision::F16, KvPrecision::Q8] {
+            let kernel = Some(kernel.name.to_owned());
+            let options = LoadOptions {
+                kernel,
+                ..options(&model, kv)
+            };
+            paused_s += check(&options, &TEXTS, 90);
+        }
+        count += 1;
+    }
+    assert!(count >= 2, "`scalar` and this CPU's own");
+    assert!(paused_s > 0.0, "nobody paused");
+}
+
+#[test]
+fn of_the_default_model() {
+    let is_emulated = env::var_os("NIBBLE_EMULATED").is_some();
+    let (texts, max_tokens) = match is_emulated {
+        true => (&SENTENCES[..2], 8),
+        false => (&SENTENCES[..], 40),
+    };
+    let options = LoadOptions {
+        // Three blocks: two answers begin, and one of them gets the third.
+        context: Some(96),
+        ..options(&support::default_model(), KvPrecision::F16)
+    };
+    let paused_s = check(&options, texts, max_tokens);
+    // Where a step takes seconds the first answer may end before the second needs another block.
+    assert!(is_emulated || paused_s > 0.0, "nobody paused");
+}
