@@ -188,6 +188,26 @@ THOUGHTS = {
     "opened_by_the_prompt": "\2\n\n hm\n </thi</think>\n",
     "never_closed": "\3 [THINK] [TH",
 }
+# By the first byte: the language, of five, and behind these, in fives, beside calls that are tagged, listed and bare.
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "pattern": "^[A-Z][a-z]{1,6}$"}, "age": {"type": "integer", "minimum": 0},
+                   "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}, "tags": {"type": "array", "items": {"enum": ["a", 1]}}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+CONSTRAINTS = {
+    "schema": (0, json.dumps(PERSON)),
+    "schema_refused": (0, json.dumps({"properties": {"a": {"allOf": [{"not": {}}, {"$ref": "#/$defs/b"}]}}, "$defs": {"b": {}}})),
+    "regex": (1, "^(the|a) [^\\d/]{1,9}(é|\\p{L}+)?$"),
+    "lark": (2, 'start: word (" " word)* // a remark\nword: /[a-z]+/ | "a"i | x{2,3}\nx: "[" start? "]"\n%ignore /[ \\t]/\n'),
+    "gbnf": (3, 'root ::= "a" (item | "-" root)* # a remark\nitem ::= [^a-z\\x41]{2,3} |\n "\\u00e9"?\n'),
+    "choices": (4, "yes\nno\nperhaps not"),
+    "schema_beside_tagged": (5, json.dumps(PERSON)),
+    "regex_beside_listed": (11, "(?s).{1,20}"),
+    "schema_beside_bare": (15, json.dumps(PERSON)),
+    "choices_beside_bare": (19, '{"name"\n{'),
+}
 
 if __name__ == "__main__":
     gguf_seeds()
@@ -199,3 +219,5 @@ if __name__ == "__main__":
         put("calls", name, answer)
     for name, answer in THOUGHTS.items():
         put("thoughts", name, answer)
+    for name, (way, constraint) in CONSTRAINTS.items():
+        put("constraint", name, bytes([way]) + constraint.encode())

@@ -1,10 +1,12 @@
-//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: files, and answers of a model. An input may be refused;
+//! What libFuzzer's program, `fuzz/target.rs`, feeds with bytes: files, answers of a model, and what these must be. An input may be refused;
 //! it must not panic, hang, or take memory out of proportion.
 //!
 //! Where a target is made of several files, they stand behind each other with a byte between that no UTF-8 has.
 
+mod constraint;
+
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::files::checkpoint::{Gguf, HfFolder};
 use crate::files::config::gguf::GgufConfig;
@@ -20,7 +22,7 @@ use crate::{Message, Role};
 pub type Target = fn(&[u8]);
 
 /// The kinds of inputs by the names of their folders in `fuzz/corpus`, and what reads them.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("gguf", gguf),
     ("gguf_tokenizer", gguf_tokenizer),
     ("safetensors", safetensors),
@@ -29,6 +31,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("chat_template", chat_template),
     ("calls", calls),
     ("thoughts", thoughts),
+    ("constraint", constraint::constraint),
 ];
 
 /// The target that the variable `NIBBLE_FUZZ_TARGET` names.
@@ -44,6 +47,7 @@ pub fn chosen(targets: &[(&str, Target)]) -> Target {
         .1
 }
 
+const FORMATS: [CallFormat; 3] = [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare];
 const BORDER: u8 = 0xff;
 /// Of a prompt, as generous as for any model.
 const BOUNDS: Bounds = Bounds {
@@ -131,17 +135,10 @@ fn tokenizer(files: &[u8]) {
     }
 }
 
-/// A chat template, with a vocabulary of control tokens alone.
+/// A chat template, with a tiny vocabulary.
 fn chat_template(template: &[u8]) {
-    static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
-    let tokenizer = TOKENIZER.get_or_init(|| {
-        let file = include_bytes!("../tests/fixtures/tiny.gguf");
-        let gguf = Gguf::from_bytes(file).expect("it is sound");
-        let tokenizer = Tokenizer::from_gguf(&gguf).expect("it is sound");
-        tokenizer.expect("it has a vocabulary")
-    });
     if let Ok(template) = std::str::from_utf8(template) {
-        use_template(Some(template), tokenizer);
+        use_template(Some(template), tiny_tokenizer());
     }
 }
 
@@ -150,13 +147,9 @@ fn calls(input: &[u8]) {
     let Some((way, answer)) = input.split_first() else {
         return;
     };
-    let formats = [CallFormat::Tagged, CallFormat::Listed, CallFormat::Bare];
-    let format = formats[usize::from(*way) % formats.len()];
+    let format = FORMATS[usize::from(*way) % FORMATS.len()];
     let answer = String::from_utf8_lossy(answer);
-    let conversation = Conversation {
-        tools: vec![serde_json::json!({ "function": { "name": "now" } })],
-        ..Conversation::default()
-    };
+    let conversation = offering();
     let read = |pieces: &mut dyn Iterator<Item = &str>| {
         let mut reader = CallReader::new(format, &conversation, 0);
         let mut events: Vec<AnswerPart> = pieces.flat_map(|piece| reader.push(piece)).collect();
@@ -195,6 +188,25 @@ fn thoughts(input: &[u8]) {
     };
     let whole = read(&mut [&*answer].into_iter());
     assert_eq!(read(&mut answer.split_inclusive(|_| true)), whole);
+}
+
+/// In which some words are one token.
+fn tiny_tokenizer() -> &'static Arc<Tokenizer> {
+    static TOKENIZER: OnceLock<Arc<Tokenizer>> = OnceLock::new();
+    TOKENIZER.get_or_init(|| {
+        let file = include_bytes!("../tests/fixtures/tiny.gguf");
+        let gguf = Gguf::from_bytes(file).expect("it is sound");
+        let tokenizer = Tokenizer::from_gguf(&gguf).expect("it is sound");
+        Arc::new(tokenizer.expect("it has a vocabulary"))
+    })
+}
+
+/// A conversation with a tool.
+fn offering() -> Conversation {
+    Conversation {
+        tools: vec![serde_json::json!({ "function": { "name": "now" } })],
+        ..Conversation::default()
+    }
 }
 
 fn use_tokenizer(tokenizer: &Tokenizer) {

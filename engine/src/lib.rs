@@ -28,7 +28,8 @@ pub use answer::events::{Answer, AnswerSender, Completion, Event, FinishReason, 
 pub use answer::load::{KV_BLOCK, Load};
 pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
 pub use answer::metrics;
-pub use answer::policy::{Caller, Pace};
+pub use answer::pace::{Pace, StepPace, TokenPace};
+pub use answer::policy::Caller;
 pub use answer::prefix::disk::PrefixFolder;
 pub use answer::request::{
     MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed, Thinking, Wanted,
@@ -40,13 +41,15 @@ pub use compute::kv::KvPrecision;
 pub use engine::{Engine, Foresight};
 pub use error::Error;
 pub use files::config::check_config;
-pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, LoadPlan, pack};
+pub use load::{DEFAULT_CONTEXT, DEFAULT_QUEUE, LoadOptions, LoadPlan, longest_context, pack};
 pub use machine::{cgroup, heap, survey};
 pub use measure::{bench, comparison, perplexity};
 pub use model::calibration::Calibration;
 pub use model::capacity::available_memory;
+pub use model::decode_threads::DecodeThreads;
 pub use model::packed::{CachedWeights, PackedCache, cached_weights};
 pub use model::weights::{Quantize, Rounding};
+pub use model::work::{AttentionWork, MatrixWork, ModelShape, StepWork, Work};
 pub use sampling::{
     MAX_ALLOWED_TOKENS, MAX_BAD_WORDS, MAX_BIASES, MAX_DRAFT, MAX_STOP_TOKENS, Sampling,
     Speculation, Steering,

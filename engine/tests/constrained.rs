@@ -331,6 +331,112 @@ fn a_tool_told_in_words_is_called_with_any_object_where_its_schema_is_not_suppor
     }
 }
 
+/// A request for calls, or a text of a language, as often as there are seeds.
+fn either(choice: ToolChoice, strict: &[&str], language: &Language, seed: u64) -> Request {
+    let mut either = Request {
+        constraint: request(Some(language.clone()), 0).constraint,
+        ..with_tools(choice, strict)
+    };
+    either.sampling.seed = Some(seed);
+    either
+}
+
+#[test]
+fn noise_beside_tools_is_a_call_or_of_the_form() {
+    let schema = json!({ "type": "object", "properties": { "n": { "enum": [1, 2] } }, "required": ["n"], "additionalProperties": false });
+    for name in ["caller_qwen", "caller_mistral", "caller_llama"] {
+        let engine = engine(name);
+        let mut forms = vec![
+            (Language::JsonSchema(schema.clone()), "{"),
+            (Language::Regex("[ab]{3}".into()), "ab"),
+            (Language::Choice(vec!["aba".into(), "bab".into()]), "ab"),
+        ];
+        if name != "caller_llama" {
+            forms.push((Language::Lark("start: A A A\nA: /[ab]/".into()), "ab"));
+            forms.push((Language::Gbnf("root ::= [ab] [ab] [ab]".into()), "ab"));
+        }
+        for (language, begins) in forms {
+            for seed in 0..12 {
+                let asked = either(ToolChoice::Free, &["weather", "now"], &language, seed);
+                let Read {
+                    text,
+                    calls,
+                    completion,
+                    ..
+                } = ask(&engine, asked);
+                if completion.finish_reason == FinishReason::Length {
+                    continue;
+                }
+                match &calls[..] {
+                    [] if begins == "{" => {
+                        let value: Value = serde_json::from_str(&text).expect(&text);
+                        let number = value["n"].as_u64().expect("a number");
+                        assert!((1..=2).contains(&number), "{name}: {text}");
+                    }
+                    [] => {
+                        let letters = text.bytes().all(|byte| b"ab".contains(&byte));
+                        assert!(letters && text.len() == 3, "{name}: {text}");
+                    }
+                    [call] => {
+                        assert_eq!(text.trim(), "", "{name}: {language:?}");
+                        assert_kept(call);
+                    }
+                    _ => panic!("{name}: {calls:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_that_calls_goes_on_to_call_beside_a_form() {
+    let engine = engine("caller_qwen");
+    for strict in [&[][..], &["weather", "now"]] {
+        let mut asked = either(ToolChoice::Free, strict, &Language::JsonObject, 0);
+        asked.sampling = Sampling::default();
+        let Read { text, calls, .. } = ask(&engine, asked);
+        assert_eq!((text.trim(), calls.len()), ("", 1), "{strict:?}");
+        assert_eq!(calls[0].name, "weather", "{strict:?}");
+        match strict {
+            [] => assert_eq!(calls[0].arguments.object()["where"], "Zürich", "{strict:?}"),
+            _ => assert_kept(&calls[0]),
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_demanded_needs_no_form() {
+    let engine = engine("caller_qwen");
+    let choice = Language::Choice(vec!["yes".into()]);
+    for demanded in [ToolChoice::Required, ToolChoice::Named("weather".into())] {
+        let Read { text, calls, .. } = ask(&engine, either(demanded, &[], &choice, 1));
+        assert_eq!((text.trim(), calls.len()), ("", 1));
+        assert_kept(&calls[0]);
+    }
+}
+
+#[test]
+fn what_cannot_stand_beside_tools_is_refused_by_its_own_name() {
+    let refusal = |name: &str, strict: &[&str], language: &Language| {
+        let asked = either(ToolChoice::Free, strict, language, 0);
+        engine(name).submit(asked).unwrap_err().to_string()
+    };
+    let lark = Language::Lark("start: \"a\"".into());
+    let refused = refusal("caller_llama", &[], &lark);
+    assert!(
+        refused.starts_with("`form` is a grammar, and this model writes calls"),
+        "{refused}"
+    );
+    let odd = Language::JsonSchema(json!({ "properties": { "a": { "not": {} } } }));
+    for name in ["caller_qwen", "caller_llama"] {
+        let refused = refusal(name, &[], &odd);
+        assert!(
+            refused.starts_with("`form` is not supported at `/properties/a/not`"),
+            "{name}: {refused}"
+        );
+    }
+}
+
 #[test]
 fn answers_to_one_request_and_later_ones_share_what_is_compiled() {
     let engine = engine("tiny");
@@ -355,15 +461,6 @@ fn answers_to_one_request_and_later_ones_share_what_is_compiled() {
 fn what_cannot_be_demanded_is_refused() {
     let engine = engine("caller_qwen");
     let refusal = |request: Request| engine.submit(request).unwrap_err().to_string();
-    let both = Request {
-        constraint: request(Some(Language::JsonObject), 0).constraint,
-        ..with_tools(ToolChoice::Free, &[])
-    };
-    let refused = refusal(both);
-    assert!(
-        refused.starts_with("`form` and `tools` cannot"),
-        "{refused}"
-    );
     let mut odd = with_tools(ToolChoice::Required, &[]);
     if let Prompt::Chat(conversation) = &mut odd.prompt {
         conversation.tools[1] = tool("now", &json!({ "properties": { "a": { "not": {} } } }));

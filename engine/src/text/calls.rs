@@ -119,9 +119,9 @@ impl CallReader {
             surroundings: Surroundings::default(),
             decided: Vec::new(),
         };
-        if !conversation.strict.is_empty() && format != CallFormat::Bare {
+        if !conversation.strict.is_empty() {
             // Only what is marked as a call was held to a schema.
-            reader.expect_text();
+            reader = reader.of_marked_calls();
         }
         reader.go_on(conversation.continued().unwrap_or_default());
         reader
@@ -133,6 +133,20 @@ impl CallReader {
             self.surroundings = self.surroundings.followed_by(text);
             self.expect_text();
         }
+    }
+
+    /// The same reader where a text that is no call may look like one: only what is marked as a call is one then, if the
+    /// format has a mark.
+    pub(crate) fn of_marked_calls(mut self) -> Self {
+        if self.format != CallFormat::Bare {
+            self.expect_text();
+        }
+        self
+    }
+
+    /// Whether a call can still be read.
+    pub(crate) fn can_find_any(&self) -> bool {
+        !matches!(self.state, State::Plain | State::Ended)
     }
 
     /// How the model writes calls.

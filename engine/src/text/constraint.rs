@@ -6,6 +6,7 @@
 
 mod bounds;
 mod calls;
+mod either;
 mod environment;
 pub(crate) mod follower;
 mod gbnf;

@@ -27,10 +27,8 @@ pub(super) fn grammar(
     if *choice == ToolChoice::Free && conversation.strict.is_empty() {
         return Ok(None);
     }
-    // Whoever names a tool wants a call of it.
-    let single = conversation.single_call || matches!(choice, ToolChoice::Named(_));
     let opening = mark(format.opening(), tokenizer);
-    let mut grammar = match (choice, format) {
+    let start = match (choice, format) {
         (ToolChoice::Free, CallFormat::Bare) => {
             // What begins like a call is one.
             format!("start: \"\" | calls | TEXT\nTEXT: {BARE_TEXT}\n")
@@ -45,34 +43,91 @@ pub(super) fn grammar(
                 "start: (lead calls)* TEXT?\nlead[lazy]: /(?s:.)*{text}/\nTEXT: /(?s:.)+/ & ~/(?s:.)*{text}(?s:.)*/\n"
             )
         }
-        (_, CallFormat::Bare) => "start: calls\n".to_owned(),
-        (_, CallFormat::Tagged) if !single => format!(
-            "start: opening calls (\"\\n\" opening calls)*\nopening: {}\n",
-            opening.written
-        ),
-        _ => format!("start: opening calls\nopening: {}\n", opening.written),
+        _ => format!("start: made\n{}", made(format, conversation, tokenizer)),
     };
-    grammar += "BLANK: / |\\n/\n";
-    grammar += &calls(format, single, tokenizer);
-    add_tools(&mut grammar, format, conversation)?;
-    Ok(Some(grammar))
+    let calls = calls(format, conversation, tokenizer)?;
+    Ok(Some(start + &calls))
+}
+
+/// Rules in Lark's syntax of an answer, `made`, that is one call or several of tools that may be called.
+///
+/// # Errors
+/// As [`grammar`].
+pub(super) fn demanded(
+    format: CallFormat,
+    conversation: &Conversation,
+    tokenizer: &Tokenizer,
+) -> Result<String, String> {
+    let calls = calls(format, conversation, tokenizer)?;
+    Ok(made(format, conversation, tokenizer) + &calls)
+}
+
+/// As [`demanded`] of calls that are the whole answer, made of the same terminals as other JSON. A matcher takes the longest
+/// terminal that it can, so it would lose one of two texts that begin alike and are cut otherwise.
+///
+/// # Errors
+/// As [`grammar`].
+pub(super) fn demanded_among_json(conversation: &Conversation) -> Result<String, String> {
+    let (mut rules, mut names) = (String::new(), Vec::new());
+    for Offered {
+        at,
+        name,
+        parameters,
+    } in offered(conversation)?
+    {
+        let call = json!({
+            "type": "object",
+            "properties": { "name": { "const": name }, "parameters": schema::moved(parameters, "/properties/parameters") },
+            "required": ["name", "parameters"],
+            "additionalProperties": false,
+        });
+        // Writing to a text cannot fail.
+        let _ = writeln!(rules, "c{at}: %json {}", with_blanks(call));
+        names.push(format!("c{at}"));
+    }
+    Ok(format!("made: {}\n{rules}", names.join(" | ")))
 }
 
 /// What does not begin as a call that is the whole answer.
 const BARE_TEXT: &str = r"/[ \t\r\n]*[^ \t\r\n{\[`](?s:.)*/";
 
-/// What follows the opening.
-fn calls(format: CallFormat, single: bool, tokenizer: &Tokenizer) -> String {
-    match format {
+/// The rule of an answer that is calls, and that of what opens one.
+fn made(format: CallFormat, conversation: &Conversation, tokenizer: &Tokenizer) -> String {
+    let calls = match format {
+        CallFormat::Bare => return "made: calls\n".to_owned(),
+        CallFormat::Tagged if !is_single(conversation) => "opening calls (\"\\n\" opening calls)*",
+        CallFormat::Tagged | CallFormat::Listed => "opening calls",
+    };
+    let opening = mark(format.opening(), tokenizer).written;
+    format!("made: {calls}\nopening: {opening}\n")
+}
+
+/// The rules of what follows the opening.
+fn calls(
+    format: CallFormat,
+    conversation: &Conversation,
+    tokenizer: &Tokenizer,
+) -> Result<String, String> {
+    let calls = match format {
         CallFormat::Tagged => {
             let closing = format.closing().unwrap_or_default();
             let closing = mark(closing, tokenizer).written;
             format!("calls: BLANK? call BLANK? {closing}\n")
         }
-        CallFormat::Listed if single => "calls: BLANK? \"[\" call \"]\"\n".to_owned(),
+        CallFormat::Listed if is_single(conversation) => {
+            "calls: BLANK? \"[\" call \"]\"\n".to_owned()
+        }
         CallFormat::Listed => "calls: BLANK? \"[\" call (\",\" BLANK? call)* \"]\"\n".to_owned(),
         CallFormat::Bare => "calls: call\n".to_owned(),
-    }
+    };
+    let mut rules = format!("BLANK: / |\\n/\n{calls}");
+    add_tools(&mut rules, format, conversation)?;
+    Ok(rules)
+}
+
+/// Whoever names a tool wants a call of it.
+fn is_single(conversation: &Conversation) -> bool {
+    conversation.single_call || matches!(conversation.tool_choice, ToolChoice::Named(_))
 }
 
 fn add_tools(
@@ -85,18 +140,12 @@ fn add_tools(
         CallFormat::Tagged | CallFormat::Listed => "arguments",
     };
     let (mut rules, mut names) = (String::new(), Vec::new());
-    for (at, tool) in conversation.tools.iter().enumerate() {
-        let name = tool["function"]["name"].as_str().unwrap_or_default();
-        if matches!(&conversation.tool_choice, ToolChoice::Named(wanted) if wanted != name) {
-            continue;
-        }
-        let is_held = conversation.tool_choice != ToolChoice::Free
-            || conversation.strict.iter().any(|strict| strict == name);
-        let parameters = match is_held {
-            true => parameters(&tool["function"]["parameters"])
-                .map_err(|reason| format!("the parameters of the tool `{name}`: {reason}"))?,
-            false => json!({ "type": "object" }),
-        };
+    for Offered {
+        at,
+        name,
+        parameters,
+    } in offered(conversation)?
+    {
         let [open, comma, colon] = ["{\"name\":", ",", ":"].map(literal);
         let (name, arguments) = (json!(name).to_string(), json!(arguments).to_string());
         let (name, arguments) = (literal(&name), literal(&arguments));
@@ -109,7 +158,41 @@ fn add_tools(
         );
         names.push(format!("c{at}"));
     }
-    if names.is_empty() {
+    let _ = writeln!(grammar, "call: {}\n{rules}", names.join(" | "));
+    Ok(())
+}
+
+/// A tool that may be called.
+struct Offered<'c> {
+    /// Its place among the tools.
+    at: usize,
+    name: &'c str,
+    /// The schema of its arguments.
+    parameters: Value,
+}
+
+/// At least one.
+fn offered(conversation: &Conversation) -> Result<Vec<Offered<'_>>, String> {
+    let mut offered = Vec::new();
+    for (at, tool) in conversation.tools.iter().enumerate() {
+        let name = tool["function"]["name"].as_str().unwrap_or_default();
+        if matches!(&conversation.tool_choice, ToolChoice::Named(wanted) if wanted != name) {
+            continue;
+        }
+        let is_held = conversation.tool_choice != ToolChoice::Free
+            || conversation.strict.iter().any(|strict| strict == name);
+        let parameters = match is_held {
+            true => parameters(&tool["function"]["parameters"])
+                .map_err(|reason| format!("the parameters of the tool `{name}`: {reason}"))?,
+            false => json!({ "type": "object" }),
+        };
+        offered.push(Offered {
+            at,
+            name,
+            parameters,
+        });
+    }
+    if offered.is_empty() {
         return Err(match &conversation.tool_choice {
             ToolChoice::Named(name) => {
                 format!("`tools` must have the tool `{name}`, which is to be called")
@@ -117,8 +200,7 @@ fn add_tools(
             _ => "`tools` must have a tool that can be called".to_owned(),
         });
     }
-    let _ = writeln!(grammar, "call: {}\n{rules}", names.join(" | "));
-    Ok(())
+    Ok(offered)
 }
 
 /// The conversation in which tools that are named `loose` take any object where their schema is not supported, or where that
@@ -157,13 +239,14 @@ fn parameters(given: &Value) -> Result<Value, String> {
     Ok(schema)
 }
 
-struct Mark {
+/// What a model writes before or behind a call.
+pub(super) struct Mark {
     written: String,
     /// Whether it is a token that no text has.
-    is_control: bool,
+    pub(super) is_control: bool,
 }
 
-fn mark(text: &str, tokenizer: &Tokenizer) -> Mark {
+pub(super) fn mark(text: &str, tokenizer: &Tokenizer) -> Mark {
     match tokenizer.control().id(text) {
         Some(id) => Mark {
             written: format!("<[{id}]>"),
@@ -177,6 +260,6 @@ fn mark(text: &str, tokenizer: &Tokenizer) -> Mark {
 }
 
 /// A text within a regular expression.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     regex_syntax::escape(text).replace('/', r"\/")
 }

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
+use llguidance::earley::SlicedBiasComputer;
 use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
 use serde_json::{Value, json};
 use toktrie::{InferenceCapabilities, TokEnv};
 
+use super::either::{self, either};
 use super::environment::Environment;
 use super::follower::Follower;
 use super::{Constraint, Language, bounds, calls, gbnf, lark, schema};
@@ -22,6 +24,14 @@ use crate::text::tokenizer::Tokenizer;
 /// Blanks between the parts of JSON: as its layouts have them, and no more, or a model could write nothing else for ever. Tabs
 /// are counted short: each may be a token, and small models like to repeat them.
 const BLANKS: &str = r" |\n( {0,32}|\t{0,8})";
+/// Sets of tokens beside those of `llguidance`, which are for texts in JSON: where the whole of one may come, its tokens are not
+/// asked one by one. The first have letters, blanks and what is not ASCII, for expressions that
+/// leave some punctuation out; the last is for those that name letters.
+const SLICES: [&str; 3] = [
+    r"[^\x00-\x1F!-@\[-`{-\x7F]{1,30}",
+    r"[^\x00-\x1F!-@\[-`{-\x7F]{1,10}",
+    "[a-zA-Z]{1,30}",
+];
 /// Schemas are read by recursion, which is bounded, but not by the stack of any thread.
 const STACK_BYTES: usize = 256 << 20;
 /// As many are kept, each as large as what an answer has that begins.
@@ -47,12 +57,17 @@ impl Grammars {
     /// # Errors
     /// The reason why its tokens cannot be told apart by their bytes.
     pub(crate) fn new(tokenizer: &Arc<Tokenizer>) -> Result<Self, String> {
+        let mut slices = SlicedBiasComputer::general_slices();
+        slices.extend(SLICES.map(str::to_owned));
+        Self::with_slices(tokenizer, &slices)
+    }
+
+    pub(super) fn with_slices(
+        tokenizer: &Arc<Tokenizer>,
+        slices: &[String],
+    ) -> Result<Self, String> {
         let environment: TokEnv = Arc::new(Environment::new(Arc::clone(tokenizer)));
-        let factory = ParserFactory::new(
-            &environment,
-            InferenceCapabilities::default(),
-            &llguidance::earley::SlicedBiasComputer::general_slices(),
-        );
+        let factory = ParserFactory::new(&environment, InferenceCapabilities::default(), slices);
         let mut factory = factory.map_err(|error| error.to_string())?;
         *factory.quiet().limits_mut() = bounds::limits();
         Ok(Self {
@@ -92,22 +107,61 @@ impl Grammars {
         conversation: &Conversation,
         loose: &[String],
     ) -> Result<Option<Follower>, Error> {
-        let compiled = self.on_a_thread(|| {
-            let compile = |conversation: &Conversation| {
-                let written = calls::grammar(format, conversation, &self.tokenizer)?;
-                written
-                    .map(|grammar| self.matcher(TopLevelGrammar::from_lark(grammar)))
-                    .transpose()
-            };
+        let compiled = self.with_tools(conversation, loose, |conversation| {
+            let written = calls::grammar(format, conversation, &self.tokenizer)?;
+            written
+                .map(|grammar| self.matcher(TopLevelGrammar::from_lark(grammar)))
+                .transpose()
+        })?;
+        let matcher = compiled.map_err(|reason| Error::request("tools", reason))?;
+        Ok(matcher.map(|matcher| Follower::new("tools", matcher)))
+    }
+
+    /// What follows an answer that is one call or several of the conversation's tools, or keeps to a constraint; of calls that
+    /// need not be strict the arguments are any object.
+    ///
+    /// # Errors
+    /// As [`Self::compile`] and [`Self::compile_calls`], and for a constraint that cannot be told from calls.
+    pub(crate) fn compile_either(
+        &self,
+        format: CallFormat,
+        conversation: &Conversation,
+        loose: &[String],
+        constraint: &Constraint,
+    ) -> Result<Follower, Error> {
+        let Constraint { field, language } = constraint;
+        if let Some(reason) = either::refusal(format, language) {
+            return Err(Error::request(field, format!("`{field}` {reason}")));
+        }
+        let compiled = self.with_tools(conversation, loose, |conversation| {
+            bounds::check(language)?;
+            self.matcher(either(format, conversation, &self.tokenizer, language)?)
+        })?;
+        match compiled {
+            Ok(matcher) => Ok(Follower::new(field, matcher)),
+            Err(reason) => {
+                // Whichever cannot be compiled alone is to blame.
+                self.compile(constraint)?;
+                Err(Error::request("tools", reason))
+            }
+        }
+    }
+
+    /// What is compiled for a conversation, or for one whose `loose` tools take any object.
+    fn with_tools<T: Send>(
+        &self,
+        conversation: &Conversation,
+        loose: &[String],
+        compile: impl Fn(&Conversation) -> Result<T, String> + Sync,
+    ) -> Result<Result<T, String>, Error> {
+        self.on_a_thread(|| {
             compile(conversation).or_else(|refused| {
                 let loosened = calls::loosened(conversation, loose, |parameters| {
                     self.anew(schema_grammar(parameters)).is_ok()
                 });
                 loosened.map_or(Err(refused), |loosened| compile(&loosened))
             })
-        })?;
-        let matcher = compiled.map_err(|reason| Error::request("tools", reason))?;
-        Ok(matcher.map(|matcher| Follower::new("tools", matcher)))
+        })
     }
 
     fn on_a_thread<T: Send>(
@@ -190,7 +244,7 @@ fn first_line(error: &str) -> String {
     line.strip_prefix("panic: ").unwrap_or(line).to_owned()
 }
 
-fn grammar(language: &Language) -> Result<TopLevelGrammar, String> {
+pub(super) fn grammar(language: &Language) -> Result<TopLevelGrammar, String> {
     match language {
         Language::JsonObject => Ok(schema_grammar(&json!({ "type": "object" }))),
         Language::JsonSchema(schema) => Ok(schema_grammar(schema)),
@@ -211,7 +265,7 @@ fn grammar(language: &Language) -> Result<TopLevelGrammar, String> {
     }
 }
 
-fn schema_grammar(schema: &Value) -> TopLevelGrammar {
+pub(super) fn schema_grammar(schema: &Value) -> TopLevelGrammar {
     let grammar = GrammarWithLexer::from_json_schema(with_blanks(schema.clone()));
     TopLevelGrammar::from_grammar(grammar)
 }

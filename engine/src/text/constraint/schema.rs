@@ -107,6 +107,34 @@ fn check(schema: &mut Value, place: &str, is_root: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// A schema as a part of another, in which it stands at a `place`, a JSON pointer.
+pub(super) fn moved(mut schema: Value, place: &str) -> Value {
+    move_references(&mut schema, place);
+    if let Value::Object(fields) = &mut schema {
+        // Only the whole schema may have them.
+        for name in ["$schema", "$id", "id"] {
+            if fields.get(name).is_some_and(Value::is_string) {
+                fields.shift_remove(name);
+            }
+        }
+    }
+    schema
+}
+
+fn move_references(schema: &mut Value, place: &str) {
+    let Value::Object(fields) = schema else {
+        return;
+    };
+    if let Some(Value::String(reference)) = fields.get_mut("$ref")
+        && let Some(within) = reference.strip_prefix('#')
+    {
+        *reference = format!("#{place}{within}");
+    }
+    for (_, part) in parts(fields) {
+        move_references(part, place);
+    }
+}
+
 /// The schemas that a schema holds, by their places in it.
 fn parts(fields: &mut Map<String, Value>) -> Vec<(String, &mut Value)> {
     let mut parts = Vec::new();

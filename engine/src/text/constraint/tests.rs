@@ -1,8 +1,10 @@
 //! Masks against what a language allows by its definition, and what is refused.
 
+mod either;
 mod gbnf;
 mod hostile;
 mod refused;
+mod slices;
 
 use std::sync::{Arc, LazyLock};
 
