@@ -55,9 +55,11 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
 /// Refuses what comes from elsewhere and marks what goes out, refusals included.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let in_api = api::owns(&path) || api::is_client(request.headers());
+    let unserved = api::check(&request);
+    let in_api = unserved.is_err() || api::owns(&path) || api::is_client(request.headers());
     let refusal = framing::check(&request)
         .and_then(|()| hosts::check(&request, &state))
+        .and(unserved)
         .and_then(|()| check_origin(&request, &state.access.origins))
         .err();
     let mut response = match refusal {

@@ -36,11 +36,13 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let door = Door::new(router(state.clone()), state.settings.connections);
+    let settings = &state.settings;
+    let door = Door::new(router(state.clone()), settings.connections, settings.h2c);
     let ended = async {
         shutdown.await;
         let (model, grace) = (&state.model, state.settings.grace);
         model.refuse_from_now_on();
+        state.chat.stop_fetching();
         if timeout(grace, model.all_ended()).await.is_err() {
             tracing::warn!("open answers are cut off after {} s", grace.as_secs_f64());
             model.cut_off();
@@ -51,6 +53,7 @@ pub async fn serve(
             state.chat.all_written().await;
             state.chat.all_compared().await;
             door.close().await;
+            state.chat.all_fetched().await;
         })
         .await;
     };

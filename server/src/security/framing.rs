@@ -5,7 +5,7 @@
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::uri::PathAndQuery;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, Version};
 
 use crate::api::MAX_BODY_BYTES;
 use crate::pages::takes_files;
@@ -27,6 +27,7 @@ pub(super) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
     if headers.get_all(header::HOST).iter().count() > 1 {
         return bad("`Host` is given more than once".to_owned());
     }
+    check_authority(request)?;
     let encodings = headers.get_all(header::TRANSFER_ENCODING);
     let coded = |value: &[u8]| !value.eq_ignore_ascii_case(b"chunked");
     if encodings.iter().count() > 1 || encodings.iter().any(|value| coded(value.as_bytes())) {
@@ -48,6 +49,22 @@ pub(super) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
 
 fn bad(reason: String) -> Result<(), (StatusCode, String)> {
     Err((StatusCode::BAD_REQUEST, reason))
+}
+
+/// In HTTP/2 the name may stand in two places. In HTTP/1.1 both are looked up (`hosts.rs`).
+fn check_authority(request: &Request) -> Result<(), (StatusCode, String)> {
+    let host = request.headers().get(header::HOST);
+    match (host, request.uri().authority()) {
+        (Some(host), Some(authority))
+            if request.version() == Version::HTTP_2
+                && !host
+                    .as_bytes()
+                    .eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            bad("`:authority` and `Host` are not the same".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_address(address: &Uri) -> Result<(), (StatusCode, String)> {

@@ -227,6 +227,25 @@ async fn a_client_without_v1_in_its_base_url_is_told_in_json() {
     );
 }
 
+/// The page posts to the same path, where it deletes a conversation.
+#[tokio::test]
+async fn removing_a_model_is_refused_by_name_in_ollamas_form() {
+    for (path, host, status) in [
+        ("/api/delete", "localhost:8080", 501),
+        ("/api/delete/", "localhost:8080", 501),
+        ("/api/delete", "evil.example", 421),
+    ] {
+        let request = Request::delete(path).header(header::HOST, host);
+        let reply = browser().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}");
+        let reason = reply.json()["error"].as_str().map(str::to_owned);
+        assert!(
+            reason.is_some_and(|reason| reason.contains("not")),
+            "{path}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_api_reads_a_refusal_in_its_own_form() {
     let refused = async |path: &str| {

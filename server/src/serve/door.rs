@@ -20,21 +20,23 @@ use crate::error::ApiError;
 /// So many are told at a time that there is no place; others find the door shut.
 const REFUSALS: usize = 32;
 /// How long it may take to tell one.
-const REFUSAL: Duration = Duration::from_secs(1);
+pub(super) const REFUSAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether a crowd has left.
 const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) struct Door {
     router: Router,
+    takes_http2: bool,
     places: Arc<Places>,
     closing: watch::Sender<bool>,
     refusals: Arc<Semaphore>,
 }
 
 impl Door {
-    pub(super) fn new(router: Router, connections: usize) -> Self {
+    pub(super) fn new(router: Router, connections: usize, takes_http2: bool) -> Self {
         Self {
             router,
+            takes_http2,
             places: Places::new(connections),
             closing: watch::Sender::default(),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
@@ -53,7 +55,9 @@ impl Door {
                         tracing::debug!(%error, "cannot turn off Nagle's algorithm");
                     }
                     let (router, closing) = (self.router.clone(), self.closing.subscribe());
-                    tokio::spawn(connection::serve(stream, peer, router, place, closing));
+                    let served =
+                        connection::serve(stream, peer, router, place, closing, self.takes_http2);
+                    tokio::spawn(served);
                 }
                 None => self.refuse(stream, peer),
             }
@@ -90,12 +94,16 @@ impl Door {
     }
 }
 
+/// What is told where there is no place.
+pub(super) fn full() -> ApiError {
+    ApiError::unavailable(
+        "all connections that this server takes are in use, and each waits for an answer; try again in a moment",
+    )
+}
+
 /// Tells it, and reads to the end of what comes meanwhile, or the client's system would throw the answer away.
 async fn turn_away(mut stream: TcpStream) -> std::io::Result<()> {
-    let full = ApiError::unavailable(
-        "all connections that this server takes are in use, and each waits for an answer; try again in a moment",
-    );
-    stream.write_all(full.as_message().as_bytes()).await?;
+    stream.write_all(full().as_message().as_bytes()).await?;
     stream.shutdown().await?;
     let mut unread = [0; 4096];
     while stream.read(&mut unread).await? > 0 {}

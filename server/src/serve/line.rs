@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, Sleep, interval_at, sleep_until};
 
@@ -28,6 +28,8 @@ const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 pub(super) struct Line {
     stream: TcpStream,
+    /// What was read and is to be read again.
+    unread: Vec<u8>,
     pulse: Arc<Pulse>,
     /// For what is read.
     alarm: Alarm,
@@ -46,12 +48,32 @@ impl Line {
     pub(super) fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
         Self {
             stream,
+            unread: Vec::new(),
             pulse,
             alarm: Alarm::default(),
             stall_alarm: Alarm::default(),
             half_closed: None,
             lingers_until: None,
         }
+    }
+
+    /// Whether what comes begins with these bytes, which stay to be read. As long as it may, the rest of them is waited for.
+    pub(super) async fn begins_with(&mut self, wanted: &[u8]) -> io::Result<bool> {
+        let mut begin = Vec::with_capacity(wanted.len());
+        while begin.len() < wanted.len() && wanted.starts_with(&begin) {
+            let missing = wanted.len() - begin.len();
+            if (&mut *self)
+                .take(missing as u64)
+                .read_buf(&mut begin)
+                .await?
+                == 0
+            {
+                break;
+            }
+        }
+        let begins = begin == wanted;
+        self.unread = begin;
+        Ok(begins)
     }
 
     /// What a write came to, which may not wait for ever.
@@ -142,6 +164,12 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let line = self.get_mut();
+        if !line.unread.is_empty() {
+            let again = line.unread.len().min(buffer.remaining());
+            buffer.put_slice(&line.unread[..again]);
+            line.unread.drain(..again);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut line.stream).poll_read(context, buffer);
         if read.is_pending() {
@@ -198,11 +226,11 @@ impl AsyncWrite for Line {
 
 /// Wakes at a deadline, and is set only while there is one.
 #[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// An error once the deadline has passed.
-    fn poll<T>(
+    pub(super) fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
         deadline: Option<Instant>,

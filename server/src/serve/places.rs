@@ -1,4 +1,5 @@
-//! Who may hold a connection. Each takes a file descriptor and memory, so there are only so many, and no peer has all of them.
+//! Who may hold a connection, or a stream of one that has many. Each takes memory, and a connection a file descriptor, so there
+//! are only so many, and no peer has all of them.
 //!
 //! When there is no place, the connection goes that has owed a request for longest: a client that is well sends its request
 //! at once, and one whose connection idles opens another. An answer that is made or sent never goes, unless its reader takes
@@ -62,12 +63,14 @@ impl Places {
         })
     }
 
-    /// A place for a connection from there; none where nobody can make room.
+    /// A place for a connection from there, or a stream; none where nobody can make room.
     pub(super) async fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         loop {
+            // Hears of whoever leaves from here on.
+            let left = self.left.notified();
             match self.try_enter(peer) {
                 Entry::Taken(place) => return Some(place),
-                Entry::Soon => self.left.notified().await,
+                Entry::Soon => left.await,
                 Entry::Full => return None,
             }
         }
@@ -161,6 +164,16 @@ impl Place {
     pub(super) fn pulse(&self) -> &Arc<Pulse> {
         &self.pulse
     }
+
+    /// All places, of which streams of its connection take more.
+    pub(super) fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
+    }
+
+    /// How many one peer may have.
+    pub(super) fn most_of_one(&self) -> usize {
+        self.places.of_one()
+    }
 }
 
 impl Drop for Place {
@@ -168,7 +181,8 @@ impl Drop for Place {
         let mut held = self.places.lock();
         held.by_id.remove(&self.id);
         self.places.count.send_replace(held.by_id.len());
-        self.places.left.notify_one();
+        // Not all of them may have this place.
+        self.places.left.notify_waiters();
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a connection is at: its socket, its requests and whoever looks for room tell each other through this.
+//! What a connection is at: its socket, its requests and whoever looks for room tell each other through this. A stream of HTTP/2
+//! has one as well, beside its connection's.
 //!
 //! Only a connection whose request is complete may take as long as it likes. All others have a deadline, and make room when
 //! there is none.
@@ -42,6 +43,10 @@ enum Phase {
     Answering(Probe),
     /// All of the response is made, and not all of it is sent.
     Sending,
+    /// A connection of HTTP/2 without a stream,
+    Unused,
+    /// and with some, each of which says what it is at.
+    Shared,
 }
 
 #[derive(Debug)]
@@ -58,7 +63,7 @@ struct State {
     comment_wanted: bool,
 }
 
-/// The state of one connection.
+/// The state of one connection, or one stream.
 #[derive(Debug)]
 pub(super) struct Pulse {
     state: Mutex<State>,
@@ -160,6 +165,16 @@ impl Pulse {
         }
     }
 
+    /// The connection speaks HTTP/2, and no stream is open.
+    pub(super) fn has_no_stream(&self) {
+        self.lock().enter(Phase::Unused);
+    }
+
+    /// There is a stream.
+    pub(super) fn has_streams(&self) {
+        self.lock().enter(Phase::Shared);
+    }
+
     /// When it is to say something, unless an answer is made or sent.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let state = self.lock();
@@ -167,7 +182,7 @@ impl Pulse {
             Phase::Idle => Some(state.since + IDLE),
             Phase::Head => Some(state.since + HEAD),
             Phase::Body => Some((state.heard + BODY_PAUSE).min(state.since + BODY_IN_ALL)),
-            Phase::Answering(_) | Phase::Sending => None,
+            Phase::Answering(_) | Phase::Sending | Phase::Unused | Phase::Shared => None,
         }
     }
 
@@ -177,7 +192,8 @@ impl Pulse {
         let state = self.lock();
         match state.phase {
             Phase::Idle | Phase::Head | Phase::Body => Some(state.since),
-            Phase::Answering(_) | Phase::Sending => state
+            Phase::Unused if state.stalled.is_none() => Some(state.since),
+            Phase::Answering(_) | Phase::Sending | Phase::Unused | Phase::Shared => state
                 .stalled
                 .filter(|stalled| stalled.elapsed() >= STALL_IN_A_CROWD),
         }

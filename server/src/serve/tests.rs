@@ -17,6 +17,7 @@ use crate::test_support::browser::store;
 use crate::test_support::held::Held;
 
 mod framing;
+mod http2;
 mod limits;
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -38,12 +39,17 @@ fn settings() -> Settings {
         grace: GRACE,
         default_max_tokens: 4096,
         connections: CONNECTIONS,
+        h2c: false,
     }
 }
 
 async fn start() -> Running {
+    start_as(settings()).await
+}
+
+async fn start_as(settings: Settings) -> Running {
     let generator = Arc::new(Held::default());
-    let (address, shutdown, server) = start_with(generator.clone()).await;
+    let (address, shutdown, server) = start_of(generator.clone(), settings).await;
     Running {
         generator,
         address,
@@ -55,7 +61,14 @@ async fn start() -> Running {
 async fn start_with(
     generator: Arc<dyn Generator>,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
-    let state = AppState::new(generator, settings(), store(), None);
+    start_of(generator, settings()).await
+}
+
+async fn start_of(
+    generator: Arc<dyn Generator>,
+    settings: Settings,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    let state = AppState::new(generator, settings, store(), None);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, asked) = oneshot::channel();
