@@ -67,7 +67,12 @@ impl ApiError {
     /// The model `name` is none of those that there are.
     pub(crate) fn unknown_model(name: &str, served: &[String]) -> Self {
         let served = served.join("`, `");
-        let message = format!("no model `{name}` here: this server runs `{served}`");
+        Self::no_model(format!(
+            "no model `{name}` here: this server runs `{served}`"
+        ))
+    }
+
+    fn no_model(message: String) -> Self {
         let mut error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         error.body.code = Some("model_not_found");
         error.about("model")
@@ -221,6 +226,7 @@ impl From<Error> for ApiError {
                 occupied.body.code = Some("model_waits_for_memory");
                 occupied
             }
+            Error::Withdrawn { .. } => Self::no_model(error.to_string()),
             Error::Memory { .. } => {
                 let status = StatusCode::INSUFFICIENT_STORAGE;
                 let mut short = Self::new(status, "server_error", error.to_string());

@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use nibble_app::domain::{Answer, Id, Origin};
 use nibble_app::language::Language;
 use nibble_app::{LiveText, answer_html};
-use nibble_engine::{Error, ModelInfo, Request, Sampling};
+use nibble_engine::{Error, ModelInfo, ModelShape, Request, Sampling, StepWork};
 
 use crate::api::Clients;
 use crate::generator::Generator;
@@ -20,14 +20,17 @@ use crate::{api, interchange, pages};
 pub type Target = fn(&[u8]);
 
 /// The kinds of input by the names of their folders in `fuzz/corpus`, and what reads them.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("anthropic_message", anthropic_message),
     ("chat_completion", chat_completion),
     ("chats", chats),
+    ("completion", chat_completion),
+    ("embedding", chat_completion),
     ("form", form),
     ("markdown", markdown),
     ("ollama_request", ollama_request),
     ("response", chat_completion),
+    ("tokens", tokens),
 ];
 
 /// A generator that answers nothing.
@@ -49,7 +52,9 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
         id: "fuzzed".into(),
         family: String::new(),
         parameters: 0,
-        layer_parameters: 0,
+        shape: ModelShape::default(),
+        work: StepWork::default(),
+        licence: String::new(),
         weight_bytes: 0,
         context: 2048,
         vocabulary: 0,
@@ -57,6 +62,7 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
         kv: String::new(),
         kernel: String::new(),
         threads: 1,
+        decode_threads: 1,
         fingerprint: String::new(),
         thinks: false,
         sampling: Sampling::default(),
@@ -64,7 +70,7 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
     Arc::new(Silent(info))
 });
 
-/// The body of a completion, of a chat or of text, or of a response, up to what the engine checks.
+/// The body of a completion, of a chat or of text, of a response, or of embeddings, up to what the engine checks.
 fn chat_completion(body: &[u8]) {
     api::read(Clients::OpenAi, body, &MODEL);
 }
@@ -74,9 +80,14 @@ fn anthropic_message(body: &[u8]) {
     api::read(Clients::Anthropic, body, &MODEL);
 }
 
-/// The body of a chat, or of a text to go on with.
+/// The body of a chat, of a text to go on with, or of embeddings.
 fn ollama_request(body: &[u8]) {
     api::read(Clients::Ollama, body, &MODEL);
+}
+
+/// The body of a text or a conversation to make tokens of, of tokens to spell, or of a conversation to lay out.
+fn tokens(body: &[u8]) {
+    api::read(Clients::Ops, body, &MODEL);
 }
 
 /// A file of chats, ours or another program's.

@@ -57,7 +57,7 @@ pub struct Models {
     room: Mutex<Room>,
     changed: watch::Sender<()>,
     memory: Memory,
-    /// Whether they come and go.
+    /// Whether they come and go: one that was loaded for ever does not, until another comes.
     managed: AtomicBool,
 }
 
@@ -100,35 +100,15 @@ impl Models {
         total: Option<u64>,
         first: Option<Arc<dyn Generator>>,
     ) -> Arc<Self> {
+        let stays = first.is_some() && offers[0].keep == KeepAlive::Always;
+        let is_managed = offers.len() > 1 || !stays;
         let models = Self::of(offers, memory, first);
         models.room().total = total;
-        let models = Arc::new(Self {
-            managed: AtomicBool::new(true),
-            ..models
-        });
-        models.unload_unused();
-        models
-    }
-
-    /// One model that is loaded and stays, beside which others may come within the memory that `memory` finds now. Must be
-    /// called where tasks can be spawned.
-    #[must_use]
-    pub fn beginning_with(
-        offer: Offer,
-        generator: Arc<dyn Generator>,
-        memory: Memory,
-        total: Option<u64>,
-    ) -> Arc<Self> {
-        let models = Self::of(vec![offer], memory, Some(generator));
-        models.room().total = total;
+        models.managed.store(is_managed, Ordering::Relaxed);
         let models = Arc::new(models);
-        models.unload_unused();
+        let changed = models.changed.subscribe();
+        tokio::spawn(unload_unused(Arc::downgrade(&models), changed));
         models
-    }
-
-    fn unload_unused(self: &Arc<Self>) {
-        let changed = self.changed.subscribe();
-        tokio::spawn(unload_unused(Arc::downgrade(self), changed));
     }
 
     fn of(offers: Vec<Offer>, memory: Memory, first: Option<Arc<dyn Generator>>) -> Self {
@@ -170,6 +150,11 @@ impl Models {
     /// How many places there are.
     pub(crate) fn count(&self) -> usize {
         self.offers().len()
+    }
+
+    /// Bytes for one more model while those that are in memory stay there, where that is known.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.room().free((self.memory)())
     }
 
     /// Whether they come and go.
@@ -225,7 +210,7 @@ impl Models {
     /// said before.
     ///
     /// # Errors
-    /// [`Error::Occupied`] and [`Error::Memory`] where there is no room for it.
+    /// [`Error::Occupied`] and [`Error::Memory`] where there is no room for it, [`Error::Withdrawn`] for one that was removed.
     pub(crate) fn ask(
         self: &Arc<Self>,
         index: usize,
@@ -276,9 +261,8 @@ impl Models {
             Taken::Loading(outcome) => return Ok(Err(outcome)),
             Taken::Out => {}
             Taken::Withdrawn => {
-                let id = self.offer(index).info.id.clone();
-                let reason = format!("`{id}` was removed");
-                return Err(Error::Option(reason));
+                let model = self.offer(index).info.id.clone();
+                return Err(Error::Withdrawn { model });
             }
         }
         let leaving = room.make_room(index, (self.memory)());
@@ -337,6 +321,7 @@ impl Models {
             false => Error::Memory {
                 needed: *bytes,
                 context: info.context,
+                with_draft: false,
                 available,
             },
         }
@@ -369,10 +354,12 @@ fn told_again(error: &Error) -> Error {
         Error::Memory {
             needed,
             context,
+            with_draft,
             available,
         } => Error::Memory {
             needed: *needed,
             context: *context,
+            with_draft: *with_draft,
             available: *available,
         },
         Error::NoMemory { bytes, reason } => Error::NoMemory {

@@ -54,15 +54,17 @@ impl FromStr for Origin {
             bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
                 && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         };
-        let Some((scheme, name)) = text
+        let has_names = |scheme: &str| !matches!(scheme, "http" | "https");
+        let whole = text.strip_suffix("://*").or(text.strip_suffix(':'));
+        if let Some(scheme) = whole.filter(|scheme| is_scheme(scheme) && has_names(scheme)) {
+            return Ok(Self::Scheme(scheme.to_owned()));
+        }
+        let Some((_, name)) = text
             .split_once("://")
             .filter(|(scheme, _)| is_scheme(scheme))
         else {
-            return Err("must be `SCHEME://NAME[:PORT]`, `null` or `*`".to_owned());
+            return Err("must be `SCHEME://NAME[:PORT]`, `SCHEME:` for all of one that is not of the web, `null` or `*`".to_owned());
         };
-        if name == "*" && !matches!(scheme, "http" | "https") {
-            return Ok(Self::Scheme(scheme.to_owned()));
-        }
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_of_name) {
             return Err(

@@ -28,7 +28,9 @@ impl Served {
 
     /// By its name in requests.
     pub(crate) fn named(&self, id: &str) -> Option<Metered> {
-        self.iter().find(|model| model.info().id == id)
+        let is_it = |model: &&Metered| model.info().id == id;
+        let first = Some(&self.first).filter(is_it).cloned();
+        first.or_else(|| self.others().iter().find(is_it).cloned())
     }
 
     /// The one of this name, or else the first.
@@ -69,11 +71,12 @@ impl Served {
         Ok(added)
     }
 
-    /// Takes out all of these, of which none may be in memory.
+    /// Takes out all of these names, of which none may be in memory.
     ///
     /// # Errors
     /// The one that is, or that answers whoever names none; then all stay.
-    pub(crate) fn withdraw(&self, is_meant: impl Fn(&Metered) -> bool) -> Result<Withdrawn, InUse> {
+    pub(crate) fn withdraw(&self, ids: &[String]) -> Result<Withdrawn, InUse> {
+        let is_meant = |model: &Metered| ids.contains(&model.info().id);
         if is_meant(&self.first) {
             return Err(InUse::First(self.first.info().name.clone()));
         }
@@ -90,7 +93,11 @@ impl Served {
             }
             withdrawn.models.push(model.clone());
         }
-        others.retain(|model| !is_meant(model));
+        let is_out = |model: &Metered| {
+            let mut gone = withdrawn.models.iter();
+            gone.any(|gone| Arc::ptr_eq(gone.offer(), model.offer()))
+        };
+        others.retain(|model| !is_out(model));
         Ok(withdrawn)
     }
 

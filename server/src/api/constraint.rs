@@ -34,12 +34,11 @@ pub(super) struct ConstraintFields {
 stage!(ConstraintFields);
 
 impl ConstraintFields {
-    /// What the fields come to; empty ones say nothing.
+    /// What the fields come to; empty texts say nothing, and the engine refuses a choice of nothing.
     ///
     /// # Errors
     /// Status 400 that names the field, or two that were given at once.
     pub(super) fn constraint(&mut self) -> Result<Option<Constraint>, ApiError> {
-        let text = |text: Option<String>| text.filter(|text| !text.is_empty());
         let given = [
             (
                 "response_format",
@@ -61,7 +60,10 @@ impl ConstraintFields {
                 "guided_regex",
                 text(self.guided_regex.take()).map(Language::Regex),
             ),
-            ("guided_choice", choice(self.guided_choice.take())),
+            (
+                "guided_choice",
+                self.guided_choice.take().map(Language::Choice),
+            ),
             (
                 "guided_grammar",
                 text(self.guided_grammar.take()).map(grammar),
@@ -154,9 +156,9 @@ pub(super) fn schema(
     Ok(Some(Language::JsonSchema(schema)))
 }
 
-fn choice(choices: Option<Vec<String>>) -> Option<Language> {
-    let choices = choices.filter(|choices| !choices.is_empty());
-    choices.map(Language::Choice)
+/// A text that says something.
+fn text(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// A grammar in one of two syntaxes, which are told apart by how they define rules.
@@ -195,9 +197,9 @@ fn structured(fields: Option<Map<String, Value>>) -> Result<Option<Language>, Ap
     let given = [
         schema(FIELD, fields.json)?,
         (fields.json_object == Some(true)).then_some(Language::JsonObject),
-        fields.regex.map(Language::Regex),
-        choice(fields.choice),
-        fields.grammar.map(grammar),
+        text(fields.regex).map(Language::Regex),
+        fields.choice.map(Language::Choice),
+        text(fields.grammar).map(grammar),
     ];
     let mut given = given.into_iter().flatten();
     match (given.next(), given.next()) {

@@ -11,7 +11,7 @@ use crate::metered::Metered;
 
 /// The most texts of a request, which is OpenAI's.
 pub(super) const MAX_INPUTS: usize = 2048;
-/// Those that have places in the queue at a time.
+/// Those that have places in the queue at a time, or fewer where it has fewer.
 const AT_ONCE: usize = 16;
 
 /// What inputs have come to.
@@ -42,13 +42,15 @@ pub(super) fn request(input: Prompt, pooling: Pooling, asker: &Asker) -> Request
 /// Those of the engine, whose prompts are inputs here, and status 400 for more dimensions than the model has.
 pub(super) async fn embedded(
     model: &Metered,
+    asker: &Asker,
     caller: Caller,
     mut requests: Vec<Request>,
     dimensions: Option<Integer>,
 ) -> Result<Embedded, ApiError> {
+    let at_once = asker.generator.queue().min(AT_ONCE);
     let (mut vectors, mut tokens) = (Vec::with_capacity(requests.len()), 0);
     while !requests.is_empty() {
-        let rest = requests.split_off(requests.len().min(AT_ONCE));
+        let rest = requests.split_off(requests.len().min(at_once));
         let some = std::mem::replace(&mut requests, rest);
         let some = some
             .into_iter()

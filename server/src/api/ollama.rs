@@ -4,8 +4,8 @@
 //! come and go.
 
 use axum::body::Body;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
@@ -29,9 +29,23 @@ mod tests;
 /// What is named otherwise elsewhere.
 const NAMES: [(&str, &str); 2] = [("max_tokens", "num_predict"), ("reasoning_effort", "think")];
 
+/// Where Ollama removes a model, by `DELETE`.
+pub(super) const REMOVAL: &str = "/api/delete";
+
 /// Whether a path is this API's.
 pub(super) fn owns(path: &str) -> bool {
     path.starts_with("/api/")
+}
+
+/// Refuses to remove a model, which Ollama's clients ask at a path that is the page's with other methods.
+///
+/// # Errors
+/// The status and the reason.
+pub(super) fn refuse_removal(method: &Method, path: &str) -> Result<(), (StatusCode, String)> {
+    match *method == Method::DELETE && path.strip_suffix('/').unwrap_or(path) == REMOVAL {
+        true => Err((StatusCode::NOT_IMPLEMENTED, not_done(path))),
+        false => Ok(()),
+    }
 }
 
 /// A handler whose errors are written as Ollama's are.
@@ -55,10 +69,11 @@ pub(super) fn told(response: Response) -> Response {
 
 /// What Ollama does with models.
 async fn refused(uri: axum::http::Uri) -> ApiError {
-    let path = uri.path();
-    let reason =
-        format!("`{path}` is not supported: this server runs the models that it was started with");
-    ApiError::refused(StatusCode::NOT_IMPLEMENTED, reason)
+    ApiError::refused(StatusCode::NOT_IMPLEMENTED, not_done(uri.path()))
+}
+
+fn not_done(path: &str) -> String {
+    format!("`{path}` is not supported: this server runs the models that it was started with")
 }
 
 fn written(error: ErrorBody) -> Value {
@@ -80,5 +95,8 @@ fn lines(lines: impl Stream<Item = Value> + Send + 'static) -> Response {
 pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let generate = generate::read(body, asker).map(|asked| asked.requests);
-    [chat, generate].into_iter().flatten().flatten().collect()
+    let embed = embed::read(body, asker).map(|(requests, _)| requests);
+    let _ = models::read(body, asker);
+    let all = [chat, generate, embed].into_iter();
+    all.flatten().flatten().collect()
 }

@@ -19,11 +19,11 @@ pub(super) async fn prepared<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let (done, _) = prepared_by(state, request, work).await?;
+    let (done, ..) = prepared_by(state, request, work).await?;
     Ok(done)
 }
 
-/// The same, and the model that was asked.
+/// The same, the model that was asked, and the asker, who keeps it in memory.
 ///
 /// # Errors
 /// As [`prepared`].
@@ -31,14 +31,14 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     state: &AppState,
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
-) -> Result<(T, Metered), ApiError> {
+) -> Result<(T, Metered, Asker), ApiError> {
     let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
     let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
-    let work = move || work(&body.bytes, &asker);
-    let done = model.prepared(work).await??;
-    Ok((done, model))
+    let work = move || (work(&body.bytes, &asker), asker);
+    let (done, asker) = model.prepared(work).await?;
+    Ok((done?, model, asker))
 }
 
 /// The same of a model that need not be in memory: of one that is not, less is known.

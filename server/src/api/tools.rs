@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
-/// OpenAI's limits of tools and of the name of one.
+/// OpenAI's limit of tools, and the longest name that any of the APIs takes: programs put the name of a server before it.
 const MAX_TOOLS: usize = 128;
-const MAX_NAME_BYTES: usize = 64;
+const MAX_NAME_BYTES: usize = 128;
 /// About the text of a 32k-token context.
 const MAX_TOOLS_BYTES: usize = 128 << 10;
 

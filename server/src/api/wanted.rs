@@ -20,7 +20,7 @@ use crate::state::AppState;
 #[serde(expecting = "an object")]
 struct Wire {
     model: Option<String>,
-    /// Of Ollama's clients, where there is no `model`.
+    /// Of Ollama's clients, where there is no `model` or an empty one.
     name: Option<Value>,
     keep_alive: Option<Value>,
     stream: Option<Value>,
@@ -56,7 +56,8 @@ impl Wanted {
         let read = move || body::read::<Wire>(&bytes, "a request");
         let wire = first.routed(read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
-        let name = wire.model.as_deref().or(name).unwrap_or_default();
+        let model = wire.model.as_deref().filter(|model| !model.is_empty());
+        let name = model.or(name).unwrap_or_default();
         let model = match ollama::owns(path) {
             true => named(state, name, ollama::untagged(name)),
             false => named(state, name, name),

@@ -198,6 +198,24 @@ impl Room {
         self.seats[index].state = State::Out;
     }
 
+    /// Models in memory, or on their way there.
+    fn there(&self) -> impl Iterator<Item = &Seat> {
+        let is_there = |seat: &&Seat| !matches!(seat.state, State::Out | State::Withdrawn);
+        self.seats.iter().filter(is_there)
+    }
+
+    /// Bytes of the total that no model in memory may come to use.
+    fn unplanned(&self) -> Option<u64> {
+        let taken: u64 = self.there().map(|seat| seat.bytes).sum();
+        self.total.map(|total| total.saturating_sub(taken))
+    }
+
+    /// Bytes for one more model while all of those stay, of the `available` ones that the system has left; nothing where
+    /// neither is known. Models in memory have not used all of their keys and values yet.
+    pub(super) fn free(&self, available: Option<u64>) -> Option<u64> {
+        [self.unplanned(), available].into_iter().flatten().min()
+    }
+
     /// Takes models out until there is room for another: those longest unused first, and none that answers. `available` is
     /// what the system has left now, which others than this program may have taken.
     pub(super) fn make_room(
@@ -206,16 +224,7 @@ impl Room {
         available: Option<u64>,
     ) -> Result<Vec<Arc<dyn Generator>>, Shortage> {
         let need = self.seats[index].bytes;
-        let is_there = |seat: &&Seat| !matches!(seat.state, State::Out | State::Withdrawn);
-        let taken: u64 = self
-            .seats
-            .iter()
-            .filter(is_there)
-            .map(|seat| seat.bytes)
-            .sum();
-        let mut planned = self
-            .total
-            .map_or(u64::MAX, |total| total.saturating_sub(taken));
+        let mut planned = self.unplanned().unwrap_or(u64::MAX);
         let mut found = available.unwrap_or(u64::MAX);
         let idle = self.seats.iter().enumerate();
         let idle = idle.filter_map(|(index, seat)| Some((seat.idle()?.used, index)));
@@ -233,10 +242,10 @@ impl Room {
         }
         let most = planned.min(found);
         if most < need {
-            let busy = self.seats.iter().filter(is_there);
+            let there = self.there().count();
             return Err(Shortage {
                 available: most,
-                is_for_now: self.leaving > 0 || busy.count() > leaving.len(),
+                is_for_now: self.leaving > 0 || there > leaving.len(),
             });
         }
         let leaving = leaving.into_iter();

@@ -1,11 +1,11 @@
 //! Which model is loaded, and how.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
-use nibble_engine::{PackedCache, Speculation};
+use nibble_engine::{DecodeThreads, PackedCache, Speculation};
 use nibble_server::hub;
 use nibble_server::models::KeepAlive;
 
@@ -45,6 +45,24 @@ pub(crate) struct LoadArgs {
         default_value = "auto"
     )]
     pub(crate) speculate: Speculation,
+    /// A smaller model of the same tokenizer, named as a model is: it guesses what the model will say where that pays, as on
+    /// many cores. Answers are the same. Of several models of a server it guesses for the first
+    #[arg(
+        long,
+        env = "NIBBLE_DRAFT",
+        hide_env_values = true,
+        value_name = "MODEL",
+        value_parser = path()
+    )]
+    draft: Option<PathBuf>,
+}
+
+impl LoadArgs {
+    /// The draft model as it was named.
+    pub(crate) fn draft(&self) -> Option<&Path> {
+        let named = self.draft.as_deref();
+        named.filter(|named| !named.as_os_str().is_empty())
+    }
 }
 
 /// The file of the model.
@@ -121,6 +139,16 @@ pub(crate) struct ComputeArgs {
     /// Threads that compute [default: as many as this machine or its container allows]
     #[arg(long, env = "NIBBLE_THREADS", hide_env_values = true, value_name = "N", value_parser = count(1..=1024))]
     pub(crate) threads: Option<usize>,
+    /// Those of them that compute tokens of a single answer: auto (all or, where the memory then gives as much, three quarters or
+    /// half, whichever turns out faster when the model is loaded) or so many
+    #[arg(
+        long,
+        env = "NIBBLE_DECODE_THREADS",
+        hide_env_values = true,
+        value_name = "auto|N",
+        default_value = "auto"
+    )]
+    pub(crate) decode_threads: DecodeThreads,
     /// Matrix kernel by name [default: the fastest for this CPU]
     #[arg(
         long,

@@ -61,7 +61,8 @@ fn what_is_no_origin_is_refused() {
         "http://*",
         "://a",
         "1a://b",
-        "vscode-webview:",
+        "vscode-webview",
+        "https:",
         "https://a b",
     ] {
         assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
@@ -94,6 +95,9 @@ fn an_origin_is_allowed_by_its_whole_name() {
     ] {
         assert!(!is(origin), "{origin}");
     }
+    let of_scheme = origins(&["vscode-webview:"]);
+    assert!(of_scheme.allow(&HeaderValue::from_static("vscode-webview://0b1c")));
+    assert!(!of_scheme.allow(&HeaderValue::from_static("chrome-extension://0b1c")));
     assert!(origins(&["null"]).allow(&HeaderValue::from_static("null")));
     assert!(origins(&["*"]).allow(&HeaderValue::from_static("null")));
     assert!(!Origins::default().allow(&HeaderValue::from_static("null")));

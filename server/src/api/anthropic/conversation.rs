@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::content::{Content, WireMessage};
 use crate::api::asker::Asker;
 use crate::api::body::Integer;
+use crate::api::fields::refuse_unknown;
 use crate::api::sampling::limit;
 use crate::api::stages::stage;
 use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
@@ -61,6 +62,9 @@ struct ThinkingField {
     #[serde(rename = "type")]
     kind: String,
     budget_tokens: Option<Integer>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
 }
 
 impl ConversationFields {
@@ -144,6 +148,8 @@ impl ToolChoice {
 
 impl ThinkingField {
     fn checked(self) -> Result<Thinking, ApiError> {
+        // What it thinks is shown in any case.
+        refuse_unknown(&self.others, &["display"])?;
         let enabled = match self.kind.as_str() {
             "enabled" | "adaptive" => true,
             "disabled" => false,

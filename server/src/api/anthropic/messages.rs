@@ -17,6 +17,7 @@ use super::response::MessageForm;
 use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
+use crate::api::effort;
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
 use crate::api::prepared::prepared;
@@ -50,6 +51,8 @@ type Fields = (ConversationFields, AnswerFields, SamplingFields);
 #[serde(expecting = "an object")]
 struct OutputConfig {
     format: Option<Value>,
+    /// How much a model that thinks is to think.
+    effort: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
     others: Map<String, Value>,
@@ -79,7 +82,8 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
     let (fields, others) = Fields::read(body, "a request for a message")?;
     let (conversation, mut answer, sampling) = fields;
     refuse_unknown(&others, &HARMLESS)?;
-    let (conversation, thinking) = conversation.checked(asker)?;
+    let (conversation, mut thinking) = conversation.checked(asker)?;
+    thinking.budget = thinking.budget.or(answer.effort()?);
     let request = nibble_engine::Request {
         constraint: answer.constraint()?,
         max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
@@ -95,6 +99,15 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
 }
 
 impl AnswerFields {
+    /// The most tokens of a thought, where that is said in a word.
+    fn effort(&self) -> Result<Option<usize>, ApiError> {
+        let config = self.output_config.as_ref();
+        match config.and_then(|config| config.effort.as_deref()) {
+            None => Ok(None),
+            Some(word) => effort::budget("output_config.effort", word),
+        }
+    }
+
     fn constraint(&mut self) -> Result<Option<Constraint>, ApiError> {
         let configured = match self.output_config.take() {
             None => None,

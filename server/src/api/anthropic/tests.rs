@@ -113,6 +113,31 @@ async fn thinking_may_be_turned_off_and_is_the_models_own_choice_otherwise() {
 }
 
 #[tokio::test]
+async fn an_effort_bounds_thoughts_that_have_no_budget() {
+    for (fields, enabled, budget) in [
+        (
+            json!({ "output_config": { "effort": "low" } }),
+            None,
+            Some(512),
+        ),
+        (
+            json!({ "output_config": { "effort": "low" }, "thinking": { "type": "enabled", "budget_tokens": 2048, "display": "omitted" } }),
+            Some(true),
+            Some(2048),
+        ),
+    ] {
+        let thinking = asked(question(fields)).await.thinking;
+        assert_eq!((thinking.enabled, thinking.budget), (enabled, budget));
+    }
+    for fields in [
+        json!({ "output_config": { "effort": "deep" } }),
+        json!({ "thinking": { "type": "enabled", "unheard": 1 } }),
+    ] {
+        assert_eq!(ask(scripted(), question(fields)).await.status(), 400);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_text_that_ends_an_answer_is_named() {
     for (spelt, reason, stopped_by) in [
         ("so END", "stop_sequence", json!("END")),

@@ -64,11 +64,11 @@ type Asked = (Vec<nibble_engine::Request>, Option<Integer>);
 
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
-fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
     let mut wire: Wire = body::read(body, "a request for embeddings")?;
     refuse_unknown(&wire.others, &["keep_alive"])?;
     check_name(wire.model.as_deref(), asker)?;
-    refuse_options(take(&mut wire.options), asker.info())?;
+    refuse_options(take(&mut wire.options))?;
     let inputs = match wire.input {
         Input::One(text) => vec![text],
         Input::Many(texts) => texts,
@@ -101,8 +101,9 @@ pub(in crate::api) async fn embed(
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
     let began = Instant::now();
-    let ((requests, dimensions), model) = prepared_by(&state, http, read).await?;
-    let Embedded { vectors, tokens } = embedded(&model, caller, requests, dimensions).await?;
+    let ((requests, dimensions), model, asker) = prepared_by(&state, http, read).await?;
+    let Embedded { vectors, tokens } =
+        embedded(&model, &asker, caller, requests, dimensions).await?;
     Ok(Json(Embeddings {
         model: model.info().id.clone(),
         embeddings: vectors,
@@ -117,8 +118,8 @@ pub(in crate::api) async fn embeddings(
     CalledBy(caller): CalledBy,
     http: Request,
 ) -> Result<Json<Embedding>, ApiError> {
-    let ((requests, dimensions), model) = prepared_by(&state, http, read).await?;
-    let embedded = embedded(&model, caller, requests, dimensions).await?;
+    let ((requests, dimensions), model, asker) = prepared_by(&state, http, read).await?;
+    let embedded = embedded(&model, &asker, caller, requests, dimensions).await?;
     let embedding = embedded.vectors.into_iter().next().unwrap_or_default();
     Ok(Json(Embedding { embedding }))
 }

@@ -1,6 +1,6 @@
 //! What chats and completions say alike: the model, its options, whether it thinks, and whether to stream.
 
-use nibble_engine::{Constraint, Conversation, Language, ModelInfo, Prompt, Request, Thinking};
+use nibble_engine::{Constraint, Conversation, Language, Prompt, Request, Thinking};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -67,6 +67,7 @@ enum Think {
 #[serde(expecting = "an object")]
 struct Options {
     num_predict: Option<Integer>,
+    /// How long the context is, is said when the server starts; a prompt that is too long for it is refused with both numbers.
     num_ctx: Option<Integer>,
     #[serde(flatten)]
     #[schema(value_type = SamplingFields)]
@@ -86,21 +87,22 @@ pub(in crate::api) fn untagged(name: &str) -> &str {
     name.strip_suffix(TAG).unwrap_or(name)
 }
 
-/// The name of the model as Ollama lists it.
+/// The name of the model as Ollama lists it: one that has a tag keeps it.
 pub(super) fn tagged(id: &str) -> String {
-    format!("{id}{TAG}")
+    let last = id.rsplit('/').next().unwrap_or_default();
+    match last.contains(':') {
+        true => id.to_owned(),
+        false => format!("{id}{TAG}"),
+    }
 }
 
 /// Refuses options that would change an embedding.
 ///
 /// # Errors
 /// Status 400 that names the first.
-pub(super) fn refuse_options(
-    options: Option<Map<String, Value>>,
-    info: &ModelInfo,
-) -> Result<(), ApiError> {
+pub(super) fn refuse_options(options: Option<Map<String, Value>>) -> Result<(), ApiError> {
     // How an answer would be chosen changes none.
-    Options::read(options, info).map(drop)
+    Options::read(options).map(drop)
 }
 
 impl AnswerFields {
@@ -118,9 +120,8 @@ impl AnswerFields {
         place: Place,
         asker: &Asker,
     ) -> Result<Asked<AnswerForm>, ApiError> {
-        let info = asker.info();
         check_name(self.model.as_deref(), asker)?;
-        refuse_options(self.options.take(), info)?;
+        refuse_options(self.options.take())?;
         let ends_now = |keep: &Value| match keep {
             Value::Number(keep) => keep.as_f64() == Some(0.0),
             // Durations such as "0s".
@@ -138,7 +139,7 @@ impl AnswerFields {
             requests: Vec::new(),
             stream: self.stream(),
             form: AnswerForm {
-                model: info.id.clone(),
+                model: asker.info().id.clone(),
                 place,
                 nothing: Some(nothing),
             },
@@ -154,9 +155,8 @@ impl AnswerFields {
         mut prompt: Prompt,
         asker: &Asker,
     ) -> Result<Request, ApiError> {
-        let info = asker.info();
         check_name(self.model.as_deref(), asker)?;
-        let (options, sampling) = Options::read(self.options.take(), info)?;
+        let (options, sampling) = Options::read(self.options.take())?;
         let mut none = Conversation::default();
         let conversation = match &mut prompt {
             Prompt::Chat(conversation) => conversation,
@@ -195,13 +195,10 @@ fn constraint(format: Option<Value>) -> Result<Option<Constraint>, ApiError> {
 }
 
 impl Options {
-    fn read(
-        options: Option<Map<String, Value>>,
-        info: &ModelInfo,
-    ) -> Result<(Self, SamplingFields), ApiError> {
+    fn read(options: Option<Map<String, Value>>) -> Result<(Self, SamplingFields), ApiError> {
         let (read, others) = <(Self, SamplingFields)>::of(options.unwrap_or_default())?;
         refuse_unknown(&others, &OF_THE_MACHINE)?;
-        read.0.check_context(info.context)?;
+        read.0.check_context()?;
         Ok(read)
     }
 
@@ -213,13 +210,10 @@ impl Options {
         }
     }
 
-    /// A shorter context than there is is none that anybody misses.
-    fn check_context(&self, context: usize) -> Result<(), ApiError> {
+    fn check_context(&self) -> Result<(), ApiError> {
         match self.num_ctx {
-            Some(Integer(wanted)) if wanted > context as i128 => {
-                let message = format!(
-                    "`num_ctx` may be {context}, found {wanted}: `--context` says how long it is when the server starts"
-                );
+            Some(Integer(wanted)) if wanted < 1 => {
+                let message = format!("`num_ctx` must be at least 1, found {wanted}");
                 Err(ApiError::invalid_field("num_ctx", message))
             }
             _ => Ok(()),

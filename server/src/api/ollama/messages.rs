@@ -41,6 +41,15 @@ struct WireFunction {
     arguments: Option<Map<String, Value>>,
 }
 
+/// The calls of a conversation.
+#[derive(Default)]
+struct Calls {
+    /// How many there were.
+    made: usize,
+    /// Those that no result was given of, by identifier and name.
+    open: Vec<(String, String)>,
+}
+
 /// # Errors
 /// Status 400 that names the first message or call that cannot be used.
 pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
@@ -49,10 +58,10 @@ pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
         let message = format!("`messages` must have 1 to {MAX_MESSAGES} messages, found {found}");
         return Err(ApiError::invalid_field("messages", message));
     }
-    let mut open = Vec::new();
+    let mut calls = Calls::default();
     let messages = messages.into_iter().enumerate();
     messages
-        .map(|(at, message)| message.turn(&format!("messages[{at}]"), &mut open))
+        .map(|(at, message)| message.turn(&format!("messages[{at}]"), &mut calls))
         .collect()
 }
 
@@ -67,15 +76,15 @@ pub(super) fn refuse_images(images: Option<&Vec<Value>>, field: &str) -> Result<
 }
 
 impl WireMessage {
-    /// `open` are the calls that no result was given of, by identifier and name.
-    fn turn(self, at: &str, open: &mut Vec<(String, String)>) -> Result<Turn, ApiError> {
+    /// `calls` are those of the messages before.
+    fn turn(self, at: &str, calls: &mut Calls) -> Result<Turn, ApiError> {
         refuse_images(self.images.as_ref(), &format!("{at}.images"))?;
         let content = self.content.unwrap_or_default();
         let role = match self.role.as_str() {
             "system" => Role::System,
             "user" => Role::User,
             "assistant" => Role::Assistant,
-            "tool" => return Ok(returned(self.tool_name, self.tool_call_id, content, open)),
+            "tool" => return Ok(returned(self.tool_name, self.tool_call_id, content, calls)),
             other => {
                 let field = format!("{at}.role");
                 let message = format!(
@@ -84,20 +93,20 @@ impl WireMessage {
                 return Err(ApiError::invalid_field(field, message));
             }
         };
-        let (thought, calls) = (
+        let (thought, made) = (
             self.thinking.unwrap_or_default(),
             self.tool_calls.unwrap_or_default(),
         );
-        if role != Role::Assistant || thought.is_empty() && calls.is_empty() {
+        if role != Role::Assistant || thought.is_empty() && made.is_empty() {
             return Ok(Turn::Said(Message { role, content }));
         }
-        let calls = calls.into_iter().enumerate();
-        let calls =
-            calls.map(|(index, call)| call.checked(&format!("{at}.tool_calls[{index}]"), open));
+        let made = made.into_iter().enumerate();
+        let made =
+            made.map(|(index, call)| call.checked(&format!("{at}.tool_calls[{index}]"), calls));
         Ok(Turn::Answered {
             thought,
             content,
-            calls: calls.collect::<Result<_, _>>()?,
+            calls: made.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -107,7 +116,7 @@ fn returned(
     name: Option<String>,
     call_id: Option<String>,
     content: String,
-    open: &mut Vec<(String, String)>,
+    Calls { open, .. }: &mut Calls,
 ) -> Turn {
     let is_named = |called: &String| name.as_ref().is_none_or(|name| name == called);
     let place = open.iter().position(|(_, called)| is_named(called));
@@ -120,15 +129,41 @@ fn returned(
 }
 
 impl WireCall {
-    fn checked(self, at: &str, open: &mut Vec<(String, String)>) -> Result<ToolCall, ApiError> {
+    fn checked(self, at: &str, calls: &mut Calls) -> Result<ToolCall, ApiError> {
         let name = self.function.name;
         check_name(&name, &format!("{at}.function.name"))?;
-        let id = self.id.unwrap_or_else(|| format!("call{:05}", open.len()));
-        open.push((id.clone(), name.clone()));
+        let id = self.id.unwrap_or_else(|| format!("call{:05}", calls.made));
+        calls.made += 1;
+        calls.open.push((id.clone(), name.clone()));
         Ok(ToolCall {
             id,
             name,
             arguments: Arguments::from(self.function.arguments.unwrap_or_default()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_two_calls_of_a_conversation_have_the_same_name() {
+        let call = |name: &str| json!({ "function": { "name": name, "arguments": {} } });
+        let messages = json!([
+            { "role": "user", "content": "Now?" },
+            { "role": "assistant", "tool_calls": [call("time"), call("weather")] },
+            { "role": "tool", "tool_name": "time", "content": "ten" },
+            { "role": "assistant", "tool_calls": [call("time")] },
+        ]);
+        let turns = turns(serde_json::from_value(messages).unwrap()).unwrap();
+        let calls = turns.into_iter().flat_map(|turn| match turn {
+            Turn::Answered { calls, .. } => calls,
+            _ => Vec::new(),
+        });
+        let ids: Vec<_> = calls.map(|call| call.id).collect();
+        assert_eq!(ids, ["call00000", "call00001", "call00002"]);
     }
 }

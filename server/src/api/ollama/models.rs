@@ -25,6 +25,9 @@ use crate::state::AppState;
 /// Model files carry no date: the first time this program was asked.
 static MODIFIED: LazyLock<String> = LazyLock::new(|| Timestamp::now().to_string());
 
+/// What Ollama's own client sends with every request, which changes nothing of a model.
+const HARMLESS: [&str; 3] = ["system", "template", "verbose"];
+
 /// A model that stays still has to have an end.
 const NEVER: &str = "9999-12-31T23:59:59Z";
 
@@ -32,8 +35,9 @@ const NEVER: &str = "9999-12-31T23:59:59Z";
 #[schema(as = OllamaShowRequest)]
 #[serde(expecting = "an object")]
 struct Wire {
-    #[serde(alias = "name")]
     model: Option<String>,
+    /// Of clients that know no `model`, or send both.
+    name: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
     others: Map<String, Value>,
@@ -101,28 +105,32 @@ pub(in crate::api) async fn show(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    looked_at(&state, request, |body, asker| {
-        let wire: Wire = body::read(body, "a request for a model")?;
-        refuse_unknown(&wire.others, &["verbose"])?;
-        let info = asker.info();
-        check_name(wire.model.as_deref(), asker)?;
-        let sampling = &info.sampling;
-        let (temperature, top_p) = (sampling.temperature, sampling.top_p);
-        Ok(Json(json!({
-            "parameters": format!("temperature {temperature}\ntop_p {top_p}"),
-            "modified_at": *MODIFIED,
-            "details": details(info),
-            "model_info": {
-                "general.architecture": "nibble",
-                "general.basename": info.name,
-                "general.parameter_count": info.parameters,
-                "nibble.context_length": info.context,
-                "nibble.vocab_size": info.vocabulary,
-            },
-            "capabilities": capabilities(asker),
-        })))
-    })
-    .await
+    looked_at(&state, request, read).await
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
+    let wire: Wire = body::read(body, "a request for a model")?;
+    refuse_unknown(&wire.others, &HARMLESS)?;
+    let info = asker.info();
+    let model = wire.model.filter(|model| !model.is_empty());
+    check_name(model.or(wire.name).as_deref(), asker)?;
+    let sampling = &info.sampling;
+    let (temperature, top_p) = (sampling.temperature, sampling.top_p);
+    Ok(Json(json!({
+        "parameters": format!("temperature {temperature}\ntop_p {top_p}"),
+        "modified_at": *MODIFIED,
+        "details": details(info),
+        "model_info": {
+            "general.architecture": "nibble",
+            "general.basename": info.name,
+            "general.parameter_count": info.parameters,
+            "nibble.context_length": info.context,
+            "nibble.vocab_size": info.vocabulary,
+        },
+        "capabilities": capabilities(asker),
+    })))
 }
 
 fn capabilities(asker: &Asker) -> Vec<&'static str> {

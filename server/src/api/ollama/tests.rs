@@ -82,7 +82,7 @@ async fn every_field_reaches_the_engine() {
         "tools": [tool], "think": false, "keep_alive": "5m", "format": "",
         "options": {
             "temperature": 0.5, "top_p": 0.25, "top_k": 40, "min_p": 0.125, "seed": 7, "num_predict": 9,
-            "stop": ["a"], "num_ctx": 1024, "num_gpu": 1, "repeat_penalty": 1.0,
+            "stop": ["a"], "num_ctx": 131072, "num_gpu": 1, "repeat_penalty": 1.0,
         },
     }))
     .await;
@@ -128,6 +128,29 @@ async fn the_model_is_listed_shown_and_running() {
     assert_wire!(wire);
     let version = pretty(send(scripted(), get("/api/version")).await).await;
     assert!(version.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn what_ollamas_own_client_sends_is_shown() {
+    for (model, name) in [("scripted-1b", ""), ("", "scripted-1b:latest")] {
+        let body = json!({
+            "model": model, "system": "", "template": "", "verbose": false, "options": null, "name": name,
+        });
+        let response = send(scripted(), post("/api/show", body)).await;
+        assert_eq!(response.status(), 200, "{model} {name}");
+    }
+    assert_refused("/api/show", json!({ "model": "", "name": "a" }), 404, "`a`").await;
+}
+
+#[test]
+fn a_name_has_one_tag() {
+    for (name, listed) in [
+        ("smol", "smol:latest"),
+        ("llama3.1:8b", "llama3.1:8b"),
+        ("hub:80/llama", "hub:80/llama:latest"),
+    ] {
+        assert_eq!(super::fields::tagged(name), listed);
+    }
 }
 
 /// Asserts that a request is refused with a status and words.
@@ -178,7 +201,7 @@ async fn what_is_not_there_is_refused_by_name() {
         ("/api/chat", chat(json!({ "unheard": 1 })), 400, "`unheard`"),
         (
             "/api/chat",
-            chat(json!({ "options": { "num_ctx": 4096 } })),
+            chat(json!({ "options": { "num_ctx": 0 } })),
             400,
             "`num_ctx`",
         ),
@@ -341,7 +364,7 @@ async fn what_is_too_long_to_embed_is_cut_off_unless_that_is_refused() {
     assert_eq!(whole.prompt, Prompt::Raw(long));
     for (name, value) in [
         ("temperature", json!(1)),
-        ("options", json!({ "num_ctx": 1 << 20 })),
+        ("options", json!({ "unheard": 1 })),
     ] {
         let response = send(
             scripted(),

@@ -80,7 +80,9 @@ impl ConversationFields {
 
     /// Whether the answer goes on with the last message; the engine checks whose that is.
     fn continues_last(&self) -> Result<bool, ApiError> {
-        let continues = self.continue_final_message == Some(true);
+        let last = self.messages.last();
+        let continues =
+            self.continue_final_message == Some(true) || last.is_some_and(WireMessage::is_prefix);
         if continues && self.add_generation_prompt == Some(true) {
             let field = "continue_final_message";
             let message = format!(

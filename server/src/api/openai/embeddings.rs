@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::completions::prompts::Prompts;
+use super::completions::prompts::{Prompts, unbegun};
+use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
 use crate::api::fields::refuse_unknown;
@@ -31,6 +32,7 @@ struct Wire {
     dimensions: Option<Integer>,
     encoding_format: Option<Encoding>,
     pooling: Option<WirePooling>,
+    add_special_tokens: Option<bool>,
     #[serde(flatten)]
     #[schema(ignore)]
     others: Map<String, Value>,
@@ -79,6 +81,13 @@ struct Usage {
     total_tokens: usize,
 }
 
+/// What is asked for.
+pub(super) struct Asked {
+    pub(super) requests: Vec<nibble_engine::Request>,
+    dimensions: Option<Integer>,
+    encoding: Option<Encoding>,
+}
+
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
     schemas.of::<Wire>()
 }
@@ -88,25 +97,13 @@ pub(in crate::api) async fn create(
     CalledBy(caller): CalledBy,
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
-    let read = prepared_by(&state, http, |body, asker| {
-        let wire: Wire = body::read(body, "a request for embeddings")?;
-        refuse_unknown(&wire.others, &["user"])?;
-        asker.check_model(wire.model.as_deref())?;
-        let pooling = match wire.pooling {
-            None | Some(WirePooling::Mean) => Pooling::Mean,
-            Some(WirePooling::Last) => Pooling::Last,
-        };
-        let inputs = wire.input.checked("input", MAX_INPUTS)?.into_iter();
-        let requests = inputs.map(|input| request(input, pooling, asker));
-        let requests: Vec<_> = requests.collect();
-        Ok((requests, wire.dimensions, wire.encoding_format))
-    });
-    let ((requests, dimensions, encoding), model) = read.await?;
-    let Embedded { vectors, tokens } = embedded(&model, caller, requests, dimensions).await?;
+    let (asked, model, asker) = prepared_by(&state, http, read).await?;
+    let embedded = embedded(&model, &asker, caller, asked.requests, asked.dimensions);
+    let Embedded { vectors, tokens } = embedded.await?;
     let data = vectors.into_iter().enumerate().map(|(index, vector)| Item {
         object: "embedding",
         index,
-        embedding: match encoding {
+        embedding: match asked.encoding {
             None | Some(Encoding::Float) => Vector::Floats(vector),
             Some(Encoding::Base64) => {
                 let bytes = vector.iter().flat_map(|value| value.to_le_bytes());
@@ -123,4 +120,30 @@ pub(in crate::api) async fn create(
             total_tokens: tokens,
         },
     }))
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
+    let wire: Wire = body::read(body, "a request for embeddings")?;
+    refuse_unknown(&wire.others, &["user"])?;
+    asker.check_model(wire.model.as_deref())?;
+    let pooling = match wire.pooling {
+        None | Some(WirePooling::Mean) => Pooling::Mean,
+        Some(WirePooling::Last) => Pooling::Last,
+    };
+    let inputs = wire.input.checked("input", MAX_INPUTS)?.into_iter();
+    let begins = wire.add_special_tokens != Some(false);
+    let requests = inputs.map(|input| {
+        let input = match begins {
+            true => input,
+            false => unbegun(input, asker)?,
+        };
+        Ok(request(input, pooling, asker))
+    });
+    Ok(Asked {
+        requests: requests.collect::<Result<_, ApiError>>()?,
+        dimensions: wire.dimensions,
+        encoding: wire.encoding_format,
+    })
 }

@@ -23,8 +23,19 @@ pub(super) struct WireMessage {
     content: Option<Content>,
     /// What the assistant thought before.
     reasoning_content: Option<String>,
+    /// vLLM's name for it.
+    reasoning: Option<String>,
+    /// What the assistant said instead of an answer.
+    refusal: Option<String>,
+    /// Whether the answer goes on with this message, as Mistral and DeepSeek have it.
+    prefix: Option<bool>,
+    #[schema(value_type = Option<Value>)]
+    function_call: Option<Value>,
+    #[schema(value_type = Option<Value>)]
+    audio: Option<Value>,
     tool_calls: Option<Vec<WireCall>>,
     tool_call_id: Option<String>,
+    /// Of the tool; who else speaks is told to no template.
     name: Option<String>,
 }
 
@@ -86,6 +97,11 @@ pub(super) fn turns(messages: Vec<WireMessage>) -> Result<Vec<Turn>, ApiError> {
 }
 
 impl WireMessage {
+    /// Whether the answer goes on with this message.
+    pub(super) fn is_prefix(&self) -> bool {
+        self.prefix == Some(true)
+    }
+
     /// `arguments` is the shape of those of all messages.
     fn checked(self, at: &str, arguments: &mut Shape) -> Result<Turn, ApiError> {
         if self.role == "assistant" {
@@ -116,10 +132,20 @@ impl WireMessage {
 
     /// What the assistant thought, said and called, of which nothing need be there.
     fn answered(self, at: &str, arguments: &mut Shape) -> Result<Turn, ApiError> {
+        let unread = [
+            ("function_call", &self.function_call, "`tool_calls` has it"),
+            ("audio", &self.audio, "this model reads text only"),
+        ];
+        if let Some((name, _, hint)) = unread.into_iter().find(|(_, value, _)| value.is_some()) {
+            let field = format!("{at}.{name}");
+            let message = format!("`{field}` is not supported here: {hint}");
+            return Err(ApiError::invalid_field(field, message));
+        }
         let field = format!("{at}.content");
         let content = self.content.map(|content| text(Some(content), &field));
-        let content = content.transpose()?.unwrap_or_default();
-        let thought = self.reasoning_content.unwrap_or_default();
+        let content = content.transpose()?.or(self.refusal).unwrap_or_default();
+        let thought = self.reasoning_content.or(self.reasoning);
+        let thought = thought.unwrap_or_default();
         let calls = self.tool_calls.unwrap_or_default();
         if thought.is_empty() && calls.is_empty() {
             let role = Role::Assistant;

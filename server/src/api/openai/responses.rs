@@ -45,6 +45,9 @@ const HARMLESS: [&str; 8] = [
 /// Fields that want something kept.
 const OF_A_MEMORY: [&str; 3] = ["conversation", "previous_response_id", "prompt"];
 
+/// What clients of a server that keeps nothing ask for, and do without.
+const UNKEPT: &str = "reasoning.encrypted_content";
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ResponseRequest)]
 #[serde(expecting = "an object")]
@@ -166,7 +169,7 @@ impl Wire {
             ("background", self.background == Some(true)),
             (
                 "include",
-                self.include.as_ref().is_some_and(|what| !what.is_empty()),
+                self.include.iter().flatten().any(|what| what != UNKEPT),
             ),
         ];
         match refused.into_iter().find(|(_, is_there)| *is_there) {

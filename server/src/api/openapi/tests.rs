@@ -93,11 +93,10 @@ fn every_shape_that_is_referred_to_is_there() {
 }
 
 /// The bodies that fuzzing begins with, by what they are of.
-const BODIES: [(&str, &[&str]); 4] = [
-    (
-        "chat_completion",
-        &["/v1/chat/completions", "/v1/completions"],
-    ),
+const BODIES: [(&str, &[&str]); 6] = [
+    ("chat_completion", &["/v1/chat/completions"]),
+    ("completion", &["/v1/completions"]),
+    ("embedding", &["/v1/embeddings"]),
     ("response", &["/v1/responses"]),
     ("anthropic_message", &["/v1/messages"]),
     ("ollama_request", &["/api/chat", "/api/generate"]),
@@ -132,7 +131,7 @@ async fn a_body_that_is_read_is_of_the_shape_that_the_document_has() {
             }
         }
     }
-    assert!(read >= 6, "{read} bodies were read");
+    assert!(read >= 11, "{read} bodies were read");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Json;
 use serde_json::{Value, json};
 
+use crate::api::asker::Asker;
 use crate::api::openai::conversation::ConversationFields;
 use crate::api::openapi::Schemas;
 use crate::api::prepared::prepared;
@@ -22,13 +23,19 @@ pub(in crate::api) async fn apply_template(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    prepared(&state, request, |body, asker| {
-        let mut fields: ConversationFields = body::read(body, "a conversation")?;
-        fields::refuse_unknown(&take(&mut fields.others), &["model"])?;
-        let (mut conversation, thinking) = fields.checked()?;
-        thinking.tell(&mut conversation);
-        let prompt = asker.generator.laid_out(&conversation, thinking)?;
-        Ok(Json(json!({ "prompt": prompt })))
-    })
-    .await
+    prepared(&state, request, read).await
+}
+
+/// # Errors
+/// Status 400 that names the field.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
+    let mut fields: ConversationFields = body::read(body, "a conversation")?;
+    let mut others = take(&mut fields.others);
+    let model = others.remove("model").unwrap_or_default();
+    asker.check_model(model.as_str())?;
+    fields::refuse_unknown(&others, &[])?;
+    let (mut conversation, thinking) = fields.checked()?;
+    thinking.tell(&mut conversation);
+    let prompt = asker.generator.laid_out(&conversation, thinking)?;
+    Ok(Json(json!({ "prompt": prompt })))
 }

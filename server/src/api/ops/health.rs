@@ -64,6 +64,7 @@ mod tests {
             grace: Duration::ZERO,
             default_max_tokens: 4096,
             connections: 64,
+            h2c: false,
         };
         let state = AppState::new(Arc::new(Held::default()), settings, store(), None);
         let well = r#"{"model":"scripted-1b","status":"ok"}"#;

@@ -62,24 +62,27 @@ pub(in crate::api) async fn tokenize(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    prepared(&state, request, |body, asker| {
-        let mut wire: Wire = body::read(body, "a request for tokens")?;
-        asker.check_model(wire.model.as_deref())?;
-        let tokens = wire.tokens(asker)?;
-        let spelt = tokens
-            .iter()
-            .map(|&id| asker.generator.spelt(&[id]).map_err(ApiError::from));
-        let spelt: Option<Vec<_>> = (wire.return_token_strs == Some(true))
-            .then(|| spelt.collect::<Result<_, _>>())
-            .transpose()?;
-        Ok(Json(json!({
-            "count": tokens.len(),
-            "max_model_len": asker.info().context,
-            "tokens": tokens,
-            "token_strs": spelt,
-        })))
-    })
-    .await
+    prepared(&state, request, read).await
+}
+
+/// # Errors
+/// Status 400 that names the field, or 404 for another model.
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
+    let mut wire: Wire = body::read(body, "a request for tokens")?;
+    asker.check_model(wire.model.as_deref())?;
+    let tokens = wire.tokens(asker)?;
+    let spelt = tokens
+        .iter()
+        .map(|&id| asker.generator.spelt(&[id]).map_err(ApiError::from));
+    let spelt: Option<Vec<_>> = (wire.return_token_strs == Some(true))
+        .then(|| spelt.collect::<Result<_, _>>())
+        .transpose()?;
+    Ok(Json(json!({
+        "count": tokens.len(),
+        "max_model_len": asker.info().context,
+        "tokens": tokens,
+        "token_strs": spelt,
+    })))
 }
 
 impl Wire {
@@ -133,12 +136,15 @@ pub(in crate::api) async fn detokenize(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    prepared(&state, request, |body, asker| {
-        let wire: Tokens = body::read(body, "a request for text")?;
-        asker.check_model(wire.model.as_deref())?;
-        fields::refuse_unknown(&wire.others, &[])?;
-        let text = asker.generator.spelt(&wire.tokens)?;
-        Ok(Json(json!({ "prompt": text, "content": text })))
-    })
-    .await
+    prepared(&state, request, read_tokens).await
+}
+
+/// # Errors
+/// As [`read`].
+pub(super) fn read_tokens(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
+    let wire: Tokens = body::read(body, "a request for text")?;
+    asker.check_model(wire.model.as_deref())?;
+    fields::refuse_unknown(&wire.others, &[])?;
+    let text = asker.generator.spelt(&wire.tokens)?;
+    Ok(Json(json!({ "prompt": text, "content": text })))
 }

@@ -230,3 +230,22 @@ async fn who_waits_for_a_model_is_waited_for_and_then_cut_off() {
     assert!(matches!(state.model.ask(None), Err(Error::Ending)));
     drop(end);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_goes_while_a_request_comes_is_one_that_is_not_known() {
+    let (models, _) = models(3, 1000, KeepAlive::Always);
+    let state = state(Arc::clone(&models));
+    // As between finding it by its name and asking it.
+    assert!(models.withdraw(1));
+    let (status, body) = chat(&state, "/v1/chat/completions", "m1", json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    assert_eq!(body["error"]["code"], "model_not_found");
+    assert_eq!(body["error"]["param"], "model");
+    for (path, more) in [
+        ("/v1/messages", json!({ "max_tokens": 9 })),
+        ("/api/chat", json!({})),
+    ] {
+        let (status, body) = chat(&state, path, "m1", more).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path} {body}");
+    }
+}

@@ -47,7 +47,7 @@ impl Prompts {
 ///
 /// # Errors
 /// Status 400 for words without end.
-pub(super) fn unbegun(prompt: Prompt, asker: &Asker) -> Result<Prompt, ApiError> {
+pub(in crate::api::openai) fn unbegun(prompt: Prompt, asker: &Asker) -> Result<Prompt, ApiError> {
     let Prompt::Raw(text) = prompt else {
         return Ok(prompt);
     };

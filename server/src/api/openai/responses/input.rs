@@ -67,9 +67,13 @@ impl Content {
 }
 
 fn unreadable(kind: &str, at: &str) -> ApiError {
-    let message = format!(
-        "`{at}` cannot be of type `{kind}`: this model reads text and calls of functions only"
-    );
+    let why = match kind {
+        "item_reference" => {
+            "nothing is kept here to refer to, and clients that are told `store: false` send the items themselves"
+        }
+        _ => "this model reads text and calls of functions only",
+    };
+    let message = format!("`{at}` cannot be of type `{kind}`: {why}");
     ApiError::invalid_field(at, message)
 }
 

@@ -62,6 +62,11 @@ fn forms() -> Vec<(Value, &'static str, Language)> {
             Language::Regex("a+".into()),
         ),
         (
+            json!({ "guided_choice": [] }),
+            "guided_choice",
+            Language::Choice(Vec::new()),
+        ),
+        (
             json!({ "guided_choice": ["a", "b"] }),
             "guided_choice",
             Language::Choice(vec!["a".into(), "b".into()]),
@@ -137,7 +142,8 @@ async fn what_says_nothing_asks_for_nothing() {
     for fields in [
         json!({ "response_format": null }),
         json!({ "response_format": { "type": "text" } }),
-        json!({ "guided_json": "", "grammar": "", "guided_choice": [], "guided_regex": "" }),
+        json!({ "guided_json": "", "grammar": "", "guided_regex": "" }),
+        json!({ "structured_outputs": { "regex": "", "grammar": "" } }),
         json!({ "structured_outputs": {}, "guided_json_object": false, "json_schema": null }),
     ] {
         assert_eq!(constraint(fields.clone()).await, None, "{fields}");
@@ -300,4 +306,32 @@ async fn a_call_that_is_demanded_is_one_on_the_wire() {
     assert_eq!(call["name"], "pick");
     let arguments: Value = serde_json::from_str(call["arguments"].as_str().unwrap()).unwrap();
     assert!(arguments["a"] == 1 || arguments["a"] == 2, "{arguments}");
+}
+
+#[tokio::test]
+async fn a_form_beside_tools_is_taken() {
+    let tool = json!({ "type": "function", "function": { "name": "pick", "strict": true, "parameters": schema() } });
+    let form = json!({ "type": "json_schema", "json_schema": { "name": "n", "schema": schema() } });
+    let engine = engine("caller_qwen");
+    for choice in ["auto", "required"] {
+        let fields = json!({
+            "tools": [tool], "tool_choice": choice, "parallel_tool_calls": false, "response_format": form,
+        });
+        let response = send(engine.clone(), ask(question(fields))).await;
+        assert_eq!(response.status(), StatusCode::OK, "{choice}");
+        let answer: Value = serde_json::from_str(&text(response).await).unwrap();
+        let choice = &answer["choices"][0];
+        match choice["finish_reason"].as_str() {
+            Some("tool_calls") => {
+                let call = &choice["message"]["tool_calls"][0]["function"];
+                assert_eq!(call["name"], "pick");
+            }
+            Some("stop") => {
+                let content = choice["message"]["content"].as_str().unwrap();
+                let written: Value = serde_json::from_str(content).expect(content);
+                assert!(written["a"] == 1 || written["a"] == 2, "{written}");
+            }
+            other => assert_eq!(other, Some("length"), "{answer}"),
+        }
+    }
 }

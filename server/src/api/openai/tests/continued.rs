@@ -40,6 +40,35 @@ async fn an_answer_that_has_begun_is_continued_where_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_a_prefix_is_continued() {
+    let said = |prefix: Value| {
+        json!({ "messages": [
+            { "role": "user", "content": "Hi", "prefix": true },
+            { "role": "assistant", "content": "Hel", "prefix": prefix },
+        ] })
+    };
+    for (prefix, continues) in [
+        (json!(true), true),
+        (json!(false), false),
+        (json!(null), false),
+    ] {
+        let Prompt::Chat(conversation) = asked(said(prefix)).await.prompt else {
+            panic!("a chat");
+        };
+        assert_eq!(conversation.continues_last, continues);
+    }
+}
+
+#[tokio::test]
+async fn what_an_assistant_called_or_spoke_in_older_forms_is_refused_by_name() {
+    for name in ["function_call", "audio"] {
+        let said = json!({ "role": "assistant", "content": "", name: { "id": "a" } });
+        let (status, param, _) = refusal(json!({ "messages": [said] })).await;
+        assert_eq!((status, param), (400, json!(format!("messages[0].{name}"))));
+    }
+}
+
+#[tokio::test]
 async fn the_reply_holds_what_follows_the_last_message() {
     let body = begun(json!({ "continue_final_message": true }));
     let response = send(scripted(), ask(body)).await;

@@ -29,6 +29,23 @@ async fn more_inputs_than_have_a_place_come_in_order() {
 }
 
 #[tokio::test]
+async fn no_more_inputs_are_asked_at_a_time_than_may_wait() {
+    let generator = Arc::new(Held::of_queue(2));
+    let request = embed(json!({ "input": ["a", "b", "c"] }));
+    let response = tokio::spawn(send(generator.clone(), request));
+    let (second, sender) = taken(&generator).await;
+    let (first, _) = generator.take().expect("both are asked in one turn");
+    assert_eq!(
+        [first.prompt, second.prompt],
+        ["a", "b"].map(|text| Prompt::Raw(text.into()))
+    );
+    assert!(generator.take().is_none(), "the third has to wait");
+    drop(sender);
+    let status = response.await.unwrap().status();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn inputs_reach_the_engine_as_they_are() {
     for (fields, prompt, pooling) in [
         (
@@ -40,6 +57,16 @@ async fn inputs_reach_the_engine_as_they_are() {
             json!({ "input": [1, 2], "pooling": "last" }),
             Prompt::Tokens(vec![1, 2]),
             nibble_engine::Pooling::Last,
+        ),
+        (
+            json!({ "input": "ab", "add_special_tokens": true }),
+            Prompt::Raw("ab".into()),
+            nibble_engine::Pooling::Mean,
+        ),
+        (
+            json!({ "input": "ab", "add_special_tokens": false }),
+            Prompt::Tokens(vec![97, 98]),
+            nibble_engine::Pooling::Mean,
         ),
     ] {
         let request = asked_for(embed(fields)).await;

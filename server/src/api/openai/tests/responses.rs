@@ -97,7 +97,7 @@ async fn every_item_reaches_the_engine() {
         "tools": [{ "type": "function", "name": "weather", "parameters": { "type": "object" }, "strict": true }],
         "tool_choice": "auto", "parallel_tool_calls": false, "reasoning": { "effort": "low" },
         "temperature": 0.5, "top_p": 0.25, "max_output_tokens": 9, "text": { "format": { "type": "text" } },
-        "store": false, "truncation": "disabled", "metadata": {}, "include": [],
+        "store": false, "truncation": "disabled", "metadata": {}, "include": ["reasoning.encrypted_content"],
     });
     let response = tokio::spawn(send(generator.clone(), respond(fields)));
     let (request, _) = taken(&generator).await;

@@ -86,11 +86,11 @@ async fn an_effort_is_a_switch_a_budget_and_a_word_for_the_template() {
 
 #[tokio::test]
 async fn another_effort_is_refused_by_name() {
-    let (status, param, message) = refusal(question(json!({ "reasoning_effort": "max" }))).await;
+    let (status, param, message) = refusal(question(json!({ "reasoning_effort": "deep" }))).await;
     assert_eq!((status, param), (400, json!("reasoning_effort")));
     assert_eq!(
         message,
-        "`reasoning_effort` must be one of `none`, `minimal`, `low`, `medium`, `high`, found `max`"
+        "`reasoning_effort` must be one of `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, found `deep`"
     );
     let (status, ..) = refusal(question(json!({ "reasoning_effort": 5 }))).await;
     assert_eq!(status, 400);
@@ -105,6 +105,7 @@ async fn what_an_assistant_thought_goes_into_the_history_apart_from_what_it_said
         { "role": "assistant", "content": null, "reasoning_content": "look", "tool_calls": [call] },
         { "role": "assistant", "content": "Noon", "reasoning_content": "" },
         { "role": "assistant", "content": "Yes", "reasoning_content": null },
+        { "role": "assistant", "content": null, "refusal": "No.", "reasoning": "never" },
     ] });
     let Prompt::Chat(conversation) = asked(body).await.prompt else {
         panic!("a chat");
@@ -126,6 +127,7 @@ async fn what_an_assistant_thought_goes_into_the_history_apart_from_what_it_said
             (Some("look"), "", 1),
             (None, "Noon", 0),
             (None, "Yes", 0),
+            (Some("never"), "No.", 0),
         ]
     );
 }

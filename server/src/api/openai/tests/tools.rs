@@ -166,7 +166,7 @@ async fn tools_that_cannot_be_taken_are_refused_by_place() {
         json!({ "tools": [{ "type": "function", "function": { "description": "no name" } }] }),
         json!({ "tools": named("") }),
         json!({ "tools": named("a b") }),
-        json!({ "tools": named(&"n".repeat(65)) }),
+        json!({ "tools": named(&"n".repeat(129)) }),
         json!({ "tools": [{ "type": "function", "function": { "name": "f", "parameters": [] } }] }),
         json!({ "tools": [{ "type": "function", "function": { "name": "f", "description": long } }] }),
         json!({ "tools": vec![weather(); 129] }),
