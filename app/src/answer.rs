@@ -10,7 +10,7 @@ mod summary;
 use leptos::prelude::*;
 
 use self::acts::AnswerActs;
-pub(crate) use self::formulas::decode_speed;
+pub(crate) use self::formulas::{decode_speed, prefill_speed, usd_per_million};
 use self::formulas::{speed_so_far, times_reading};
 use self::metrics::Metrics;
 pub(crate) use self::metrics::details;
@@ -114,6 +114,7 @@ pub(crate) fn ended(t: Language, answer: &Answer, own: bool) -> AnyView {
             ..
         })
     );
+    let model = answer.origin.model.clone();
     let speed = own.then(|| format!("{SPEED}/{}", answer.id));
     let class = if is_failed {
         "outcome failed"
@@ -125,7 +126,7 @@ pub(crate) fn ended(t: Language, answer: &Answer, own: bool) -> AnyView {
             {thought(t, answer)}
             <div class="prose" dir="auto" inner_html=html></div>
             {outcome.map(|outcome| view! { <p class=class>{outcome}</p> })}
-            {metrics.map(|metrics| view! { <Metrics t metrics speed/> })}
+            {metrics.map(|metrics| view! { <Metrics t metrics model speed/> })}
             {own.then(|| view! { <AnswerActs t answer=answer.clone()/> })}
         </div>
     }

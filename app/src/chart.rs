@@ -136,7 +136,8 @@ fn names(t: Language, chart: &Chart) -> String {
 fn class(series: usize) -> &'static str {
     match series {
         0 => "first",
-        _ => "second",
+        1 => "second",
+        _ => "third",
     }
 }
 
@@ -233,12 +234,16 @@ fn trace(points: &[(f64, f64)]) -> String {
     }
 }
 
-/// A dot, or a diamond that is hollow.
+/// A dot, a diamond that is hollow, or a square.
 fn mark(series: usize, x: f64, y: f64) -> AnyView {
     if series == 0 {
         return view! { <circle class="mark" cx=at(x) cy=at(y) r="2.6"/> }.into_any();
     }
-    let corners = [(x, y - 3.6), (x + 3.6, y), (x, y + 3.6), (x - 3.6, y)];
+    let corners = match series {
+        1 => [(x, y - 3.6), (x + 3.6, y), (x, y + 3.6), (x - 3.6, y)],
+        _ => [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+            .map(|(right, down)| (x + 2.2 * f64::from(right), y + 2.2 * f64::from(down))),
+    };
     view! { <path class="mark" d=format!("{}Z", trace(&corners))/> }.into_any()
 }
 

@@ -20,7 +20,7 @@ pub use self::comparisons::{
     Comparing, ComparisonEntry, ComparisonOf, Comparisons, LaneStep, LaneSteps, Stage,
 };
 pub use self::conversations::{Change, Imported, LeftOut, List, ListQuery};
-pub use self::facts::{Facts, ModelHere, ModelKnown, Models};
+pub use self::facts::{Done, Facts, MeasureRefused, ModelHere, ModelKnown, Models, WorkDone};
 pub use self::loaded::{Loaded, Notice, Thread};
 pub use self::managing::{FetchEnd, Fetching, Leave, ManageRefused, ModelRemoved};
 pub use self::outlook::{Outlook, Outlooks};
@@ -68,8 +68,16 @@ pub struct ModelCard {
     pub name: String,
     /// Weights, embedding included.
     pub parameters: u64,
-    /// Those that every token of a prefill is multiplied with: all but embedding and head.
-    pub layer_parameters: u64,
+    /// Layers.
+    pub layers: usize,
+    /// Numbers of a token between layers.
+    pub hidden: usize,
+    /// Heads of a layer, and those of keys and values.
+    pub heads: [usize; 2],
+    /// Tokens that it knows.
+    pub vocabulary: usize,
+    /// The licence that its files name; empty where they name none.
+    pub licence: String,
     /// Bytes of packed weights in memory.
     pub weight_bytes: u64,
     /// The longest sequence, in tokens.

@@ -4,11 +4,24 @@
 use crate::figures::{bytes, rate_of_bytes, rate_of_products};
 use crate::language::Language;
 
+mod memory;
+
+/// A kind of CPU, by its own numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuKind {
+    /// Family and model.
+    X86(u32, u32),
+    /// Who designed its cores, and which.
+    Arm(u32, u32),
+}
+
 /// A machine, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
     /// What its maker calls the CPU.
     pub cpu: Option<String>,
+    /// What kind it is.
+    pub kind: Option<CpuKind>,
     /// The kernel in use.
     pub kernel: String,
     /// All kernels of this kind of CPU, slowest first, and whether it runs them.
@@ -33,8 +46,12 @@ pub struct Machine {
     pub huge_pages: Option<String>,
     /// How the clock of the CPUs is set.
     pub governor: Option<String>,
+    /// What carries that out.
+    pub clock_driver: Option<String>,
     /// Bytes of memory that are left.
     pub memory: Option<u64>,
+    /// The most bytes of memory that a container allows.
+    pub memory_limit: Option<u64>,
     /// Bytes a second that the threads read.
     pub read: Option<f64>,
     /// Multiply-accumulates a second of the threads.
@@ -64,14 +81,19 @@ impl Finding {
     }
 }
 
-/// Fewer bytes a second are less than one channel of memory gives.
-const SLOW_MEMORY: f64 = 10e9;
+/// Memory is slow that gives less than this share of what such machines usually have: others on the same chip take some.
+const SLOW_MEMORY: f64 = 0.5;
 
 /// More CPUs than these that others keep busy are more than what a quiet system does.
 const BUSY: f64 = 0.25;
 
 /// Less memory than this is not enough for more than the smallest models.
 const LITTLE_MEMORY: u64 = 1_000_000_000;
+
+/// Drivers whose CPUs set their clock by load also as `powersave`, which with any other holds it at its lowest (Linux,
+/// `Documentation/admin-guide/pm/intel_pstate.rst` and `amd-pstate.rst`). Where they leave it to the system, they have other
+/// names.
+const DYNAMIC: [&str; 2] = ["intel_pstate", "amd-pstate-epp"];
 
 /// What is found at a machine; nothing of what is not known of it.
 #[must_use]
@@ -84,9 +106,15 @@ pub fn findings(t: Language, machine: &Machine) -> Vec<Finding> {
         machine.quota.map(|quota| limit(t, machine, quota)),
         machine.busy.map(|busy| load(t, busy)),
         machine.huge_pages.as_deref().map(|pages| huge(t, pages)),
-        machine.governor.as_deref().map(|clock| governor(t, clock)),
+        machine.governor.as_deref().map(|clock| {
+            let driver = machine.clock_driver.as_deref();
+            governor(t, clock, driver)
+        }),
+        machine
+            .memory_limit
+            .map(|limit| Finding::new(t.doctor_memory_limit(), bytes(limit), None)),
         machine.memory.map(|memory| left(t, memory)),
-        machine.read.map(|read| reading(t, read)),
+        machine.read.map(|read| reading(t, machine, read)),
         machine
             .multiplies
             .map(|rate| Finding::new(t.doctor_multiplies(), rate_of_products(t, rate), None)),
@@ -163,9 +191,12 @@ fn huge(t: Language, pages: &str) -> Finding {
     Finding::new(t.doctor_huge_pages(), pages, advice)
 }
 
-fn governor(t: Language, governor: &str) -> Finding {
-    let advice = (governor == "powersave").then(|| t.advice_governor().to_owned());
-    Finding::new(t.doctor_governor(), governor, advice)
+fn governor(t: Language, governor: &str, driver: Option<&str>) -> Finding {
+    let is_dynamic = driver.is_some_and(|driver| DYNAMIC.contains(&driver));
+    let is_slow = governor == "powersave" && !is_dynamic;
+    let advice = is_slow.then(|| t.advice_governor().to_owned());
+    let found: Vec<_> = [governor].into_iter().chain(driver).collect();
+    Finding::new(t.doctor_governor(), found.join(" · "), advice)
 }
 
 fn left(t: Language, memory: u64) -> Finding {
@@ -173,107 +204,20 @@ fn left(t: Language, memory: u64) -> Finding {
     Finding::new(t.doctor_memory(), bytes(memory), advice)
 }
 
-fn reading(t: Language, read: f64) -> Finding {
-    let advice = (read < SLOW_MEMORY).then(|| t.advice_reading().to_owned());
-    Finding::new(t.doctor_reading(), rate_of_bytes(t, read), advice)
+/// Beside what as many cores of such a CPU usually have.
+fn reading(t: Language, machine: &Machine, read: f64) -> Finding {
+    let cores = machine.cores.unwrap_or(machine.threads);
+    let cores = machine.threads.min(cores);
+    let usual = machine.kind.and_then(|kind| memory::usual(kind, cores));
+    let found = rate_of_bytes(t, read);
+    let found = match usual {
+        Some(usual) => t.doctor_reading_of(found, rate_of_bytes(t, usual)),
+        None => t.doctor_reading_unknown(found),
+    };
+    let is_slow = usual.is_some_and(|usual| read < SLOW_MEMORY * usual);
+    let advice = is_slow.then(|| t.advice_reading().to_owned());
+    Finding::new(t.doctor_reading(), found, advice)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn good() -> Machine {
-        Machine {
-            cpu: Some("AMD EPYC".to_owned()),
-            kernel: "avx512_vnni".to_owned(),
-            kernels: ["scalar", "avx2", "avx512_vnni"]
-                .map(|name| (name.to_owned(), true))
-                .into(),
-            features: Vec::new(),
-            threads: 4,
-            allowed: 4,
-            cpus: Some(4),
-            cores: Some(4),
-            quota: None,
-            throttled: None,
-            busy: Some(0.02),
-            huge_pages: Some("madvise".to_owned()),
-            governor: None,
-            memory: Some(8_000_000_000),
-            read: Some(40e9),
-            multiplies: Some(1e12),
-            measured: None,
-        }
-    }
-
-    fn advice(machine: &Machine) -> Vec<String> {
-        let findings = findings(Language::English, machine);
-        let advice = findings.into_iter().filter_map(|finding| finding.advice);
-        advice.collect()
-    }
-
-    #[test]
-    fn a_machine_that_does_all_it_can_gets_no_advice() {
-        assert_eq!(advice(&good()), Vec::<String>::new());
-        assert_eq!(findings(Language::English, &good()).len(), 8);
-    }
-
-    #[test]
-    fn each_thing_that_slows_it_is_advised_on() {
-        for (change, word) in [
-            (
-                (|machine| machine.kernels[2].1 = false) as fn(&mut Machine),
-                "",
-            ),
-            (|machine| machine.kernel = "avx2".to_owned(), "avx512_vnni"),
-            (|machine| machine.threads = 8, "--threads 4"),
-            (|machine| machine.threads = 2, "--threads 4"),
-            (|machine| machine.cores = Some(2), "--threads 2"),
-            (|machine| machine.quota = Some(2.5), "limit"),
-            (
-                |machine| {
-                    machine.quota = Some(8.0);
-                    machine.throttled = Some(0.3);
-                },
-                "limit",
-            ),
-            (|machine| machine.busy = Some(1.5), "else"),
-            (
-                |machine| machine.huge_pages = Some("never".to_owned()),
-                "transparent_hugepage",
-            ),
-            (
-                |machine| machine.governor = Some("powersave".to_owned()),
-                "performance",
-            ),
-            (|machine| machine.memory = Some(5_000), "memory"),
-            (|machine| machine.read = Some(4e9), "memory"),
-        ] {
-            let mut machine = good();
-            change(&mut machine);
-            let advice = advice(&machine);
-            match word {
-                "" => assert!(advice.is_empty(), "{advice:?}"),
-                word => {
-                    assert_eq!(advice.len(), 1, "{advice:?}");
-                    assert!(advice[0].contains(word), "{advice:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_kernel_that_the_cpu_lacks_is_named() {
-        let mut machine = good();
-        machine.kernel = "avx2".to_owned();
-        machine.kernels[2].1 = false;
-        assert!(advice(&machine)[0].contains("`avx512_vnni`"));
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_found() {
-        let findings = findings(Language::English, &Machine::default());
-        let about: Vec<_> = findings.iter().map(|finding| finding.about).collect();
-        assert_eq!(about, ["Kernel", "Threads"]);
-    }
-}
+mod tests;

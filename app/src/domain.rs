@@ -25,11 +25,11 @@ pub use self::comparison::{
     Agreement, COMPARISONS, Comparison, ComparisonEnd, FEWEST_LANES, LANES, Lane, Measurement,
     Plan, Weights,
 };
-pub use self::foreseen::{Foreseen, Rates, usual};
+pub use self::foreseen::{Foreseen, Lengths, Rates, usual};
 pub use self::id::Id;
 #[cfg(test)]
 pub(crate) use self::measured::tests::measured;
-pub use self::measured::{Filter, MEASURED, Measured};
+pub use self::measured::{Expected, Filter, MEASURED, Measured};
 pub(crate) use self::metrics::ENOUGH_TOKENS;
 pub use self::metrics::Metrics;
 pub use self::replay::{Changed, Parting, Replayed};
@@ -150,6 +150,19 @@ pub struct Origin {
     pub version: String,
     /// What changes when the model's files are written anew, likewise.
     pub fingerprint: String,
+}
+
+impl Origin {
+    /// Whether it is of the same model, held and computed in the same way, and so about as fast on the same machine.
+    #[must_use]
+    pub fn is_as_fast_as(&self, other: &Self) -> bool {
+        let how = |origin: &Self| {
+            let held = (origin.quantization.clone(), origin.kv.clone());
+            let computed = (origin.kernel.clone(), origin.threads);
+            (origin.model.clone(), held, computed)
+        };
+        how(self) == how(other)
+    }
 }
 
 /// How an answer ended, and what it took.

@@ -106,12 +106,13 @@ pub(crate) fn rate_of_products(t: Language, rate: f64) -> String {
     t.products_per_second(count(whole(rate)))
 }
 
+/// As it is counted, for three digits of it.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "three digits are shown"
 )]
-fn whole(rate: f64) -> u64 {
+pub(crate) fn whole(rate: f64) -> u64 {
     rate.max(0.0) as u64
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::chat::{Chat, ListQuery, Loaded, Notice, SpeedOf, Thread};
 use crate::complaint::Complaint;
-use crate::domain::{Filter, Id};
+use crate::domain::{Filter, Id, Metrics};
 use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
 use crate::search::CHATS;
 use crate::visitor::Visitor;
@@ -85,8 +85,9 @@ async fn filled(
         None if path == ABOUT => {
             return Ok(Loaded {
                 // The machine is known without the store.
-                speeds: speeds(chat, visitor, path, "").await.ok(),
+                last: last_metrics(chat, visitor).await,
                 machine: Some(chat.machine().await),
+                work: chat.work_done().await,
                 ..loaded
             });
         }
@@ -124,6 +125,17 @@ async fn filled(
         presets: chat.presets(visitor).await?,
         ..loaded
     })
+}
+
+/// What the last answer took that the visitor got in a conversation.
+async fn last_metrics(chat: &dyn Chat, visitor: Visitor) -> Option<Metrics> {
+    let list = chat.list(visitor, &ListQuery::default()).await.ok()?;
+    let conversations = list.conversations.into_iter();
+    let last = conversations.max_by_key(|conversation| conversation.updated)?;
+    let end = chat.end(visitor, last.id).await.ok()??;
+    let answers = end.turns.into_iter().rev();
+    let mut measured = answers.filter_map(|turn| turn.answer.end?.metrics);
+    measured.next()
 }
 
 /// What the visitor's answers took, and the one that an address names.

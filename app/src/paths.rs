@@ -3,6 +3,12 @@
 /// The page of what answers took; one answer's follows it.
 pub(crate) const SPEED: &str = "/speed";
 
+/// Where it says how the answer's figures lie among those of others.
+pub(crate) const FIRST: &str = "first";
+pub(crate) const DECODE: &str = "decode";
+pub(crate) const TOTAL: &str = "total";
+pub(crate) const COST: &str = "cost";
+
 /// Compares kernels, threads and weights; one comparison's page follows it.
 pub const COMPARE: &str = "/compare";
 
@@ -16,7 +22,10 @@ pub const DELETE_COMPARISON: &str = "/compare/delete";
 pub const REPLAY: &str = "/speed/replay";
 
 /// How the program works.
-pub(crate) const ABOUT: &str = "/about";
+pub const ABOUT: &str = "/about";
+
+/// Where it says what the machine can do at best.
+pub const ROOFLINE: &str = "/about#roofline";
 
 /// The models that there are.
 pub const MODELS: &str = "/about/models";

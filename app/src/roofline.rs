@@ -3,10 +3,19 @@
 
 use leptos::prelude::*;
 
-use crate::figures::{rate_of_bytes, rate_of_products};
+use crate::chat::Done;
+use crate::figures::{bytes, count, rate_of_bytes, rate_of_products, whole};
 use crate::language::Language;
 
-const LEFT: f64 = 70.0;
+/// Where the page says how its numbers are computed.
+pub(crate) const BYTES: &str = "bytes-per-token";
+pub(crate) const PRODUCTS: &str = "products-per-token";
+pub(crate) const INTENSITY: &str = "products-per-byte";
+pub(crate) const REACHED: &str = "reached";
+pub(crate) const ROOF: &str = "roof";
+pub(crate) const SHARE: &str = "share-of-the-roof";
+
+const LEFT: f64 = 106.0;
 const RIGHT: f64 = 350.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 170.0;
@@ -22,24 +31,22 @@ pub(crate) struct Roofline {
 }
 
 /// A kind of work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) name: &'static str,
-    /// Multiply-accumulates for each byte that is read.
-    pub(crate) intensity: f64,
-    /// Multiply-accumulates a second.
-    pub(crate) rate: f64,
+    /// What was done.
+    pub(crate) done: Done,
 }
 
 impl Roofline {
     /// The most multiply-accumulates a second at an intensity.
-    fn roof(&self, intensity: f64) -> f64 {
+    pub(crate) fn roof(&self, intensity: f64) -> f64 {
         (self.read * intensity).min(self.multiplies)
     }
 
     /// How much of that is reached, from 0 to 1.
-    pub(crate) fn share(&self, point: &Point) -> f64 {
-        point.rate / self.roof(point.intensity)
+    pub(crate) fn share(&self, done: &Done) -> f64 {
+        done.rate() / self.roof(done.intensity())
     }
 }
 
@@ -77,10 +84,10 @@ impl Decades {
 
 pub(crate) fn roofline(t: Language, line: &Roofline) -> AnyView {
     let ridge = line.multiplies / line.read;
-    let intensities = || line.points.iter().map(|point| point.intensity);
+    let intensities = || line.points.iter().map(|point| point.done.intensity());
     let across = Decades::around(intensities().chain([ridge, ridge * 10.0]));
     let [low, high] = [across.from, across.to].map(|power| 10f64.powf(power));
-    let rates = line.points.iter().map(|point| point.rate);
+    let rates = line.points.iter().map(|point| point.done.rate());
     let up = Decades::around(rates.chain([line.roof(low), line.multiplies]));
     let x = |intensity| LEFT + across.place(intensity) * (RIGHT - LEFT);
     let y = |rate| BOTTOM - up.place(rate) * (BOTTOM - TOP);
@@ -101,7 +108,7 @@ pub(crate) fn roofline(t: Language, line: &Roofline) -> AnyView {
         view! { <text x=x(intensity) y=BOTTOM + 16.0 text-anchor=anchor>{intensity.to_string()}</text> }
     });
     let points = line.points.iter().map(|point| {
-        let (x, y) = (x(point.intensity), y(point.rate));
+        let (x, y) = (x(point.done.intensity()), y(point.done.rate()));
         view! {
             <circle class="mark" cx=x cy=y r="3.5"/>
             <text x=x y=y + 16.0 text-anchor="middle">{point.name}</text>
@@ -117,41 +124,63 @@ pub(crate) fn roofline(t: Language, line: &Roofline) -> AnyView {
                 {points.collect_view()}
             </svg>
             <figcaption class="note">{t.roofline_in_words()}</figcaption>
-            {table(t, line)}
         </figure>
+        {numbers(t, line)}
     }
     .into_any()
 }
 
-fn table(t: Language, line: &Roofline) -> AnyView {
-    let rows = line.points.iter().map(|point| {
+/// The numbers of the roof and of each point; they and what they are lead to how they are computed.
+fn numbers(t: Language, line: &Roofline) -> AnyView {
+    let rows = line.points.iter().map(|Point { name, done }| {
+        let numbers = [
+            (BYTES, bytes(whole(done.bytes_per_token()))),
+            (PRODUCTS, count(whole(done.multiplies_per_token()))),
+            (INTENSITY, format!("{:.1}", done.intensity())),
+            (REACHED, rate_of_products(t, done.rate())),
+            (SHARE, format!("{:.0} %", line.share(done) * 100.0)),
+        ];
+        let numbers = numbers.map(|(key, number)| {
+            view! { <td><a href=format!("#{key}")>{number}</a></td> }
+        });
         view! {
             <tr>
-                <th scope="row">{point.name}</th>
-                <td>{format!("{:.1}", point.intensity)}</td>
-                <td>{rate_of_products(t, point.rate)}</td>
-                <td>{format!("{:.0} %", line.share(point) * 100.0)}</td>
+                <th scope="row">{*name}</th>
+                {numbers.into_iter().collect_view()}
             </tr>
         }
     });
+    let heads = [
+        (BYTES, t.bytes_per_token()),
+        (PRODUCTS, t.products_per_token()),
+        (INTENSITY, t.products_per_byte()),
+        (REACHED, t.reached()),
+        (SHARE, t.of_the_roof()),
+    ];
+    let heads = heads.map(|(key, name)| {
+        view! { <th scope="col"><a href=format!("#{key}")>{name}</a></th> }
+    });
+    let roof = t.roof_of(
+        rate_of_bytes(t, line.read),
+        rate_of_products(t, line.multiplies),
+    );
+    let roof = view! { <p class="note"><a href=format!("#{ROOF}")>{roof}</a></p> };
+    if line.points.is_empty() {
+        return roof.into_any();
+    }
     view! {
-        <details>
-            <summary>{t.numbers()}<span class="unseen">{t.numbers_of(t.roofline())}</span></summary>
-            <p class="note">
-                {t.roof_of(rate_of_bytes(t, line.read), rate_of_products(t, line.multiplies))}
-            </p>
+        {roof}
+        <div class="wide-table" tabindex="0" role="region" aria-label=t.numbers_of_roofline()>
             <table>
                 <thead>
                     <tr>
                         <th scope="col">{t.part()}</th>
-                        <th scope="col">{t.products_per_byte()}</th>
-                        <th scope="col">{t.reached()}</th>
-                        <th scope="col">{t.of_the_roof()}</th>
+                        {heads.into_iter().collect_view()}
                     </tr>
                 </thead>
                 <tbody>{rows.collect_view()}</tbody>
             </table>
-        </details>
+        </div>
     }
     .into_any()
 }
@@ -161,24 +190,35 @@ mod tests {
     use super::*;
 
     fn line() -> Roofline {
-        let point = |name, intensity, rate| Point {
+        // So many multiply-accumulates for each of a thousand bytes of a token.
+        let point = |name, intensity: u64, tokens_per_second| Point {
             name,
-            intensity,
-            rate,
+            done: Done {
+                answers: 1,
+                tokens: 1,
+                weight_bytes: 1000,
+                kv_bytes: 0,
+                multiplies: intensity * 1000,
+                tokens_per_second,
+            },
         };
         Roofline {
             read: 40e9,
             multiplies: 400e9,
-            points: vec![point("decode", 1.6, 32e9), point("prefill", 400.0, 200e9)],
+            points: vec![point("decode", 2, 20e6), point("prefill", 400, 500e3)],
         }
     }
 
     #[test]
     fn memory_bounds_what_reads_much_and_multipliers_the_rest() {
         let line = line();
-        assert_eq!(line.roof(1.6), 64e9);
+        assert_eq!(line.roof(2.0), 80e9);
         assert_eq!(line.roof(10.0), 400e9);
-        let shares: Vec<_> = line.points.iter().map(|point| line.share(point)).collect();
+        let shares: Vec<_> = line
+            .points
+            .iter()
+            .map(|point| line.share(&point.done))
+            .collect();
         assert_eq!(shares, [0.5, 0.5]);
     }
 
@@ -202,7 +242,8 @@ mod tests {
     fn every_point_is_drawn_and_told() {
         let html = Owner::new().with(|| roofline(Language::English, &line()).to_html());
         assert_eq!(html.matches("<circle").count(), 2, "{html}");
-        assert_eq!(html.matches("<td>50 %</td>").count(), 2, "{html}");
+        let share = "<td><a href=\"#share-of-the-roof\">50 %</a></td>";
+        assert_eq!(html.matches(share).count(), 2, "{html}");
         assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
     }
 }

@@ -103,6 +103,9 @@ pub(crate) fn Pages(
     /// The name of the page on which they stand.
     #[prop(optional)]
     here: Option<&'static str>,
+    /// The name of the one from which that is reached, where it is none of them.
+    #[prop(default = None)]
+    section: Option<&'static str>,
 ) -> impl IntoView {
     let t = language();
     let pages = [
@@ -112,7 +115,11 @@ pub(crate) fn Pages(
         (ABOUT, t.how_it_works()),
     ];
     let pages = pages.map(|(address, name)| {
-        let current = (here == Some(name)).then_some("page");
+        let current = match name {
+            name if here == Some(name) => Some("page"),
+            name if section == Some(name) => Some("true"),
+            _ => None,
+        };
         view! { <a href=address aria-current=current>{name}</a> }
     });
     view! { <nav aria-label=t.pages()>{pages.collect_view()}</nav> }
@@ -128,6 +135,9 @@ pub(crate) fn Aside(
     /// Whether it has charts and tables.
     #[prop(optional)]
     wide: bool,
+    /// The name of the page from which this one is reached, where it is none of the list.
+    #[prop(optional)]
+    section: Option<&'static str>,
     /// What a browser without scripts loads in its place, while it tells what changes.
     #[prop(default = None)]
     refreshed: Option<&'static str>,
@@ -137,7 +147,7 @@ pub(crate) fn Aside(
         <Document title=Some(title.to_owned()) refreshed>
             <header class="head plain">
                 <Brand/>
-                {wide.then(|| view! { <Pages here=title/> })}
+                {wide.then(|| view! { <Pages here=title section/> })}
                 {(!offline).then(|| view! { <LanguageForm/> })}
             </header>
             <main class=if wide { "aside wide" } else { "aside" }>{children()}</main>

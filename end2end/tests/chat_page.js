@@ -1,5 +1,6 @@
 // @ts-check
 // The chat page as a person sees it, and a test that fails when the browser complains behind their back.
+import { AxeBuilder } from "@axe-core/playwright";
 import { test as base, expect } from "@playwright/test";
 
 /** A question that the default model answers at length. */
@@ -136,6 +137,24 @@ export function number(figure) {
   }
   const value = Number.parseFloat(figure.replace(/[$,]/g, ""));
   return figure.endsWith(" ms") ? value / 1000 : value;
+}
+
+/**
+ * No rule of accessibility is broken, and nothing is wider than the screen.
+ * @param {import("@playwright/test").Page} page
+ */
+export async function expectFitting(page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0].target}`)).toEqual([]);
+  await expectNoOverflow(page);
+}
+
+/** Nothing is wider than the screen. @param {import("@playwright/test").Page} page */
+export async function expectNoOverflow(page) {
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - window.innerWidth,
+  );
+  expect(overflow).toBeLessThanOrEqual(0);
 }
 
 /**

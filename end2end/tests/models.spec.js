@@ -2,10 +2,8 @@
 // Models that are fetched, chosen, removed and had back by the page, from a hub that this file stands in for.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
 import { AxeBuilder } from "@axe-core/playwright";
 
@@ -44,14 +42,7 @@ await once(hub, "listening");
 hub.unref();
 const address = /** @type {import("node:net").AddressInfo} */ (hub.address());
 
-const test = testIn(
-  {
-    HF_ENDPOINT: `http://127.0.0.1:${address.port}`,
-    NIBBLE_HOME: await mkdtemp(join(tmpdir(), "nibble-")),
-  },
-  "--model",
-  FIRST,
-);
+const test = testIn({ HF_ENDPOINT: `http://127.0.0.1:${address.port}` }, "--model", FIRST);
 
 test.skip(Boolean(process.env.NIBBLE_URL), "it starts a server of its own");
 // What is refused is answered with a status that the browser tells of.
@@ -91,7 +82,10 @@ for (const javaScriptEnabled of [true, false]) {
     test("what is no model is refused with its reason, and stays typed", async ({ page }) => {
       await fetchModel(page, "../secrets");
       await expect(page.getByRole("alert")).toContainText("`../secrets`");
-      await expect(page.getByLabel(/^A short name, or a repository/)).toHaveValue("../secrets");
+      const field = page.getByLabel(/^A short name, or a repository/);
+      await expect(field).toHaveValue("../secrets");
+      await expect(field).toHaveAttribute("aria-invalid", "true");
+      await expect(field).toHaveAccessibleDescription(/`..\/secrets`/);
       await fetchModel(page, "nobody/nothing");
       await expect(page.getByRole("alert")).toContainText("nobody/nothing was not fetched");
     });

@@ -19,6 +19,32 @@ test("what a message comes to is told as it is typed", async ({ chat, page }) =>
   await expect(outlook(page)).toBeEmpty();
 });
 
+test.describe("what changes without a key", () => {
+  test.use({ tolerated: [/status of 503/] });
+
+  test("files that are counted and dropped count, and what is not known of a message is not told of it", async ({
+    chat,
+    page,
+  }) => {
+    const tokens = async () => {
+      const told = (await outlook(page).textContent()) ?? "";
+      return Number(/Prompt: ([\d,]+) tokens/.exec(told)?.[1].replaceAll(",", ""));
+    };
+    await chat.open(20);
+    await chat.message.fill("What is this?");
+    await expect(outlook(page)).toContainText(/Prompt: \d+ tokens/);
+    const before = await tokens();
+    const buffer = Buffer.from("The lighthouse keeper is called Ada.\n");
+    await page.getByLabel("Attach files").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer });
+    await expect.poll(tokens).toBeGreaterThan(before);
+    await page.getByRole("button", { name: "Remove notes.txt" }).click();
+    await expect.poll(tokens).toBe(before);
+    await page.route("/api/check", (route) => route.fulfill({ status: 503 }));
+    await chat.message.fill("What is another?");
+    await expect(outlook(page)).toBeEmpty();
+  });
+});
+
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
 

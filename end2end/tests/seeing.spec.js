@@ -1,20 +1,8 @@
 // @ts-check
 // The pages of figures: what answers took, where the time of one went, how it works, and models.
-import { AxeBuilder } from "@axe-core/playwright";
-
-import { LONG, expect, number, test } from "./chat_page.js";
+import { LONG, expect, expectFitting, number, test } from "./chat_page.js";
 
 const PAGES = ["/speed", "/about/models", "/about"];
-
-/** @param {import("@playwright/test").Page} page */
-async function expectFitting(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0].target}`)).toEqual([]);
-  const overflow = await page.evaluate(
-    () => document.documentElement.scrollWidth - window.innerWidth,
-  );
-  expect(overflow).toBeLessThanOrEqual(0);
-}
 
 for (const look of /** @type {const} */ ([
   { colorScheme: "light", width: 390 },
@@ -46,6 +34,83 @@ for (const look of /** @type {const} */ ([
       await page.emulateMedia({ forcedColors: "active" });
       await expectFitting(page);
     });
+
+    test("an answer’s page, computed again, and the measured machine pass the audit and fit", async ({
+      chat,
+      page,
+    }) => {
+      await page.goto("/");
+      await chat.ask(LONG);
+      await expect(chat.metrics).toBeVisible();
+      await chat.metrics.getByRole("link", { name: /tokens\/s$/ }).click();
+      await expect(page).toHaveURL(/\/speed\/[0-9a-f]{32}#decode$/);
+      await expectFitting(page);
+      await page.getByRole("button", { name: "Compute again" }).click();
+      await expect(page.getByText(/Computed again: the same/)).toBeVisible();
+      await expectFitting(page);
+      await page.emulateMedia({ forcedColors: "active" });
+      await expectFitting(page);
+      await page.emulateMedia({ forcedColors: null });
+      await measure(page);
+      await expectFitting(page);
+      await page.emulateMedia({ forcedColors: "active" });
+      await expectFitting(page);
+    });
+  });
+}
+
+/** Measures the machine, or finds what was measured a moment ago. @param {import("@playwright/test").Page} page */
+async function measure(page) {
+  await page.goto("/about");
+  await page.getByRole("button", { name: /^Measure this machine/ }).click();
+  await expect(page.getByText(/^Measured on .*, when no answers were computed\.$/)).toBeVisible();
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test.describe(`JavaScript ${javaScriptEnabled ? "on" : "off"}`, () => {
+    test.use({ javaScriptEnabled });
+
+    test("each figure of the line leads to where it lies, and the answer can be computed again", async ({
+      chat,
+      page,
+    }) => {
+      // Two of them: one has nothing to lie among.
+      for (const tokens of [30, 40]) {
+        await chat.open(tokens);
+        await chat.ask(LONG);
+        await expect(chat.metrics).toBeVisible();
+      }
+      const address = page.url();
+      const places = ["decode", "decode", "first", "total", "cost", "cost"];
+      const links = chat.metrics.locator("dl.line a");
+      await expect(links).toHaveCount(places.length);
+      for (const [at, place] of places.entries()) {
+        await page.goto(address);
+        await links.nth(at).click();
+        await expect(page).toHaveURL(new RegExp(`/speed/[0-9a-f]{32}#${place}$`));
+        await expect(page.locator(`#${place}`)).toContainText("of 100");
+      }
+      await page.getByRole("button", { name: "Compute again" }).click();
+      await expect(page.getByText(/Computed again: the same, all \d+ tokens\./)).toBeVisible();
+    });
+
+    test("each number of the roofline leads to its formula with the numbers put in", async ({
+      chat,
+      page,
+    }) => {
+      await chat.open(40);
+      // Nothing to guess from, and long enough to tell how fast it is read.
+      await chat.ask(Array.from({ length: 60 }, (_, at) => `Item ${at * 7919}`).join(", "));
+      await expect(chat.metrics).toBeVisible();
+      await measure(page);
+      const roofline = page.getByRole("region", { name: "Numbers of the roofline" });
+      for (const name of ["Bytes per token", "Products per token", "Products per byte", "Reached", "Of the roof"]) {
+        const link = roofline.getByRole("link", { name, exact: true });
+        const id = (await link.getAttribute("href"))?.slice(1);
+        await link.click();
+        await expect(page.locator(`tr[id="${id}"]`)).toContainText(" = ");
+      }
+    });
   });
 }
 
@@ -68,6 +133,40 @@ test("the figures below an answer are those of its page and of all answers", asy
   const median = page.locator(".summary div", { hasText: "Decode, median" });
   const shown = number(await median.locator("dd").innerText());
   expect(Math.abs(shown / speed - 1)).toBeLessThan(0.03);
+});
+
+test("points of a chart lie where the figures of the file say", async ({ chat, page }) => {
+  for (const tokens of [30, 60]) {
+    await chat.open(tokens);
+    await chat.ask(LONG);
+    await expect(chat.metrics).toBeVisible();
+  }
+  const read = async () => {
+    const file = await (await page.request.get("/speed.csv")).text();
+    return file.trim().split("\r\n").map((line) => line.split(","));
+  };
+  // They are written down a moment after they are shown.
+  await expect.poll(async () => (await read()).length).toBe(3);
+  const [head, ...lines] = await read();
+  await page.goto("/speed");
+  for (const [title, name] of [
+    ["Decode speed, over time", "decode_tokens_per_second"],
+    ["Time to first token, over time", "time_to_first_token_s"],
+  ]) {
+    // The first answer and the last are never in the same part of the time.
+    const figures = lines.map((line) => Number(line[head.indexOf(name)]));
+    const picture = page.getByRole("img", { name: `Chart: ${title}` });
+    const points = picture.locator("g.first .mark");
+    const heights = await points.evaluateAll((all) => all.map((mark) => Number(mark.getAttribute("cy"))));
+    const grid = await picture.locator("line.grid").evaluateAll((all) => all.map((line) => Number(line.getAttribute("y1"))));
+    const top = number((await picture.locator("text[text-anchor=end]").nth(2).textContent()) ?? "");
+    const unit = top / (grid[0] - grid[2]);
+    expect(heights.length).toBe(2);
+    heights.forEach((height, answer) => {
+      const value = (grid[0] - height) * unit;
+      expect(Math.abs(value - figures[answer])).toBeLessThan(0.03 * figures[answer] + 0.1 * unit);
+    });
+  }
 });
 
 test("answers are chosen by model and day, and come as a file", async ({

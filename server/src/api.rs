@@ -126,7 +126,9 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
 /// A response that tells an error as the API does whose path this is.
 pub(crate) fn in_its_form(path: &str, response: Response) -> Response {
     let below_version = path.strip_prefix(VERSION).unwrap_or(path);
-    if !owns(path) {
+    if path.strip_suffix('/').unwrap_or(path) == ollama::REMOVAL {
+        ollama::told(response)
+    } else if !owns(path) {
         response
     } else if below_version == "/messages" || below_version.starts_with("/messages/") {
         anthropic::told(response)
@@ -150,6 +152,14 @@ pub(crate) fn owns(path: &str) -> bool {
     path == VERSION
         || path.starts_with("/v1/")
         || routes.any(|route| is_at(route) || route.strip_prefix(VERSION).is_some_and(is_at))
+}
+
+/// Refuses what a program asks for where all else is the page's.
+///
+/// # Errors
+/// The status and the reason, for [`in_its_form`].
+pub(crate) fn check(request: &Request) -> Result<(), (StatusCode, String)> {
+    ollama::refuse_removal(request.method(), request.uri().path())
 }
 
 /// Whether a program asks that reads errors as JSON, wherever it asks: pages say where they come from.
@@ -180,6 +190,7 @@ pub(crate) enum Clients {
     OpenAi,
     Anthropic,
     Ollama,
+    Ops,
 }
 
 /// Reads a body as the engine would get it, for whoever sends any bytes.
@@ -194,6 +205,7 @@ pub(crate) fn read(
         Clients::OpenAi => openai::read(body, &asker),
         Clients::Anthropic => anthropic::read(body, &asker),
         Clients::Ollama => ollama::read(body, &asker),
+        Clients::Ops => return ops::read(body, &asker),
     };
     for request in requests {
         let _ = request.check();

@@ -23,8 +23,10 @@ mod comparisons;
 mod complaints;
 mod export;
 mod facts;
+mod idle;
 mod import;
 mod journal;
+mod limits;
 mod managing;
 mod memory;
 mod mirror;
@@ -37,12 +39,14 @@ mod replays;
 mod speeds;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writing;
 
 pub(crate) use self::complaints::reason;
 use self::complaints::unstored;
-pub(crate) use self::facts::Refused;
-use self::facts::{Measured, Surveyed};
+use self::facts::Surveyed;
+use self::limits::Measured;
+pub(crate) use self::limits::Refused;
 use self::mirror::Mirrors;
 use self::replays::Replays;
 use self::writing::Writer;
@@ -172,7 +176,11 @@ impl Chat for ChatService {
             id: info.id.clone(),
             name: info.name.clone(),
             parameters: info.parameters,
-            layer_parameters: info.layer_parameters,
+            layers: info.shape.layers,
+            hidden: info.shape.hidden,
+            heads: [info.shape.heads, info.shape.kv_heads],
+            vocabulary: info.vocabulary,
+            licence: info.licence.clone(),
             weight_bytes: info.weight_bytes,
             context: info.context,
             quantization: info.quantization.clone(),
@@ -322,7 +330,12 @@ impl Chat for ChatService {
             let store = &self.writer.store;
             let id = store.conversation_of(message).await?;
             let id = id.ok_or(StoreError::Gone)?;
-            let tip = store.tree(id).await?.newest_leaf(message);
+            let tree = store.tree(id).await?;
+            if tree.path(message).is_empty() {
+                // It was hidden.
+                return Err(StoreError::Gone);
+            }
+            let tip = tree.newest_leaf(message);
             let is_there = store.change(visitor.owner, id, Change::Show(tip)).await?;
             is_there.then_some(id).ok_or(StoreError::Gone)
         };

@@ -20,7 +20,7 @@ mod measuring;
 mod run;
 
 use self::measuring::Bench;
-use self::run::Run;
+pub(crate) use self::run::Run;
 
 /// The longest that it may take.
 const LONGEST: Duration = Duration::from_secs(COMPARED_FOR_MINUTES * 60);
@@ -71,6 +71,11 @@ impl Comparer {
     /// The comparison that runs.
     pub(crate) fn running(&self) -> Option<Arc<Run>> {
         self.current.borrow().clone()
+    }
+
+    /// The same, and when it is another.
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Arc<Run>>> {
+        self.current.subscribe()
     }
 
     /// The same where it has this name.

@@ -61,9 +61,13 @@ pub(crate) async fn events(
             None => return full(t),
         },
     };
-    // Without buffering proxies: each event is to arrive when it happens.
+    streamed(followed(state, t, run, own, follower))
+}
+
+/// Events that arrive when they happen: no proxy is to hold them back, and no silence to look like a dead connection.
+pub(crate) fn streamed(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    let events = followed(state, t, run, own, follower).map(Ok::<_, Infallible>);
+    let events = events.map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);
     (unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response()
 }

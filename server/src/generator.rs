@@ -45,6 +45,11 @@ pub trait Generator: Send + Sync {
         Pace::default()
     }
 
+    /// How many requests may wait at a time.
+    fn queue(&self) -> usize {
+        usize::MAX
+    }
+
     /// Puts a request into the queue.
     ///
     /// # Errors
@@ -112,6 +117,10 @@ impl Generator for Engine {
 
     fn pace(&self) -> Pace {
         self.pace()
+    }
+
+    fn queue(&self) -> usize {
+        self.queue()
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

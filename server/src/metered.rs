@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
 use prometheus::Result as Figured;
+use tokio::sync::watch;
 
 use crate::generator::{Generator, Known};
 use crate::keys;
@@ -92,6 +93,11 @@ impl Metered {
 
     pub(crate) fn info(&self) -> &ModelInfo {
         &self.offer.info
+    }
+
+    /// As [`Models::free`].
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.models.free()
     }
 
     /// Whether models come and go here.
@@ -315,6 +321,11 @@ impl Metered {
         self.open.is_empty()
     }
 
+    /// How many answers are open or prepared, and when it changes.
+    pub(crate) fn watch_open(&self) -> watch::Receiver<usize> {
+        self.open.watch()
+    }
+
     /// Ready when an answer is open or prepared.
     pub(crate) async fn is_asked(&self) {
         self.open.is_asked().await;
@@ -353,7 +364,7 @@ fn outcome(untaken: &Error) -> Outcome {
     match untaken {
         Error::Ending => Outcome::Ending,
         Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
-        Error::Request { .. } | Error::TooLong { .. } => Outcome::Invalid,
+        Error::Request { .. } | Error::TooLong { .. } | Error::Withdrawn { .. } => Outcome::Invalid,
         _ => Outcome::Failed,
     }
 }

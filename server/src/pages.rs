@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LANGUAGE, HeaderName, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
@@ -34,6 +34,7 @@ use crate::bodies::form::boundary;
 use crate::bodies::{Bodies, Unread};
 use crate::events::events;
 use crate::preparation::Preparation;
+use crate::reader::wants_html;
 use crate::sign_in::{SIGN_IN, SIGN_OUT};
 use crate::state::AppState;
 use crate::visitor::Visiting;
@@ -93,6 +94,10 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         let pages = pages.clone();
         async move |state, request| pages.replay(state, request).await
     };
+    let measure = {
+        let pages = pages.clone();
+        async move |state, visiting| pages.measure(state, visiting).await
+    };
     let managing = pages.clone();
     let call = async move |request: Request| pages.call(request).await;
     let mut router = Router::new()
@@ -106,7 +111,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .route(SIGN_OUT, post(sign_in::sign_out))
         .merge(exports::routes())
         .route(SPEED_FILE, get(speeds::csv))
-        .route(MEASURE, post(measuring::measure))
+        .route(MEASURE, post(measure).get(measuring::page))
         .route(COMPARE, post(compare))
         .route(STOP_COMPARISON, post(comparing::stop))
         .route(DELETE_COMPARISON, post(comparing::delete))
@@ -204,9 +209,7 @@ impl Pages {
         }
         form::tie(&mut parts.headers);
         let request = Request::from_parts(parts, Body::from(posted.fields.clone()));
-        let accepted = request.headers().get(ACCEPT);
-        let accepted = accepted.and_then(|types| types.to_str().ok());
-        let by_form = accepted.is_some_and(|types| types.contains("text/html"));
+        let by_form = wants_html(request.headers());
         let unsent = Unsent::default();
         let visiting = Visiting::new(request.extensions(), request.headers());
         let visitor = visiting.visitor;

@@ -1,5 +1,6 @@
 //! What every route can reach.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub default_max_tokens: usize,
     /// Connections at a time; one peer may have three quarters of them.
     pub connections: usize,
+    /// Whether connections that begin as HTTP/2 does are spoken with so.
+    pub h2c: bool,
 }
 
 /// Shared by all routes; cheap to clone.
@@ -135,6 +138,15 @@ impl AppState {
     pub fn managing(self, management: Option<Management>) -> Self {
         if let Some(management) = management {
             self.chat.manage_by(Arc::new(management));
+        }
+        self
+    }
+
+    /// The same, which keeps in a file what the machine can do at best.
+    #[must_use]
+    pub fn keeping_limits_in(self, file: Option<PathBuf>) -> Self {
+        if let Some(file) = file {
+            self.chat.keep_limits_in(file);
         }
         self
     }

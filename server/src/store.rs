@@ -160,8 +160,9 @@ pub(crate) trait Store: Send + Sync {
     /// more than [`nibble_app::domain::MEASURED`].
     async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError>;
 
-    /// What the last answers of a model took, whoever asked, of so many answers at the most.
-    async fn last_measured(&self, model: &str, most: usize) -> Result<Vec<Metrics>, StoreError>;
+    /// What the last answers took that were made [as fast](Origin::is_as_fast_as) as one of this origin, whoever asked: so
+    /// many at the most, and of those that are not too long ago.
+    async fn last_measured(&self, of: &Origin, most: usize) -> Result<Vec<Metrics>, StoreError>;
 
     /// What an owner's next conversation starts with.
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError>;

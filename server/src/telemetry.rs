@@ -112,6 +112,16 @@ struct Machine {
     memory_limit: Gauge,
 }
 
+/// Ended requests of a model, all reasons at zero.
+fn finished(register: &Register, model: &ModelInfo) -> prometheus::Result<IntCounterVec> {
+    let finished = register.finished_requests(model)?;
+    let reasons = Outcome::ALL.into_iter();
+    for reason in reasons.filter_map(Outcome::finished_reason) {
+        finished.with_label_values(&[reason]);
+    }
+    Ok(finished)
+}
+
 impl Telemetry {
     /// # Errors
     /// When two figures have one name or a name has a wrong form.
@@ -132,13 +142,7 @@ impl Telemetry {
         for outcome in Outcome::ALL {
             requests.with_label_values(&[outcome.label()]);
         }
-        let finished = register.finished_requests(model)?;
-        for reason in Outcome::ALL
-            .into_iter()
-            .filter_map(Outcome::finished_reason)
-        {
-            finished.with_label_values(&[reason]);
-        }
+        let finished = finished(&register, model)?;
         let prompt_tokens = register.counters(
             "nibble_prompt_tokens_total",
             "Prompt tokens of ended answers, computed or found in the KV cache.",
@@ -235,13 +239,7 @@ impl Telemetry {
     ) -> prometheus::Result<(IntCounterVec, AnswerFigures, EngineLoad)> {
         let model = &offer.info;
         register.model(model)?;
-        let finished = register.finished_requests(model)?;
-        for reason in Outcome::ALL
-            .into_iter()
-            .filter_map(Outcome::finished_reason)
-        {
-            finished.with_label_values(&[reason]);
-        }
+        let finished = finished(register, model)?;
         let answers = self.answers.of_another(register, model)?;
         let engine = EngineLoad::of_another(register, model, offer.kv_blocks)?;
         Ok((finished, answers, engine))

@@ -25,13 +25,13 @@ pub(super) fn token_ms(metrics: &Metrics) -> Option<f64> {
 }
 
 /// Prompt tokens a second, of those that had to be computed.
-pub(super) fn prefill_speed(metrics: &Metrics) -> Option<f64> {
+pub(crate) fn prefill_speed(metrics: &Metrics) -> Option<f64> {
     let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);
     of_enough(metrics.prefill_tokens_per_second, computed)
 }
 
 /// Dollars for a million tokens of such answers: all of its time counts, waiting and prompt included.
-pub(super) fn usd_per_million(metrics: &Metrics) -> Option<f64> {
+pub(crate) fn usd_per_million(metrics: &Metrics) -> Option<f64> {
     let tokens = metrics.output_tokens;
     of_enough(Some(metrics.usd_total / tokens as f64 * 1e6), tokens)
 }

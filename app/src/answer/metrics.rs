@@ -9,6 +9,7 @@ use super::formulas::{
 use crate::chat::Metrics;
 use crate::figures::{duration, grouped, milliseconds, times, tokens_per_second, usd};
 use crate::language::Language;
+use crate::paths::{COST, DECODE, FIRST, TOTAL};
 use crate::price;
 
 /// The metrics of an answer.
@@ -16,16 +17,19 @@ use crate::price;
 pub(crate) fn Metrics(
     t: Language,
     metrics: Metrics,
+    /// The name of its model; empty where it is not known.
+    #[prop(default = String::new())]
+    model: String,
     /// The page of its speed, for who may see it.
     #[prop(default = None)]
     speed: Option<String>,
 ) -> impl IntoView {
     view! {
         <div class="metrics" role="group" aria-label=t.metrics()>
-            {line(t, &metrics)}
+            {line(t, &metrics, speed.as_deref())}
             <details class="more">
                 <summary>{t.more()}<span class="unseen">{t.more_figures()}</span></summary>
-                {details(t, &metrics)}
+                {details(t, &metrics, &model)}
                 {speed.map(|speed| view! { <p class="of-speed"><a href=speed>{t.where_time_went()}</a></p> })}
             </details>
         </div>
@@ -33,8 +37,8 @@ pub(crate) fn Metrics(
 }
 
 /// The line says in one word, or none, what each figure is; their names are for whoever hears them. Narrow screens show
-/// those that are not `wide`.
-fn line(t: Language, metrics: &Metrics) -> impl IntoView + use<> {
+/// those that are not `wide`. For who may see the page of its speed each leads to where it lies among others.
+fn line(t: Language, metrics: &Metrics, page: Option<&str>) -> impl IntoView + use<> {
     let speed = decode_speed(metrics);
     let reading = speed.map(times_reading);
     let beside_reading = match reading {
@@ -46,19 +50,18 @@ fn line(t: Language, metrics: &Metrics) -> impl IntoView + use<> {
         .time_to_first_token_s
         .map(|first| duration(t, first));
     let million = usd_per_million(metrics).map(|cost| t.per_million_short(usd(cost)));
+    let to = |place: &str| page.map(|page| format!("{page}#{place}"));
+    let decoded = speed.map(|speed| tokens_per_second(t, speed));
+    let first_what = view! { {t.first()} <span class="wide">{t.first_wide()}</span> };
+    let (total, cost) = (duration(t, metrics.total_s), usd(metrics.usd_total));
     view! {
         <dl class="line">
-            {short(t.decode_speed(), "", (), speed.map(|speed| tokens_per_second(t, speed)))}
-            {short(t.beside_reader(), beside_reading, (), reading)}
-            {short(
-                t.ttft(),
-                "",
-                view! { {t.first()} <span class="wide">{t.first_wide()}</span> },
-                first,
-            )}
-            {short(t.total_time(), "wide", (), Some(duration(t, metrics.total_s)))}
-            {short(t.total_cost(), "", (), Some(usd(metrics.usd_total)))}
-            {short(t.usd_per_million(), "wide", (), million)}
+            {short(t.decode_speed(), "", to(DECODE), (), decoded)}
+            {short(t.beside_reader(), beside_reading, to(DECODE), (), reading)}
+            {short(t.ttft(), "", to(FIRST), first_what, first)}
+            {short(t.total_time(), "wide", to(TOTAL), (), Some(total))}
+            {short(t.total_cost(), "", to(COST), (), Some(cost))}
+            {short(t.usd_per_million(), "wide", to(COST), (), million)}
         </dl>
     }
     .into_any()
@@ -68,14 +71,20 @@ fn line(t: Language, metrics: &Metrics) -> impl IntoView + use<> {
 fn short(
     term: &'static str,
     class: &'static str,
+    to: Option<String>,
     what: impl IntoView + 'static,
     figure: Option<String>,
 ) -> Option<AnyView> {
     figure.map(|figure| {
+        let figure = view! { {what}{number(&figure)} };
+        let figure = match to {
+            Some(to) => view! { <a href=to>{figure}</a> }.into_any(),
+            None => figure.into_any(),
+        };
         view! {
             <div class=class>
                 <dt class="unseen">{term}</dt>
-                <dd>{what}{number(&figure)}</dd>
+                <dd>{figure}</dd>
             </div>
         }
         .into_any()
@@ -91,8 +100,9 @@ fn number(figure: &str) -> impl IntoView + use<> {
     view! { <b>{number}</b>{unit} }
 }
 
-/// All figures of an answer.
-pub(crate) fn details(t: Language, metrics: &Metrics) -> AnyView {
+/// All figures of an answer, and the model whose they are where it has a name.
+pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
+    let model = Some(model.to_owned()).filter(|model| !model.is_empty());
     let first = metrics.time_to_first_token_s;
     let speed = |speed| tokens_per_second(t, speed);
     let price = usd_per_hour(metrics).map(|price| price::stated(t, price, price::this_machine()));
@@ -118,6 +128,7 @@ pub(crate) fn details(t: Language, metrics: &Metrics) -> AnyView {
             {entry(t.computed_beside(), others(t, metrics.beside))}
             {entry(t.cost_share(), Some(share(t, metrics)))}
             {entry(t.price(), price)}
+            {entry(t.model(), model)}
         </dl>
     }
     .into_any()

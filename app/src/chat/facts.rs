@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::managing::{Fetching, Leave, ModelRemoved};
+use crate::complaint::Complaint;
 use crate::doctor::Machine;
 use crate::visitor::Visitor;
 
@@ -19,6 +20,14 @@ pub struct ModelHere {
     pub is_whole: bool,
     /// By which name it is asked; nothing where it is not served.
     pub served: Option<String>,
+    /// Its weights, where its files tell.
+    pub parameters: Option<u64>,
+    /// The memory that it needs here, likewise.
+    pub memory_bytes: Option<u64>,
+    /// Its licence; empty where nothing is known of it.
+    pub licence: String,
+    /// Where it comes from, likewise.
+    pub repository: String,
     /// Median of how fast its last answers were decoded here, in tokens a second, where there were some.
     pub tokens_per_second: Option<f64>,
 }
@@ -63,12 +72,72 @@ pub struct Models {
     pub removed: Vec<ModelRemoved>,
 }
 
+/// What the last answers of the first model came to, whoever asked: those that were computed alone, and decoding without
+/// guesses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WorkDone {
+    /// Steps of one token.
+    pub decode: Option<Done>,
+    /// Steps that read prompts.
+    pub prefill: Option<Done>,
+}
+
+/// Steps of some answers: sums over all of them, and how fast the middle one was.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Done {
+    /// Answers.
+    pub answers: usize,
+    /// Tokens that they computed.
+    pub tokens: u64,
+    /// Bytes of weights that they read.
+    pub weight_bytes: u64,
+    /// Bytes of keys and values that they read.
+    pub kv_bytes: u64,
+    /// Multiply-accumulates.
+    pub multiplies: u64,
+    /// Tokens a second, the median of the answers.
+    pub tokens_per_second: f64,
+}
+
+impl Done {
+    /// Bytes that were read for a token.
+    #[must_use]
+    pub fn bytes_per_token(&self) -> f64 {
+        (self.weight_bytes + self.kv_bytes) as f64 / self.tokens.max(1) as f64
+    }
+
+    /// Multiply-accumulates for a token.
+    #[must_use]
+    pub fn multiplies_per_token(&self) -> f64 {
+        self.multiplies as f64 / self.tokens.max(1) as f64
+    }
+
+    /// Multiply-accumulates for each byte.
+    #[must_use]
+    pub fn intensity(&self) -> f64 {
+        self.multiplies_per_token() / self.bytes_per_token().max(1.0)
+    }
+
+    /// Multiply-accumulates a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.multiplies_per_token() * self.tokens_per_second
+    }
+}
+
 /// What a program knows of where it runs.
 #[async_trait]
 pub trait Facts: Send + Sync {
     /// The machine, as it was found a moment ago.
     async fn machine(&self) -> Machine;
 
+    /// How far answers went of what the machine can do.
+    async fn work_done(&self) -> WorkDone;
+
     /// The models, for a visitor.
     async fn models(&self, visitor: Visitor) -> Models;
 }
+
+/// Why the machine's limits are not measured, for the page to tell.
+#[derive(Clone, Debug)]
+pub struct MeasureRefused(pub Complaint);

@@ -1,9 +1,9 @@
 //! What a page is about, as it is loaded before the page is rendered.
 
-use super::{Comparing, ComparisonOf, List, ListQuery, Models, SpeedOf};
+use super::{Comparing, ComparisonOf, List, ListQuery, Models, SpeedOf, WorkDone};
 use crate::complaint::Complaint;
 use crate::doctor::Machine;
-use crate::domain::{Conversation, Id, Turn};
+use crate::domain::{Conversation, Id, Metrics, Turn};
 use crate::presets::Preset;
 use crate::settings::Settings;
 
@@ -72,6 +72,10 @@ pub struct Loaded {
     pub speeds: Option<SpeedOf>,
     /// Where the program runs, where the page is about that.
     pub machine: Option<Machine>,
+    /// What the visitor's last answer took, likewise.
+    pub last: Option<Metrics>,
+    /// What answers came to there, likewise.
+    pub work: WorkDone,
     /// The models there, likewise.
     pub models: Option<Models>,
     /// What may be compared, where the page is about that.

@@ -1,6 +1,6 @@
 //! What the pages need of a program whose models come and go while it runs.
 
-use crate::language::Language;
+use crate::language::{Language, Told};
 
 /// Whether a visitor may fetch, serve and remove models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct Fetching {
     pub id: u64,
     /// As a person types it.
     pub name: String,
-    /// What is being done, such as the name of a file; empty before anything is.
-    pub what: String,
+    /// What is being done, such as fetching a file from somewhere; nothing before anything is.
+    pub what: Option<Told>,
     /// Bytes that are here.
     pub bytes: u64,
     /// Bytes of all of it, where that is known.
@@ -75,8 +75,8 @@ pub struct ModelRemoved {
 /// What was wanted of a model and not done.
 #[derive(Clone, Debug)]
 pub struct ManageRefused {
-    /// The name as it was typed; empty where none was.
-    pub name: String,
+    /// The name of what was to be fetched, as it was typed; nothing where something else was wanted.
+    pub name: Option<String>,
     /// Why.
     pub complaint: crate::complaint::Complaint,
 }

@@ -70,6 +70,11 @@ impl Outlook {
                 _ => t.outlook_at_most(usd(foreseen.usd)),
             },
         ];
+        parts.extend(foreseen.usual_tokens.map(|half| {
+            let [least, most] = half.map(|tokens| duration(t, foreseen.total_s_of(tokens)));
+            let [fewest, longest] = half.map(grouped);
+            t.outlook_half(fewest, longest, least, most)
+        }));
         if self.beside > 0 {
             parts.push(t.outlook_beside(self.beside));
         }
@@ -100,6 +105,7 @@ mod tests {
             total_s: 4.0,
             usd: 0.001,
             output_tokens: 90,
+            usual_tokens: Some([46, 179]),
         });
         let whole = Outlook {
             foreseen,
@@ -107,7 +113,13 @@ mod tests {
             ..outlook
         };
         let told = whole.told(t);
-        for part in ["first token", "90 tokens", "at most $0.001", "1 answer"] {
+        for part in [
+            "first token",
+            "90 tokens",
+            "at most $0.001",
+            "1 answer",
+            "46 to 179 tokens: 2.27 s to 7.50 s",
+        ] {
             assert!(told.contains(part), "{part}: {told}");
         }
         let long = Outlook {

@@ -54,7 +54,7 @@ pub struct CompareRefused {
     pub complaint: Complaint,
 }
 
-/// Lanes that show something, by one link.
+/// Lanes that show something, by one button or link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
     /// The plain kernel against the fastest.
@@ -77,9 +77,9 @@ impl Preset {
         }
     }
 
-    /// The one that the query of an address names.
-    pub(crate) fn asked(query: &str) -> Option<Self> {
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
+    /// The one that the query of an address or the body of a form names.
+    pub(crate) fn asked(encoded: &[u8]) -> Option<Self> {
+        let mut pairs = form_urlencoded::parse(encoded);
         let (_, name) = pairs.find(|(found, _)| found == "preset")?;
         Self::ALL.into_iter().find(|preset| preset.name() == name)
     }
@@ -140,6 +140,16 @@ impl CompareForm {
             }
         }
         form
+    }
+
+    /// As the body of a form says; one that names a preset is filled in with its lanes.
+    #[must_use]
+    pub fn sent(encoded: &[u8], t: Language, here: &Comparing) -> Self {
+        let form = Self::of(encoded);
+        match Preset::asked(encoded) {
+            None => form,
+            preset => form.filled(t, here, preset),
+        }
     }
 
     /// The form of a plan, to ask for the same again.

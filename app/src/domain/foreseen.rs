@@ -7,6 +7,9 @@ use super::Metrics;
 /// An estimate is good within this share of what was measured.
 pub(super) const NEAR: f64 = 0.25;
 
+/// The fewest answers that tell how far lengths lie apart.
+const ENOUGH_ANSWERS: usize = 8;
+
 /// What an answer is expected to take, from rates and lengths that were measured here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,6 +22,30 @@ pub struct Foreseen {
     pub usd: f64,
     /// Tokens that it may have.
     pub output_tokens: usize,
+    /// Between how many tokens half of the last answers had; nothing of few answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usual_tokens: Option<[usize; 2]>,
+}
+
+/// How long answers are, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// Half of them are no longer.
+    pub median: usize,
+    /// Half of them lie between, where there are enough to tell.
+    pub half: Option<[usize; 2]>,
+}
+
+impl Lengths {
+    /// Of answers that end at so many tokens.
+    #[must_use]
+    pub fn at_most(self, tokens: usize) -> Self {
+        let bounded = |length: usize| length.min(tokens).max(1);
+        Self {
+            median: bounded(self.median),
+            half: self.half.map(|half| half.map(bounded)),
+        }
+    }
 }
 
 /// How fast a model is here: seconds for a token, as far as they were measured.
@@ -31,30 +58,45 @@ pub struct Rates {
 }
 
 impl Foreseen {
-    /// An answer of so many tokens behind a prompt of which so many are to be computed; nothing before anything was measured.
-    /// However few these are, the step that reads them takes as long as one for a token.
+    /// An answer about as long as others, whose first token comes after so many seconds and each other after so many more.
     #[must_use]
-    pub fn of(
-        rates: Rates,
-        computed: usize,
-        output_tokens: usize,
-        usd_per_hour: f64,
-    ) -> Option<Self> {
-        let token_s = rates.token_s?;
-        let first_s = (rates.prompt_token_s? * computed as f64).max(token_s);
-        let total_s = first_s + token_s * output_tokens.saturating_sub(1) as f64;
-        Some(Self {
+    pub fn of(first_s: f64, token_s: f64, lengths: Lengths, usd_per_hour: f64) -> Self {
+        let total_s = first_s + token_s * lengths.median.saturating_sub(1) as f64;
+        Self {
             first_s,
             total_s,
             usd: usd_per_hour / 3600.0 * total_s,
-            output_tokens,
-        })
+            output_tokens: lengths.median,
+            usual_tokens: lengths.half,
+        }
     }
+
+    /// Seconds to the last of so many tokens.
+    #[must_use]
+    pub fn total_s_of(&self, tokens: usize) -> f64 {
+        whole_s([self.first_s, self.total_s], self.output_tokens, tokens)
+    }
+}
+
+impl Rates {
+    /// Seconds until so many tokens of a prompt are computed. However few these are, the step that reads them takes as long as
+    /// one for a token.
+    #[must_use]
+    pub fn first_s(&self, computed: usize) -> Option<f64> {
+        let read = self.prompt_token_s? * computed as f64;
+        Some(read.max(self.token_s?))
+    }
+}
+
+/// Seconds to the last of `tokens` where those to the first and to the last of `expected` are known.
+pub(super) fn whole_s([first_s, total_s]: [f64; 2], expected: usize, tokens: usize) -> f64 {
+    let token_s = (total_s - first_s) / expected.saturating_sub(1).max(1) as f64;
+    first_s + token_s * tokens.saturating_sub(1) as f64
 }
 
 /// The middle one of the rates and lengths of some answers, newest or not: what the next one may be like.
 #[must_use]
-pub fn usual(answers: &[Metrics]) -> (Rates, Option<usize>) {
+pub fn usual(answers: &[Metrics]) -> (Rates, Option<Lengths>) {
     let middle = |values: Vec<f64>| {
         let mut values = values;
         values.sort_by(f64::total_cmp);
@@ -71,7 +113,10 @@ pub fn usual(answers: &[Metrics]) -> (Rates, Option<usize>) {
         prompt_token_s: seconds(&|answer| answer.prefill_tokens_per_second),
         token_s: seconds(&|answer| answer.decode_tokens_per_second),
     };
-    (rates, lengths.get(lengths.len() / 2).copied())
+    let count = lengths.len();
+    let median = lengths.get(count / 2).copied();
+    let half = (count >= ENOUGH_ANSWERS).then(|| [lengths[count / 4], lengths[count * 3 / 4]]);
+    (rates, median.map(|median| Lengths { median, half }))
 }
 
 #[cfg(test)]
@@ -84,18 +129,24 @@ mod tests {
             prompt_token_s: Some(0.01),
             token_s: Some(0.05),
         };
-        let foreseen = Foreseen::of(rates, 100, 21, 3600.0).unwrap();
+        let length = |median| Lengths {
+            median,
+            half: Some([11, 31]),
+        };
+        let foreseen = Foreseen::of(rates.first_s(100).unwrap(), 0.05, length(21), 3600.0);
+        assert!((foreseen.total_s_of(41) - 3.0).abs() < 1e-9);
+        assert_eq!(foreseen.usual_tokens, Some([11, 31]));
         assert!((foreseen.first_s - 1.0).abs() < 1e-9);
         assert!((foreseen.total_s - 2.0).abs() < 1e-9);
         assert!((foreseen.usd - 2.0).abs() < 1e-9);
         // Of which all but one token is cached.
-        let cached = Foreseen::of(rates, 1, 1, 1.0).unwrap();
+        let cached = Foreseen::of(rates.first_s(1).unwrap(), 0.05, length(1), 1.0);
         assert_eq!((cached.first_s, cached.total_s), (0.05, 0.05));
         let unmeasured = Rates {
             token_s: None,
             ..rates
         };
-        assert_eq!(Foreseen::of(unmeasured, 100, 21, 1.0), None);
+        assert_eq!(unmeasured.first_s(100), None);
     }
 
     #[test]
@@ -112,7 +163,16 @@ mod tests {
         ];
         let (rates, length) = usual(&answers);
         assert_eq!((rates.token_s, rates.prompt_token_s), (Some(0.1), None));
-        assert_eq!(length, Some(40));
+        let expected = Lengths {
+            median: 40,
+            half: None,
+        };
+        assert_eq!(length, Some(expected));
         assert_eq!(usual(&[]), (Rates::default(), None));
+        let many: Vec<_> = (1..=9).map(|tokens| answer(tokens * 10, None)).collect();
+        let lengths = usual(&many).1.unwrap();
+        assert_eq!((lengths.median, lengths.half), (50, Some([30, 70])));
+        let bounded = lengths.at_most(40);
+        assert_eq!((bounded.median, bounded.half), (40, Some([30, 40])));
     }
 }

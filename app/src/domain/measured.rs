@@ -7,7 +7,7 @@ use form_urlencoded::Serializer;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::foreseen::NEAR;
+use super::foreseen::{NEAR, whole_s};
 use super::metrics::ENOUGH_TOKENS;
 
 /// More than any context has; files of chats may say anything.
@@ -45,12 +45,34 @@ pub struct Measured {
     pub output_tokens: usize,
     /// Threads that computed it.
     pub threads: usize,
-    /// Seconds to the first token and to the last, as they were expected.
-    pub foreseen_s: Option<[f64; 2]>,
+    /// What was expected of it.
+    pub expected: Option<Expected>,
     /// The matrix kernel.
     pub kernel: Arc<str>,
     /// The model.
     pub model: Arc<str>,
+}
+
+/// What was expected of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// Seconds to its first token.
+    pub first_s: f64,
+    /// Seconds to its last.
+    pub total_s: f64,
+    /// Tokens that this is for; none where that was not kept.
+    pub tokens: Option<usize>,
+}
+
+/// Which estimates of an answer were near.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Near {
+    /// That of the first token.
+    pub(crate) first: bool,
+    /// That of the whole answer, as it was told: for as many tokens as were expected.
+    pub(crate) whole: bool,
+    /// That of the whole answer for as many tokens as came: what the rates are worth.
+    pub(crate) by_length: Option<bool>,
 }
 
 impl Measured {
@@ -62,17 +84,27 @@ impl Measured {
             .filter(|_| decoded >= ENOUGH_TOKENS)
     }
 
-    /// Whether the estimates of the first token and of the whole were near, where there were some. They are of computing: an
-    /// answer tells nothing of them whose turn came so late that no estimate could be near.
+    /// Whether the estimates were near, where there were some. They are of computing: an answer tells nothing of them whose turn
+    /// came so late that no estimate could be near.
     #[must_use]
-    pub fn was_foreseen(&self) -> Option<[bool; 2]> {
-        let [first, total] = self.foreseen_s?;
-        let is_near = |foreseen: f64, took: f64| (foreseen - took).abs() <= NEAR * took;
+    pub(crate) fn near(&self) -> Option<Near> {
+        let Expected {
+            first_s,
+            total_s,
+            tokens,
+        } = self.expected?;
+        let is_near = |expected: f64, took: f64| (expected - took).abs() <= NEAR * took;
         let took = self.time_to_first_token_s?;
         if self.queued_s > NEAR * took {
             return None;
         }
-        Some([is_near(first, took), is_near(total, self.total_s)])
+        let by_length =
+            tokens.map(|tokens| whole_s([first_s, total_s], tokens, self.output_tokens));
+        Some(Near {
+            first: is_near(first_s, took),
+            whole: is_near(total_s, self.total_s),
+            by_length: by_length.map(|whole| is_near(whole, self.total_s)),
+        })
     }
 
     /// Tokens of the context at its end.
@@ -106,10 +138,12 @@ pub struct Filter {
     pub model: String,
     /// By this kernel; empty for all.
     pub kernel: String,
+    /// Of so many chats at once, as [`Measured::together`] counts them.
+    pub together: Option<usize>,
 }
 
 impl Filter {
-    /// As the query of an address says. What is no day is none.
+    /// As the query of an address says. What is no day or no number is none.
     #[must_use]
     pub fn of(query: &str) -> Self {
         let mut filter = Self::default();
@@ -119,6 +153,7 @@ impl Filter {
                 "to" => filter.to = value.parse().ok(),
                 "model" => filter.model = value.into_owned(),
                 "kernel" => filter.kernel = value.into_owned(),
+                "together" => filter.together = value.parse().ok(),
                 _ => {}
             }
         }
@@ -130,11 +165,13 @@ impl Filter {
     pub fn query(&self) -> String {
         let mut query = Serializer::new(String::new());
         let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
+        let together = self.together.map(|together| together.to_string());
         for (name, value) in [
             ("from", day(self.from)),
             ("to", day(self.to)),
             ("model", self.model.clone()),
             ("kernel", self.kernel.clone()),
+            ("together", together.unwrap_or_default()),
         ] {
             if !value.is_empty() {
                 query.append_pair(name, &value);
@@ -151,6 +188,9 @@ impl Filter {
             times.contains(&answer.created)
                 && (self.model.is_empty() || *self.model == *answer.model)
                 && (self.kernel.is_empty() || *self.kernel == *answer.kernel)
+                && self
+                    .together
+                    .is_none_or(|together| together == answer.together())
         };
         answers.iter().filter(is_wanted).collect()
     }
@@ -187,7 +227,7 @@ pub(crate) mod tests {
             cached_tokens: 10,
             output_tokens: 20,
             threads: 2,
-            foreseen_s: None,
+            expected: None,
             kernel: kernel.into(),
             model: "Tiny".into(),
         }
@@ -217,16 +257,35 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn answers_can_be_chosen_by_how_many_there_were_at_once() {
+        let mut answers = [measured(0, "avx2"), measured(1, "avx2")];
+        answers[1].beside = 1.8;
+        let filter = Filter::of("together=3&kernel=avx2");
+        assert_eq!(filter.wanted(&answers), [&answers[1]]);
+        assert_eq!(Filter::of(&filter.query()), filter);
+        assert_eq!(Filter::of("together=many").wanted(&answers).len(), 2);
+    }
+
+    #[test]
     fn an_estimate_is_near_within_a_quarter() {
         let mut answer = measured(0, "avx2");
-        assert_eq!(answer.was_foreseen(), None);
-        // It took 0.25 s and 1.25 s.
-        answer.foreseen_s = Some([0.31, 1.6]);
-        assert_eq!(answer.was_foreseen(), Some([true, false]));
-        answer.foreseen_s = Some([0.18, 1.0]);
-        assert_eq!(answer.was_foreseen(), Some([false, true]));
+        assert_eq!(answer.near(), None);
+        // It took 0.25 s and 1.25 s, of 20 tokens.
+        let mut near = |first_s, total_s, tokens| {
+            answer.expected = Some(Expected {
+                first_s,
+                total_s,
+                tokens,
+            });
+            let near = answer.near().unwrap();
+            (near.first, near.whole, near.by_length)
+        };
+        assert_eq!(near(0.31, 1.6, None), (true, false, None));
+        assert_eq!(near(0.18, 1.0, Some(20)), (false, true, Some(true)));
+        assert_eq!(near(0.25, 2.25, Some(39)), (true, false, Some(true)));
+        assert_eq!(near(0.25, 1.25, Some(50)), (true, true, Some(false)));
         answer.queued_s = 0.2;
-        assert_eq!(answer.was_foreseen(), None);
+        assert_eq!(answer.near(), None);
     }
 
     #[test]

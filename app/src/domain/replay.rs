@@ -12,6 +12,8 @@ pub enum Replayed {
     Same(usize),
     /// As far as the answer was written it is the same; it had been cut off.
     SameSoFar,
+    /// The text is the same, of so many tokens then and so many now.
+    OtherTokens(usize, usize),
     /// The texts part.
     Differs(Parting),
     /// It could not be computed to its end, for this reason.

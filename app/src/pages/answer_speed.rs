@@ -4,19 +4,22 @@ use leptos::prelude::*;
 
 use super::NotFound;
 use super::speed::unread;
-use crate::answer::{decode_speed, details};
+use crate::answer::{decode_speed, details, usd_per_million};
 use crate::chat::{Answer, Id, Loaded, Metrics};
-use crate::domain::Measured;
-use crate::figures::{duration, grouped, tokens_per_second};
+use crate::domain::{ENOUGH_TOKENS, Measured};
+use crate::figures::{duration, grouped, tokens_per_second, usd};
 use crate::language::Language;
-use crate::paths::SPEED;
+use crate::paths::{COST, DECODE, FIRST, SPEED, TOTAL};
 use crate::shell::Aside;
-use crate::speed::{Figures, Part, What, Why, decodes, firsts, parts, rank, why};
+use crate::speed::{Figures, Gathered, Much, Part, What, Why, parts, rank, why};
 use crate::visitor::language;
 
 mod replay;
 
 use self::replay::replay;
+
+/// The fewest answers that one lies among, itself included.
+const FEWEST: usize = 2;
 
 #[component]
 pub(crate) fn AnswerSpeed() -> impl IntoView {
@@ -37,7 +40,7 @@ pub(crate) fn AnswerSpeed() -> impl IntoView {
         replay(t, &answer),
     );
     view! {
-        <Aside title=t.speed_of_answer() wide=true>
+        <Aside title=t.speed_of_answer() section=t.speed() wide=true>
             <h1>{t.speed_of_answer()}</h1>
             {of}
             {again}
@@ -73,6 +76,7 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
     };
     let alike: Vec<_> = others.iter().filter(alike).collect();
     let usual = Figures::of(&alike).decode.median;
+    let usual = usual.filter(|_| alike.len() >= FEWEST);
     let made = [
         origin.model.clone(),
         origin.kernel.clone(),
@@ -84,7 +88,7 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
         {waterfall(t, metrics, &parts(metrics, threads))}
         {among(t, metrics, &alike)}
         <h2>{t.all_figures()}</h2>
-        <div class="metrics">{details(t, metrics)}</div>
+        <div class="metrics">{details(t, metrics, &origin.model)}</div>
     }
     .into_any()
 }
@@ -92,14 +96,30 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
 /// Where the time went, in one sentence.
 fn sentence(t: Language, why: Why) -> String {
     match why {
-        Why::Waited(seconds) => t.why_waited(duration(t, seconds)),
+        Why::Waited(Much::Most, seconds) => t.why_waited(duration(t, seconds)),
+        Why::Waited(Much::Largest, seconds) => t.why_waited_largest(duration(t, seconds)),
         Why::Throttled(seconds) => t.why_throttled(duration(t, seconds)),
         Why::Paused(seconds) => t.why_paused(duration(t, seconds)),
         Why::Shared(others) => t.why_shared(format!("{others:.1}")),
-        Why::Read(tokens) => t.why_read(tokens),
-        Why::Thought(tokens) => t.why_thought(tokens),
+        Why::Read(Much::Most, tokens) => t.why_read(tokens),
+        Why::Read(Much::Largest, tokens) => t.why_read_largest(tokens),
+        Why::Thought(Much::Most, tokens) => t.why_thought(tokens),
+        Why::Thought(Much::Largest, tokens) => t.why_thought_largest(tokens),
         Why::Slower(share) => t.why_slower(format!("{:.0}", share * 100.0)),
-        Why::Wrote(tokens) => t.why_wrote(tokens),
+        Why::Wrote {
+            much,
+            tokens,
+            as_usual,
+        } => {
+            let wrote = match much {
+                Much::Most => t.why_wrote(tokens),
+                Much::Largest => t.why_wrote_largest(tokens),
+            };
+            match as_usual {
+                true => t.why_usual(wrote),
+                false => wrote,
+            }
+        }
         Why::Nothing => t.why_nothing().to_owned(),
     }
 }
@@ -184,23 +204,60 @@ fn note(t: Language, metrics: &Metrics, what: What) -> Option<String> {
 
 /// How it lies among those of the same model, kernel and threads.
 fn among(t: Language, metrics: &Metrics, alike: &[&Measured]) -> AnyView {
+    let Gathered {
+        firsts, decodes, ..
+    } = Gathered::of(alike);
     let first = metrics.time_to_first_token_s.and_then(|first| {
-        let quicker = rank(&firsts(alike), first)?;
+        let quicker = rank(&firsts, first)?;
         Some(t.first_among(duration(t, first), quicker))
     });
     let decode = decode_speed(metrics).and_then(|speed| {
-        let slower = rank(&decodes(alike), speed)?;
+        let slower = rank(&decodes, speed)?;
         Some(t.decode_among(tokens_per_second(t, speed), slower))
     });
-    if alike.len() < 2 {
-        return ().into_any();
+    let quicker = rank(
+        &of_each(alike, |other| Some(other.total_s)),
+        metrics.total_s,
+    );
+    let total = quicker.map(|quicker| t.total_among(duration(t, metrics.total_s), quicker));
+    let million = usd_per_million(metrics).and_then(|cost| {
+        let of = |other: &Measured| {
+            let tokens = other.output_tokens;
+            (tokens >= ENOUGH_TOKENS).then(|| other.usd_total / tokens as f64 * 1e6)
+        };
+        let cheaper = rank(&of_each(alike, of), cost)?;
+        Some(t.cost_among(t.per_million(usd(cost)), cheaper))
+    });
+    let told = [
+        (FIRST, first),
+        (DECODE, decode),
+        (TOTAL, total),
+        (COST, million),
+    ];
+    if alike.len() < FEWEST {
+        let places = told.map(|(id, _)| view! { <span id=id></span> });
+        return view! { <p class="note">{places.into_iter().collect_view()}{t.none_alike()}</p> }
+            .into_any();
     }
+    // Links of figures lead here also where there is nothing to say of one.
+    let untold = told.iter().filter(|(_, words)| words.is_none());
+    let untold = untold.map(|(id, _)| view! { <span id=*id></span> });
+    let untold = untold.collect_view();
+    let told = told
+        .into_iter()
+        .filter_map(|(id, words)| Some((id, words?)));
+    let told = told.map(|(id, words)| view! { <li id=id>{words}</li> });
     view! {
-        <h2>{t.among_others(grouped(alike.len()))}</h2>
+        <h2>{untold}{t.among_others(grouped(alike.len()))}</h2>
         <ul class="among">
-            {first.map(|first| view! { <li>{first}</li> })}
-            {decode.map(|decode| view! { <li>{decode}</li> })}
+            {told.collect_view()}
         </ul>
     }
     .into_any()
+}
+
+/// A figure of each answer that has it.
+fn of_each(answers: &[&Measured], figure: impl Fn(&Measured) -> Option<f64>) -> Vec<f64> {
+    let figures = answers.iter().filter_map(|answer| figure(answer));
+    figures.collect()
 }

@@ -31,7 +31,7 @@ pub(crate) fn Compare() -> impl IntoView {
         Some(CompareRefused { form, complaint }) => (form, Some(complaint)),
         None => (CompareForm::of(loaded.asked.as_bytes()), None),
     };
-    let preset = Preset::asked(&loaded.asked).filter(|_| complaint.is_none());
+    let preset = Preset::asked(loaded.asked.as_bytes()).filter(|_| complaint.is_none());
     let form = form.filled(t, &here, preset);
     let complaint = complaint.or_else(|| form.known_models(&here).err());
     let told = complaint
@@ -83,10 +83,7 @@ fn asked(
     complaint: Option<Complaint>,
 ) -> AnyView {
     let blamed = Blamed::new(complaint);
-    let presets = Preset::ALL.map(|preset| {
-        let address = format!("{COMPARE}?preset={}", preset.name());
-        view! { <li><a class="button" href=address>{preset_name(t, preset)}</a></li> }
-    });
+    let presets = Preset::ALL.map(|preset| self::preset(t, preset));
     let numbers = numbers(t, &form, &blamed);
     let lanes = form.lanes.iter().enumerate();
     let lanes = lanes.map(|(place, lane)| lane_fields(t, here, place, lane, &blamed));
@@ -113,6 +110,19 @@ fn asked(
             <p class="note">{t.weights_hint()}</p>
             <p><button type="submit" class="main">{t.start_comparison()}</button></p>
         </form>
+    }
+    .into_any()
+}
+
+/// A button that begins it, and a link that fills the form with it.
+fn preset(t: Language, preset: Preset) -> AnyView {
+    let (key, name) = (preset.name(), preset_name(t, preset));
+    let address = format!("{COMPARE}?preset={key}");
+    view! {
+        <li>
+            {post_button(COMPARE, "preset", key.to_owned(), name)}
+            <a href=address aria-label=t.change_first_named(name)>{t.change_first()}</a>
+        </li>
     }
     .into_any()
 }

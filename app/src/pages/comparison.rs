@@ -46,7 +46,7 @@ pub(crate) fn ComparisonPage() -> impl IntoView {
         false => reader.report(&of.comparison),
     };
     view! {
-        <Aside title=t.comparison() wide=true>
+        <Aside title=t.comparison() section=t.compare() wide=true>
             <h1>{t.comparison()}</h1>
             {about}
             {shown}

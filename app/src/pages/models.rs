@@ -10,12 +10,16 @@ pub use self::fetching::fetching_html;
 use self::fetching::{ended, going_on};
 use self::here::{act, here, removed};
 use crate::chat::{Leave, Loaded, ManageRefused, ModelKnown, Models as Known, SharedChat};
+use crate::complaint::ComplaintKind;
 use crate::figures::{bits_a_weight, bytes, count};
 use crate::language::Language;
 use crate::paths::{FETCH_MODEL, MODELS};
 use crate::shell::Aside;
 use crate::visitor::language;
 use crate::wide_table::wide_table;
+
+/// What says why something was refused.
+const REFUSED: &str = "refused";
 
 #[component]
 pub(crate) fn Models() -> impl IntoView {
@@ -26,9 +30,11 @@ pub(crate) fn Models() -> impl IntoView {
     let refusal = models.leave.refusal(t);
     let refusal = refusal.map(|why| view! { <p class="note">{t.sentence(why)}</p> });
     let fetching = models.fetching.as_ref();
-    let is_fetching = fetching.is_some_and(|fetching| fetching.end.is_none());
+    // A refusal is to be read first.
+    let is_refreshed = fetching.is_some_and(|fetching| fetching.end.is_none())
+        && use_context::<ManageRefused>().is_none();
     view! {
-        <Aside title=t.models() wide=true refreshed=is_fetching.then_some(MODELS)>
+        <Aside title=t.models() wide=true refreshed=is_refreshed.then_some(MODELS)>
             <h1>{t.models()}</h1>
             <p class="note">{t.models_why()}</p>
             {refusal}
@@ -51,7 +57,8 @@ pub(crate) fn Models() -> impl IntoView {
 /// Why what was just wanted was not done.
 fn refused(t: Language) -> Option<AnyView> {
     let refused = use_context::<ManageRefused>()?;
-    Some(failed(refused.complaint.reason.sentence(t)))
+    let words = refused.complaint.reason.sentence(t);
+    Some(view! { <p id=REFUSED class="outcome failed" role="alert">{words}</p> }.into_any())
 }
 
 fn failed(words: String) -> AnyView {
@@ -89,7 +96,7 @@ fn begin(t: Language, id: &str, name: &str) -> AnyView {
     let mut address = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
     address.append_pair("model", id);
     let label = t.chat_with_named(name);
-    view! { <a class="button begin" href=address.finish() aria-label=label>{t.chat_with()}</a> }
+    view! { <a class="button begin" href=address.finish() aria-label=label>{t.new_chat()}</a> }
         .into_any()
 }
 
@@ -98,12 +105,28 @@ fn by_name(t: Language, leave: Leave) -> AnyView {
     if leave != Leave::Granted {
         return view! { <p>{t.fetch_how()}</p> }.into_any();
     }
-    let typed = use_context::<ManageRefused>().map(|refused| refused.name);
+    let refused = use_context::<ManageRefused>().filter(|refused| refused.name.is_some());
+    let is_wrong = refused
+        .as_ref()
+        .is_some_and(|refused| matches!(refused.complaint.kind, ComplaintKind::Field(_)));
+    let why = refused.is_some().then_some(REFUSED);
+    let typed = refused.and_then(|refused| refused.name);
     view! {
         <form class="filter" method="post" action=FETCH_MODEL>
             <label>
                 {t.fetch_by_name()}
-                <input name="name" value=typed required=true maxlength="500" autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="owner/name:Q4_K_M"/>
+                <input
+                    name="name"
+                    value=typed
+                    required=true
+                    maxlength="500"
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    placeholder="owner/name:Q4_K_M"
+                    aria-invalid=is_wrong.then_some("true")
+                    aria-describedby=why
+                />
             </label>
             <button class="button">{t.fetch()}</button>
         </form>

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
 use leptos::prelude::*;
 
 use crate::actions::set_status;
@@ -11,10 +12,10 @@ use crate::complaint::Complaint;
 use crate::domain::{Filter, MEASURED, Measured};
 use crate::figures::{duration, grouped as digits, tokens_per_second, usd};
 use crate::language::Language;
-use crate::paths::{SPEED, SPEED_FILE};
+use crate::paths::{ROOFLINE, SPEED, SPEED_FILE};
 use crate::shell::Aside;
 use crate::speed::{
-    Figures, Spread, Summary, by_context, by_time, costs, decodes, estimates, firsts, grouped,
+    Costs, DAYS, Figures, Gathered, Spread, Summary, by_context, by_time, costs, estimates, grouped,
 };
 use crate::visitor::language;
 use crate::wide_table::wide_table;
@@ -51,23 +52,31 @@ pub(crate) fn Speed() -> impl IntoView {
             {limit.map(|limit| view! { <p class="note">{limit}</p> })}
             {choice}
             {report}
-            {download.then(|| view! { <p><a class="button" href=file>{t.download_csv()}</a></p> })}
+            <p class="ways">
+                {download.then(|| view! { <a class="button" href=file>{t.download_csv()}</a> })}
+                <a class="button" href=ROOFLINE>{t.best_of_machine()}</a>
+            </p>
         </Aside>
     }
     .into_any()
 }
 
 /// The form of the filter.
-fn choice(t: Language, answers: &[Measured], filter: &Filter) -> AnyView {
-    let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string());
+fn choice<'a>(t: Language, answers: &'a [Measured], filter: &'a Filter) -> AnyView {
+    let day = |day: Option<Date>| day.map(|day| day.to_string());
+    let together: BTreeSet<_> = answers.iter().map(Measured::together).collect();
     let models: BTreeSet<_> = answers.iter().map(|answer| &*answer.model).collect();
     let kernels: BTreeSet<_> = answers.iter().map(|answer| &*answer.kernel).collect();
+    let named = |name: &'a str| Some(name).filter(|name| !name.is_empty());
     view! {
         <form method="get" action=SPEED class="filter">
             <label>{t.from_day()} <input type="date" name="from" value=day(filter.from)/></label>
             <label>{t.to_day()} <input type="date" name="to" value=day(filter.to)/></label>
-            <label>{t.model()} {select(t, "model", &models, &filter.model)}</label>
-            <label>{t.kernel()} {select(t, "kernel", &kernels, &filter.kernel)}</label>
+            <label>{t.model()} {select(t, "model", models, named(&filter.model))}</label>
+            <label>{t.kernel()} {select(t, "kernel", kernels, named(&filter.kernel))}</label>
+            <label>
+                {t.chats_at_once()} {select(t, "together", together, filter.together)}
+            </label>
             <button type="submit">{t.show()}</button>
         </form>
     }
@@ -75,12 +84,18 @@ fn choice(t: Language, answers: &[Measured], filter: &Filter) -> AnyView {
 }
 
 /// A choice of one or all; one that no answer has stays to be seen.
-fn select(t: Language, name: &'static str, names: &BTreeSet<&str>, chosen: &str) -> AnyView {
-    let mut names = names.clone();
-    names.insert(chosen);
-    names.remove("");
-    let options = names.into_iter().map(|name| {
-        view! { <option value=name.to_owned() selected=name == chosen>{name.to_owned()}</option> }
+fn select<T: Ord + ToString>(
+    t: Language,
+    name: &'static str,
+    mut values: BTreeSet<T>,
+    chosen: Option<T>,
+) -> AnyView {
+    let said = chosen.as_ref().map(T::to_string);
+    values.extend(chosen);
+    let options = values.into_iter().map(|value| {
+        let name = value.to_string();
+        let selected = said.as_ref() == Some(&name);
+        view! { <option value=name.clone() selected=selected>{name.clone()}</option> }
     });
     view! {
         <select name=name>
@@ -95,17 +110,24 @@ fn report(t: Language, answers: &[&Measured]) -> AnyView {
     if answers.is_empty() {
         return view! { <p>{t.no_answers_yet()}</p> }.into_any();
     }
-    let all = Figures::of(answers);
-    let models = grouped(answers, |answer| &*answer.model);
-    let kernels = grouped(answers, |answer| {
-        format!("{} · {}", answer.kernel, t.threads(answer.threads))
+    let mut gathered = Gathered::of(answers);
+    let all = gathered.figures();
+    let models = grouped(answers, &all, |answer| &*answer.model);
+    let kernels = grouped(answers, &all, |answer| (&*answer.kernel, answer.threads));
+    let kernels = kernels.into_iter().map(|((kernel, threads), figures)| {
+        (format!("{kernel} · {}", t.threads(threads)), figures)
     });
-    let together = grouped(answers, Measured::together);
+    let together = grouped(answers, &all, Measured::together);
+    let costs = costs(answers);
+    let charts = charts(t, answers, &gathered, &all, &costs);
+    let cut = costs.are_cut.then(|| t.cost_of_days(DAYS));
     view! {
         {summary(t, &all)}
-        <div class="charts">{charts(t, answers).iter().map(|chart| figure(t, chart)).collect_view()}</div>
+        <div class="charts">{charts.iter().map(|chart| figure(t, chart)).collect_view()}</div>
+        {cut.map(|cut| view! { <p class="note">{cut}</p> })}
+        <p class="note">{t.estimates_why()}</p>
         {groups(t, t.by_model(), t.model(), models.into_iter().map(|(name, figures)| (name.to_owned(), figures)))}
-        {groups(t, t.by_kernel(), t.kernel(), kernels.into_iter())}
+        {groups(t, t.by_kernel(), t.kernel(), kernels)}
         {groups(
             t,
             t.by_chats_at_once(),
@@ -147,14 +169,22 @@ pub(super) fn unread(t: Language, heading: &'static str, trouble: &Complaint) ->
     .into_any()
 }
 
-fn charts(t: Language, answers: &[&Measured]) -> Vec<Chart> {
-    let time = by_time(answers);
-    let (length, figures): (Vec<_>, Vec<_>) = by_context(answers).into_iter().unzip();
+fn charts(
+    t: Language,
+    answers: &[&Measured],
+    gathered: &Gathered,
+    all: &Figures,
+    costs: &Costs,
+) -> Vec<Chart> {
+    let time = by_time(answers, all);
+    let (length, figures): (Vec<_>, Vec<_>) = by_context(answers, all).into_iter().unzip();
     let length = length
         .into_iter()
         .map(|length| format!("≤{}", digits(length)));
     let context: Vec<_> = length.zip(figures).collect();
-    let (firsts, decodes) = (firsts(answers), decodes(answers));
+    let Gathered {
+        firsts, decodes, ..
+    } = gathered;
     let first = Lines {
         of: |figures| figures.first,
         slow: t.p95(),
@@ -186,17 +216,17 @@ fn charts(t: Language, answers: &[&Measured]) -> Vec<Chart> {
             t,
             t.ttft_spread(),
             t.ttft(),
-            &Spread::of(&firsts, &FIRST_EDGES),
+            &Spread::of(firsts, &FIRST_EDGES),
             duration,
         ),
         spread(
             t,
             t.decode_spread(),
             t.decode_speed(),
-            &Spread::of(&decodes, &SPEED_EDGES),
+            &Spread::of(decodes, &SPEED_EDGES),
             tokens_per_second,
         ),
-        by_day(t, answers),
+        by_day(t, &costs.days),
         foreseen(t, answers),
     ]
 }
@@ -264,8 +294,7 @@ fn spread(
     }
 }
 
-fn by_day(t: Language, answers: &[&Measured]) -> Chart {
-    let days = costs(answers);
+fn by_day(t: Language, days: &[(Date, f64)]) -> Chart {
     Chart {
         kind: Kind::Bars,
         title: t.cost_by_day().to_owned(),
@@ -285,25 +314,17 @@ fn by_day(t: Language, answers: &[&Measured]) -> Chart {
 /// How many of a hundred estimates were near, over time.
 fn foreseen(t: Language, answers: &[&Measured]) -> Chart {
     let parts = estimates(answers);
-    let share = |of: usize| {
-        let shares = parts.iter().map(|(_, shares)| Some(shares[of]));
-        shares.collect()
-    };
+    let names = [t.first_foreseen(), t.by_length_foreseen(), t.all_foreseen()];
+    let series = names.into_iter().enumerate().map(|(of, name)| Series {
+        name,
+        values: parts.iter().map(|(_, shares)| shares[of]).collect(),
+    });
     Chart {
         kind: Kind::Lines,
         title: t.estimates_near().to_owned(),
         over: t.begins(),
         labels: parts.iter().map(|(label, _)| label.clone()).collect(),
-        series: vec![
-            Series {
-                name: t.first_foreseen(),
-                values: share(0),
-            },
-            Series {
-                name: t.all_foreseen(),
-                values: share(1),
-            },
-        ],
+        series: series.collect(),
         written: |t, share| t.of_a_hundred(format!("{share:.0}")),
     }
 }

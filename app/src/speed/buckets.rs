@@ -13,73 +13,107 @@ use crate::domain::Measured;
 const MOMENTS: i64 = 24;
 
 /// Days of a chart by day.
-const DAYS: usize = 60;
+pub(crate) const DAYS: usize = 60;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Answers of equal parts of their time, each by when it begins. Parts without answers are left out.
-pub(crate) fn by_time(answers: &[&Measured]) -> Vec<(String, Figures)> {
-    let parts = parts_of_time(answers).into_iter();
-    parts
-        .map(|(label, answers)| (label, Figures::of(&answers)))
-        .collect()
-}
-
-/// Of equal parts of their time, how many of a hundred estimates of the first token and of the whole were near.
-pub(crate) fn estimates(answers: &[&Measured]) -> Vec<(String, [f64; 2])> {
-    let foreseen = answers.iter().copied();
-    let foreseen: Vec<_> = foreseen
-        .filter(|answer| answer.was_foreseen().is_some())
-        .collect();
-    let parts = parts_of_time(&foreseen).into_iter();
-    let parts = parts.map(|(label, answers)| {
-        let near = |of: usize| {
-            let near = answers.iter().filter_map(|answer| answer.was_foreseen());
-            near.filter(|near| near[of]).count() as f64
-        };
-        let share = |of| 100.0 * near(of) / answers.len() as f64;
-        (label, [share(0), share(1)])
-    });
-    parts.collect()
-}
-
-fn parts_of_time<'a>(answers: &[&'a Measured]) -> Vec<(String, Vec<&'a Measured>)> {
-    let times = || answers.iter().map(|answer| answer.created);
-    let (Some(first), Some(last)) = (times().min(), times().max()) else {
+/// Answers of equal parts of their time, each by when it begins. Parts without answers are left out; `all` are the figures of
+/// all answers.
+pub(crate) fn by_time(answers: &[&Measured], all: &Figures) -> Vec<(String, Figures)> {
+    let Some(parts) = Parts::of(answers) else {
         return Vec::new();
     };
-    let span = last.saturating_sub(first);
-    let part = (span / MOMENTS + 1).max(1);
-    let format = match part {
-        _ if span < DAY_MS => "%H:%M",
-        ..DAY_MS => "%m-%d %H:%M",
-        _ if span < 300 * DAY_MS => "%m-%d",
-        _ => "%Y-%m-%d",
-    };
-    let mut parts: BTreeMap<i64, Vec<&Measured>> = BTreeMap::new();
-    for answer in answers {
-        let n = answer.created.saturating_sub(first) / part;
-        parts.entry(n).or_default().push(answer);
-    }
-    let label = |n: i64| written(first.saturating_add(n * part), format);
-    let parts = parts.into_iter();
-    parts
-        .map(|(part, answers)| (label(part), answers))
+    let groups = grouped(answers, all, |answer| parts.of_answer(answer));
+    let groups = groups.into_iter();
+    groups
+        .map(|(part, figures)| (parts.label(part), figures))
         .collect()
 }
 
-/// Answers by the tokens of their context: up to 128, up to 256, up to 512 and so on.
-pub(crate) fn by_context(answers: &[&Measured]) -> Vec<(usize, Figures)> {
-    grouped(answers, |answer| {
+/// How many estimates of a hundred were near: of the first token, of the whole for as many tokens as came, and of the whole as
+/// it was told.
+pub(crate) type Shares = [Option<f64>; 3];
+
+/// These of equal parts of the answers' time.
+pub(crate) fn estimates(answers: &[&Measured]) -> Vec<(String, Shares)> {
+    let near = answers.iter().copied();
+    let near = near.filter_map(|answer| Some((answer, answer.near()?)));
+    let (foreseen, near): (Vec<_>, Vec<_>) = near.unzip();
+    let Some(parts) = Parts::of(&foreseen) else {
+        return Vec::new();
+    };
+    // Of each part how many there were, and how many of them were near.
+    let mut counts: BTreeMap<i64, [[usize; 2]; 3]> = BTreeMap::new();
+    for (answer, near) in foreseen.into_iter().zip(near) {
+        let counts = counts.entry(parts.of_answer(answer)).or_default();
+        let each = [Some(near.first), near.by_length, Some(near.whole)];
+        for ([all, near], is_near) in counts.iter_mut().zip(each) {
+            *all += usize::from(is_near.is_some());
+            *near += usize::from(is_near == Some(true));
+        }
+    }
+    let shares = counts.into_iter().map(|(part, counts)| {
+        let share = counts.map(|[all, near]| (all > 0).then(|| 100.0 * near as f64 / all as f64));
+        (parts.label(part), share)
+    });
+    shares.collect()
+}
+
+/// Equal parts of the time of some answers.
+struct Parts {
+    first: i64,
+    /// Milliseconds.
+    span: i64,
+    /// Milliseconds of one.
+    part: i64,
+}
+
+impl Parts {
+    fn of(answers: &[&Measured]) -> Option<Self> {
+        let times = || answers.iter().map(|answer| answer.created);
+        let (first, last) = (times().min()?, times().max()?);
+        let span = last.saturating_sub(first);
+        let part = (span / MOMENTS + 1).max(1);
+        Some(Self { first, span, part })
+    }
+
+    fn of_answer(&self, answer: &Measured) -> i64 {
+        answer.created.saturating_sub(self.first) / self.part
+    }
+
+    /// When one begins.
+    fn label(&self, part: i64) -> String {
+        let format = match self.part {
+            _ if self.span < DAY_MS => "%H:%M",
+            ..DAY_MS => "%m-%d %H:%M",
+            _ if self.span < 300 * DAY_MS => "%m-%d",
+            _ => "%Y-%m-%d",
+        };
+        written(self.first.saturating_add(part * self.part), format)
+    }
+}
+
+/// Answers by the tokens of their context: up to 128, up to 256, up to 512 and so on; `all` are the figures of all of them.
+pub(crate) fn by_context(answers: &[&Measured], all: &Figures) -> Vec<(usize, Figures)> {
+    grouped(answers, all, |answer| {
         answer.context().max(128).next_power_of_two()
     })
 }
 
-/// What answers cost on each of the last days that have any, in the calendar of the server.
-pub(crate) fn costs(answers: &[&Measured]) -> Vec<(Date, f64)> {
+/// What answers cost by day, in the calendar of the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Costs {
+    /// The last days that have any.
+    pub(crate) days: Vec<(Date, f64)>,
+    /// Whether there were some before, which are in none of these.
+    pub(crate) are_cut: bool,
+}
+
+/// What answers cost on each of the last days up to that of the newest one.
+pub(crate) fn costs(answers: &[&Measured]) -> Costs {
     let newest = answers.iter().map(|answer| answer.created).max();
     let Some(newest) = newest.and_then(|newest| Timestamp::from_millisecond(newest).ok()) else {
-        return Vec::new();
+        return Costs::default();
     };
     let (zone, mut day) = (
         TimeZone::system(),
@@ -97,10 +131,12 @@ pub(crate) fn costs(answers: &[&Measured]) -> Vec<(Date, f64)> {
         };
         day = before;
     }
+    let mut are_cut = false;
     for answer in answers {
         let at = days.partition_point(|(_, begin, _)| *begin > answer.created);
-        if let Some((_, _, usd)) = days.get_mut(at) {
-            *usd += answer.usd_share;
+        match days.get_mut(at) {
+            Some((_, _, usd)) => *usd += answer.usd_share,
+            None => are_cut = true,
         }
     }
     let is_free = |usd: f64| usd <= 0.0;
@@ -108,7 +144,10 @@ pub(crate) fn costs(answers: &[&Measured]) -> Vec<(Date, f64)> {
         days.pop();
     }
     let days = days.into_iter().rev();
-    days.map(|(day, _, usd)| (day, usd)).collect()
+    Costs {
+        days: days.map(|(day, _, usd)| (day, usd)).collect(),
+        are_cut,
+    }
 }
 
 /// How many figures lie between some edges.
@@ -154,31 +193,38 @@ fn written(milliseconds: i64, format: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::measured;
+    use crate::domain::{Expected, measured};
 
     #[test]
     fn a_time_is_parted_evenly_and_empty_parts_are_left_out() {
         let hour = 60 * 60 * 1000;
         let answers = [0, 1, 20 * hour, 23 * hour].map(|at| measured(at, "avx2"));
-        let parts = by_time(&answers.each_ref());
+        let (answers, all) = (answers.each_ref(), Figures::of(&answers.each_ref()));
+        let parts = by_time(&answers, &all);
         let counts: Vec<_> = parts.iter().map(|(_, part)| part.answers).collect();
         assert_eq!(counts, [2, 1, 1]);
         assert!(parts.iter().all(|(label, _)| label.len() == 5), "{parts:?}");
-        assert_eq!(by_time(&[]), []);
+        assert_eq!(by_time(&[], &all), []);
         let wide = [i64::MIN, i64::MAX].map(|at| measured(at, "avx2"));
-        assert!(!by_time(&wide.each_ref()).is_empty());
+        assert!(!by_time(&wide.each_ref(), &all).is_empty());
     }
 
     #[test]
     fn estimates_count_where_there_were_some() {
         let mut answers = [0, 1, 2, 3].map(|at| measured(at, "avx2"));
         // Of a first token after 0.25 s and a last after 1.25 s.
-        answers[0].foreseen_s = Some([0.25, 9.0]);
-        answers[1].foreseen_s = Some([0.3, 1.25]);
-        answers[2].foreseen_s = Some([9.0, 9.0]);
+        let expected = |first_s, total_s, tokens| Expected {
+            first_s,
+            total_s,
+            tokens,
+        };
+        answers[0].expected = Some(expected(0.25, 2.25, Some(39)));
+        answers[1].expected = Some(expected(0.3, 1.25, Some(90)));
+        answers[2].expected = Some(expected(9.0, 9.0, None));
         let parts = estimates(&answers.each_ref());
         let shares: Vec<_> = parts.iter().map(|(_, shares)| *shares).collect();
-        assert_eq!(shares, [[100.0, 0.0], [100.0, 100.0], [0.0, 0.0]]);
+        let of = |shares: [i32; 3]| shares.map(|share| (share >= 0).then_some(f64::from(share)));
+        assert_eq!(shares, [[100, 100, 0], [100, 0, 100], [0, -1, 0]].map(of));
         assert_eq!(estimates(&[&answers[3]]), []);
     }
 
@@ -188,7 +234,8 @@ mod tests {
         for (answer, context) in answers.iter_mut().zip([0, 128, 129, 5000]) {
             (answer.prompt_tokens, answer.output_tokens) = (context, 0);
         }
-        let lengths = by_context(&answers.each_ref());
+        let answers = answers.each_ref();
+        let lengths = by_context(&answers, &Figures::of(&answers));
         let lengths: Vec<_> = lengths
             .iter()
             .map(|(to, part)| (*to, part.answers))
@@ -204,16 +251,18 @@ mod tests {
             measured(at.timestamp().as_millisecond(), "avx2")
         };
         let answers = ["2026-03-01", "2026-03-03", "2026-03-01", "2020-01-01"].map(at);
-        let days = costs(&answers.each_ref());
+        let costed = costs(&answers.each_ref());
         let day = |day: &str, usd| (day.parse::<Date>().unwrap(), usd);
         let expected = [
             day("2026-03-01", 0.002),
             day("2026-03-02", 0.0),
             day("2026-03-03", 0.001),
         ];
-        assert_eq!(days, expected);
-        assert_eq!(costs(&[]), []);
-        assert_eq!(costs(&[&measured(i64::MAX, "avx2")]), []);
+        assert_eq!(costed.days, expected);
+        assert!(costed.are_cut);
+        assert!(!costs(&[&answers[0], &answers[1]]).are_cut);
+        assert_eq!(costs(&[]), Costs::default());
+        assert_eq!(costs(&[&measured(i64::MAX, "avx2")]), Costs::default());
     }
 
     #[test]

@@ -67,20 +67,35 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
         .collect()
 }
 
-/// Seconds of its steps that went into others: all of them but its part, by which its share of the cost is known.
+/// Seconds of its steps that went into others: all of them but its part, by which its share of the cost is known. Where time
+/// costs nothing, as if each that was computed had an equal part.
 fn sharing(metrics: &Metrics) -> f64 {
-    if metrics.beside < 0.05 || metrics.usd_total <= 0.0 {
+    if metrics.beside < 0.05 {
         return 0.0;
     }
-    let own_s = metrics.usd_share / metrics.usd_total * metrics.total_s;
-    (metrics.total_s - metrics.queued_s - metrics.paused_s - own_s).max(0.0)
+    let computed_s = metrics.total_s - metrics.queued_s - metrics.paused_s;
+    let others_s = if metrics.usd_total > 0.0 {
+        computed_s - metrics.usd_share / metrics.usd_total * metrics.total_s
+    } else {
+        computed_s * metrics.beside / (1.0 + metrics.beside)
+    };
+    others_s.max(0.0)
+}
+
+/// How much of an answer's time its largest part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Much {
+    /// Over half.
+    Most,
+    /// Less, but no other is larger.
+    Largest,
 }
 
 /// What took the most time of an answer, or made it slow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Why {
     /// It waited for so many seconds.
-    Waited(f64),
+    Waited(Much, f64),
     /// Threads waited for their quota for so many seconds, summed over CPUs.
     Throttled(f64),
     /// Its memory was lent for so many seconds.
@@ -88,18 +103,23 @@ pub(crate) enum Why {
     /// So many others ran beside it, as a mean.
     Shared(f64),
     /// So many tokens of prompt were computed.
-    Read(usize),
+    Read(Much, usize),
     /// So many tokens were thought.
-    Thought(usize),
+    Thought(Much, usize),
     /// Tokens came at this share of the median speed.
     Slower(f64),
     /// So many tokens were written.
-    Wrote(usize),
+    Wrote {
+        much: Much,
+        tokens: usize,
+        /// About as fast as the median.
+        as_usual: bool,
+    },
     /// Nothing came out.
     Nothing,
 }
 
-/// What an answer's time says; `usual` is the median speed of decode.
+/// What an answer's time says; `usual` is the median speed of decode, where there are others to compare with.
 pub(crate) fn why(metrics: &Metrics, threads: usize, usual: Option<f64>) -> Why {
     let parts = parts(metrics, threads);
     let took = |what| {
@@ -107,175 +127,47 @@ pub(crate) fn why(metrics: &Metrics, threads: usize, usual: Option<f64>) -> Why 
         part.map_or(0.0, |part| part.took)
     };
     let share = |what| took(what) / metrics.total_s.max(f64::MIN_POSITIVE);
-    let enough = metrics.output_tokens > ENOUGH_TOKENS;
-    let slower = metrics
-        .decode_tokens_per_second
-        .filter(|_| enough)
-        .zip(usual);
-    let slower = slower.map(|(speed, usual)| speed / usual);
-    let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);
+    let in_order = parts.iter().filter(|part| part.from.is_some());
+    let largest = in_order.max_by(|one, other| one.took.total_cmp(&other.took));
+    let largest = largest.map_or(What::Writing, |part| part.what);
+    let much = match share(largest) > 0.5 {
+        true => Much::Most,
+        false => Much::Largest,
+    };
     match metrics.throttled_s {
-        _ if share(What::Waiting) > 0.4 => Why::Waited(took(What::Waiting)),
+        _ if share(What::Waiting) > 0.5 => Why::Waited(much, took(What::Waiting)),
         Some(throttled) if share(What::Throttled) > 0.2 => Why::Throttled(throttled),
         _ if share(What::Paused) > 0.25 => Why::Paused(took(What::Paused)),
         _ if share(What::Sharing) > 0.4 => Why::Shared(metrics.beside),
-        _ if share(What::Reading) > 0.5 => Why::Read(computed),
-        _ if share(What::Thinking) > 0.5 => Why::Thought(metrics.thought_tokens),
-        _ if metrics.output_tokens == 0 => Why::Nothing,
-        _ => match slower {
-            Some(slower) if slower < 0.8 => Why::Slower(slower),
-            _ => Why::Wrote(metrics.output_tokens),
+        _ => match largest {
+            What::Waiting => Why::Waited(much, took(What::Waiting)),
+            What::Reading => {
+                let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);
+                Why::Read(much, computed)
+            }
+            What::Thinking => Why::Thought(much, metrics.thought_tokens),
+            _ => written(metrics, much, usual),
+        },
+    }
+}
+
+/// What is said of an answer that took its time to be written.
+fn written(metrics: &Metrics, much: Much, usual: Option<f64>) -> Why {
+    let tokens = metrics.output_tokens;
+    if tokens == 0 {
+        return Why::Nothing;
+    }
+    let speed = metrics.decode_tokens_per_second;
+    let speed = speed.filter(|_| tokens > ENOUGH_TOKENS).zip(usual);
+    match speed.map(|(speed, usual)| speed / usual) {
+        Some(slower) if slower < 0.8 => Why::Slower(slower),
+        of_usual => Why::Wrote {
+            much,
+            tokens: tokens.saturating_sub(metrics.thought_tokens),
+            as_usual: of_usual.is_some_and(|of_usual| of_usual <= 1.25),
         },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Four seconds: one in the queue, two of the prompt, one of 41 tokens.
-    fn metrics() -> Metrics {
-        Metrics {
-            queued_s: 1.0,
-            prefill_s: Some(2.0),
-            time_to_first_token_s: Some(3.0),
-            decode_tokens_per_second: Some(40.0),
-            total_s: 4.0,
-            usd_total: 0.004,
-            usd_share: 0.001,
-            prompt_tokens: 4300,
-            cached_tokens: 27,
-            output_tokens: 41,
-            ..Metrics::default()
-        }
-    }
-
-    #[test]
-    fn parts_follow_each_other_and_fill_the_time() {
-        let parts = parts(&metrics(), 2);
-        let told: Vec<_> = parts
-            .iter()
-            .map(|part| (part.what, part.from, part.took))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                (What::Waiting, Some(0.0), 1.0),
-                (What::Reading, Some(1.0), 2.0),
-                (What::Writing, Some(3.0), 1.0),
-            ]
-        );
-    }
-
-    #[test]
-    fn what_lies_within_is_told_beside() {
-        let metrics = Metrics {
-            beside: 1.5,
-            paused_s: 0.5,
-            throttled_s: Some(0.8),
-            thought_s: Some(0.4),
-            guesses_s: Some(0.3),
-            ..metrics()
-        };
-        let parts = parts(&metrics, 2);
-        let took = |what| parts.iter().find(|part| part.what == what).unwrap().took;
-        // Of three seconds half a one was lent, and one was its own.
-        assert_eq!(took(What::Sharing), 1.5);
-        assert_eq!((took(What::Paused), took(What::Throttled)), (0.5, 0.4));
-        assert_eq!(took(What::Guessing), 0.3);
-        assert!((took(What::Thinking) - 0.4).abs() < 1e-9);
-        assert!((took(What::Writing) - 0.6).abs() < 1e-9);
-    }
-
-    #[test]
-    fn strange_figures_stay_within_the_time() {
-        let metrics = Metrics {
-            queued_s: 9.0,
-            thought_s: Some(-3.0),
-            guesses_s: Some(7.0),
-            total_s: 2.0,
-            ..metrics()
-        };
-        for part in parts(&metrics, 0) {
-            assert!(part.took <= 2.0, "{part:?}");
-        }
-        assert_eq!(parts(&Metrics::default(), 1), []);
-        let backwards = Metrics {
-            total_s: -1.0,
-            ..metrics
-        };
-        assert_eq!(parts(&backwards, 1), []);
-    }
-
-    #[test]
-    fn the_largest_part_is_the_reason() {
-        let usual = Some(41.0);
-        let of = |metrics: Metrics| why(&metrics, 2, usual);
-        let base = || Metrics {
-            queued_s: 0.0,
-            ..metrics()
-        };
-        let quick = || Metrics {
-            prefill_s: Some(0.5),
-            ..base()
-        };
-        assert_eq!(
-            of(Metrics {
-                queued_s: 2.0,
-                ..metrics()
-            }),
-            Why::Waited(2.0)
-        );
-        assert_eq!(
-            of(Metrics {
-                prefill_s: Some(2.5),
-                ..base()
-            }),
-            Why::Read(4273)
-        );
-        assert_eq!(
-            of(Metrics {
-                throttled_s: Some(2.1),
-                ..quick()
-            }),
-            Why::Throttled(2.1)
-        );
-        assert_eq!(
-            of(Metrics {
-                paused_s: 1.5,
-                ..quick()
-            }),
-            Why::Paused(1.5)
-        );
-        assert_eq!(
-            of(Metrics {
-                beside: 3.0,
-                ..quick()
-            }),
-            Why::Shared(3.0)
-        );
-        assert_eq!(
-            of(Metrics {
-                thought_s: Some(3.0),
-                thought_tokens: 30,
-                ..quick()
-            }),
-            Why::Thought(30)
-        );
-        assert_eq!(
-            of(Metrics {
-                decode_tokens_per_second: Some(20.5),
-                ..quick()
-            }),
-            Why::Slower(0.5)
-        );
-        assert_eq!(of(quick()), Why::Wrote(41));
-        assert_eq!(
-            of(Metrics {
-                output_tokens: 0,
-                ..quick()
-            }),
-            Why::Nothing
-        );
-    }
-}
+mod tests;

@@ -70,13 +70,14 @@ super::texts! {
     file_tokens(count): "{count} tokens" | "{count} 个 token";
     room_for_files(count, context): "{count} of the {context} tokens that the model can read" | "模型可读取 {context} 个 token，已占 {count} 个";
     file_named(name): "File `{name}`:" | "文件 `{name}`：";
-    remove_file(name): "Remove {name}" | "移除 {name}";
+    remove_named(name): "Remove {name}" | "移除 {name}";
     show_all: "Show all" | "显示全部";
     send: "Send" | "发送";
     check: "Check" | "预估";
     outlook_prompt(prompt, cached): "Prompt: {prompt} tokens, {cached} cached" | "提示词：{prompt} 个 token，其中缓存 {cached} 个";
     outlook_first(time): "first token after about {time}" | "首个 token 约需 {time}";
     outlook_all(time, tokens): "about {time} for {tokens} tokens" | "{tokens} 个 token 共约 {time}";
+    outlook_half(fewest, most, soonest, latest): "half of the answers here have {fewest} to {most} tokens: {soonest} to {latest}" | "这里半数回答有 {fewest} 至 {most} 个 token：{soonest} 至 {latest}";
     outlook_at_most(usd): "at most {usd}" | "最多 {usd}";
     outlook_beside[count]: "{count} answer beside it" | "{count} answers beside it" | "另有 {count} 个回答同时进行";
     outlook_unmeasured: "no speed measured here yet" | "尚未在此测得速度";

@@ -12,6 +12,8 @@ super::texts! {
     compare_follow: "See it" | "查看";
     start_comparison: "Compare" | "开始对比";
     compare_presets: "Ready-made" | "预设对比";
+    change_first: "Change first" | "先修改";
+    change_first_named(name): "Change first: {name}" | "先修改：{name}";
     preset_kernels: "Before and after the kernels" | "内核优化前后";
     preset_threads: "One thread and all" | "单线程与全部线程";
     preset_weights: "Floats and four bits" | "浮点与四比特";
@@ -22,7 +24,7 @@ super::texts! {
     seed_or_greedy: "Seed" | "随机种子";
     seed_or_greedy_hint: "Empty: always the likeliest token." | "留空：始终取概率最高的 token。";
     lane(number): "Lane {number}" | "通道 {number}";
-    no_lane: "no lane" | "不用";
+    no_lane: "no lane" | "不使用";
     weights_served: "as served" | "与服务相同";
     weights_group32: "four bits, groups of 32" | "四比特，每组 32 个";
     weights_channel: "four bits, a scale for each row" | "四比特，每行一个缩放";
@@ -115,6 +117,7 @@ super::texts! {
     replay_running[count]: "Computing again: {count} token so far" | "Computing again: {count} tokens so far" | "正在重新计算：已输出 {count} 个 token";
     replay_same[count]: "Computed again: the same, {count} token." | "Computed again: the same, all {count} tokens." | "已重新计算：{count} 个 token 完全相同。";
     replay_same_so_far: "Computed again: the same as far as the answer was written." | "已重新计算：与已写出的部分完全相同。";
+    replay_other_tokens(now, then): "Computed again: the same text, of {now} tokens where there were {then}." | "已重新计算：文本相同，但现在为 {now} 个 token，当时为 {then} 个。";
     replay_differs[count]: "Computed again: the text is another behind {count} character." | "Computed again: the text is another behind {count} characters." | "已重新计算：从第 {count} 个字符之后开始不同。";
     replay_failed(why): "It could not be computed again: {why}" | "无法重新计算：{why}";
     replay_then: "Then" | "当时";

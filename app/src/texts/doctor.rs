@@ -8,6 +8,9 @@ super::texts! {
     doctor_governor: "Clock" | "CPU 频率策略";
     doctor_memory: "Free memory" | "可用内存";
     doctor_reading: "Reading memory" | "内存读取";
+    doctor_reading_of(rate, usual): "{rate}; as many cores of such a CPU usually have {usual}" | "{rate}；同数量的此类 CPU 核心通常为 {usual}";
+    doctor_reading_unknown(rate): "{rate}; what such machines usually have is not known" | "{rate}；此类机器的常见值未知";
+    doctor_memory_limit: "Limit of memory" | "内存限额";
     doctor_multiplies: "Multiplying" | "乘法";
     doctor_threads_of(threads, cores, cpus): "{threads}, on {cores} cores with {cpus} CPUs" | "{threads} 个，共 {cores} 核 {cpus} 个逻辑 CPU";
     doctor_quota(cpus): "{cpus} CPUs" | "{cpus} 个 CPU";

@@ -37,7 +37,7 @@ pub(super) fn by_name(t: Language) -> Vec<(&'static str, String)> {
         press_ctrl_c,
         prompt_so_far("{done}", "{total}"),
         reading_prompt,
-        remove_file("{name}"),
+        remove_named("{name}"),
         room_for_files("{count}", "{context}"),
         seconds_so_far("{seconds}"),
         sending,

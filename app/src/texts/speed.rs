@@ -2,13 +2,14 @@
 
 super::texts! {
     speed: "Speed" | "速度";
-    speed_why: "What your answers on this server took and cost. Rates are of 17 tokens or more." | "你在此服务器上的回答所用的时间与成本。速率仅统计 17 个及以上 token 的回答。";
+    speed_why: "What the answers in your chats on this server took and cost; nothing is kept of those that programs ask for by the API. Rates are of 17 tokens or more." | "你在此服务器上的对话回答所用的时间与成本；程序通过 API 请求的回答不留记录。速率仅统计 17 个及以上 token 的回答。";
     newest_answers(count): "Only {count} answers are counted, those of pinned and of the newest chats." | "仅统计 {count} 个回答：置顶的和最近的对话。";
     from_day: "From" | "从";
     to_day: "To" | "到";
     show: "Show" | "显示";
     all: "All" | "全部";
     no_answers_yet: "There are no answers that this could be about yet." | "还没有可统计的回答。";
+    best_of_machine: "What this machine can do at best" | "本机的性能上限";
     download_csv: "Download CSV" | "下载 CSV";
     answers_file: "answers" | "回答";
     answers: "Answers" | "回答数";
@@ -26,12 +27,15 @@ super::texts! {
     ttft_spread: "How many took how long to the first token" | "首个 token 时间分布";
     decode_spread: "How many were how fast" | "解码速度分布";
     cost_by_day: "Cost by day" | "每日成本";
+    cost_of_days(days): "The cost by day is that of {days} days, of which the newest answer’s is the last; what was before is left out there." | "每日成本仅统计截至最新回答当天的 {days} 天，更早的不计入。";
     begins: "From" | "起始";
     context_tokens: "Tokens of context" | "上下文 token 数";
     day: "Day" | "日期";
     estimates_near: "Estimates within 25 %, of 100" | "误差在 25% 以内的预估（每 100 个）";
     first_foreseen: "First token" | "首个 token";
-    all_foreseen: "Whole answer" | "整个回答";
+    by_length_foreseen: "Whole, for the tokens that came" | "整个回答（按实际 token 数）";
+    all_foreseen: "Whole, as told" | "整个回答（按预估）";
+    estimates_why: "How long an answer will be nobody knows before it is written: an estimate of the whole is for as many tokens as the middle one of the last answers had. “For the tokens that came” says what the measured speeds are worth by themselves." | "回答的长度事先无从得知：整个回答的预估按最近回答的中位 token 数计算。“按实际 token 数”反映测得的速度本身有多准。";
     of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";
@@ -48,8 +52,11 @@ super::texts! {
     all_answers: "All answers" | "全部回答";
     all_figures: "All figures" | "全部指标";
     among_others(count): "Among {count} answers of the same model, kernel and threads" | "与同一模型、内核和线程数的 {count} 个回答相比";
+    none_alike: "No other answer of the same model, kernel and threads has ended yet, so there is nothing to compare with." | "尚无同一模型、内核和线程数的其他回答，因此暂无可比较的数据。";
     first_among(time, share): "First token after {time}: {share} of 100 were quicker." | "首个 token {time}：{share}% 的回答更快。";
     decode_among(speed, share): "Decoded at {speed}: {share} of 100 were slower." | "解码速度 {speed}：{share}% 的回答更慢。";
+    total_among(time, share): "Done after {time}: {share} of 100 were quicker." | "总耗时 {time}：{share}% 的回答更快。";
+    cost_among(cost, share): "{cost}: {share} of 100 cost less." | "{cost}：{share}% 的回答更便宜。";
     part: "Part" | "阶段";
     place_in_time: "When" | "时间位置";
     took: "Took" | "耗时";
@@ -65,12 +72,17 @@ super::texts! {
     computed_and_cached(computed, cached): "tokens: {computed} computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";
     tokens_counted[count]: "{count} token" | "{count} tokens" | "{count} 个 token";
     why_waited(time): "Most of the time it waited for its turn: {time}." | "大部分时间在排队：{time}。";
+    why_waited_largest(time): "The largest part of the time it waited for its turn: {time}." | "排队用去的时间最多：{time}。";
     why_throttled(time): "The container’s limit of CPU held it up: its threads waited {time} in all." | "容器的 CPU 限额拖慢了它：各线程共等待 {time}。";
     why_paused(time): "Its memory was lent to other answers for {time}." | "其内存被让给其他回答 {time}。";
     why_shared(others): "The machine was shared: {others} other answers ran beside it on average." | "机器由多个回答共享：平均有 {others} 个其他回答同时计算。";
     why_read[count]: "Most of the time went into reading {count} token of prompt." | "Most of the time went into reading {count} tokens of prompt." | "大部分时间用于读取 {count} 个 token 的提示词。";
+    why_read_largest[count]: "The largest part of the time went into reading {count} token of prompt." | "The largest part of the time went into reading {count} tokens of prompt." | "读取 {count} 个 token 的提示词用去的时间最多。";
     why_thought[count]: "Most of the time went into {count} token of thought." | "Most of the time went into {count} tokens of thought." | "大部分时间用于 {count} 个 token 的思考。";
+    why_thought_largest[count]: "The largest part of the time went into {count} token of thought." | "The largest part of the time went into {count} tokens of thought." | "{count} 个 token 的思考用去的时间最多。";
     why_slower(share): "Tokens came slower than usual, at {share} % of the median speed; perhaps something else used the machine." | "token 输出比平常慢，为中位速度的 {share}%；机器可能在做其他事情。";
-    why_wrote[count]: "Most of the time went into writing {count} token, about as fast as usual." | "Most of the time went into writing {count} tokens, about as fast as usual." | "大部分时间用于生成 {count} 个 token，速度与平常相当。";
+    why_wrote[count]: "Most of the time went into writing {count} token." | "Most of the time went into writing {count} tokens." | "大部分时间用于生成 {count} 个 token。";
+    why_wrote_largest[count]: "The largest part of the time went into writing {count} token." | "The largest part of the time went into writing {count} tokens." | "生成 {count} 个 token 用去的时间最多。";
+    why_usual(sentence): "{sentence} They came about as fast as usual." | "{sentence}速度与平常相当。";
     why_nothing: "It ended before a token came out." | "在输出任何 token 之前就已结束。";
 }

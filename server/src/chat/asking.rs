@@ -7,7 +7,7 @@ use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::{Content, End, EndReason, Id, Origin};
 use nibble_app::settings::{SEED, Settings};
 use nibble_app::visitor::Visitor;
-use nibble_engine::{Caller, Error};
+use nibble_engine::{Caller, Error, ModelInfo};
 use opentelemetry::trace::FutureExt;
 
 use super::ChatService;
@@ -67,18 +67,25 @@ impl ChatService {
     /// What an answer is going to be made with.
     pub(super) fn origin(&self, settings: Settings) -> Origin {
         let model = self.writer.models.named_or_first(&settings.model);
-        let info = model.info();
         Origin {
             seed: settings.seed.unwrap_or_else(|| rand::random_range(SEED)),
             settings,
-            model: info.name.clone(),
-            quantization: info.quantization.clone(),
-            kv: info.kv.clone(),
-            kernel: info.kernel.clone(),
-            threads: info.threads,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            fingerprint: info.fingerprint.clone(),
+            ..made_by(model.info())
         }
+    }
+}
+
+/// Of what a model answers as it is now, but for the settings.
+pub(super) fn made_by(info: &ModelInfo) -> Origin {
+    Origin {
+        model: info.name.clone(),
+        quantization: info.quantization.clone(),
+        kv: info.kv.clone(),
+        kernel: info.kernel.clone(),
+        threads: info.threads,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        fingerprint: info.fingerprint.clone(),
+        ..Origin::default()
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn reason(error: &Error) -> Told {
         | Error::WaitedTooLong { .. }
         | Error::TooLate { .. }
         | Error::Occupied { .. }
+        | Error::Withdrawn { .. }
         | Error::Memory { .. } => Told::detail(error),
         Error::Ending => Told::new(Language::server_ending),
         _ => {

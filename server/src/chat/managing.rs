@@ -24,6 +24,20 @@ impl ChatService {
         let _ = self.management.set(management);
     }
 
+    /// Ends the fetch that goes on.
+    pub(crate) fn stop_fetching(&self) {
+        if let Some(management) = self.management.get() {
+            management.stop();
+        }
+    }
+
+    /// Ready when nothing is left of any fetch.
+    pub(crate) async fn all_fetched(&self) {
+        if let Some(management) = self.management.get() {
+            management.all_ended().await;
+        }
+    }
+
     /// What changes models, for a visitor who may.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nibble_app::chat::{Outlook, Outlooks};
 use nibble_app::complaint::Complaint;
-use nibble_app::domain::{Attachment, Content, Foreseen, Id, Rates, usual};
+use nibble_app::domain::{Attachment, Content, Foreseen, Id, Lengths, Rates, usual};
 use nibble_app::settings::{MessageForm, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, Foresight, Pace};
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::ChatService;
+use super::asking::made_by;
 use super::complaints::{refusal, unstored};
 use super::writing::Writer;
 use crate::metered::Metered;
@@ -21,8 +22,11 @@ use crate::store::{Begun, StoreError};
 
 /// Answers by whose rates and lengths the next one is foreseen.
 const LAST: usize = 99;
-/// How long an answer may be before there was any, in tokens.
-const LENGTH: usize = 100;
+/// How long an answer may be before there was any.
+const LENGTHS: Lengths = Lengths {
+    median: 100,
+    half: None,
+};
 
 /// Messages that are foreseen at once, each with its branch in memory, and how long one waits for its turn.
 const AT_ONCE: usize = 2;
@@ -56,8 +60,11 @@ impl Turns {
 /// What is known of a model and its answers when one is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    rates: Rates,
-    length: usize,
+    /// Of the engine.
+    pace: Pace,
+    /// Of the last answers, for what the engine has not measured yet.
+    usual: Rates,
+    lengths: Lengths,
     beside: usize,
     usd_per_hour: f64,
 }
@@ -66,7 +73,14 @@ impl Known {
     /// What an answer may take whose prompt has so many tokens, some of them cached.
     pub(super) fn foreseen(&self, prompt: usize, cached: usize) -> Option<Foreseen> {
         let computed = prompt.saturating_sub(cached).max(1);
-        Foreseen::of(self.rates, computed, self.length, self.usd_per_hour)
+        let read = self.pace.prompt_s(cached, computed);
+        let first_s = read.or_else(|| self.usual.first_s(computed))?;
+        // In the middle of the answer.
+        let position = prompt + self.lengths.median / 2;
+        let token_s = self.pace.token_s(position, self.beside == 0);
+        let token_s = token_s.or(self.usual.token_s)?;
+        let (lengths, price) = (self.lengths, self.usd_per_hour);
+        Some(Foreseen::of(first_s, token_s, lengths, price))
     }
 }
 
@@ -78,35 +92,28 @@ impl Writer {
         self.known(&model, settings).await
     }
 
-    /// What is known of a model now, for an answer with these settings.
-    async fn known(&self, model: &Metered, settings: &Settings) -> Known {
-        let last = self.store.last_measured(&model.info().name, LAST).await;
-        let last = last.unwrap_or_else(|error| {
+    /// How fast the last answers of a model were, and how long: those alone that it made as it does now.
+    pub(super) async fn usual(&self, model: &Metered) -> (Rates, Option<Lengths>) {
+        let last = self.store.last_measured(&made_by(model.info()), LAST).await;
+        usual(&last.unwrap_or_else(|error| {
             tracing::error!("the last answers cannot be read: {error}");
             Vec::new()
-        });
-        let (usual, length) = usual(&last);
+        }))
+    }
+
+    /// What is known of a model now, for an answer with these settings.
+    async fn known(&self, model: &Metered, settings: &Settings) -> Known {
+        let (usual, lengths) = self.usual(model).await;
         let pace = model.loaded().map(|model| model.pace());
         let load = model.load();
         let beside = load.running + load.waiting + load.paused;
         Known {
-            rates: rates(pace.unwrap_or_default(), usual, beside),
-            length: length.unwrap_or(LENGTH).min(settings.max_tokens).max(1),
+            pace: pace.unwrap_or_default(),
+            usual,
+            lengths: lengths.unwrap_or(LENGTHS).at_most(settings.max_tokens),
             beside,
             usd_per_hour: settings.usd_per_hour,
         }
-    }
-}
-
-/// Those of the engine where it has some.
-fn rates(pace: Pace, usual: Rates, beside: usize) -> Rates {
-    let token_s = match beside {
-        0 => pace.token_alone_s.or(pace.token_beside_s),
-        _ => pace.token_beside_s,
-    };
-    Rates {
-        prompt_token_s: pace.prompt_token_s.or(usual.prompt_token_s),
-        token_s: token_s.or(usual.token_s),
     }
 }
 
@@ -166,26 +173,43 @@ impl Outlooks for ChatService {
 
 #[cfg(test)]
 mod tests {
+    use nibble_engine::{StepPace, TokenPace};
+
     use super::*;
 
     #[test]
     fn what_the_engine_measures_comes_before_what_answers_took() {
-        let pace = Pace {
-            prompt_token_s: None,
-            token_alone_s: Some(0.1),
-            token_beside_s: Some(0.2),
-        };
         let usual = Rates {
             prompt_token_s: Some(0.01),
             token_s: Some(0.3),
         };
-        let of = |beside| {
-            let rates = rates(pace, usual, beside);
-            (rates.prompt_token_s, rates.token_s)
+        let known = |pace, beside| Known {
+            pace,
+            usual,
+            lengths: LENGTHS.at_most(11),
+            beside,
+            usd_per_hour: 1.0,
         };
-        assert_eq!(of(0), (Some(0.01), Some(0.1)));
-        assert_eq!(of(2), (Some(0.01), Some(0.2)));
-        let usual = rates(Pace::default(), usual, 0);
-        assert_eq!(usual.token_s, Some(0.3));
+        let told = |pace, beside| {
+            let foreseen = known(pace, beside).foreseen(150, 50).unwrap();
+            (foreseen.first_s, foreseen.total_s)
+        };
+        assert_eq!(told(Pace::default(), 0), (1.0, 4.0));
+        let mut pace = Pace {
+            token_beside_s: Some(0.2),
+            ..Pace::default()
+        };
+        assert_eq!(told(pace, 2), (1.0, 3.0));
+        pace.alone = Some(TokenPace {
+            token_s: 0.1,
+            ..TokenPace::default()
+        });
+        assert_eq!((told(pace, 0), told(pace, 2)), ((1.0, 2.0), (1.0, 3.0)));
+        pace.prompt = Some(StepPace {
+            step_s: 1.0,
+            row_s: 0.01,
+            ..StepPace::default()
+        });
+        assert_eq!(told(pace, 0), (2.0, 3.0));
     }
 }

@@ -143,9 +143,12 @@ async fn computed(
             Some(Event::Thought(piece)) => thought.push_str(&piece),
             Some(Event::Text(piece)) => text.push_str(&piece),
             Some(Event::Finished(completion)) => {
-                let tokens = completion.token_ids.len();
-                let now = (thought.as_str(), text.as_str());
-                return outcome(before, now, tokens, completion.finish_reason);
+                let now = Computed {
+                    thought,
+                    text,
+                    tokens: completion.metrics.completion_tokens,
+                };
+                return outcome(before, &now, completion.finish_reason);
             }
             Some(Event::Failed(error)) => return Replayed::Failed(reason(&error).to_string()),
             None => return Replayed::Failed(reason(&Error::Stopped).to_string()),
@@ -155,19 +158,23 @@ async fn computed(
     }
 }
 
-/// Whether it is the same. What was cut off is compared as far as it goes, and so is what went on from there, of which a
-/// single answer is the beginning.
-fn outcome(
-    before: &Answer,
-    (thought, text): (&str, &str),
+/// What was computed again.
+struct Computed {
+    thought: String,
+    text: String,
     tokens: usize,
-    finish: FinishReason,
-) -> Replayed {
-    let then = format!("{}{}", before.thought, before.text);
-    let now = format!("{thought}{text}");
-    let end = before.end.as_ref().map(|end| &end.reason);
+}
+
+/// Whether it is the same: the thought, the text, and how many tokens they are of, where that was kept. What was cut off is
+/// compared as far as it goes, and so is what went on from there, of which a single answer is the beginning.
+fn outcome(before: &Answer, now: &Computed, finish: FinishReason) -> Replayed {
+    let (then, again) = (
+        (before.thought.as_str(), before.text.as_str()),
+        (now.thought.as_str(), now.text.as_str()),
+    );
+    let end = before.end.as_ref();
     let was_cut_off = matches!(
-        end,
+        end.map(|end| &end.reason),
         Some(
             EndReason::Stopped | EndReason::CutOff | EndReason::Interrupted | EndReason::Failed(_)
         )
@@ -175,92 +182,29 @@ fn outcome(
     if finish == FinishReason::Cancelled {
         return Replayed::Failed(reason(&Error::Ending).to_string());
     }
-    if then == now && !was_cut_off {
-        return Replayed::Same(tokens);
+    if then == again && !was_cut_off {
+        let tokens = end.and_then(|end| end.metrics.as_ref());
+        let tokens = tokens.map(|metrics| metrics.output_tokens);
+        return match tokens.filter(|tokens| *tokens > 0) {
+            Some(tokens) if tokens != now.tokens => Replayed::OtherTokens(tokens, now.tokens),
+            _ => Replayed::Same(now.tokens),
+        };
     }
-    let goes_on = finish == FinishReason::Length && then.starts_with(&now);
-    if goes_on || (was_cut_off && now.starts_with(&then)) {
+    let goes_on = finish == FinishReason::Length && begins(then, again);
+    if goes_on || (was_cut_off && begins(again, then)) {
         return Replayed::SameSoFar;
     }
-    Parting::of(&then, &now).map_or(Replayed::SameSoFar, Replayed::Differs)
+    let parting = Parting::of(then.0, again.0).or_else(|| Parting::of(then.1, again.1));
+    parting.map_or(Replayed::SameSoFar, Replayed::Differs)
+}
+
+/// Whether a thought and a text begin with others. Where there is no text yet, the thought may go on.
+fn begins(whole: (&str, &str), begin: (&str, &str)) -> bool {
+    match begin {
+        (thought, "") => whole.0.starts_with(thought),
+        (thought, text) => whole.0 == thought && whole.1.starts_with(text),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use nibble_app::domain::{End, Origin};
-
-    use super::*;
-
-    fn answer(text: &str, reason: EndReason) -> Answer {
-        Answer {
-            id: Id(1),
-            thought: String::new(),
-            text: text.to_owned(),
-            end: Some(End {
-                reason,
-                metrics: None,
-            }),
-            siblings: Vec::new(),
-            is_told_alone: false,
-            origin: Origin::default(),
-        }
-    }
-
-    #[test]
-    fn the_same_text_is_the_same_and_what_was_cut_off_is_so_far() {
-        let of = |before: &str, reason, now: &str, finish| {
-            outcome(&answer(before, reason), ("", now), 3, finish)
-        };
-        let (complete, stopped) = (|| EndReason::Complete, || EndReason::Stopped);
-        let stop = FinishReason::Stop;
-        assert_eq!(of("a b", complete(), "a b", stop), Replayed::Same(3));
-        assert_eq!(of("a", stopped(), "a b", stop), Replayed::SameSoFar);
-        let length = FinishReason::Length;
-        assert_eq!(of("a b c", complete(), "a b", length), Replayed::SameSoFar);
-        let parted = of("a b", complete(), "a c", stop);
-        assert!(matches!(parted, Replayed::Differs(parting) if parting.characters == 2));
-        let shorter = of("a b", complete(), "a", stop);
-        assert!(matches!(shorter, Replayed::Differs(_)));
-        let cut = of("a b", complete(), "a", FinishReason::Cancelled);
-        assert!(matches!(cut, Replayed::Failed(_)));
-    }
-
-    #[test]
-    fn an_owner_has_one_at_a_time_and_what_came_of_it_is_its_owners() {
-        let replays = Replays::default();
-        let blank = || Replay {
-            changed: Vec::new(),
-            tokens: 0,
-            outcome: None,
-        };
-        let (me, other) = (Owner([1; 16]), Owner([2; 16]));
-        let sender = replays.enter(me, Id(1), blank()).unwrap();
-        assert!(replays.enter(me, Id(2), blank()).is_none());
-        assert!(replays.enter(other, Id(3), blank()).is_some());
-        sender.send_modify(|replay| replay.outcome = Some(Replayed::Same(1)));
-        assert!(replays.enter(me, Id(2), blank()).is_some());
-        assert!(replays.state(me, Id(1)).is_some());
-        assert!(replays.state(other, Id(1)).is_none());
-    }
-
-    #[test]
-    fn those_that_are_computed_are_not_forgotten_for_others() {
-        let replays = Replays::default();
-        let blank = || Replay {
-            changed: Vec::new(),
-            tokens: 0,
-            outcome: None,
-        };
-        let enter = |number: u8| {
-            let (owner, answer) = (Owner([number; 16]), Id(number.into()));
-            replays.enter(owner, answer, blank())
-        };
-        let most = u8::try_from(REMEMBERED).unwrap();
-        let senders: Vec<_> = (0..most).map(|number| enter(number).unwrap()).collect();
-        assert!(enter(most).is_none());
-        senders[3].send_modify(|replay| replay.outcome = Some(Replayed::Same(1)));
-        let _sender = enter(most).unwrap();
-        assert!(replays.state(Owner([3; 16]), Id(3)).is_none());
-        assert!(replays.state(Owner([0; 16]), Id(0)).is_some());
-    }
-}
+mod tests;

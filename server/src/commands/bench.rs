@@ -69,6 +69,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         sampled: args.compare.is_empty(),
         sequences: args.sequences.clone(),
         threads: args.compute.threads,
+        decode_threads: args.compute.decode_threads,
         pin: args.compute.pin,
         kernel: None,
         rounding: args.kv.with(args.rounding.rounding()),
@@ -140,6 +141,7 @@ fn print_table(reports: &[Report]) -> anyhow::Result<()> {
         steps(&mut stdout, report)?;
     }
     roofline(&mut stdout, first)?;
+    stages(&mut stdout, first)?;
     if let [before, .., after] = reports {
         gain(
             &mut stdout,
@@ -224,6 +226,18 @@ fn roofline(out: &mut impl Write, report: &Report) -> io::Result<()> {
         report.kv,
         bandwidth / 1e9,
         bandwidth / (weights + kv)
+    )
+}
+
+/// What the threads of a step cost each other.
+fn stages(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(
+        out,
+        "Of {} threads {} decode; a step has {} stages, which write at most {:.1} MB for each other.",
+        report.threads,
+        report.decode_threads,
+        report.stages_per_step,
+        report.shared_bytes_per_step as f64 / 1e6
     )
 }
 

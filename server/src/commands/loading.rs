@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use nibble_app::language::Told;
 use nibble_engine::{Engine, LoadOptions};
 use nibble_server::hub::{self, Progress};
 
@@ -16,7 +17,14 @@ use crate::options::{FileArgs, LoadArgs, ModelArgs};
 /// Loads what the options name.
 pub(super) fn engine(args: &ModelArgs) -> anyhow::Result<Engine> {
     let model = model_file(&args.file)?;
-    loaded(&options(&args.load, model, LoadOptions::default())?)
+    let options = options(&args.load, model, LoadOptions::default())?;
+    loaded(&with_draft(&args.load, options)?)
+}
+
+/// The same with the draft model that was named, fetched when it is not there yet.
+pub(super) fn with_draft(args: &LoadArgs, options: LoadOptions) -> Result<LoadOptions, hub::Error> {
+    let draft = args.draft().map(model).transpose()?;
+    Ok(LoadOptions { draft, ..options })
 }
 
 /// How a model is loaded; `limits` are those of a server, whose model is not looked at.
@@ -28,6 +36,7 @@ pub(super) fn options(
     Ok(LoadOptions {
         model,
         threads: args.compute.threads,
+        decode_threads: args.compute.decode_threads,
         pin: args.compute.pin,
         kernel: args.compute.kernel.clone(),
         rounding: args.kv.with(args.rounding.rounding()),
@@ -47,8 +56,11 @@ pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
     bar.finish();
     let engine = engine?;
     let info = engine.info();
+    if let Some(draft) = &options.draft {
+        tracing::info!("loaded `{}` to guess what it says", draft.display());
+    }
     tracing::info!(
-        "loaded {}: {} M weights as {} in {} MB, keys and values in {}, kernel {}, threads {}, context {}",
+        "loaded {}: {} M weights as {} in {} MB, keys and values in {}, kernel {}, threads {}, {} of which decode, context {}",
         info.name,
         info.parameters / 1_000_000,
         info.quantization,
@@ -56,6 +68,7 @@ pub(super) fn loaded(options: &LoadOptions) -> anyhow::Result<Engine> {
         info.kv,
         info.kernel,
         info.threads,
+        info.decode_threads,
         info.context,
     );
     Ok(engine)
@@ -90,7 +103,7 @@ fn say(what: &str) {
 }
 
 impl Progress for Bar {
-    fn start(&self, what: &str, total_bytes: Option<u64>) {
+    fn start(&self, what: &Told, total_bytes: Option<u64>) {
         let (bar, template) = match total_bytes {
             Some(bytes) => (
                 ProgressBar::new(bytes),
@@ -99,12 +112,12 @@ impl Progress for Bar {
             None => (ProgressBar::new_spinner(), "{spinner} {msg} {bytes}"),
         };
         if bar.is_hidden() {
-            say(what);
+            say(&what.to_string());
         }
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(what.to_owned());
+        bar.set_message(what.to_string());
         bar.enable_steady_tick(Duration::from_millis(200));
         self.with(|slot| *slot = Some(bar));
     }

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use nibble_engine::LoadOptions;
-use nibble_server::hub::Shelf;
+use nibble_server::hub::{Shelf, cache_folder};
 use nibble_server::lanes::Lanes;
 use nibble_server::management::{Management, Managers};
 use nibble_server::state::{AppState, Settings};
@@ -57,8 +57,11 @@ pub(crate) struct ServeArgs {
     /// Connections at a time, where the system gives as many file descriptors; one address may have three quarters of them
     #[arg(long, env = "NIBBLE_CONNECTIONS", hide_env_values = true, value_name = "N", value_parser = count(16..=100_000), default_value = "1024")]
     connections: usize,
-    /// Megabytes for the keys and values of all chats with a model, of those too that are kept for their next turn; without it half of
-    /// what the model leaves, at most 4,295, and never less than one context
+    /// Speak HTTP/2 too, without TLS, with clients that begin so: for a proxy in front that is told to (`h2c://`)
+    #[arg(long, env = "NIBBLE_H2C", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    h2c: bool,
+    /// Megabytes for the keys and values of all chats with a model, of those too that are kept for their next turn, and of its
+    /// draft; without it half of what the model leaves, at most 4,295, and never less than one context
     #[arg(long, env = "NIBBLE_KV_MEMORY", hide_env_values = true, value_name = "MB", value_parser = count(1..=100_000_000))]
     kv_memory: Option<usize>,
     /// Seconds that a request may wait for its turn; without it as long as it takes
@@ -131,12 +134,12 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let models = models::found(&args.models, &args.load, &limits)?;
     let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
     let lanes = may_compare.then(|| Arc::new(models.lanes()) as Arc<dyn Lanes>);
-    let management = match args.manage_models {
-        Managers::Nobody => None,
-        managers => Shelf::from_env()
-            .ok()
-            .map(|shelf| Management::new(managers, shelf, models.later())),
-    };
+    // Where nobody may change models, those that were removed earlier are still deleted after their time.
+    let shelf = Shelf::from_env()
+        .inspect_err(|error| tracing::warn!("there is no folder of models: {error}"))
+        .ok();
+    let management = shelf.map(|shelf| Management::new(args.manage_models, shelf, models.later()));
+    let limits_file = cache_folder().ok().map(|folder| folder.join("limits.json"));
     let name = models.names();
     let settings = Settings {
         usd_per_hour: args.price.usd_per_hour,
@@ -144,6 +147,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         grace: args.grace,
         default_max_tokens: args.default_max_tokens,
         connections: descriptors::connections(args.connections),
+        h2c: args.h2c,
     };
     let served = runtime.block_on(async {
         let state = AppState::of(models.served(), settings, store, traces.clone());
@@ -151,7 +155,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
             .behind(sign_in)
             .with(access)
             .comparing(lanes)
-            .managing(management);
+            .managing(management)
+            .keeping_limits_in(limits_file);
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;
         }

@@ -59,7 +59,7 @@ impl Bench<'_> {
         for lane in &self.run.comparison().plan.lanes {
             self.run.begin(lane.clone());
             if let Err(error) = self.lane(lane).await {
-                let why = told(lane, &error);
+                let why = in_words(&error);
                 self.run.change(|lane| lane.trouble = Some(why));
             }
         }
@@ -130,7 +130,8 @@ impl Bench<'_> {
             "" => Some(self.models.first().clone()),
             id => self.models.named(id),
         };
-        let model = model.ok_or_else(|| Error::Option("it is not served any more".to_owned()))?;
+        let gone = || Error::Option("the model is not served any more".to_owned());
+        let model = model.ok_or_else(gone)?;
         Ok(Arc::clone(model.offer()))
     }
 
@@ -222,18 +223,11 @@ impl Bench<'_> {
     }
 }
 
-/// What a person may read of it: that it does not fit, or is not known here, stands with its numbers.
+/// What a person may read of it, beside the name of the lane: that it does not fit, or is not known here, stands with its
+/// numbers.
 fn in_words(error: &Error) -> String {
     match error {
         Error::Memory { .. } | Error::Option(_) => error.to_string(),
         _ => reason(error).to_string(),
-    }
-}
-
-/// The same of a lane, with its model where the server has several.
-fn told(lane: &Lane, error: &Error) -> String {
-    match &*lane.model {
-        "" => in_words(error),
-        id => format!("`{id}`: {}", in_words(error)),
     }
 }

@@ -2,8 +2,12 @@
 
 use std::env;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use nibble_app::language::{Language, Told};
+use serde::Serialize;
 
 use super::cancel::{CANCELLED, Cancel};
 use super::error::{Error, failed};
@@ -46,7 +50,7 @@ pub(super) fn take_turn(
     if let Some(turn) = free_turn(folder)? {
         return Ok(turn);
     }
-    progress.start("waiting for another that fetches", None);
+    progress.start(&Told::new(Language::fetch_waits), None);
     let taken = loop {
         cancel.sleep(POLL);
         if cancel.is_cancelled() {
@@ -65,10 +69,10 @@ pub(super) fn take_turn(
 /// The turn, where nobody fetches now.
 ///
 /// # Errors
-/// [`Error::Usage`] where somebody does.
+/// [`Error::Conflict`] where somebody does.
 pub(super) fn take_free_turn(folder: &Path) -> Result<Turn, Error> {
     free_turn(folder)?.ok_or_else(|| {
-        Error::Usage("models are being fetched: try again when that has ended".to_owned())
+        Error::Conflict("models are being fetched: try again when that has ended".to_owned())
     })
 }
 
@@ -80,6 +84,16 @@ fn free_turn(folder: &Path) -> Result<Option<Turn>, Error> {
         Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
         Err(TryLockError::WouldBlock) => Ok(None),
     }
+}
+
+/// Writes down what is known of what lies beside it, so that it is on the disk when this is over.
+pub(super) fn write_record(path: &Path, record: &impl Serialize) -> Result<(), Error> {
+    let write = || -> io::Result<()> {
+        let file = File::create(path)?;
+        serde_json::to_writer_pretty(&file, record)?;
+        file.sync_all()
+    };
+    write().map_err(failed("write", path))
 }
 
 /// A disk that is too full shows before anything comes.

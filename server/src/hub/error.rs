@@ -8,6 +8,12 @@ pub enum Error {
     /// What was named is not known, or not here.
     #[error("{0}")]
     Usage(String),
+    /// It cannot be done now: models are fetched, or what is to come back is here again.
+    #[error("{0}")]
+    Conflict(String),
+    /// What is to be had back is not kept any more.
+    #[error("it is not kept any more")]
+    Gone,
     /// No source has it.
     #[error("{0}")]
     Fetch(String),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nibble_app::language::Told;
+
 use super::cache::{find_room, take_turn};
 use super::client::Client;
 use super::error::{Error, failed};
@@ -38,7 +40,7 @@ pub(super) fn fetch(
         return Ok(folders.model_path(&planned));
     }
     folders.prepare(&planned)?;
-    let what = format!("{model} from {}", client.endpoint);
+    let what = Told::new(|t| t.fetch_from(model, &client.endpoint));
     progress.start(&what, Some(planned.bytes()));
     let received = receive(model, &planned, &folders, client, progress);
     progress.finish();
@@ -90,7 +92,7 @@ struct Shifted<'a> {
 }
 
 impl Progress for Shifted<'_> {
-    fn start(&self, _: &str, _: Option<u64>) {}
+    fn start(&self, _: &Told, _: Option<u64>) {}
 
     fn advance(&self, bytes_so_far: u64) {
         self.progress.advance(self.before + bytes_so_far);

@@ -1,6 +1,8 @@
 //! One file of one revision from the Hugging Face hub or a mirror of it, known to the byte and so asked for without a
 //! listing.
 
+use nibble_app::language::Told;
+
 use super::cache::find_room;
 use super::client::Client;
 use super::model_folders::size;
@@ -47,7 +49,7 @@ impl Source for HuggingFace {
         let folder = staging.partial.parent().ok_or("no folder to fetch into")?;
         find_room(folder, download.bytes.saturating_sub(arrived))?;
         let url = self.client.url(&self.model, revision, &download.file)?;
-        let what = format!("{} from {}", download.file, self.client.endpoint);
+        let what = Told::new(|t| t.fetch_from(&download.file, &self.client.endpoint));
         progress.start(&what, Some(download.bytes));
         let received = self
             .client

@@ -3,12 +3,13 @@
 //! `hub/OWNER/NAME` holds a whole model, with `@REVISION` and `+FILE` behind the name where these were asked for. What
 //! is not whole yet is in the same place with a `~` behind it, and moved when it is.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::cache::write_record;
 use super::error::{Error, failed};
 use super::reference::HubModel;
 
@@ -139,7 +140,7 @@ impl ModelFolders {
                 fs::remove_file(found.path()).map_err(failed("remove", &found.path()))?;
             }
         }
-        write_manifest(&self.staging, planned)?;
+        write_record(&self.staging.join(MANIFEST), planned)?;
         let Some(installed) = self.installed() else {
             return Ok(());
         };
@@ -214,16 +215,6 @@ fn manifest(folder: &Path) -> Option<Manifest> {
     let is_plain =
         |entry: &Entry| !entry.name.contains(['/', '\\']) && !entry.name.starts_with('.');
     manifest.files.iter().all(is_plain).then_some(manifest)
-}
-
-fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), Error> {
-    let path = folder.join(MANIFEST);
-    let write = || -> io::Result<()> {
-        let file = File::create(&path)?;
-        serde_json::to_writer_pretty(&file, manifest)?;
-        file.sync_all()
-    };
-    write().map_err(failed("write", &path))
 }
 
 pub(super) fn remove_folder(folder: &Path) -> Result<(), Error> {

@@ -278,6 +278,11 @@ impl KnownModel {
     /// Roughly the bytes of memory that the program takes with it: its weights as they are packed, keys and values of the
     /// whole context, and what computes.
     pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes_by("f16")
+    }
+
+    /// The same with keys and values held as [`kv`](nibble_engine::ModelInfo::kv) names it.
+    pub fn memory_bytes_by(&self, kv: &str) -> u64 {
         /// Buffers, conversations and the program itself.
         const REST: u64 = 150_000_000;
         let weights = match self.file {
@@ -285,7 +290,14 @@ impl KnownModel {
             // Five bits a weight, and eight of the embedding.
             None => u64::from(self.millions) * 1_000_000 * 11 / 16,
         };
-        weights + u64::from(self.kv_bytes) * u64::from(self.context) + REST
+        let halves = u64::from(self.kv_bytes) * u64::from(self.context);
+        let keys_and_values = match kv {
+            // Thirty-two numbers of eight bits have a scale of sixteen.
+            "q8" => halves * 17 / 32,
+            "f32" => halves * 2,
+            _ => halves,
+        };
+        weights + keys_and_values + REST
     }
 }
 
@@ -374,6 +386,11 @@ mod tests {
         // 4.9 GB of weights, 128 KiB a token.
         let bytes = known("llama3.1").unwrap().memory_bytes();
         assert!((5_900_000_000..6_300_000_000).contains(&bytes), "{bytes}");
+        let kept = |kv| known("llama3.1").unwrap().memory_bytes_by(kv);
+        assert_eq!(kept("f16"), bytes);
+        // Half of 8192 contexts of 128 KiB, but for scales.
+        let saved = kept("f16") - kept("q8");
+        assert!((480_000_000..540_000_000).contains(&saved), "{saved}");
         let bytes = known("smollm2").unwrap().memory_bytes();
         assert!((400_000_000..500_000_000).contains(&bytes), "{bytes}");
     }

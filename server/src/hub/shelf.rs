@@ -81,7 +81,8 @@ impl Display for HubName {
 pub struct Shelf {
     folder: PathBuf,
     endpoint: String,
-    token: Option<String>,
+    /// Asked for each fetch: a secret may be mounted, or changed, while the server runs.
+    token: fn() -> Option<String>,
     retry: RetryPolicy,
     is_offline: bool,
 }
@@ -95,7 +96,7 @@ impl Shelf {
         Ok(Self {
             folder: cache_folder()?,
             endpoint: environment::endpoint(),
-            token: environment::token(),
+            token: environment::token,
             retry: RetryPolicy::default(),
             is_offline: environment::is_offline(),
         })
@@ -107,10 +108,16 @@ impl Shelf {
         Self {
             folder: folder.to_owned(),
             endpoint: endpoint.to_owned(),
-            token: None,
+            token: || None,
             retry: RetryPolicy::default(),
             is_offline: false,
         }
+    }
+
+    /// The same by the token that this finds.
+    #[cfg(test)]
+    pub(crate) fn by_token(self, token: fn() -> Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -183,11 +190,7 @@ impl Shelf {
     }
 
     fn client(&self, cancel: &Cancel) -> Client {
-        let client = Client::new(
-            self.endpoint.clone(),
-            self.token.clone(),
-            self.retry.clone(),
-        );
+        let client = Client::new(self.endpoint.clone(), (self.token)(), self.retry.clone());
         client.until(cancel.clone())
     }
 
@@ -208,8 +211,8 @@ impl Shelf {
     /// Removes a model with its packed weights, so that it can be had back by [`Self::restore`]; not while models are fetched.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is nothing of it, or models are fetched; [`Error::File`] for what cannot be moved, and
-    /// then all is as it was.
+    /// [`Error::Usage`] when there is nothing of it, [`Error::Conflict`] while models are fetched; [`Error::File`] for what
+    /// cannot be moved, and then all is as it was.
     pub fn remove(&self, name: &HubName, was_served: bool) -> Result<Removed, Error> {
         let shown = name.to_string();
         let removal = cached::removal_of(name.reference(), &shown, &self.folder)?;
@@ -225,8 +228,8 @@ impl Shelf {
     /// Has a removed model back.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none of this id, when it is here again, or models are fetched; [`Error::File`] for what
-    /// cannot be moved.
+    /// [`Error::Gone`] when there is none of this id, [`Error::Conflict`] when it is here again, or models are fetched;
+    /// [`Error::File`] for what cannot be moved.
     pub fn restore(&self, id: &str) -> Result<Removed, Error> {
         removed::restore(&self.folder, id)
     }

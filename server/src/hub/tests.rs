@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use nibble_app::language::{Language, Told};
 use tempfile::TempDir;
 
 use self::stand_in::{Mishap, StandIn, sha256};
@@ -290,8 +291,8 @@ fn progress_is_told_from_the_first_byte_to_the_last() {
     struct Heard(RefCell<Vec<String>>);
 
     impl Progress for Heard {
-        fn start(&self, what: &str, total_bytes: Option<u64>) {
-            let what = what.split(" from").next().unwrap();
+        fn start(&self, what: &Told, total_bytes: Option<u64>) {
+            let what = what.told(Language::English).split(" from").next().unwrap();
             self.0.borrow_mut().push(format!("{what} {total_bytes:?}"));
         }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nibble_app::chat::Fetching;
+use nibble_app::language::Told;
 use tokio::sync::watch;
 
 use crate::hub::{Cancel, HubName, Progress};
@@ -32,8 +33,8 @@ impl Fetch {
         }
     }
 
-    fn begin(&mut self, what: &str, total: Option<u64>) {
-        self.shown.what = what.to_owned();
+    fn begin(&mut self, what: &Told, total: Option<u64>) {
+        self.shown.what = Some(what.clone());
         self.shown.bytes = 0;
         self.shown.total = total;
         self.shown.bytes_per_second = None;
@@ -79,7 +80,7 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Progress for Reporter<'_> {
-    fn start(&self, what: &str, total_bytes: Option<u64>) {
+    fn start(&self, what: &Told, total_bytes: Option<u64>) {
         with(self.fetch, self.id, |fetch| fetch.begin(what, total_bytes));
     }
 
@@ -101,13 +102,13 @@ mod tests {
     fn speed_is_that_of_what_comes_and_not_of_what_was_there() {
         let name = HubName::parse("owner/name").unwrap();
         let mut fetch = Fetch::new(&name);
-        fetch.begin("a file", Some(1000));
+        fetch.begin(&Told::detail("a file"), Some(1000));
         let start = Instant::now();
         fetch.advance(500, start);
         assert_eq!(fetch.shown.bytes_per_second, None);
         fetch.advance(700, start + PACE);
         assert_eq!(fetch.shown.bytes_per_second, Some(100.0));
-        fetch.begin("unpacking", None);
+        fetch.begin(&Told::detail("the next"), None);
         assert_eq!((fetch.shown.bytes, fetch.shown.total), (0, None));
         assert_eq!(fetch.shown.bytes_per_second, None);
     }

@@ -84,6 +84,11 @@ impl OpenAnswers {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
+    /// How many there are, requests that may become some included.
+    pub(super) fn watch(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
     /// Whether there are none, nor requests that may become some.
     pub(super) fn is_empty(&self) -> bool {
         *self.count.borrow() == 0

@@ -28,7 +28,10 @@ impl Tab {
     /// Adds what an event shows. A piece of text has a token at least.
     pub(super) fn add(&mut self, event: &Event) {
         match event {
-            Event::Prefill { done, .. } => self.prompt_tokens = *done as u64,
+            // Some of it may be computed once more.
+            Event::Prefill { done, .. } => {
+                self.prompt_tokens = self.prompt_tokens.max(*done as u64);
+            }
             Event::Thought(_) | Event::Text(_) => self.output_tokens += 1,
             // Of about four bytes each.
             Event::Called(call) => {

@@ -38,9 +38,10 @@ impl Pages {
             Ok(held) => held,
             Err(unread) => return refusal(visitor.language, unread),
         };
-        let form = CompareForm::of(&held.bytes);
+        let mut form = CompareForm::of(&held.bytes);
         let begun = async {
             let here = state.chat.comparing(visitor).await?;
+            form = CompareForm::sent(&held.bytes, visitor.language, &here);
             state.chat.compare(visitor, form.plan(&here)?).await
         };
         let mut response = match begun.await {

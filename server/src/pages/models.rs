@@ -1,16 +1,14 @@
 //! The forms of `/about/models`, which need no script: models are fetched, removed and had back. And how a fetch goes, as events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::header::ACCEPT;
-use axum::http::{HeaderName, Method, Uri};
+use axum::http::{Method, Uri};
 use axum::middleware::Next;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures::{Stream, stream};
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures::{Stream, StreamExt, stream};
 use leptos::prelude::provide_context;
 use nibble_app::chat::{Fetching, ManageRefused};
 use nibble_app::complaint::Complaint;
@@ -23,15 +21,15 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::{Pages, refusal};
+use crate::events::streamed;
 use crate::management::Fetch;
+use crate::reader::wants_html;
 use crate::sign_in::lead;
 use crate::state::AppState;
 use crate::visitor::Visiting;
 
 /// Names are short.
 const FORM_BYTES: usize = 16 * 1024;
-
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// How often progress is told: about as fast as it can be read.
 const FIGURES: Duration = Duration::from_millis(250);
@@ -66,9 +64,7 @@ pub(super) async fn page() -> Response {
 
 /// `GET /models` is the API's, as is every path of it without its version; a person who types it is led to the page.
 pub(crate) async fn lead_readers(request: Request, next: Next) -> Response {
-    let accepted = request.headers().get(ACCEPT);
-    let accepted = accepted.and_then(|types| types.to_str().ok());
-    let by_reader = accepted.is_some_and(|types| types.contains("text/html"));
+    let by_reader = wants_html(request.headers());
     let is_there = ["/models", "/models/"].contains(&request.uri().path());
     match is_there && by_reader && request.method() == Method::GET {
         true => lead(MODELS),
@@ -89,8 +85,9 @@ impl Pages {
             Ok(()) => lead(MODELS),
             Err(complaint) => {
                 let kind = complaint.kind;
+                let is_fetch = matches!(act, Act::Fetch);
                 let refused = ManageRefused {
-                    name: field(&held.bytes, "name"),
+                    name: is_fetch.then(|| field(&held.bytes, "name")),
                     complaint,
                 };
                 let tell = move || provide_context(refused.clone());
@@ -134,17 +131,15 @@ fn field(form: &[u8], name: &str) -> String {
 pub(super) async fn events(State(state): State<AppState>, visiting: Visiting) -> Response {
     let t = visiting.visitor.language;
     let watched = state.chat.watch_fetch();
-    let events = told(t, watched);
-    // Without buffering proxies: each event is to arrive when it happens.
-    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    let keep_alive = KeepAlive::new().interval(HEARTBEAT);
-    (unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response()
+    let model = state.model.clone();
+    let ends = Box::pin(async move { model.ends().await });
+    streamed(told(t, watched).take_until(ends))
 }
 
 fn told(
     t: Language,
     watched: Option<watch::Receiver<Option<Fetch>>>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+) -> impl Stream<Item = Event> + Send + 'static {
     let follower = Follower {
         t,
         watched,
@@ -158,7 +153,7 @@ fn told(
                 .data(fetching_html(follower.t, &fetching)),
             None => Event::default().event("ended").data("ended"),
         };
-        Some((Ok(event), follower))
+        Some((event, follower))
     })
 }
 

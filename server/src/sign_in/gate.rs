@@ -2,13 +2,14 @@
 //! route can be forgotten.
 
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, LOCATION};
+use axum::http::header::LOCATION;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use form_urlencoded::Serializer;
 use nibble_app::LANGUAGE;
 
+use crate::reader::wants_html;
 use crate::state::AppState;
 use crate::{api, assets, language};
 
@@ -53,10 +54,7 @@ fn is_open(path: &str) -> bool {
 
 /// Who reads a page is led to the form, and from there to the page.
 fn refusal(request: &Request) -> Response {
-    let accepted = request.headers().get(ACCEPT);
-    let accepted = accepted.and_then(|types| types.to_str().ok());
-    let by_reader = accepted.is_some_and(|types| types.contains("text/html"));
-    if !by_reader || request.method() != Method::GET {
+    if !wants_html(request.headers()) || request.method() != Method::GET {
         let t = language::of(request.headers());
         let reason = format!("{}\n", t.sign_in_first(SIGN_IN));
         return (StatusCode::UNAUTHORIZED, reason).into_response();

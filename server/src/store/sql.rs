@@ -196,8 +196,8 @@ impl Store for SqlStore {
         self.answers_measured(owner).await
     }
 
-    async fn last_measured(&self, model: &str, most: usize) -> Result<Vec<Metrics>, StoreError> {
-        self.measured_last(model, most).await
+    async fn last_measured(&self, of: &Origin, most: usize) -> Result<Vec<Metrics>, StoreError> {
+        self.measured_last(of, most).await
     }
 
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError> {

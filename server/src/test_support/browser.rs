@@ -45,6 +45,7 @@ pub(crate) fn settings() -> Settings {
         grace: Duration::from_secs(1),
         default_max_tokens: 4096,
         connections: 64,
+        h2c: false,
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn state(models: Arc<Models>) -> AppState {
         // Less than the scripted model's context.
         default_max_tokens: 1500,
         connections: 64,
+        h2c: false,
     };
     AppState::of(models, settings, store(), None)
 }

@@ -11,6 +11,7 @@ use crate::test_support::scripted::Scripted;
 /// Keeps every request together with the end that feeds its answer.
 pub(crate) struct Held {
     info: ModelInfo,
+    queue: usize,
     taken: Mutex<Vec<(Request, AnswerSender)>>,
 }
 
@@ -18,12 +19,21 @@ impl Default for Held {
     fn default() -> Self {
         Self {
             info: Scripted::new(&[], Duration::ZERO).info().clone(),
+            queue: usize::MAX,
             taken: Mutex::default(),
         }
     }
 }
 
 impl Held {
+    /// One that says that so many may wait at a time.
+    pub(crate) fn of_queue(queue: usize) -> Self {
+        Self {
+            queue,
+            ..Self::default()
+        }
+    }
+
     /// The newest request that was not taken yet.
     pub(crate) fn take(&self) -> Option<(Request, AnswerSender)> {
         self.taken.lock().unwrap().pop()
@@ -33,6 +43,10 @@ impl Held {
 impl Generator for Held {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn queue(&self) -> usize {
+        self.queue
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
     Answer, Completion, Conversation, Error, Event, FinishReason, Foresight, Learned, Logprob,
-    Logprobs, ModelInfo, Pace, Prompt, PromptLogprobs, Reading, Request, Sampling, Thinking,
-    ToolCall,
+    Logprobs, ModelInfo, ModelShape, Pace, Prompt, PromptLogprobs, Reading, Request, Sampling,
+    StepPace, StepWork, Thinking, TokenPace, ToolCall,
 };
 
 use crate::generator::Generator;
@@ -31,7 +31,9 @@ impl Scripted {
             id: "scripted-1b".into(),
             family: "llama".into(),
             parameters: 1_000_000_000,
-            layer_parameters: 900_000_000,
+            shape: ModelShape::default(),
+            work: StepWork::default(),
+            licence: "MIT".into(),
             weight_bytes: 600_000_000,
             context: 2048,
             vocabulary: 32_000,
@@ -39,6 +41,7 @@ impl Scripted {
             kv: "f16".into(),
             kernel: "scalar".into(),
             threads: 2,
+            decode_threads: 2,
             fingerprint: String::new(),
             thinks: false,
             sampling: Sampling {
@@ -123,8 +126,14 @@ impl Generator for Scripted {
 
     fn pace(&self) -> Pace {
         Pace {
-            prompt_token_s: Some(0.02),
-            token_alone_s: Some(0.025),
+            prompt: Some(StepPace {
+                row_s: 0.02,
+                ..StepPace::default()
+            }),
+            alone: Some(TokenPace {
+                token_s: 0.025,
+                ..TokenPace::default()
+            }),
             token_beside_s: Some(0.03),
         }
     }

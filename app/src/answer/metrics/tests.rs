@@ -60,6 +60,28 @@ fn the_line_names_its_five_figures_for_whoever_hears_them() {
 }
 
 #[test]
+fn each_figure_of_the_line_leads_to_where_it_lies_among_others() {
+    let page = Some("/speed/5".to_owned());
+    let view = || view! { <Metrics t=Language::English metrics=slow() speed=page/> };
+    let html = Owner::new().with(|| view().to_html());
+    let line = &html[..html.find("<details").unwrap()];
+    for (term, place) in [
+        ("Decode speed", "decode"),
+        ("Beside a fast reader", "decode"),
+        ("Time to first token", "first"),
+        ("Total time", "total"),
+        ("Total cost", "cost"),
+        ("Cost per million tokens", "cost"),
+    ] {
+        let entry = format!("<dt class=\"unseen\">{term}</dt><dd><a href=\"/speed/5#{place}\">");
+        assert!(line.contains(&entry), "no {entry} in {line}");
+    }
+    // Who may not see that page is led nowhere.
+    let others = self::html(slow());
+    assert!(!others.contains("<a "), "{others}");
+}
+
+#[test]
 fn the_whole_time_counts_and_a_late_first_token_misses_its_bar() {
     let html = html(slow());
     for part in [
@@ -72,6 +94,15 @@ fn the_whole_time_counts_and_a_late_first_token_misses_its_bar() {
     ] {
         assert!(html.contains(part), "no {part} in {html}");
     }
+}
+
+#[test]
+fn the_model_is_named_where_it_is_known() {
+    assert!(!html(slow()).contains("<dt>Model</dt>"));
+    let view =
+        || view! { <Metrics t=Language::English metrics=slow() model="Tiny 1B".to_owned()/> };
+    let html = Owner::new().with(|| view().to_html());
+    assert!(html.contains("<dt>Model</dt><dd>Tiny 1B</dd>"), "{html}");
 }
 
 #[test]

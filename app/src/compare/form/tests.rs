@@ -48,6 +48,17 @@ fn a_blank_form_asks_for_the_plain_kernel_against_the_fastest() {
 }
 
 #[test]
+fn a_form_that_names_a_preset_alone_is_a_whole_plan() {
+    let sent = |body: &str| CompareForm::sent(body.as_bytes(), Language::English, &here());
+    let plan = sent("preset=threads").plan(&here()).unwrap();
+    let threads: Vec<_> = plan.lanes.iter().map(|lane| lane.threads).collect();
+    assert_eq!((threads, plan.max_tokens), (vec![1, 4], 64));
+    // What names none is as it was typed.
+    assert_eq!(sent("seed=7&preset=none").seed, "7");
+    assert!(sent("seed=7&preset=none").plan(&here()).is_err());
+}
+
+#[test]
 fn an_address_holds_a_whole_form() {
     let plan = filled(
         "prompt=a%26b&kernel_1=avx2&weights_1=float&kernel_3=scalar&threads_3=1&seed=7&rounds=3",

@@ -1,6 +1,7 @@
 //! The formulas of the figures, and what they come to for an answer.
 
-use crate::domain::Measured;
+use crate::answer::{decode_speed, prefill_speed};
+use crate::domain::Metrics;
 use crate::figures::{duration, grouped, milliseconds, tokens_per_second, usd};
 use crate::language::Language;
 
@@ -12,30 +13,58 @@ pub(super) struct Formula {
     pub(super) worked: Option<String>,
 }
 
-pub(super) fn formulas(t: Language, last: Option<&Measured>) -> Vec<Formula> {
-    let worked = |work: fn(Language, &Measured) -> Option<String>| work(t, last?);
+pub(super) fn formulas(t: Language, last: Option<&Metrics>) -> Vec<Formula> {
+    let worked = |work: fn(Language, &Metrics) -> Option<String>| work(t, last?);
     [
         (t.ttft(), t.rule_ttft(), worked(first)),
+        (
+            t.first_behind_thought(),
+            t.rule_behind_thought(),
+            worked(behind_thought),
+        ),
         (t.prefill_speed(), t.rule_prefill(), worked(prefill)),
         (t.decode_speed(), t.rule_decode(), worked(decode)),
         (t.time_per_token(), t.rule_per_token(), worked(per_token)),
+        (t.total_time(), t.rule_total_time(), worked(total)),
         (t.total_cost(), t.rule_cost(), worked(cost)),
         (t.usd_per_million(), t.rule_per_million(), worked(million)),
+        (
+            t.decoding_alone(),
+            t.rule_decoding_alone(),
+            worked(decoding),
+        ),
         (t.cost_share(), t.rule_share(), worked(share)),
+        (t.cost_alone(), t.rule_alone(), worked(alone)),
     ]
     .into_iter()
     .map(|(of, rule, worked)| Formula { of, rule, worked })
     .collect()
 }
 
-fn first(t: Language, last: &Measured) -> Option<String> {
-    Some(duration(t, last.time_to_first_token_s?))
+/// Terms that add up to a time; the last of them is what is left of it.
+fn sum(t: Language, terms: &[f64], all: f64) -> Option<String> {
+    let rest = all - terms.iter().sum::<f64>();
+    if rest < 0.0 {
+        return None;
+    }
+    let terms = terms.iter().copied().chain([rest]);
+    let terms: Vec<_> = terms.map(|term| duration(t, term)).collect();
+    Some(format!("{} = {}", terms.join(" + "), duration(t, all)))
 }
 
-fn prefill(t: Language, last: &Measured) -> Option<String> {
-    let speed = last
-        .prefill_tokens_per_second
-        .filter(|speed| *speed > 0.0)?;
+fn first(t: Language, last: &Metrics) -> Option<String> {
+    let prefill = last.prefill_s?;
+    sum(t, &[last.queued_s, prefill], last.time_to_first_token_s?)
+}
+
+fn behind_thought(t: Language, last: &Metrics) -> Option<String> {
+    let first = last.time_to_first_token_s?;
+    let behind = last.time_to_first_answer_token_s?;
+    (last.thought_tokens > 0).then(|| sum(t, &[first], behind))?
+}
+
+fn prefill(t: Language, last: &Metrics) -> Option<String> {
+    let speed = prefill_speed(last).filter(|speed| *speed > 0.0)?;
     let computed = last.prompt_tokens.saturating_sub(last.cached_tokens);
     let seconds = duration(t, computed as f64 / speed);
     Some(format!(
@@ -45,8 +74,8 @@ fn prefill(t: Language, last: &Measured) -> Option<String> {
     ))
 }
 
-fn decode(t: Language, last: &Measured) -> Option<String> {
-    let speed = last.decode_speed().filter(|speed| *speed > 0.0)?;
+fn decode(t: Language, last: &Metrics) -> Option<String> {
+    let speed = decode_speed(last).filter(|speed| *speed > 0.0)?;
     let after = last.output_tokens.saturating_sub(1);
     let seconds = duration(t, after as f64 / speed);
     Some(format!(
@@ -56,25 +85,23 @@ fn decode(t: Language, last: &Measured) -> Option<String> {
     ))
 }
 
-fn per_token(t: Language, last: &Measured) -> Option<String> {
-    let speed = last.decode_speed().filter(|speed| *speed > 0.0)?;
+fn per_token(t: Language, last: &Metrics) -> Option<String> {
+    let speed = decode_speed(last).filter(|speed| *speed > 0.0)?;
     Some(format!(
         "1000 / {speed:.1} = {}",
         milliseconds(t, 1000.0 / speed)
     ))
 }
 
-fn cost(t: Language, last: &Measured) -> Option<String> {
-    let hour = per_hour(last)?;
-    Some(format!(
-        "{} / 3600 × {} = {}",
-        usd(hour),
-        duration(t, last.total_s),
-        usd(last.usd_total)
-    ))
+fn total(t: Language, last: &Metrics) -> Option<String> {
+    sum(t, &[last.time_to_first_token_s?], last.total_s)
 }
 
-fn million(_: Language, last: &Measured) -> Option<String> {
+fn cost(t: Language, last: &Metrics) -> Option<String> {
+    for_time(t, last, last.usd_total)
+}
+
+fn million(_: Language, last: &Metrics) -> Option<String> {
     let tokens = last.output_tokens;
     (tokens >= 16).then(|| {
         format!(
@@ -86,18 +113,38 @@ fn million(_: Language, last: &Measured) -> Option<String> {
     })
 }
 
-fn share(t: Language, last: &Measured) -> Option<String> {
+fn decoding(t: Language, last: &Metrics) -> Option<String> {
+    let hour = per_hour(last)?;
+    let speed = decode_speed(last).filter(|speed| *speed > 0.0)?;
+    Some(format!(
+        "{} / 3600 / {} × 10⁶ = {}",
+        usd(hour),
+        tokens_per_second(t, speed),
+        usd(hour / 3600.0 / speed * 1e6)
+    ))
+}
+
+fn share(t: Language, last: &Metrics) -> Option<String> {
+    for_time(t, last, last.usd_share)
+}
+
+fn alone(t: Language, last: &Metrics) -> Option<String> {
+    for_time(t, last, last.usd_alone?)
+}
+
+/// What the machine costs for the time that this many dollars are for.
+fn for_time(t: Language, last: &Metrics, dollars: f64) -> Option<String> {
     let hour = per_hour(last)?;
     Some(format!(
         "{} / 3600 × {} = {}",
         usd(hour),
-        duration(t, last.usd_share / hour * 3600.0),
-        usd(last.usd_share)
+        duration(t, dollars / hour * 3600.0),
+        usd(dollars)
     ))
 }
 
 /// The price that it was made at.
-fn per_hour(last: &Measured) -> Option<f64> {
+fn per_hour(last: &Metrics) -> Option<f64> {
     let hour = last.usd_total / last.total_s * 3600.0;
     (hour.is_finite() && hour > 0.0).then_some(hour)
 }
@@ -105,11 +152,26 @@ fn per_hour(last: &Measured) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::measured;
 
     #[test]
     fn numbers_come_to_what_was_measured() {
-        let last = measured(0, "avx2");
+        let last = Metrics {
+            time_to_first_token_s: Some(0.25),
+            time_to_first_answer_token_s: Some(0.5),
+            thought_tokens: 10,
+            queued_s: 0.0201,
+            prefill_s: Some(0.1125),
+            prefill_tokens_per_second: Some(800.0),
+            decode_tokens_per_second: Some(40.0),
+            total_s: 1.25,
+            usd_total: 0.002,
+            usd_share: 0.001,
+            usd_alone: Some(0.0008),
+            prompt_tokens: 100,
+            cached_tokens: 10,
+            output_tokens: 20,
+            ..Metrics::default()
+        };
         let worked: Vec<_> = formulas(Language::English, Some(&last))
             .into_iter()
             .map(|formula| formula.worked.unwrap())
@@ -117,29 +179,24 @@ mod tests {
         assert_eq!(
             worked,
             [
-                "250 ms",
+                "20 ms + 112 ms + 117 ms = 250 ms",
+                "250 ms + 250 ms = 500 ms",
                 "90 / 112 ms = 800 tokens/s",
                 "(20 − 1) / 475 ms = 40.0 tokens/s",
                 "1000 / 40.0 = 25.0 ms",
+                "250 ms + 1.00 s = 1.25 s",
                 "$5.76 / 3600 × 1.25 s = $0.00200",
                 "$0.00200 / 20 × 10⁶ = $100.00",
+                "$5.76 / 3600 / 40.0 tokens/s × 10⁶ = $40.00",
                 "$5.76 / 3600 × 625 ms = $0.00100",
+                "$5.76 / 3600 × 500 ms = $0.000800",
             ]
         );
     }
 
     #[test]
     fn what_was_not_measured_is_left_out() {
-        let nothing = Measured {
-            time_to_first_token_s: None,
-            decode_tokens_per_second: None,
-            prefill_tokens_per_second: None,
-            total_s: 0.0,
-            usd_total: 0.0,
-            output_tokens: 0,
-            ..measured(0, "avx2")
-        };
-        for last in [None, Some(&nothing)] {
+        for last in [None, Some(&Metrics::default())] {
             let formulas = formulas(Language::English, last);
             assert!(formulas.iter().all(|formula| formula.worked.is_none()));
         }

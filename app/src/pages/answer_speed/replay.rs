@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::button::post_button;
 use crate::chat::{Answer, Replay, ReplayRefused, Replaying, SharedChat};
 use crate::domain::{Changed, Parting, Replayed};
+use crate::figures::grouped;
 use crate::language::Language;
 use crate::paths::REPLAY;
 use crate::visitor::visitor;
@@ -78,6 +79,10 @@ fn ended(t: Language, replay: Replay) -> AnyView {
     let outcome = replay.outcome.map(|outcome| match outcome {
         Replayed::Same(tokens) => said(t.replay_same(tokens)),
         Replayed::SameSoFar => said(t.replay_same_so_far().to_owned()),
+        Replayed::OtherTokens(then, now) => {
+            let words = t.replay_other_tokens(grouped(now), grouped(then));
+            view! { <p class="outcome failed">{words}</p> }.into_any()
+        }
         Replayed::Differs(parting) => parted(t, parting),
         Replayed::Failed(why) => {
             view! { <p class="outcome failed">{t.replay_failed(why)}</p> }.into_any()

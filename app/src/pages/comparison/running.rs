@@ -1,16 +1,19 @@
-//! Lanes that are being measured as a stream of HTML: a page that is being sent can only grow, so each step appends a piece,
-//! and the report at the end makes the style sheet hide them all.
+//! Lanes that are being measured as a stream of HTML, side by side: a page that is being sent can only grow, so each step
+//! appends a piece to its lane, whose column is open until it ends, and the report at the end makes the style sheet hide them all.
 
+use std::mem;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::channel::oneshot::{Receiver, Sender, channel};
+use futures::stream::Fuse;
 use leptos::prelude::*;
 use tokio::time::timeout;
 
 use super::Reader;
 use crate::chat::{ComparisonOf, LaneStep, LaneSteps, SharedChat, Stage};
 use crate::compare::lane_name;
-use crate::domain::{Id, Measurement, Plan};
+use crate::domain::{Id, Measurement};
 use crate::figures::{bytes, duration, tokens_per_second};
 use crate::language::Language;
 use crate::visitor::{Visitor, visitor};
@@ -20,33 +23,59 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The lanes from now to their end, then what they came to.
 pub(super) fn streamed(reader: Reader, chat: SharedChat, of: ComparisonOf) -> AnyView {
-    let id = of.comparison.id;
+    let (id, plan) = (of.comparison.id, of.comparison.plan);
     let visitor = visitor();
-    match chat.follow_comparison(id) {
-        Some(steps) => {
-            let follower = Follower {
-                reader,
-                id,
-                steps,
-                plan: of.comparison.plan,
-                shown: None,
-                last: None,
-            };
-            appended(follower, chat, visitor)
+    // It ended between two looks, or has too many readers.
+    let Some(steps) = chat.follow_comparison(id) else {
+        return Suspend::new(async move { last(&reader, &chat, visitor, id).await }).into_any();
+    };
+    let (t, rounds) = (reader.t, plan.rounds);
+    let (first, mut turn) = channel();
+    // The receiver is here.
+    let _ = first.send(Follower {
+        t,
+        // Columns of lanes that never began ask too.
+        steps: steps.fuse(),
+        rounds,
+        last: None,
+    });
+    let columns = plan.lanes.iter().map(|lane| {
+        let (pass, next) = channel();
+        let turn = mem::replace(&mut turn, next);
+        column(lane_name(t, &plan, lane), turn, pass)
+    });
+    let (lanes, columns) = (plan.lanes.len(), columns.collect::<Vec<_>>());
+    let report = Suspend::new(async move {
+        if let Ok(mut follower) = turn.await {
+            while follower.next().await.is_some() {}
         }
-        // It ended between two looks, or has too many readers.
-        None => Suspend::new(async move { last(&reader, &chat, visitor, id).await }).into_any(),
+        last(&reader, &chat, visitor, id).await
+    });
+    view! {
+        <div class="columns" data-lanes=lanes>{columns}</div>
+        {report}
     }
+    .into_any()
 }
 
-/// The next piece, and in its place the one after it.
-fn appended(mut follower: Follower, chat: SharedChat, visitor: Visitor) -> AnyView {
+/// One lane, when it is its turn; the next one has its turn afterwards.
+fn column(name: String, turn: Receiver<Follower>, pass: Sender<Follower>) -> AnyView {
+    let pieces = Suspend::new(async move { Some(appended(turn.await.ok()?, pass)) });
+    view! { <section><h2>{name}</h2> {pieces}</section> }.into_any()
+}
+
+/// The next piece of a lane, and in its place the one after it.
+fn appended(mut follower: Follower, pass: Sender<Follower>) -> AnyView {
     Suspend::new(async move {
         // Pieces that are there already would otherwise nest in one call and use up the stack.
         tokio::task::yield_now().await;
         match follower.next().await {
-            Some(piece) => view! { {piece} {appended(follower, chat, visitor)} }.into_any(),
-            None => last(&follower.reader, &chat, visitor, follower.id).await,
+            Some((piece, Lane::Open)) => view! { {piece} {appended(follower, pass)} }.into_any(),
+            ended => {
+                // Nobody waits for it when the page is not read on.
+                let _ = pass.send(follower);
+                ended.map(|(piece, _)| piece).into_any()
+            }
         }
     })
     .into_any()
@@ -65,55 +94,53 @@ async fn last(reader: &Reader, chat: &SharedChat, visitor: Visitor, id: Id) -> A
     view! { <div class="final">{report}</div> }.into_any()
 }
 
+/// Whether more of a lane comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Open,
+    Ended,
+}
+
 /// What one page has shown of one comparison.
 struct Follower {
-    reader: Reader,
-    id: Id,
-    steps: LaneSteps,
-    plan: Plan,
-    /// The lane whose name stands there last.
-    shown: Option<usize>,
+    t: Language,
+    steps: Fuse<LaneSteps>,
+    rounds: usize,
     last: Option<LaneStep>,
 }
 
 impl Follower {
-    async fn next(&mut self) -> Option<AnyView> {
+    async fn next(&mut self) -> Option<(AnyView, Lane)> {
         match timeout(TICK, self.steps.next()).await {
             Err(_) => {
                 if let Some(last) = &mut self.last {
                     last.elapsed += TICK;
                 }
-                Some(self.tick().into_any())
+                Some((self.tick().into_any(), Lane::Open))
             }
             Ok(Some(step)) => Some(self.piece(step)),
             Ok(None) => None,
         }
     }
 
-    fn piece(&mut self, step: LaneStep) -> AnyView {
+    fn piece(&mut self, step: LaneStep) -> (AnyView, Lane) {
         let ended = step.ended.iter().map(|lane| self.ended(lane));
         let ended: Vec<_> = ended.collect();
-        let head = (self.shown != Some(step.lane))
-            .then(|| self.head(step.lane))
-            .flatten();
-        self.shown = Some(step.lane);
+        let lane = match ended.is_empty() {
+            true => Lane::Open,
+            false => Lane::Ended,
+        };
         let text = (!step.text.is_empty())
             .then(|| view! { <span class="lane-text" dir="auto">{step.text.clone()}</span> });
-        // Behind a lane's end the next one tells what it is at, and text tells it without words.
-        let is_told = ended.is_empty() && (head.is_some() || text.is_none());
+        // Text and figures tell it without words.
+        let is_told = lane == Lane::Open && text.is_none();
         self.last = Some(step);
         let tick = is_told.then(|| self.tick());
-        view! { {head} {tick} {text} {ended} }.into_any()
-    }
-
-    fn head(&self, lane: usize) -> Option<AnyView> {
-        let lane = self.plan.lanes.get(lane)?;
-        let name = lane_name(self.reader.t, &self.plan, lane);
-        Some(view! { <h2>{name}</h2> }.into_any())
+        (view! { {tick} {text} {ended} }.into_any(), lane)
     }
 
     fn ended(&self, lane: &Measurement) -> AnyView {
-        let t = self.reader.t;
+        let t = self.t;
         if let Some(why) = &lane.trouble {
             return view! { <p class="outcome failed">{t.lane_failed(why)}</p> }.into_any();
         }
@@ -128,8 +155,8 @@ impl Follower {
 
     /// What it is at, in words.
     fn tick(&self) -> Option<AnyView> {
-        let (t, step) = (self.reader.t, self.last.as_ref()?);
-        let what = stage(t, step.stage, self.plan.rounds);
+        let (t, step) = (self.t, self.last.as_ref()?);
+        let what = stage(t, step.stage, self.rounds);
         let text = format!("{what} · {}", duration(t, step.elapsed.as_secs_f64()));
         Some(view! { <span class="tick">{text}</span> }.into_any())
     }

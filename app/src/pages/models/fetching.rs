@@ -58,9 +58,8 @@ fn so_far(t: Language, fetching: &Fetching) -> AnyView {
         figures.push(rate_of_bytes(t, rate));
         figures.extend(left(t, total, done, rate));
     }
-    if !fetching.what.is_empty() {
-        figures.push(fetching.what.clone());
-    }
+    let what = fetching.what.as_ref();
+    figures.extend(what.map(|what| what.told(t).to_owned()));
     view! {
         <p>{label}</p>
         {bar}

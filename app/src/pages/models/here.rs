@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::begin;
-use crate::chat::{Leave, ModelHere, ModelKnown, ModelRemoved, Models};
+use crate::chat::{Leave, ModelHere, ModelRemoved, Models};
 use crate::figures::{bits_a_weight, bytes, tokens_per_second};
 use crate::language::Language;
 use crate::paths::{DISCARD_MODEL, FETCH_MODEL, REMOVE_MODEL, RESTORE_MODEL};
@@ -17,10 +17,8 @@ pub(super) fn here(t: Language, models: &Models) -> AnyView {
         };
         return view! { <p>{words}</p> }.into_any();
     }
-    let rows = models.here.iter().map(|model| {
-        let of = models.known.iter().find(|known| known.name == model.name);
-        one_here(t, model, of, models.leave)
-    });
+    let rows = models.here.iter();
+    let rows = rows.map(|model| one_here(t, model, models.leave));
     let columns = [
         t.model(),
         t.acts(),
@@ -36,14 +34,16 @@ pub(super) fn here(t: Language, models: &Models) -> AnyView {
     view! { <div class="models">{table}</div> }.into_any()
 }
 
-/// A model on the disk; of one that has a short name more is known.
-fn one_here(t: Language, model: &ModelHere, of: Option<&ModelKnown>, leave: Leave) -> AnyView {
+/// A model on the disk, with as much as is known of it.
+fn one_here(t: Language, model: &ModelHere, leave: Leave) -> AnyView {
     let size = match model.is_whole {
         true => bytes(model.bytes),
         false => t.not_whole(bytes(model.bytes)),
     };
     let packed = (model.packed_bytes > 0).then(|| bytes(model.packed_bytes));
-    let bits = of.map(|of| bits_a_weight(t, model.bytes, of.parameters));
+    let bits = model
+        .parameters
+        .map(|parameters| bits_a_weight(t, model.bytes, parameters));
     let speed = model.tokens_per_second;
     view! {
         <tr>
@@ -52,10 +52,10 @@ fn one_here(t: Language, model: &ModelHere, of: Option<&ModelKnown>, leave: Leav
             <td>{size}</td>
             <td>{packed}</td>
             <td>{bits.filter(|_| model.is_whole)}</td>
-            <td>{of.map(|of| bytes(of.memory_bytes))}</td>
+            <td>{model.memory_bytes.map(bytes)}</td>
             <td>{speed.map(|speed| tokens_per_second(t, speed))}</td>
-            <td>{of.map(|of| of.licence.clone())}</td>
-            <td>{of.map(|of| of.repository.clone())}</td>
+            <td>{model.licence.clone()}</td>
+            <td>{model.repository.clone()}</td>
         </tr>
     }
     .into_any()
@@ -85,11 +85,10 @@ pub(super) fn act(path: &'static str, name: &str, words: &'static str, label: St
 }
 
 /// What can be had back, for whoever may.
-pub(super) fn removed(t: Language, models: &Models) -> Option<AnyView> {
-    let may = models.leave == Leave::Granted;
-    let removed = models.removed.iter().filter(|_| may);
+pub(super) fn removed(t: Language, models: &Models) -> AnyView {
+    let removed = models.removed.iter();
     let notices = removed.map(|removed| notice(t, removed)).collect_view();
-    Some(notices.into_any())
+    notices.into_any()
 }
 
 fn notice(t: Language, removed: &ModelRemoved) -> AnyView {

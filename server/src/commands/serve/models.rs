@@ -8,7 +8,7 @@ use nibble_engine::{Engine, LoadOptions, LoadPlan, PackedCache, available_memory
 use nibble_server::generator::Generator;
 use nibble_server::lanes::EngineLanes;
 use nibble_server::models::{KeepAlive, Models, Offer};
-use nibble_server::offers::{EngineOffers, offer, planned_offer};
+use nibble_server::offers::{EngineOffers, beside_the_first, offer, planned_offer};
 
 use crate::commands::loading;
 use crate::options::{LoadArgs, ModelsArgs};
@@ -23,29 +23,16 @@ pub(super) struct Found {
     options: LoadOptions,
     /// How one that comes later is loaded.
     later: EngineOffers,
-    models: Offered,
+    models: Vec<Offer>,
     /// Bytes of memory for all of them.
     total: Option<u64>,
-}
-
-/// The models by how they are kept.
-enum Offered {
-    /// One that stays.
-    One(Box<Offer>),
-    /// At least one, and they come and go.
-    Several(Vec<Offer>),
 }
 
 impl Found {
     /// The names of all models, for people.
     pub(super) fn names(&self) -> String {
-        match &self.models {
-            Offered::One(offer) => offer.info.name.clone(),
-            Offered::Several(offers) => {
-                let names = offers.iter().map(|offer| offer.info.name.as_str());
-                names.collect::<Vec<_>>().join(", ")
-            }
-        }
+        let names = self.models.iter().map(|offer| offer.info.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// What makes models that come later to ones that can be asked.
@@ -61,11 +48,8 @@ impl Found {
     /// Must be called where tasks can be spawned.
     pub(super) fn served(self) -> Arc<Models> {
         let first: Arc<dyn Generator> = Arc::new(self.first);
-        let (memory, total) = (Box::new(available_memory), self.total);
-        match self.models {
-            Offered::One(offer) => Models::beginning_with(*offer, first, memory, total),
-            Offered::Several(offers) => Models::new(offers, memory, total, Some(first)),
-        }
+        let memory = Box::new(available_memory);
+        Models::new(self.models, memory, self.total, Some(first))
     }
 }
 
@@ -81,18 +65,29 @@ pub(super) fn found(
     let mut options = Vec::new();
     for named in models.named() {
         let file = loading::model(&named)?;
-        options.push(loading::options(load, file, limits.clone())?);
+        let own = loading::options(load, file, limits.clone())?;
+        options.push(match options.is_empty() {
+            // The tokens of the others are others.
+            true => loading::with_draft(load, own)?,
+            false => beside_the_first(own)?,
+        });
     }
     let total = available_memory();
     let later = EngineOffers::new(options[0].clone(), models.keep_alive.unwrap_or(KEEP));
     if let ([only], None) = (&options[..], models.keep_alive) {
         let first = loading::loaded(only)?;
         let bytes = first.memory_bytes();
+        // When it comes back it is as it was.
+        let again = LoadOptions {
+            context: Some(first.info().context),
+            kv_bytes: Some(first.kv_bytes()),
+            ..only.clone()
+        };
         return Ok(Found {
-            models: Offered::One(Box::new(Offer {
+            models: vec![Offer {
                 kv_blocks: Generator::load(&first).kv_blocks,
-                ..offer(first.info().clone(), only.clone(), bytes, KeepAlive::Always)
-            })),
+                ..offer(first.info().clone(), again, bytes, KeepAlive::Always)
+            }],
             options: only.clone(),
             first,
             later,
@@ -117,7 +112,7 @@ pub(super) fn found(
         planned_offer(plan, options, models.keep_alive.unwrap_or(keep))
     });
     Ok(Found {
-        models: Offered::Several(offers.collect()),
+        models: offers.collect(),
         first,
         options: first_options,
         later,

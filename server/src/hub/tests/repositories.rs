@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nibble_app::language::{Language, Told};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -360,8 +361,10 @@ fn progress_is_that_of_all_files_together() {
     struct Heard(RefCell<Vec<u64>>);
 
     impl Progress for Heard {
-        fn start(&self, what: &str, total_bytes: Option<u64>) {
-            assert!(what.starts_with("owner/name from http://"), "{what}");
+        fn start(&self, what: &Told, total_bytes: Option<u64>) {
+            let english = what.told(Language::English);
+            assert!(english.starts_with("owner/name from http://"), "{english}");
+            assert!(what.told(Language::Chinese).starts_with("从 http://"));
             self.0.borrow_mut().extend(total_bytes);
         }
 

@@ -34,6 +34,7 @@ impl Lanes for Words {
             return Err(Error::Memory {
                 needed: 900,
                 context: 2048,
+                with_draft: false,
                 available: 100,
             });
         }
@@ -128,6 +129,33 @@ async fn who_has_the_address_reads_it_and_only_its_owner_deletes_it() {
 }
 
 #[tokio::test]
+async fn a_shared_comparison_shows_nothing_of_a_chat_that_was_asked_before() {
+    let chats = Scripted::new(&["cinnamon"], Duration::ZERO);
+    let browser = Browser::comparing(Arc::new(chats), Arc::new(Words(Duration::ZERO)));
+    let form = message("", "my recipe?");
+    let asked = browser.post_form("/api/send", &form).await;
+    let chat = asked.location().to_owned();
+    let own = browser.get(&chat).await.body;
+    assert!(
+        own.contains("my recipe?") && own.contains("cinnamon"),
+        "{own}"
+    );
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    browser.chunks(&path).await;
+    let other = browser.other();
+    let conversation = chat.trim_start_matches("/c/");
+    for part in ["", "/export.json", "/export.csv", "/export.svg"] {
+        let shown = other.get(&format!("{path}{part}")).await;
+        assert_eq!(shown.status, StatusCode::OK, "{part}");
+        assert!(shown.body.contains("scalar"), "{part}: {}", shown.body);
+        for told in ["recipe", "cinnamon", conversation] {
+            assert!(!shown.body.contains(told), "{told} in {}", shown.body);
+        }
+    }
+    assert_eq!(other.get(&chat).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn there_is_one_at_a_time_and_its_owner_ends_it() {
     let browser = browser(Duration::from_secs(5));
     let path = begun(&browser, ["scalar", "avx2"]).await;
@@ -182,6 +210,38 @@ async fn a_chat_goes_first_and_its_round_is_measured_again() {
 }
 
 #[tokio::test]
+async fn a_preset_begins_by_one_button() {
+    let browser = browser(Duration::from_millis(15));
+    let page = browser.get("/compare").await.body;
+    let button = "<button name=\"preset\" value=\"kernels\">Before and after the kernels</button>";
+    assert!(page.contains(button), "{page}");
+    let preset = [("preset", "kernels")];
+    let begun = browser.post_form("/compare", &preset).await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
+    // What cannot begin beside it comes back filled in.
+    let refused = browser.post_form("/compare", &preset).await;
+    assert!(refused.body.contains("role=\"alert\""), "{}", refused.body);
+    assert!(refused.body.contains("value=\"64\""), "{}", refused.body);
+    let page = browser.chunks(begun.location()).await.concat();
+    for lane in ["scalar · 2 threads", "avx2 · 2 threads"] {
+        assert!(page.contains(lane), "no {lane} in {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_machine_is_not_measured_beside_a_comparison() {
+    let browser = browser(Duration::from_millis(30));
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    let refused = browser.post_form("/about/measure", &[]).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let told =
+        "<p role=\"alert\" class=\"outcome failed\">Answers or a comparison are being computed";
+    assert!(refused.body.contains(told), "{}", refused.body);
+    assert!(refused.body.contains("<h2 id=\"roofline\">"));
+    browser.post_form("/compare/stop", &name(&path)).await;
+}
+
+#[tokio::test]
 async fn lanes_of_two_models_are_told_by_their_names_wherever_they_stand() {
     // Long enough for the page to follow them.
     let browser = Browser::at_server(two_models(Duration::from_millis(5)));
@@ -210,7 +270,7 @@ async fn lanes_of_two_models_are_told_by_their_names_wherever_they_stand() {
         "<th scope=\"row\">two · avx2 · 2 threads</th>",
         "two · avx2 · 2 threads writes about as fast as one · avx2 · 2 threads.",
         "is of another model than one · avx2 · 2 threads: their tokens are not compared.",
-        "This lane could not be measured: `two`: too little memory",
+        "This lane could not be measured: too little memory",
         "model_2=two",
         "One, Two",
     ] {
@@ -271,10 +331,10 @@ async fn a_model_that_goes_before_its_lane_begins_is_named_there() {
     let browser = Browser::at_server(state);
     let fields = [lanes(["scalar", "avx2"]), vec![("model_2", "two")]].concat();
     let begun = browser.post_form("/compare", &fields).await;
-    let withdrawn = served.withdraw(|model| model.info().id == "two");
+    let withdrawn = served.withdraw(&["two".to_owned()]);
     assert!(!withdrawn.unwrap().is_empty());
     let page = browser.chunks(begun.location()).await.concat();
-    let why = "This lane could not be measured: `two`: it is not served any more";
+    let why = "This lane could not be measured: the model is not served any more";
     assert!(page.contains(why), "{page}");
 }
 

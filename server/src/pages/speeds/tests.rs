@@ -41,6 +41,7 @@ async fn the_page_counts_what_the_answers_of_its_reader_took() {
         "<th scope=\"row\">Scripted 1B</th><td>1</td><td>250 ms</td>",
         "role=\"img\"",
         "href=\"/speed.csv?\"",
+        "href=\"/about#roofline\"",
     ] {
         assert!(page.body.contains(part), "no {part} in {}", page.body);
     }
@@ -67,7 +68,8 @@ async fn answers_are_a_file_of_values() {
     assert!(disposition.contains(".csv"), "{disposition}");
     let lines: Vec<_> = file.body.lines().collect();
     assert_eq!(lines.len(), 2, "{}", file.body);
-    let end = ",10,0,20,0,0.25,50,40,1.25,0,0.00125,0.00125";
+    // It was foreseen as one of a hundred tokens, at 20 ms a token of the prompt and 25 ms one of its own.
+    let end = ",10,0,20,0,0.25,50,40,1.25,0,0.00125,0.00125,0.2,2.675,100";
     assert!(lines[1].ends_with(end), "{}", lines[1]);
     let none = browser.get("/speed.csv?kernel=none").await.body;
     assert_eq!(none.lines().count(), 1);
@@ -82,10 +84,13 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     let page = browser.get(&path).await;
     assert_eq!(page.status, StatusCode::OK);
     for part in [
-        "Most of the time went into writing 20 tokens, about as fast as usual.",
+        "Most of the time went into writing 20 tokens.</p>",
         "<th scope=\"row\">Reading the prompt</th>",
         "tokens: 10 computed, 0 cached",
+        "<span id=\"decode\"></span>",
+        "so there is nothing to compare with.",
         "<dt>Prompt tokens</dt>",
+        "<dt>Model</dt><dd>Scripted 1B</dd>",
         &format!("href=\"/c/{conversation}#m-{answer}\""),
     ] {
         assert!(page.body.contains(part), "no {part} in {}", page.body);
@@ -106,9 +111,10 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
 }
 
-/// How long `/speed` takes. It prints, and asserts no time:
+/// How long `/speed` takes from the request to the last byte of the page, through all of the router, and how much of that is
+/// the database. It prints, and asserts no time; the aim is under 100 ms for the page:
 ///
-/// `cargo test --release -p nibble --lib -- --ignored --nocapture a_hundred_thousand`
+/// `cargo test --release -p nibble --lib -- --ignored --nocapture a_hundred_thousand`, or with others `make page-figures`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it measures: for a release build on a quiet machine"]
 async fn a_hundred_thousand_answers() {
@@ -125,7 +131,7 @@ async fn a_hundred_thousand_answers() {
     let own: Id = sent["conversation"].as_str().unwrap().parse().unwrap();
     let (_, owner) = twin.conversation(own).await.unwrap().unwrap();
     filled(&twin, owner).await;
-    for path in ["/speed", "/speed.csv"] {
+    for path in ["/speed", "/speed?model=Tiny&kernel=avx2", "/speed.csv", "/"] {
         let mut times = Vec::new();
         for _ in 0..20 {
             let began = Instant::now();
@@ -134,15 +140,19 @@ async fn a_hundred_thousand_answers() {
             assert_eq!(page.status, StatusCode::OK);
             assert!(path != "/speed" || page.body.contains("<dd>100,0"));
         }
+        let first = times[0];
         times.sort();
-        println!("{path}: median {:?}, most {:?}", times[10], times[19]);
+        println!(
+            "{path}: first {first:?}, median {:?}, most {:?}",
+            times[10], times[19]
+        );
     }
     let began = Instant::now();
     let answers = twin.measured(owner).await.unwrap();
     println!("read {} answers in {:?}", answers.len(), began.elapsed());
 }
 
-/// 5,000 conversations of 20 answers each, over 50 days.
+/// 5,000 conversations of 20 answers each, over 50 days, of two models and two kernels, with estimates.
 async fn filled(store: &SqlStore, owner: Owner) {
     for some in (0..5_000u128).collect::<Vec<_>>().chunks(100) {
         let (mut conversations, mut messages) = (String::new(), String::new());
@@ -155,12 +165,14 @@ async fn filled(store: &SqlStore, owner: Owner) {
                 let text = "text ".repeat(200);
                 let _ = write!(
                     messages,
-                    "('{}', '{id}', 'answer', {created}, '{text}', 'complete',
-                     '{{\"kernel\": \"avx2\", \"model\": \"Tiny\", \"threads\": 2}}',
+                    "('{}', '{id}', 'answer', {created}, '{text}', 'complete', '250000,2400000,180',
+                     '{{\"kernel\": \"{}\", \"model\": \"{}\", \"threads\": 2}}',
                      '{{\"time_to_first_token_s\": 0.{speed}, \"decode_tokens_per_second\": {speed}.5, \"queued_s\": 0.001,
                        \"total_s\": 2.5, \"usd_total\": 0.0005, \"usd_share\": 0.0003, \"beside\": 0.4,
                        \"prompt_tokens\": {}, \"cached_tokens\": 3, \"output_tokens\": 200}}'),",
                     Id(2_000_000 + n),
+                    if n % 10 < 8 { "avx2" } else { "scalar" },
+                    if conversation % 4 > 0 { "Tiny" } else { "Large" },
                     n % 5000,
                 );
             }
@@ -170,7 +182,8 @@ async fn filled(store: &SqlStore, owner: Owner) {
         };
         let columns = "conversations (id, owner, title, created, updated, settings)";
         store.execute(&insert(columns, &conversations)).await;
-        let columns = "messages (id, conversation, role, created, text, state, origin, metrics)";
+        let columns =
+            "messages (id, conversation, role, created, text, state, foreseen, origin, metrics)";
         store.execute(&insert(columns, &messages)).await;
     }
 }

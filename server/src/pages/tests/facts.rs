@@ -44,8 +44,11 @@ async fn limits_are_measured_once_and_drawn() {
     for _ in 0..2 {
         let measured = browser.post_form("/about/measure", &[]).await;
         assert_eq!(measured.status, StatusCode::SEE_OTHER, "{}", measured.body);
-        assert_eq!(measured.location(), "/about");
+        assert_eq!(measured.headers[LOCATION], "/about#roofline");
     }
+    // Who loads again what came of a form is led to the same.
+    let again = browser.get("/about/measure").await;
+    assert_eq!(again.headers[LOCATION], "/about#roofline");
     let page = browser.get("/about").await.body;
     assert!(page.contains("Measured on"), "{page}");
     assert!(

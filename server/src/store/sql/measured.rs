@@ -2,30 +2,36 @@
 //!
 //! All of them come as one text of a single row: 100,000 rows of a dozen columns take three times as long.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
-use nibble_app::domain::{MEASURED, Measured, Metrics, Origin};
+use nibble_app::domain::{Expected, MEASURED, Measured, Metrics, Origin};
 use nibble_app::visitor::Owner;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{Dialect, SqlStore, rows};
 use crate::store::StoreError;
 
+/// How often more answers are read, where those before were of other models.
+const READS: usize = 8;
+/// Hardly a line is shorter.
+const LINE_BYTES: usize = 64;
+/// Digits that any number may have.
+const SURE_DIGITS: usize = 18;
+
 impl SqlStore {
     pub(super) async fn answers_measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError> {
         let (joined, messages) = match self.dialect {
-            // It would otherwise read the texts of all messages on its way.
+            // Its expression is what is read, and stands in it; the texts of all messages would be read otherwise.
             Dialect::Sqlite => (
                 "group_concat(line, char(10))",
-                "messages m INDEXED BY messages_figures",
+                "messages m INDEXED BY messages_lines",
             ),
             Dialect::Postgres => ("string_agg(line, chr(10))", "messages m"),
         };
         // What a chat began with is a copy of another's answers.
         let sql = format!(
             "SELECT {joined} AS lines FROM (
-                 SELECT m.created || ',' || coalesce(m.foreseen, ',') || ',' || m.figures AS line FROM conversations c JOIN {messages} ON m.conversation = c.id
+                 SELECT (m.created || ',' || coalesce(m.foreseen, ',,') || ',' || m.figures) AS line FROM conversations c JOIN {messages} ON m.conversation = c.id
                  WHERE c.owner = $1 AND c.deleted IS NULL AND m.figures IS NOT NULL AND m.hidden IS NULL
                  AND m.created >= c.created
                  ORDER BY c.pinned DESC, c.updated DESC LIMIT {MEASURED}) found"
@@ -40,72 +46,119 @@ impl SqlStore {
         Ok(read.expect("reading lines does not panic"))
     }
 
-    /// Those of a model among the last answers of this database, whoever asked; what came by a file or as a copy was written
-    /// by none of its programs.
+    /// Those that are as fast as one of this origin, among the last answers of this database, whoever asked; what came by a
+    /// file or as a copy was written by none of its programs.
     pub(super) async fn measured_last(
         &self,
-        model: &str,
+        of: &Origin,
         most: usize,
     ) -> Result<Vec<Metrics>, StoreError> {
-        let select = sqlx::query(
-            "SELECT metrics, origin FROM messages WHERE metrics IS NOT NULL AND writer IS NOT NULL ORDER BY n DESC LIMIT $1",
-        )
-        .bind(i64::try_from(most).unwrap_or(i64::MAX));
-        let rows = self.told(select.fetch_all(&self.pool).await)?;
-        let read = self.read(rows, |row| {
-            let origin: Option<Origin> = rows::json(row, "origin")?;
-            let is_of = origin.is_some_and(|origin| origin.model == model);
-            Ok(rows::metrics(row)?.filter(|_| is_of))
-        })?;
-        Ok(read.into_iter().flatten().collect())
+        let (mut found, mut before) = (Vec::new(), i64::MAX);
+        for _ in 0..READS {
+            let select = sqlx::query(
+                "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND writer IS NOT NULL AND n < $1 ORDER BY n DESC LIMIT $2",
+            )
+            .bind(before)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+            let rows = self.told(select.fetch_all(&self.pool).await)?;
+            let Some(last) = rows.last() else { break };
+            before = self.told(last.try_get("n"))?;
+            let alike = self.read(rows, |row| {
+                let origin: Option<Origin> = rows::json(row, "origin")?;
+                match origin.is_some_and(|origin| origin.is_as_fast_as(of)) {
+                    true => rows::metrics(row),
+                    false => Ok(None),
+                }
+            })?;
+            found.extend(alike.into_iter().flatten());
+            if found.len() >= most {
+                break;
+            }
+        }
+        found.truncate(most);
+        Ok(found)
     }
 }
 
 /// What stands in lines; one that cannot be read is left out.
 fn measured(lines: &str) -> Vec<Measured> {
     let mut names = Names::default();
-    let read = lines.lines().filter_map(|line| one(line, &mut names));
-    read.collect()
+    let mut read = Vec::with_capacity(lines.len() / LINE_BYTES);
+    read.extend(lines.lines().filter_map(|line| one(line, &mut names)));
+    read
 }
 
 fn one(line: &str, names: &mut Names) -> Option<Measured> {
-    let mut fields = line.splitn(17, ',');
-    let mut next = || fields.next();
-    let created = whole(next()?)?;
-    let foreseen = [scaled(next()?, 1e6), scaled(next()?, 1e6)];
+    let mut fields = Fields(line);
+    let created = fields.whole()??;
+    let [first_s, total_s] = [fields.scaled(1e6)?, fields.scaled(1e6)?];
+    let tokens = fields.whole()?.and_then(|tokens| tokens.try_into().ok());
+    let expected = first_s.zip(total_s).map(|(first_s, total_s)| Expected {
+        first_s,
+        total_s,
+        tokens,
+    });
     Some(Measured {
         created,
-        foreseen_s: foreseen[0]
-            .zip(foreseen[1])
-            .map(|(first, all)| [first, all]),
-        time_to_first_token_s: scaled(next()?, 1e6),
-        decode_tokens_per_second: scaled(next()?, 1e3),
-        prefill_tokens_per_second: scaled(next()?, 1e3),
-        queued_s: scaled(next()?, 1e6).unwrap_or(0.0),
-        total_s: scaled(next()?, 1e6).unwrap_or(0.0),
-        usd_total: scaled(next()?, 1e9).unwrap_or(0.0),
-        usd_share: scaled(next()?, 1e9).unwrap_or(0.0),
-        beside: scaled(next()?, 1e3).unwrap_or(0.0),
-        prompt_tokens: whole(next()?).unwrap_or(0),
-        cached_tokens: whole(next()?).unwrap_or(0),
-        output_tokens: whole(next()?).unwrap_or(0),
-        threads: whole(next()?).unwrap_or(0),
-        kernel: names.shared(next()?),
-        model: names.shared(next()?),
+        expected,
+        time_to_first_token_s: fields.scaled(1e6)?,
+        decode_tokens_per_second: fields.scaled(1e3)?,
+        prefill_tokens_per_second: fields.scaled(1e3)?,
+        queued_s: fields.scaled(1e6)?.unwrap_or(0.0),
+        total_s: fields.scaled(1e6)?.unwrap_or(0.0),
+        usd_total: fields.scaled(1e9)?.unwrap_or(0.0),
+        usd_share: fields.scaled(1e9)?.unwrap_or(0.0),
+        beside: fields.scaled(1e3)?.unwrap_or(0.0),
+        prompt_tokens: fields.count()?,
+        cached_tokens: fields.count()?,
+        output_tokens: fields.count()?,
+        threads: fields.count()?,
+        kernel: names.shared(fields.next()?),
+        // It may have commas.
+        model: names.shared(fields.0),
     })
 }
+/// What is left of a line, whose fields are parted by commas. All of these give nothing where the line is at its end.
+struct Fields<'a>(&'a str);
 
-fn whole<T: FromStr>(field: &str) -> Option<T> {
-    field.parse().ok()
-}
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let (field, rest) = self.0.split_once(',')?;
+        self.0 = rest;
+        Some(field)
+    }
 
-fn scaled(field: &str, scale: f64) -> Option<f64> {
-    let value: i64 = whole(field)?;
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "figures have fewer than 15 digits"
-    )]
-    Some(value as f64 / scale)
+    /// A whole number, where the field is one.
+    fn whole(&mut self) -> Option<Option<i64>> {
+        let mut value = 0;
+        for (at, byte) in self.0.bytes().enumerate() {
+            match byte {
+                b'0'..=b'9' if at < SURE_DIGITS => value = value * 10 + i64::from(byte - b'0'),
+                b',' => {
+                    self.0 = &self.0[at + 1..];
+                    return Some((at > 0).then_some(value));
+                }
+                _ => break,
+            }
+        }
+        Some(self.next()?.parse().ok())
+    }
+
+    /// A whole number of parts of which so many are one.
+    fn scaled(&mut self, scale: f64) -> Option<Option<f64>> {
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "figures have fewer than 15 digits"
+        )]
+        let scaled = |value: i64| value as f64 / scale;
+        Some(self.whole()?.map(scaled))
+    }
+
+    /// How many of something there are; none where the field says nothing.
+    fn count(&mut self) -> Option<usize> {
+        let count = self.whole()?.and_then(|count| count.try_into().ok());
+        Some(count.unwrap_or(0))
+    }
 }
 
 /// Names that many answers have, each once in memory.
@@ -133,13 +186,18 @@ mod tests {
     #[test]
     fn a_line_is_read_and_what_was_not_measured_is_absent() {
         let read = measured(
-            "5,300000,1600000,250000,,800,0,1500000,123457,61000,500,12,3,,2,avx2,a, b\nnonsense",
+            "5,300000,1600000,40,250000,,800,0,1500000,123457,61000,500,12,3,,2,avx2,a, b\nnonsense",
         );
         let [read] = &read[..] else {
             panic!("{read:?}");
         };
         assert_eq!(read.created, 5);
-        assert_eq!(read.foreseen_s, Some([0.3, 1.6]));
+        let expected = Expected {
+            first_s: 0.3,
+            total_s: 1.6,
+            tokens: Some(40),
+        };
+        assert_eq!(read.expected, Some(expected));
         assert_eq!(read.time_to_first_token_s, Some(0.25));
         assert_eq!(read.decode_tokens_per_second, None);
         assert_eq!(read.prefill_tokens_per_second, Some(0.8));
@@ -148,5 +206,13 @@ mod tests {
         assert_eq!((read.beside, read.threads), (0.5, 2));
         assert_eq!((read.prompt_tokens, read.cached_tokens), (12, 3));
         assert_eq!((&*read.kernel, &*read.model), ("avx2", "a, b"));
+    }
+
+    #[test]
+    fn a_field_is_a_number_however_long_or_none() {
+        let mut fields = Fields("-5,9223372036854775807,99999999999999999999,,x,7,é");
+        let read = [(); 6].map(|()| fields.whole().unwrap());
+        assert_eq!(read, [Some(-5), Some(i64::MAX), None, None, None, Some(7)]);
+        assert_eq!((fields.0, fields.whole()), ("é", None));
     }
 }

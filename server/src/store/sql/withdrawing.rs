@@ -2,6 +2,7 @@
 
 use nibble_app::domain::{Id, Node, Tree};
 
+use super::reading::PLACES;
 use super::{SqlStore, Writing, rows};
 use crate::store::StoreError;
 
@@ -64,10 +65,7 @@ impl SqlStore {
         gone: Id,
         before: Option<Id>,
     ) -> Result<(), StoreError> {
-        let select = sqlx::query(
-            "SELECT id, parent, memory FROM messages WHERE conversation = $1 ORDER BY n",
-        )
-        .bind(conversation.to_string());
+        let select = sqlx::query(PLACES).bind(conversation.to_string());
         let nodes = self.told(select.fetch_all(&mut **writing).await)?;
         let nodes = self.read(nodes, rows::node)?;
         let roots = nodes.iter().filter(|node: &&Node| node.parent.is_none());

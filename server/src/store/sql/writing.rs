@@ -118,11 +118,13 @@ impl SqlStore {
     }
 }
 
-/// Microseconds to the first token and to the last, as they were expected, beside the column `figures`.
+/// Microseconds to the first token and to the last as they were expected, and the tokens that this is for, beside the column
+/// `figures`.
 fn foreseen(metrics: &Metrics) -> Option<String> {
     let foreseen = metrics.foreseen?;
     let [first, total] =
         [foreseen.first_s, foreseen.total_s].map(|seconds| (seconds * 1e6).round());
     let is_time = |time: f64| (0.0..9e15).contains(&time);
-    (is_time(first) && is_time(total)).then(|| format!("{first:.0},{total:.0}"))
+    (is_time(first) && is_time(total))
+        .then(|| format!("{first:.0},{total:.0},{}", foreseen.output_tokens))
 }

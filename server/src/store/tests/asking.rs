@@ -7,6 +7,7 @@ on_every_database! {
     branches_stand_beside_each_other
     a_question_that_is_taken_back_was_never_asked
     a_branch_that_is_taken_back_shows_the_other_again
+    what_is_hidden_stays_so_when_a_question_is_taken_back
     another_answer_that_is_taken_back_leaves_the_first_with_what_follows_it
     those_who_wait_for_what_is_taken_back_go_on_before_it
     only_so_many_messages_fit_a_conversation
@@ -150,6 +151,16 @@ async fn a_branch_that_is_taken_back_shows_the_other_again(Place { store, .. }: 
         store.withdraw(instead.turn.answer.id).await.unwrap();
         assert_eq!(texts(store, id).await, ["one", "1", "two", ""]);
     }
+}
+
+async fn what_is_hidden_stays_so_when_a_question_is_taken_back(Place { store, .. }: &Place) {
+    let first = asked(store, "one", "1").await;
+    let id = first.conversation.id;
+    let second = next(store, id, "two").await;
+    store.hide(ME, second.turn.question.id, true).await.unwrap();
+    let third = next(store, id, "three").await;
+    store.withdraw(third.turn.answer.id).await.unwrap();
+    assert_eq!(texts(store, id).await, ["one", "1"]);
 }
 
 async fn another_answer_that_is_taken_back_leaves_the_first_with_what_follows_it(

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nibble_app::domain::{Foreseen, Measured};
+use nibble_app::domain::{Expected, Foreseen, Measured};
 
 use super::*;
 
@@ -10,7 +10,7 @@ on_every_database! {
     a_copy_is_not_measured_again
     an_imported_answer_is_measured_whatever_its_file_says
     an_estimate_is_kept_beside_what_the_answer_took
-    the_last_answers_of_a_model_are_those_of_all_owners
+    the_last_answers_of_a_model_are_those_of_all_owners_made_in_the_same_way
 }
 
 fn origin() -> Origin {
@@ -54,7 +54,7 @@ fn expected(created: i64) -> Measured {
         cached_tokens: 3,
         output_tokens: 20,
         threads: 2,
-        foreseen_s: None,
+        expected: None,
         kernel: "avx2".into(),
         model: "Tiny".into(),
     }
@@ -94,26 +94,56 @@ async fn an_estimate_is_kept_beside_what_the_answer_took(Place { store, .. }: &P
         total_s: 1.6,
         usd: 0.001,
         output_tokens: 40,
+        usual_tokens: Some([20, 60]),
     };
     end.metrics.as_mut().unwrap().foreseen = Some(foreseen);
     let id = begun.turn.answer.id;
     store.finish(&written(id, "because"), &end).await.unwrap();
     let measured = store.measured(ME).await.unwrap();
-    assert_eq!(measured[0].foreseen_s, Some([0.3, 1.6]));
+    let expected = Expected {
+        first_s: 0.3,
+        total_s: 1.6,
+        tokens: Some(40),
+    };
+    assert_eq!(measured[0].expected, Some(expected));
     let kept = store.answer(id).await.unwrap().unwrap().end.unwrap();
     assert_eq!(kept.metrics.unwrap().foreseen, Some(foreseen));
 }
 
-async fn the_last_answers_of_a_model_are_those_of_all_owners(Place { store, .. }: &Place) {
+async fn the_last_answers_of_a_model_are_those_of_all_owners_made_in_the_same_way(
+    Place { store, .. }: &Place,
+) {
     answered(store).await;
     let asked = Ask::First("why?".into());
     let theirs = store.begin(OTHER, asked, origin()).await.unwrap();
     let answer = written(theirs.turn.answer.id, "because");
     store.finish(&answer, &end()).await.unwrap();
-    let count = async |model, most| store.last_measured(model, most).await.unwrap().len();
-    assert_eq!(count("Tiny", 9).await, 2);
-    assert_eq!(count("Tiny", 1).await, 1);
-    assert_eq!(count("Large", 9).await, 0);
+    let count = async |of, most| store.last_measured(&of, most).await.unwrap().len();
+    assert_eq!(count(origin(), 9).await, 2);
+    assert_eq!(count(origin(), 1).await, 1);
+    // Those of another model are passed over.
+    for _ in 0..3 {
+        let asked = Ask::First("why?".into());
+        let mut large = origin();
+        large.model = "Larger".to_owned();
+        let other = store.begin(ME, asked, large).await.unwrap();
+        let answer = written(other.turn.answer.id, "because");
+        store.finish(&answer, &end()).await.unwrap();
+    }
+    assert_eq!(count(origin(), 1).await, 1);
+    assert_eq!(count(origin(), 2).await, 2);
+    let changes: [fn(&mut Origin); 5] = [
+        |of| of.model = "Large".to_owned(),
+        |of| of.quantization = "floats".to_owned(),
+        |of| of.kv = "q8".to_owned(),
+        |of| of.kernel = "scalar".to_owned(),
+        |of| of.threads = 1,
+    ];
+    for (which, change) in changes.into_iter().enumerate() {
+        let mut other = origin();
+        change(&mut other);
+        assert_eq!(count(other, 9).await, 0, "{which}");
+    }
 }
 
 async fn what_is_deleted_or_hidden_is_not_measured(Place { store, .. }: &Place) {
@@ -138,7 +168,7 @@ async fn a_copy_is_not_measured_again(Place { store, .. }: &Place) {
     let answer = begun.turn.answer.id;
     store.copy(ME, answer, Copied::Whole).await.unwrap();
     assert_eq!(store.measured(ME).await.unwrap().len(), 1);
-    assert_eq!(store.last_measured("Tiny", 9).await.unwrap().len(), 1);
+    assert_eq!(store.last_measured(&origin(), 9).await.unwrap().len(), 1);
 }
 
 async fn an_imported_answer_is_measured_whatever_its_file_says(Place { store, .. }: &Place) {

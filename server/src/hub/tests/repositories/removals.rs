@@ -1,6 +1,7 @@
 //! A shelf whose models are named by whoever asks the page: fetches that are ended early, and models that are had back.
 
 use std::slice;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
@@ -23,7 +24,7 @@ fn filled(hub: &StandIn, cache: &TempDir) -> Shelf {
 struct Impatient(Cancel);
 
 impl Progress for Impatient {
-    fn start(&self, _: &str, _: Option<u64>) {}
+    fn start(&self, _: &Told, _: Option<u64>) {}
 
     fn advance(&self, bytes_so_far: u64) {
         if bytes_so_far > config().to_string().len() as u64 + 2 {
@@ -50,6 +51,19 @@ fn a_fetch_that_is_cancelled_ends_and_the_next_one_goes_on_from_there() {
     let path = shelf.fetch(&name(), &(), &Cancel::default()).unwrap();
     assert_eq!(fs::read(path.join("model.safetensors")).unwrap(), WEIGHTS);
     assert_eq!(began(&hub.seen()), [7]);
+}
+
+#[test]
+fn a_token_that_is_set_while_the_server_runs_is_found() {
+    static TOKEN: Mutex<Option<&str>> = Mutex::new(None);
+    let (hub, cache) = (hub(), cache());
+    hub.needs_token("secret");
+    let found = || TOKEN.lock().unwrap().map(str::to_owned);
+    let shelf = Shelf::of(cache.path(), &hub.endpoint).by_token(found);
+    let fetch = || shelf.fetch(&name(), &(), &Cancel::default());
+    assert!(fetch().is_err());
+    *TOKEN.lock().unwrap() = Some("secret");
+    fetch().unwrap();
 }
 
 #[test]
@@ -184,6 +198,9 @@ fn a_record_leads_nowhere_else_and_goes_after_an_hour() {
         .map(|removed| removed.id)
         .collect();
     assert_eq!(kept, [young]);
+    let gone = cache.path().join("removed").join("gone");
+    fs::create_dir_all(gone.join("left")).unwrap();
     shelf.discard_old();
     assert!(!old_folder.exists() && young_folder.exists());
+    assert!(!gone.exists(), "with what was left of an earlier time");
 }
