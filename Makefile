@@ -1,6 +1,6 @@
 # What people and CI run. Everything the tests need is fetched by the targets that need it.
 
-.PHONY: run test lint unit asan fuzz miri e2e soak abuse aarch64 compose-test dist bench bench-kernels load perplexity arm-count \
+.PHONY: run test lint unit asan fuzz miri e2e soak abuse aarch64 compose-test dist bench bench-kernels load page-figures perplexity arm-count \
 	fmt screenshot
 
 run:
@@ -51,8 +51,8 @@ abuse:
 	[ -n "$$NIBBLE_BINARY" ] || cargo build --release --locked
 	deploy/test/abuse/run
 
-# The engine's tests, built for Arm and run on emulated CPUs. `engine/scripts/aarch64 program` lets the program answer there,
-# which `make compose-test` and `make dist` build for Arm.
+# The engine's tests of what computes, built for Arm and run on emulated CPUs. `engine/scripts/aarch64 program` lets the program answer
+# there, which `make compose-test` and `make dist` build for Arm.
 aarch64:
 	engine/scripts/aarch64 test
 
@@ -69,8 +69,8 @@ dist:
 bench:
 	cargo build --release --locked
 	target/release/nibble bench --compare scalar,$$(target/release/nibble kernels | awk '/taken/ {print $$1}')
-	target/release/nibble bench --sequences 1,2,4,8,16
-	target/release/nibble bench --sequences 1,2,4,8,16 --shape llama-3.2-1b
+	for shape in smollm2-135m llama-3.2-1b llama-3.1-8b; do for quantize in g32-min channel; do \
+		target/release/nibble bench --sequences 1,2,3,4,6,8,12,16 --shape $$shape --quantize $$quantize; done; done
 	engine/scripts/bench-answers
 	engine/scripts/bench-context
 	engine/scripts/bench-peer --out engine/benches/RESULTS.md
@@ -80,6 +80,14 @@ bench:
 load:
 	cargo build --release --locked
 	engine/scripts/load
+
+# On a quiet machine: the page's comparison of kernels beside `nibble bench`, what the composer foretells beside what answers
+# take, and how long pages take behind 100,000 answers and 10,000 conversations.
+page-figures:
+	cargo build --release --locked
+	engine/scripts/compare-page
+	engine/scripts/estimates
+	cargo test --release -p nibble --locked --lib -- --ignored --nocapture --test-threads 1 a_hundred_thousand ten_thousand
 
 # One product of every kernel by itself, and one drawn token.
 bench-kernels:

@@ -88,6 +88,12 @@ async function count(one) {
   one.item.querySelector("small")?.replaceWith(part(told.refused ? "strong" : "small", words));
   announce(`${one.file.name}: ${words}`);
   show();
+  changed();
+}
+
+/** Tells whoever says what the message comes to that it is another, which no script's change of a field does by itself. */
+function changed() {
+  field().dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /**
@@ -130,11 +136,11 @@ function removal(one) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "×";
-  button.setAttribute("aria-label", say("remove_file", { name: one.file.name }));
+  button.setAttribute("aria-label", say("remove_named", { name: one.file.name }));
   button.addEventListener("click", () => {
     chosen = chosen.filter((other) => other !== one);
     show();
-    field().dispatchEvent(new Event("input"));
+    changed();
     find("#message", HTMLElement).focus();
   });
   return button;

@@ -3,6 +3,9 @@
 
 import { morph, morphChildren, parsed } from "./morph.js";
 
+/** How long the page stays as it is when it may not follow a fetch. */
+const REFUSED_MS = 5000;
+
 /** Follows the fetch that the page tells of, to its end.
  * @param {HTMLElement} box */
 export function followFetch(box) {
@@ -11,8 +14,13 @@ export function followFetch(box) {
   if (!events || !page || !soFar) {
     return;
   }
-  // A connection that is lost is made again by the browser itself.
+  // A connection that is lost is made again by the browser itself, but for one that was refused.
   const source = new EventSource(events);
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) {
+      setTimeout(() => location.assign(page), REFUSED_MS);
+    }
+  });
   source.addEventListener("progress", (event) => morphChildren(soFar, parsed(event.data)));
   source.addEventListener("ended", () => {
     source.close();

@@ -70,12 +70,12 @@ export function morphChildren(shown, wanted, from = 0) {
 }
 
 /**
- * The next node that the server rendered.
+ * The next node that the server rendered for what is there.
  * @param {ChildNode | null | undefined} node
  * @returns {ChildNode | null}
  */
 function kept(node) {
-  while (node instanceof Element && node.classList.contains(ADDED)) {
+  while (node instanceof Comment || (node instanceof Element && node.classList.contains(ADDED))) {
     node = node.nextSibling;
   }
   return node ?? null;

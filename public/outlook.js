@@ -56,11 +56,15 @@ async function ask(form) {
       body.append(name, String(value));
     }
     const response = await fetch("/api/check", { method: "POST", body, headers: { accept: "application/json" }, signal });
-    if (response.ok && !signal.aborted) {
-      tell((await response.json()).words);
+    const words = response.ok ? (await response.json()).words : "";
+    if (!signal.aborted) {
+      tell(words);
     }
   } catch {
-    // Whoever sends the message will hear what is wrong.
+    // What was told is not of this message; whoever sends it will hear what is wrong.
+    if (!signal.aborted) {
+      tell("");
+    }
   }
 }
 

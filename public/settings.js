@@ -120,7 +120,7 @@ function choosePrice(event) {
   const { value } = /** @type {HTMLSelectElement} */ (event.target);
   if (value) {
     price.value = value;
-    price.dispatchEvent(new Event("input"));
+    price.dispatchEvent(new Event("input", { bubbles: true }));
     price.dispatchEvent(new Event("change"));
   } else {
     price.focus();

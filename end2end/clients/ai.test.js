@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, jsonSchema, streamText, tool } from "ai";
+import { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { baseURL, caller, model, QUESTION, shows, TOO_LONG } from "./server.js";
 
 /** @param {{ baseURL: string }} at */
@@ -48,6 +48,23 @@ for (const { client, provider, features } of [
     const calling = provider(caller)(caller.model);
     const reply = await generateText({ model: calling, maxRetries: 0, prompt: QUESTION, tools });
     assert.deepEqual(reply.toolCalls.map((call) => call.toolName), ["weather", "now"]);
+  });
+
+  // Nothing is kept here: what was said before has to come with the question.
+  shows(client, ["tools"], "what tools give back is read", async () => {
+    const execute = async () => "Rain";
+    const weather = { ...tools.weather, execute };
+    const reply = await generateText({
+      model: provider(caller)(caller.model),
+      maxRetries: 0,
+      maxOutputTokens: 100,
+      prompt: QUESTION,
+      tools: { weather, now: { ...tools.now, execute } },
+      stopWhen: stepCountIs(2),
+      providerOptions: { openai: { store: false } },
+    });
+    assert.equal(reply.steps.length, 2);
+    assert.equal(reply.steps[0].toolResults.length, 2);
   });
 }
 

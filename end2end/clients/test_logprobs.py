@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
 import urllib.request
+from pathlib import Path
 
 import litellm
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
+from lm_eval.compare import BOUND, own
 
 MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
 
@@ -70,35 +73,48 @@ def test_more_answers_than_one_share_their_question(client, server):
     assert reply.usage.prompt_tokens == one.usage.prompt_tokens
 
 
+def ids(server, text):
+    body = json.dumps({"content": text}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{server.url}/tokenize", data=body)) as response:
+        return json.load(response)["tokens"]
+
+
+def loglikelihoods(server, prompts):
+    """What lm-eval's `local-completions`, whose packages are more than 150 MB, sends and reads of the answer."""
+    fields = {"model": server.model, "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": True}
+    body = json.dumps({**fields, "prompt": prompts}).encode()
+    request = urllib.request.Request(f"{server.v1}/completions", data=body)
+    with urllib.request.urlopen(request) as response:
+        choices = sorted(json.load(response)["choices"], key=lambda choice: choice["index"])
+    told = []
+    for prompt, choice in zip(prompts, choices, strict=True):
+        logprobs = choice["logprobs"]
+        # The last one is of the token that follows.
+        tokens, likeliest = logprobs["token_logprobs"][:-1], logprobs["top_logprobs"][:-1]
+        assert len(tokens) == len(prompt)
+        assert all(max(top.values()) >= token - 1e-4 for token, top in zip(tokens[1:], likeliest[1:]))
+        told.append(tokens)
+    return told
+
+
 def test_what_lm_eval_sends_is_answered_with_loglikelihoods(server):
-    """`local-completions`, whose packages are more than 150 MB: its request of two contexts with their continuations, as
-    token ids, and what it reads of the answer."""
-
-    def ids(text):
-        body = json.dumps({"content": text}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{server.url}/tokenize", data=body)) as response:
-            return json.load(response)["tokens"]
-
-    def loglikelihoods(prompts):
-        fields = {"model": server.model, "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": True}
-        body = json.dumps({**fields, "prompt": prompts}).encode()
-        request = urllib.request.Request(f"{server.v1}/completions", data=body)
-        with urllib.request.urlopen(request) as response:
-            choices = sorted(json.load(response)["choices"], key=lambda choice: choice["index"])
-        told = []
-        for prompt, choice in zip(prompts, choices, strict=True):
-            logprobs = choice["logprobs"]
-            # The last one is of the token that follows.
-            tokens, likeliest = logprobs["token_logprobs"][:-1], logprobs["top_logprobs"][:-1]
-            assert len(tokens) == len(prompt)
-            assert all(max(top.values()) >= token - 1e-4 for token, top in zip(tokens[1:], likeliest[1:]))
-            told.append(tokens)
-        return told
-
-    context = ids("The capital of France is")
-    right, wrong = (context + ids(text) for text in (" Paris", " seven"))
-    of_right, of_wrong = loglikelihoods([right, wrong])
+    """Two contexts with their continuations, as token ids."""
+    context = ids(server, "The capital of France is")
+    right, wrong = (context + ids(server, text) for text in (" Paris", " seven"))
+    of_right, of_wrong = loglikelihoods(server, [right, wrong])
     begins = len(context)
     assert sum(of_right[begins:]) > sum(of_wrong[begins:])
     # Alone it has the same ones as in company.
-    assert loglikelihoods([right]) == [of_right]
+    assert loglikelihoods(server, [right]) == [of_right]
+
+
+def test_loglikelihoods_are_those_of_our_own_perplexity(server):
+    here = Path(__file__).parent
+    program = os.environ.get("NIBBLE_BINARY", here / "../../target/release/nibble")
+    docs = [json.loads(line) for line in (here / "lm_eval/texts.jsonl").read_text().splitlines()]
+    for doc in docs:
+        text = doc["context"] + doc["continuation"]
+        expected, counted = own(str(program), text, doc["tokens"])
+        (told,) = loglikelihoods(server, [ids(server, text)])
+        assert len(told) == doc["tokens"]
+        assert sum(told[-counted:]) == pytest.approx(expected, rel=BOUND)

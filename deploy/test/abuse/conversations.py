@@ -226,7 +226,7 @@ def full_disk(check, _):
             check(browser.request(server, "GET", "/").status == 200, "pages are served")
             ballast.unlink()
             end = time.monotonic() + 20
-            while rows(file).get(one.run, ("", ""))[1] not in ("complete", "max_tokens") and time.monotonic() < end:
+            while rows(file).get(one.run, ("", ""))[1] not in ENDS and time.monotonic() < end:
                 time.sleep(0.2)
             text, state = rows(file)[one.run]
             check(state in ENDS and holds(letters(text), one.seen[-1][1]), f"it is written down: {state}")

@@ -11,15 +11,15 @@ from pathlib import Path
 BOUND = 1e-3
 
 
-def own(program: str, text: str, tokens: int) -> float:
-    """The log-likelihood of the tokens that count."""
+def own(program: str, text: str, tokens: int) -> tuple[float, int]:
+    """The log-likelihood of the tokens that count, which are the last ones, and how many these are."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(text)
         file.flush()
         fields = ["--file", file.name, "--context", str(tokens), "--json"]
         report = json.loads(subprocess.check_output([program, "perplexity", *fields], stderr=subprocess.DEVNULL))
     assert report["windows"] == 1, report
-    return -report["nll"] * report["tokens"]
+    return -report["nll"] * report["tokens"], report["tokens"]
 
 
 def main() -> None:
@@ -29,11 +29,12 @@ def main() -> None:
     assert len(found) == len(Path(__file__).with_name("texts.jsonl").read_text().splitlines())
     for sample in found:
         doc = sample["doc"]
-        expected = own(program, doc["context"] + doc["continuation"], doc["tokens"])
+        expected, _ = own(program, doc["context"] + doc["continuation"], doc["tokens"])
         told = float(sample["filtered_resps"][0][0])
         print(f"{doc['tokens']} tokens: {told:.4f}, by ourselves {expected:.4f}")
         if abs(told - expected) > BOUND * abs(expected):
             sys.exit(f"lm-eval has {told} for the text that begins with {doc['context'][:40]!r}, we {expected}")
 
 
-main()
+if __name__ == "__main__":
+    main()
