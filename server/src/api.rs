@@ -77,6 +77,7 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/api/push", || ollama::refusing()),
     ("/api/create", || ollama::refusing()),
     ("/api/copy", || ollama::refusing()),
+    ("/api/blobs/{*id}", || ollama::refusing()),
     ("/api/embed", || ollama::form(post(ollama::embed::embed))),
     ("/api/embeddings", || {
         ollama::form(post(ollama::embed::embeddings))

@@ -67,7 +67,10 @@ pub(super) fn demanded(
 ///
 /// # Errors
 /// As [`grammar`].
-pub(super) fn demanded_among_json(conversation: &Conversation) -> Result<String, String> {
+pub(super) fn demanded_among_json(
+    conversation: &Conversation,
+    tokenizer: &Tokenizer,
+) -> Result<String, String> {
     let (mut rules, mut names) = (String::new(), Vec::new());
     for Offered {
         at,
@@ -85,7 +88,17 @@ pub(super) fn demanded_among_json(conversation: &Conversation) -> Result<String,
         let _ = writeln!(rules, "c{at}: %json {}", with_blanks(call));
         names.push(format!("c{at}"));
     }
-    Ok(format!("made: {}\n{rules}", names.join(" | ")))
+    let tag = tag(tokenizer);
+    Ok(format!("made: {tag}({})\n{rules}", names.join(" | ")))
+}
+
+/// What may stand before a call that is the whole answer: the mark, where a token is it that no text has.
+fn tag(tokenizer: &Tokenizer) -> String {
+    let mark = mark(CallFormat::Bare.opening(), tokenizer);
+    match mark.is_control {
+        true => format!("{}? ", mark.written),
+        false => String::new(),
+    }
 }
 
 /// What does not begin as a call that is the whole answer.
@@ -118,7 +131,7 @@ fn calls(
             "calls: BLANK? \"[\" call \"]\"\n".to_owned()
         }
         CallFormat::Listed => "calls: BLANK? \"[\" call (\",\" BLANK? call)* \"]\"\n".to_owned(),
-        CallFormat::Bare => "calls: call\n".to_owned(),
+        CallFormat::Bare => format!("calls: {}call\n", tag(tokenizer)),
     };
     let mut rules = format!("BLANK: / |\\n/\n{calls}");
     add_tools(&mut rules, format, conversation)?;

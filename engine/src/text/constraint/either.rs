@@ -28,7 +28,7 @@ pub(super) fn either(
 ) -> Result<TopLevelGrammar, String> {
     let made = match (format, language) {
         (CallFormat::Bare, Language::JsonObject | Language::JsonSchema(_)) => {
-            calls::demanded_among_json(conversation)?
+            calls::demanded_among_json(conversation, tokenizer)?
         }
         _ => calls::demanded(format, conversation, tokenizer)?,
     };

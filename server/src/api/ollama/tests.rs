@@ -173,6 +173,12 @@ async fn what_is_not_there_is_refused_by_name() {
             "`/api/pull`",
         ),
         ("/api/push", json!({}), 501, "`/api/push`"),
+        (
+            "/api/blobs/sha256:00",
+            json!({}),
+            501,
+            "`/api/blobs/sha256:00`",
+        ),
         ("/api/embed", json!({}), 400, "`input`"),
         (
             "/api/chat",

@@ -203,6 +203,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::refused("/api/push"),
     Operation::refused("/api/create"),
     Operation::refused("/api/copy"),
+    Operation::refused("/api/blobs/{id}"),
     Operation::post(
         "/api/embed",
         "What texts come to",

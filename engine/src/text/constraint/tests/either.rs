@@ -122,6 +122,33 @@ fn an_answer_is_a_call_or_a_text_of_the_form() {
 }
 
 #[test]
+fn the_marks_of_calls_may_stand_in_their_arguments() {
+    for format in FORMATS {
+        let mut conversation = conversation(true);
+        let parameters = &mut conversation.tools[0]["function"]["parameters"];
+        parameters["properties"]["to"] = json!({ "type": "string" });
+        for mark in ["<tool_call>", "</tool_call>", "[TOOL_CALLS]", "\\n</tool_call>\\n"] {
+            let written = call(format, &format!("{mark}, {mark}"));
+            let calls = GRAMMARS.compile_calls(format, &conversation, &[]);
+            assert!(accepts(calls.unwrap().unwrap(), &written), "{written}");
+            let constraint = Constraint {
+                field: "form",
+                language: Language::Regex("[a-z]+".into()),
+            };
+            let either = GRAMMARS.compile_either(format, &conversation, &[], &constraint);
+            assert!(accepts(either.unwrap(), &written), "{written}");
+            let mut reader = CallReader::new(format, &conversation, 0);
+            let mut parts = reader.push(&written);
+            parts.extend(reader.finish());
+            assert!(
+                matches!(&parts[..], [AnswerPart::Call(_)]),
+                "{written}: {parts:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn grammars_stand_beside_calls_that_have_a_mark() {
     let lark = Language::Lark("start: word (\" \" word)*\nword: /[a-z]+/".into());
     let gbnf = Language::Gbnf("root ::= \"(\" root? \")\"".into());
