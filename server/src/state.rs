@@ -167,11 +167,6 @@ impl AppState {
         }
     }
 
-    /// The model that a request names, which may be the first under another name; the first where there is no such model.
-    pub(crate) fn model_named(&self, name: &str) -> Metered {
-        self.served.named_or_first(name)
-    }
-
     /// Closes the store of a server that has ended: all that was written is then in its one file.
     pub async fn close(&self) {
         self.chat.close().await;

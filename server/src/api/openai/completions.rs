@@ -103,10 +103,6 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     refuse_unsupported(&others)?;
     answer.check_model(asker)?;
     let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
-    if wire.add_special_tokens == Some(false) {
-        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
-        prompts = unbegun.collect::<Result<_, _>>()?;
-    }
     let (echo, n) = (wire.echo == Some(true), answer.choices()?);
     if prompts.len() * n > choices::MAX_ANSWERS {
         let (most, found) = (choices::MAX_ANSWERS, prompts.len() * n);
@@ -125,6 +121,11 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     if one.max_tokens == 0 && n > 1 {
         let message = format!("`n` must be 1 where `max_tokens` is 0, found {n}");
         return Err(ApiError::invalid_field("n", message));
+    }
+    // From here on it takes a tokenizer.
+    if wire.add_special_tokens == Some(false) {
+        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
+        prompts = unbegun.collect::<Result<_, _>>()?;
     }
     let echoes = prompts.iter().map(|prompt| match echo {
         true => echoed(prompt, asker),

@@ -195,7 +195,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .of_ollama(),
     Operation::get(
         "/api/version",
-        "The version of this server",
+        "The version of Ollama whose API this is, and of this server",
         answers::version,
     )
     .of_ollama(),
