@@ -67,8 +67,8 @@ pub(super) trait Form: Send + 'static {
     fn done(&mut self) -> Vec<Self::Frame>;
 
     /// What comes instead of all else where an answer fails.
-    fn failed(&mut self, error: &ApiError) -> Self::Frame {
-        Self::refused(error)
+    fn failed(&mut self, error: &ApiError) -> Vec<Self::Frame> {
+        vec![Self::refused(error)]
     }
 
     /// What comes instead of all else where there is no answer.
