@@ -50,22 +50,24 @@ for (const { client, provider, features } of [
     assert.deepEqual(reply.toolCalls.map((call) => call.toolName), ["weather", "now"]);
   });
 
-  // Nothing is kept here: what was said before has to come with the question.
-  shows(client, ["tools"], "what tools give back is read", async () => {
-    const execute = async () => "Rain";
-    const weather = { ...tools.weather, execute };
-    const reply = await generateText({
-      model: provider(caller)(caller.model),
-      maxRetries: 0,
-      maxOutputTokens: 100,
-      prompt: QUESTION,
-      tools: { weather, now: { ...tools.now, execute } },
-      stopWhen: stepCountIs(2),
-      providerOptions: { openai: { store: false } },
+  // What was said before comes with the question, by default as references to it where the form has some.
+  for (const options of [{}, { store: false }]) {
+    shows(client, ["tools"], `what tools give back is read, ${JSON.stringify(options)}`, async () => {
+      const execute = async () => "Rain";
+      const weather = { ...tools.weather, execute };
+      const reply = await generateText({
+        model: provider(caller)(caller.model),
+        maxRetries: 0,
+        maxOutputTokens: 100,
+        prompt: QUESTION,
+        tools: { weather, now: { ...tools.now, execute } },
+        stopWhen: stepCountIs(2),
+        providerOptions: { openai: options },
+      });
+      assert.equal(reply.steps.length, 2);
+      assert.equal(reply.steps[0].toolResults.length, 2);
     });
-    assert.equal(reply.steps.length, 2);
-    assert.equal(reply.steps[0].toolResults.length, 2);
-  });
+  }
 }
 
 for (const { client, chat } of [

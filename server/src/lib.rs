@@ -33,6 +33,7 @@ mod pages;
 mod preparation;
 mod reader;
 mod request_id;
+mod response_items;
 mod router;
 mod runs;
 mod security;

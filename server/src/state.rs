@@ -14,6 +14,7 @@ use crate::management::Management;
 use crate::metered::Metered;
 use crate::models::Models;
 use crate::preparation::Preparation;
+use crate::response_items::ResponseItems;
 use crate::served::Served;
 use crate::sign_in::SignIn;
 use crate::store::SqlStore;
@@ -56,6 +57,8 @@ pub struct AppState {
     pub(crate) attachments: Arc<Attachments>,
     /// Who may use the API.
     pub(crate) access: Arc<Access>,
+    /// What ended responses said, for who refers to it.
+    pub(crate) response_items: Arc<ResponseItems>,
     /// What asks for the password, where there is one.
     pub(crate) sign_in: Option<Arc<SignIn>>,
     /// Files of conversations that come in.
@@ -109,6 +112,7 @@ impl AppState {
             bodies: Arc::default(),
             attachments: Arc::default(),
             access: Arc::default(),
+            response_items: Arc::default(),
             sign_in: None,
             files: Arc::new(Bodies::new(FILED_AT_ONCE)),
             filing: Arc::new(Preparation::new(FILED_AT_ONCE, WAITING)),
@@ -165,11 +169,6 @@ impl AppState {
             access: Arc::new(access),
             ..self
         }
-    }
-
-    /// The model that a request names, which may be the first under another name; the first where there is no such model.
-    pub(crate) fn model_named(&self, name: &str) -> Metered {
-        self.served.named_or_first(name)
     }
 
     /// Closes the store of a server that has ended: all that was written is then in its one file.

@@ -9,6 +9,7 @@ use crate::access::Access;
 use crate::error::ApiError;
 use crate::generator::Generator;
 use crate::models::Lease;
+use crate::response_items::{OwnItems, ResponseItems};
 use crate::state::AppState;
 
 /// Who asks whom.
@@ -21,6 +22,7 @@ pub(super) struct Asker {
     pub(super) caller: Caller,
     pub(super) usd_per_hour: f64,
     pub(super) access: Arc<Access>,
+    response_items: Arc<ResponseItems>,
     /// The most tokens of an answer for which no limit is named.
     pub(super) default_max_tokens: usize,
 }
@@ -43,6 +45,7 @@ impl Asker {
             caller,
             usd_per_hour: state.settings.usd_per_hour,
             access: Arc::clone(&state.access),
+            response_items: Arc::clone(&state.response_items),
             default_max_tokens: state.settings.default_max_tokens,
         }
     }
@@ -57,6 +60,7 @@ impl Asker {
             caller: Caller::default(),
             usd_per_hour: 0.0,
             access: Arc::default(),
+            response_items: Arc::default(),
             default_max_tokens: 4096,
         }
     }
@@ -69,6 +73,12 @@ impl Asker {
     /// Status 404 for another model than the one that is loaded.
     pub(super) fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
         check_model(name, self.info(), &self.access.served_names, &self.served)
+    }
+
+    /// The items of responses that this asker may refer to: those of the same key, where there are keys.
+    pub(super) fn own_items(&self) -> OwnItems {
+        let owner = self.access.keys.as_ref().map(|_| self.caller);
+        OwnItems::new(Arc::clone(&self.response_items), owner)
     }
 
     /// The most tokens of an answer with this limit, or with none.

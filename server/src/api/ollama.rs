@@ -12,7 +12,6 @@ use axum::routing::{MethodRouter, any};
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-pub(super) use self::fields::untagged;
 use crate::error::{ApiError, ErrorBody, rewritten, wrong_method};
 use crate::state::AppState;
 

@@ -6,6 +6,7 @@ use nibble_engine::Caller;
 use super::MAX_BODY_BYTES;
 use super::asker::Asker;
 use super::wanted::Wanted;
+use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::metered::Metered;
 use crate::state::AppState;
@@ -32,9 +33,9 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered, Asker), ApiError> {
-    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
+    let Wanted { model, keep, .. } = Wanted::of(state, &body).await?;
+    ahead(state, &model, Caller::default(), &body, work).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
     let work = move || (work(&body.bytes, &asker), asker);
     let (done, asker) = model.prepared(work).await?;
@@ -50,10 +51,33 @@ pub(super) async fn looked_at<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, .. } = Wanted::of(state, &path, &body).await?;
+    let Wanted { model, .. } = Wanted::of(state, &body).await?;
     let asker = Asker::of(state, model.at_hand(), None, Caller::default());
     let work = move || work(&body.bytes, &asker);
     model.prepared(work).await?
+}
+
+/// What `work` makes of a body for a model that is not in memory; nothing where it needs the model for that, or where the model
+/// is in memory and will be asked.
+///
+/// # Errors
+/// What is wrong with the body, for which no model is loaded.
+pub(super) async fn ahead<T: Send + 'static>(
+    state: &AppState,
+    model: &Metered,
+    caller: Caller,
+    body: &Held,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<Option<T>, ApiError> {
+    if model.loaded().is_some() {
+        return Ok(None);
+    }
+    let asker = Asker::of(state, model.at_hand(), None, caller);
+    let bytes = body.bytes.clone();
+    match model.routed(move || work(&bytes, &asker)).await? {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.status().is_client_error() => Err(error),
+        Err(_) => Ok(None),
+    }
 }

@@ -21,6 +21,7 @@ use self::streamed::frames;
 pub(super) use self::streamed::{data, named, server_sent};
 use super::MAX_BODY_BYTES;
 use super::asker::Asker;
+use super::prepared::ahead;
 use super::wanted::Wanted;
 use crate::bodies::Held;
 use crate::error::ApiError;
@@ -66,8 +67,8 @@ pub(super) trait Form: Send + 'static {
     fn done(&mut self) -> Vec<Self::Frame>;
 
     /// What comes instead of all else where an answer fails.
-    fn failed(&mut self, error: &ApiError) -> Self::Frame {
-        Self::refused(error)
+    fn failed(&mut self, error: &ApiError) -> Vec<Self::Frame> {
+        vec![Self::refused(error)]
     }
 
     /// What comes instead of all else where there is no answer.
@@ -101,22 +102,19 @@ pub(super) async fn reply<F: Form>(
     request: Request,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let wanted = Wanted::of(state, &path, &body).await;
+    let wanted = Wanted::of(state, &body).await;
     let Wanted {
         model,
         keep,
         unloads,
         streams,
-    } = wanted.inspect_err(|error| {
-        if [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&error.status()) {
-            state.model.count_invalid();
-        }
-    })?;
+    } = wanted.inspect_err(|error| count_invalid(&state.model, error))?;
+    let asked = asked_ahead(state, &model, caller, &body, read).await;
+    let asked = asked.inspect_err(|error| count_invalid(&model, error))?;
     if unloads
         && model.is_out()
-        && let Some(asked) = asks_nothing(state, &model, caller, &body, read).await
+        && let Some(asked) = asked.filter(|asked| asked.requests.is_empty())
     {
         return sent(asked.form, Vec::new(), asked.stream).await;
     }
@@ -160,20 +158,29 @@ fn late<F: Form>(
     stream::once(keys::within(keys::current(), late)).flatten()
 }
 
-/// What is asked of a model that is not in memory, where that is no answer.
-async fn asks_nothing<F: Form>(
+/// As [`ahead`], of a body that asks for answers.
+///
+/// # Errors
+/// As it, and where a request is none that a model could take.
+async fn asked_ahead<F: Form>(
     state: &AppState,
     model: &Metered,
     caller: Caller,
     body: &Held,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
-) -> Option<Asked<F>> {
-    let asker = Asker::of(state, model.at_hand(), None, caller);
-    let bytes = body.bytes.clone();
-    let asked = model.routed(move || read(&bytes, &asker)).await;
-    // What is wrong is told when it is read for the model.
-    let asked = asked.ok()?.ok()?;
-    asked.requests.is_empty().then_some(asked)
+) -> Result<Option<Asked<F>>, ApiError> {
+    let asked = ahead(state, model, caller, body, read).await?;
+    for request in asked.iter().flat_map(|asked| &asked.requests) {
+        request.check()?;
+    }
+    Ok(asked)
+}
+
+/// Counts a request that was wrong of itself.
+fn count_invalid(model: &Metered, error: &ApiError) {
+    if [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&error.status()) {
+        model.count_invalid();
+    }
 }
 
 /// Answers in one piece, or as they come.

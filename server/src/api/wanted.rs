@@ -1,6 +1,6 @@
 //! What has to be known of a request before the rest of it is read: which model it asks, for how long that is to stay, and
-//! whether its answer is streamed. What names no model here, or is no JSON, is refused before a model is loaded for it; other
-//! fields that are wrong when all is read.
+//! whether its answer is streamed. What names no model here, or is no JSON, is refused before a model is loaded for it, and so
+//! are then the other fields ([`super::prepared::ahead`]); what takes a tokenizer to find out is refused when it is there.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::body;
-use super::ollama;
+use super::model::find;
 use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::metered::Metered;
@@ -37,12 +37,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the body of a request to `path` once more where there is something to choose.
+    /// Reads the body of a request once more where there is something to choose.
     ///
     /// # Errors
     /// When too many wait for their turn, status 404 for a model that is not here, and status 400 for what is no JSON and a
     /// `keep_alive` that is none.
-    pub(super) async fn of(state: &AppState, path: &str, body: &Held) -> Result<Self, ApiError> {
+    pub(super) async fn of(state: &AppState, body: &Held) -> Result<Self, ApiError> {
         let first = state.served.first();
         if !first.is_managed() {
             return Ok(Self {
@@ -57,12 +57,7 @@ impl Wanted {
         let wire = first.routed(read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
         let model = wire.model.as_deref().filter(|model| !model.is_empty());
-        let name = model.or(name).unwrap_or_default();
-        let model = match ollama::owns(path) {
-            true => named(state, name, ollama::untagged(name)),
-            false => named(state, name, name),
-        };
-        let model = model?;
+        let model = named(state, model.or(name).unwrap_or_default())?;
         let keep = wire.keep_alive.as_ref().filter(|keep| !keep.is_null());
         let keep = keep.map(KeepAlive::of).transpose();
         let keep = keep
@@ -76,21 +71,15 @@ impl Wanted {
     }
 }
 
-/// The model that a request calls `asked`, which in its form is `name`, and may be one that the first is to go by too; the
-/// first without a name.
+/// The model that a request asks by name, or the first without one.
 ///
 /// # Errors
-/// Status 404 for another name.
-fn named(state: &AppState, asked: &str, name: &str) -> Result<Metered, ApiError> {
-    let names = [asked, name];
-    if let Some(model) = names.iter().find_map(|name| state.served.named(name)) {
-        return Ok(model);
+/// Status 404 for a name of none.
+fn named(state: &AppState, asked: &str) -> Result<Metered, ApiError> {
+    if asked.is_empty() {
+        return Ok(state.served.first().clone());
     }
-    let is_other = |name: &&str| state.access.served_names.iter().any(|other| other == name);
-    match asked.is_empty() || names.iter().any(is_other) {
-        true => Ok(state.served.first().clone()),
-        false => Err(ApiError::unknown_model(asked, &state.served.ids())),
-    }
+    find(state, asked).ok_or_else(|| ApiError::unknown_model(asked, &state.served.ids()))
 }
 
 #[cfg(test)]
@@ -125,23 +114,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tag_is_no_part_of_a_name_for_which_a_model_is_loaded_but_in_ollamas_form() {
-        let (server, loads) = server();
+    async fn a_name_of_any_list_is_taken_on_every_path_and_another_tag_loads_no_model() {
         let messages = json!([{ "role": "user", "content": "Hi" }]);
-        let body = json!({ "model": "scripted-1b:latest", "messages": messages, "stream": false });
-        let texts = json!({ "model": "scripted-1b:latest", "input": "Hi", "content": "Hi" });
-        for (path, body) in [
-            ("/v1/chat/completions", &body),
-            ("/v1/messages", &body),
-            ("/v1/embeddings", &texts),
-            ("/tokenize", &texts),
+        for path in [
+            "/v1/chat/completions",
+            "/v1/messages",
+            "/v1/responses",
+            "/v1/completions",
+            "/v1/embeddings",
+            "/tokenize",
+            "/api/chat",
+            "/api/embed",
         ] {
-            let reply = send_to(&server, post(path, body)).await;
-            assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{path}");
-            assert_eq!(loads.load(Ordering::SeqCst), 0, "{path}");
+            for (name, status, loaded) in [
+                ("scripted-1b:q4", StatusCode::NOT_FOUND, 0),
+                ("scripted-1b:latest:latest", StatusCode::NOT_FOUND, 0),
+                (":latest", StatusCode::NOT_FOUND, 0),
+                ("scripted-1b:latest", StatusCode::OK, 1),
+                ("scripted-1b", StatusCode::OK, 1),
+            ] {
+                let body = match path {
+                    "/v1/chat/completions" | "/v1/messages" | "/api/chat" => {
+                        json!({ "model": name, "messages": messages, "stream": false })
+                    }
+                    "/v1/completions" => json!({ "model": name, "prompt": "Hi" }),
+                    "/tokenize" => json!({ "model": name, "content": "Hi" }),
+                    _ => json!({ "model": name, "input": "Hi" }),
+                };
+                let (server, loads) = server();
+                let reply = send_to(&server, post(path, body)).await;
+                assert_eq!(reply.status(), status, "{path} {name}");
+                assert_eq!(loads.load(Ordering::SeqCst), loaded, "{path} {name}");
+            }
         }
-        let reply = send_to(&server, post("/api/chat", &body)).await;
-        assert_eq!(reply.status(), StatusCode::OK);
-        assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }

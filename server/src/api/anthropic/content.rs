@@ -72,15 +72,25 @@ impl WireMessage {
         self.role == "assistant"
     }
 
+    /// Those of the message that stands behind `index` others. Instructions may come in mid-conversation, not at its
+    /// beginning, where they are the field `system`.
+    ///
     /// # Errors
     /// Status 400 that names what cannot be used.
-    pub(super) fn turns(self, at: &str) -> Result<Vec<Turn>, ApiError> {
+    pub(super) fn turns(self, index: usize) -> Result<Vec<Turn>, ApiError> {
+        let content = format!("messages[{index}].content");
         match self.role.as_str() {
-            "user" => asked(self.content, &format!("{at}.content")),
-            "assistant" => Ok(vec![answered(self.content, &format!("{at}.content"))?]),
+            "user" => asked(self.content, &content),
+            "assistant" => Ok(vec![answered(self.content, &content)?]),
+            "system" if index > 0 => Ok(vec![Turn::Said(Message {
+                role: Role::System,
+                content: self.content.text(&content)?,
+            })]),
             other => {
-                let field = format!("{at}.role");
-                let message = format!("`{field}` must be `user` or `assistant`, found `{other}`");
+                let field = format!("messages[{index}].role");
+                let message = format!(
+                    "`{field}` must be `user`, `assistant`, or behind the first message `system`, found `{other}`"
+                );
                 Err(ApiError::invalid_field(field, message))
             }
         }

@@ -17,6 +17,9 @@ use crate::error::ApiError;
 /// As many as the engine's own.
 const MAX_MESSAGES: usize = 2048;
 
+/// What begins the types of edits that clear old results and thoughts.
+const CLEARING: &str = "clear_";
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = MessageConversation)]
 #[serde(expecting = "an object")]
@@ -27,6 +30,7 @@ pub(super) struct ConversationFields {
     tools: Option<Vec<WireTool>>,
     tool_choice: Option<ToolChoice>,
     thinking: Option<ThinkingField>,
+    context_management: Option<ContextManagement>,
     #[serde(flatten)]
     #[schema(ignore)]
     pub(super) others: Map<String, Value>,
@@ -67,7 +71,50 @@ struct ThinkingField {
     others: Map<String, Value>,
 }
 
+/// What is to become of the oldest parts of a long conversation.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageContextManagement)]
+#[serde(expecting = "an object")]
+struct ContextManagement {
+    edits: Option<Vec<ContextEdit>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+/// When it is due, and what it spares, is of no account: none is applied.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageContextEdit)]
+#[serde(expecting = "an object")]
+struct ContextEdit {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 impl ConversationFields {
+    /// Whether the answer is to say which edits of the context were applied. None is: a conversation is read as it comes, and
+    /// refused where it is too long, so what may be cleared of it stays. What is to be summed up cannot be.
+    ///
+    /// # Errors
+    /// Status 400 that names the edit.
+    pub(super) fn edits_context(&self) -> Result<bool, ApiError> {
+        let Some(management) = &self.context_management else {
+            return Ok(false);
+        };
+        refuse_unknown(&management.others, &[])?;
+        for (at, edit) in management.edits.iter().flatten().enumerate() {
+            let kind = &edit.kind;
+            if !kind.starts_with(CLEARING) {
+                let field = format!("context_management.edits[{at}]");
+                let message = format!(
+                    "`{field}` must be of a type that begins with `{CLEARING}`, found `{kind}`: nothing is summed up here"
+                );
+                return Err(ApiError::invalid_field(field, message));
+            }
+        }
+        Ok(true)
+    }
+
     /// A message of the assistant's at the end is gone on with.
     ///
     /// # Errors
@@ -88,7 +135,7 @@ impl ConversationFields {
             turns.push(Turn::Said(Message { role, content }));
         }
         for (at, message) in self.messages.into_iter().enumerate() {
-            turns.extend(message.turns(&format!("messages[{at}]"))?);
+            turns.extend(message.turns(at)?);
         }
         let tools = self.tools.unwrap_or_default().into_iter().enumerate();
         let tools = bounded(tools.map(|(at, tool)| tool.checked(&format!("tools[{at}]"))))?;

@@ -29,7 +29,17 @@ use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Fields that change no answer here.
-const HARMLESS: [&str; 4] = ["cache_control", "inference_geo", "metadata", "service_tier"];
+const HARMLESS: [&str; 6] = [
+    "cache_control",
+    "diagnostics",
+    "inference_geo",
+    "metadata",
+    "service_tier",
+    "speed",
+];
+
+/// Fields of an answer that change nothing of its prompt.
+const UNCOUNTED: [&str; 2] = ["output_config", "output_format"];
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = MessageAnswerFields)]
@@ -82,6 +92,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
     let (fields, others) = Fields::read(body, "a request for a message")?;
     let (conversation, mut answer, sampling) = fields;
     refuse_unknown(&others, &HARMLESS)?;
+    let edits_context = conversation.edits_context()?;
     let (conversation, mut thinking) = conversation.checked(asker)?;
     thinking.budget = thinking.budget.or(answer.effort()?);
     let request = nibble_engine::Request {
@@ -92,7 +103,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
     };
     let (stop, generator) = (request.stop.clone(), Arc::clone(&asker.generator));
     Ok(Asked {
-        form: MessageForm::new(&asker.info().id, stop, generator),
+        form: MessageForm::new(&asker.info().id, stop, generator, edits_context),
         requests: vec![request],
         stream: answer.stream == Some(true),
     })
@@ -135,12 +146,18 @@ pub(in crate::api) async fn count_tokens(
 /// As [`read`].
 pub(super) fn count(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> {
     let mut fields: ConversationFields = body::read(body, "messages to count")?;
-    refuse_unknown(&take(&mut fields.others), &HARMLESS)?;
+    let harmless = [&HARMLESS[..], &UNCOUNTED].concat();
+    refuse_unknown(&take(&mut fields.others), &harmless)?;
+    let edits_context = fields.edits_context()?;
     let (mut conversation, thinking) = fields.checked(asker)?;
     thinking.tell(&mut conversation);
     let prompt = Prompt::Chat(conversation);
     let tokens = asker.generator.prompt_tokens(&prompt, thinking)?;
-    Ok(Json(json!({ "input_tokens": tokens.len() })))
+    let mut count = json!({ "input_tokens": tokens.len() });
+    if edits_context {
+        count["context_management"] = json!({ "original_input_tokens": tokens.len() });
+    }
+    Ok(Json(count))
 }
 
 impl Form for MessageForm {

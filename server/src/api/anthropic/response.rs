@@ -19,6 +19,8 @@ pub(super) struct MessageForm {
     model: String,
     stop: Vec<String>,
     generator: Arc<dyn Generator>,
+    /// Whether it says which edits of the context were applied.
+    edits_context: bool,
     /// The kind of block that is open.
     open: Option<&'static str>,
     /// Blocks that have begun.
@@ -33,12 +35,18 @@ pub(super) fn event(content: &Value) -> sse::Event {
 }
 
 impl MessageForm {
-    pub(super) fn new(model: &str, stop: Vec<String>, generator: Arc<dyn Generator>) -> Self {
+    pub(super) fn new(
+        model: &str,
+        stop: Vec<String>,
+        generator: Arc<dyn Generator>,
+        edits_context: bool,
+    ) -> Self {
         Self {
             id: format!("msg_{:032x}", rand::random::<u128>()),
             model: model.to_owned(),
             stop,
             generator,
+            edits_context,
             open: None,
             blocks: 0,
             called: false,
@@ -65,6 +73,7 @@ impl MessageForm {
         let mut message = self.envelope(content, usage_of(&answered.completion));
         message["stop_reason"] = reason.into();
         message["stop_sequence"] = stopped_by.into();
+        self.tell_edits(&mut message);
         Ok(message)
     }
 
@@ -116,12 +125,21 @@ impl MessageForm {
     pub(super) fn ended(&mut self, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
         let (reason, stopped_by) = self.stop_reason(completion)?;
         let mut events: Vec<_> = self.close().into_iter().collect();
-        events.push(event(&json!({
+        let mut end = json!({
             "type": "message_delta",
             "delta": { "stop_reason": reason, "stop_sequence": stopped_by },
             "usage": usage_of(completion),
-        })));
+        });
+        self.tell_edits(&mut end);
+        events.push(event(&end));
         Ok(events)
+    }
+
+    /// Says where that is wanted that no edit of the context was applied.
+    fn tell_edits(&self, end: &mut Value) {
+        if self.edits_context {
+            end["context_management"] = json!({ "applied_edits": [] });
+        }
     }
 
     /// A part of a block, which begins with it unless one of its kind is open.
@@ -217,8 +235,9 @@ fn usage_of(completion: &Completion) -> Value {
     usage(completion.prompt_tokens, completion.cached_tokens, output)
 }
 
+/// Without `citations`, which some clients know as an array or not at all.
 fn text_block(text: &str) -> Value {
-    json!({ "type": "text", "text": text, "citations": null })
+    json!({ "type": "text", "text": text })
 }
 
 fn call_block(call: &ToolCall, input: &Value) -> Value {

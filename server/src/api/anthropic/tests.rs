@@ -12,6 +12,8 @@ use crate::test_support::client::{Refusing, get, post, pretty, scripted, send, t
 use crate::test_support::held::Held;
 use crate::test_support::scripted::Scripted;
 
+mod claude_code;
+
 macro_rules! assert_wire {
     ($text:expr) => {{
         let text = $text;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::answer::nanoseconds;
-use super::fields::{check_name, refuse_options};
+use super::fields::refuse_options;
 use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
@@ -67,7 +67,7 @@ type Asked = (Vec<nibble_engine::Request>, Option<Integer>);
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
     let mut wire: Wire = body::read(body, "a request for embeddings")?;
     refuse_unknown(&wire.others, &["keep_alive"])?;
-    check_name(wire.model.as_deref(), asker)?;
+    asker.check_model(wire.model.as_deref())?;
     refuse_options(take(&mut wire.options))?;
     let inputs = match wire.input {
         Input::One(text) => vec![text],

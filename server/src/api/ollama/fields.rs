@@ -16,9 +16,6 @@ use crate::api::sampling::{SamplingFields, limit};
 use crate::api::stages::{Stages, stage};
 use crate::error::ApiError;
 
-/// What every name of a model may end in.
-const TAG: &str = ":latest";
-
 /// How a model lies in memory and is computed, which is said when this server starts.
 const OF_THE_MACHINE: [&str; 12] = [
     "f16_kv",
@@ -76,26 +73,6 @@ struct Options {
 
 stage!(Options);
 
-/// # Errors
-/// Status 404 for another model than the one that is loaded, whatever its tag.
-pub(super) fn check_name(name: Option<&str>, asker: &Asker) -> Result<(), ApiError> {
-    asker.check_model(name.map(untagged))
-}
-
-/// The name of a model without its tag.
-pub(in crate::api) fn untagged(name: &str) -> &str {
-    name.strip_suffix(TAG).unwrap_or(name)
-}
-
-/// The name of the model as Ollama lists it: one that has a tag keeps it.
-pub(super) fn tagged(id: &str) -> String {
-    let last = id.rsplit('/').next().unwrap_or_default();
-    match last.contains(':') {
-        true => id.to_owned(),
-        false => format!("{id}{TAG}"),
-    }
-}
-
 /// Refuses options that would change an embedding.
 ///
 /// # Errors
@@ -120,7 +97,7 @@ impl AnswerFields {
         place: Place,
         asker: &Asker,
     ) -> Result<Asked<AnswerForm>, ApiError> {
-        check_name(self.model.as_deref(), asker)?;
+        asker.check_model(self.model.as_deref())?;
         refuse_options(self.options.take())?;
         let ends_now = |keep: &Value| match keep {
             Value::Number(keep) => keep.as_f64() == Some(0.0),
@@ -155,7 +132,7 @@ impl AnswerFields {
         mut prompt: Prompt,
         asker: &Asker,
     ) -> Result<Request, ApiError> {
-        check_name(self.model.as_deref(), asker)?;
+        asker.check_model(self.model.as_deref())?;
         let (options, sampling) = Options::read(self.options.take())?;
         let mut none = Conversation::default();
         let conversation = match &mut prompt {

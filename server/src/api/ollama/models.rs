@@ -11,11 +11,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::fields::{check_name, tagged};
 use crate::api::asker::Asker;
 use crate::api::body;
 use crate::api::fields::refuse_unknown;
-use crate::api::model::named;
+use crate::api::model::{named, tagged};
 use crate::api::openapi::Schemas;
 use crate::api::prepared::looked_at;
 use crate::error::ApiError;
@@ -27,6 +26,10 @@ static MODIFIED: LazyLock<String> = LazyLock::new(|| Timestamp::now().to_string(
 
 /// What Ollama's own client sends with every request, which changes nothing of a model.
 const HARMLESS: [&str; 3] = ["system", "template", "verbose"];
+
+/// The Ollama whose API this is: the first that speaks OpenAI's responses and Anthropic's messages beside its own form. Clients
+/// choose by it what they ask, and refuse one that is too old for them.
+const OLLAMA: &str = "0.14.0";
 
 /// A model that stays still has to have an end.
 const NEVER: &str = "9999-12-31T23:59:59Z";
@@ -93,7 +96,7 @@ pub(in crate::api) async fn ps(State(state): State<AppState>) -> Json<Value> {
 }
 
 pub(in crate::api) async fn version() -> Json<Value> {
-    Json(json!({ "version": env!("CARGO_PKG_VERSION") }))
+    Json(json!({ "version": OLLAMA, "nibble_version": env!("CARGO_PKG_VERSION") }))
 }
 
 /// What [`show`] reads.
@@ -115,7 +118,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> 
     refuse_unknown(&wire.others, &HARMLESS)?;
     let info = asker.info();
     let model = wire.model.filter(|model| !model.is_empty());
-    check_name(model.or(wire.name).as_deref(), asker)?;
+    asker.check_model(model.or(wire.name).as_deref())?;
     let sampling = &info.sampling;
     let (temperature, top_p) = (sampling.temperature, sampling.top_p);
     Ok(Json(json!({

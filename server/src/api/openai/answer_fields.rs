@@ -14,6 +14,9 @@ use crate::api::sampling::{limit, whole};
 use crate::api::stages::stage;
 use crate::error::ApiError;
 
+/// Whether parts of a stream are filled up, so that who watches the wire cannot tell how long they are. It changes no answer.
+const OBFUSCATION: &str = "include_obfuscation";
+
 #[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
 pub(super) struct AnswerFields {
@@ -40,13 +43,26 @@ stage!(AnswerFields);
 struct StreamOptions {
     include_usage: Option<bool>,
     continuous_usage_stats: Option<bool>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
 }
 
 impl AnswerFields {
     /// # Errors
-    /// Status 404 for another model.
-    pub(super) fn check_model(&self, asker: &Asker) -> Result<(), ApiError> {
-        asker.check_model(self.model.as_deref())
+    /// Status 404 for another model, and status 400 that names an option of streams that nobody knows.
+    pub(super) fn check(&self, asker: &Asker) -> Result<(), ApiError> {
+        asker.check_model(self.model.as_deref())?;
+        let options = self.stream_options.iter();
+        let mut others = options.flat_map(|options| &options.others);
+        match others.find(|(name, value)| *name != OBFUSCATION && !value.is_null()) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let field = format!("stream_options.{name}");
+                let message = format!("`{field}` is not supported here");
+                Err(ApiError::invalid_field(field, message))
+            }
+        }
     }
 
     /// How many answers are wanted.
@@ -90,17 +106,14 @@ impl AnswerFields {
         }
     }
 
-    /// The same, and 0 where how likely the prompt is will be told.
+    /// The same, and 0 where something is told of the prompt.
     ///
     /// # Errors
     /// Status 400 that names the field.
-    pub(super) fn max_tokens_or_none(
-        &self,
-        prompt_logprobs: Option<usize>,
-    ) -> Result<Option<usize>, ApiError> {
+    pub(super) fn max_tokens_or_none(&self, tells_prompt: bool) -> Result<Option<usize>, ApiError> {
         let limit = self.n_predict.or(self.max_completion_tokens);
         match limit.or(self.max_tokens) {
-            Some(Integer(0)) if prompt_logprobs.is_some() => Ok(Some(0)),
+            Some(Integer(0)) if tells_prompt => Ok(Some(0)),
             _ => self.max_tokens(),
         }
     }

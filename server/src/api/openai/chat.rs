@@ -19,7 +19,7 @@ use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
-use crate::api::fields::refuse_unsupported;
+use crate::api::fields::{refuse_all, refuse_unsupported};
 use crate::api::openapi::Schemas;
 use crate::api::reply::{Answered, Asked, Form, Piece, data, reply, server_sent};
 use crate::api::sampling::{SamplingFields, whole};
@@ -42,6 +42,9 @@ struct Wire {
 }
 
 stage!(Wire);
+
+/// Fields that only a text has.
+pub(super) const OF_COMPLETIONS: [&str; 1] = ["prompt"];
 
 type Fields = (
     ConversationFields,
@@ -69,7 +72,8 @@ pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiError> {
     let (fields, others) = Fields::read(body, "a chat completion request")?;
     let (conversation, answer, sampling, mut form, wire) = fields;
-    answer.check_model(asker)?;
+    answer.check(asker)?;
+    refuse_all(&others, &OF_COMPLETIONS, "`/v1/completions` has it")?;
     refuse_unsupported(&others)?;
     let n = answer.choices()?;
     let (conversation, thinking) = conversation.checked()?;
@@ -93,7 +97,9 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
             reply: Reply::new(&asker.info().id, wanted, answer.spelling()),
             include_usage: answer.include_usage(),
             choices: (0..n).map(|_| Choice::default()).collect(),
+            begun: false,
             prompt_tokens: 0,
+            cached_tokens: 0,
             usage: Usage::default(),
         },
     })
@@ -123,7 +129,10 @@ pub(super) struct ChatForm {
     reply: Reply,
     include_usage: bool,
     choices: Vec<Choice>,
+    /// Whether it was said who speaks.
+    begun: bool,
     prompt_tokens: usize,
+    cached_tokens: usize,
     usage: Usage,
 }
 
@@ -145,14 +154,19 @@ impl Form for ChatForm {
     }
 
     fn begin(&mut self) -> Vec<sse::Event> {
-        let choices = 0..self.choices.len();
-        let roles = choices.map(|choice| self.chunk(choice, self.reply.role(choice)));
-        roles.collect()
+        match self.reply.counts() {
+            // With the usage so far it begins when the prompt's is known, as vLLM's does.
+            true => Vec::new(),
+            false => self.roles(),
+        }
     }
 
-    fn reads(&mut self, _: usize, tokens: usize, _: usize) -> Vec<sse::Event> {
-        self.prompt_tokens = tokens;
-        Vec::new()
+    fn reads(&mut self, choice: usize, tokens: usize, cached: usize) -> Vec<sse::Event> {
+        // Others than the first find in the cache what that computes.
+        if choice == 0 || self.prompt_tokens == 0 {
+            (self.prompt_tokens, self.cached_tokens) = (tokens, cached);
+        }
+        self.roles()
     }
 
     fn learned(&mut self, choice: usize, learned: Learned) -> Vec<sse::Event> {
@@ -181,7 +195,10 @@ impl Form for ChatForm {
             false => take(&mut self.choices[choice].likely),
         };
         let chunk = chunk.likely(&likely, self.reply.spelling());
-        vec![self.chunk(choice, chunk)]
+        let chunk = self.chunk(choice, chunk);
+        let mut chunks = self.roles();
+        chunks.push(chunk);
+        chunks
     }
 
     fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
@@ -192,8 +209,10 @@ impl Form for ChatForm {
         of_choice.put_out = completion.token_ids.len();
         let (likely, called) = (take(&mut of_choice.likely), of_choice.calls > 0);
         let end = self.reply.end(choice, completion, called)?;
-        let end = end.likely(&likely, self.reply.spelling());
-        Ok(vec![self.chunk(choice, end)])
+        let end = self.chunk(choice, end.likely(&likely, self.reply.spelling()));
+        let mut chunks = self.roles();
+        chunks.push(end);
+        Ok(chunks)
     }
 
     fn done(&mut self) -> Vec<sse::Event> {
@@ -213,13 +232,23 @@ impl Form for ChatForm {
 }
 
 impl ChatForm {
+    /// The first chunks of all choices, unless they were there.
+    fn roles(&mut self) -> Vec<sse::Event> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Vec::new();
+        }
+        let choices = 0..self.choices.len();
+        let roles = choices.map(|choice| self.chunk(choice, self.reply.role(choice)));
+        roles.collect()
+    }
+
     /// A chunk with the usage that its reader asked for.
     fn chunk(&self, choice: usize, chunk: Chunk<'_>) -> sse::Event {
         let put_out = self.choices[choice].put_out;
         let so_far = self
             .reply
             .counts()
-            .then(|| Usage::so_far(self.prompt_tokens, put_out));
+            .then(|| Usage::so_far(self.prompt_tokens, self.cached_tokens, put_out));
         data(&match self.include_usage {
             true => chunk.with_usage(so_far),
             false => chunk,

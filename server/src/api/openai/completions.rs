@@ -36,11 +36,13 @@ mod response;
 const MAX_LOGPROBS: usize = 64;
 
 /// Fields that only a conversation has.
-const OF_CHATS: [&str; 7] = [
+pub(super) const OF_CHATS: [&str; 9] = [
     "messages",
     "tools",
     "tool_choice",
+    "parallel_tool_calls",
     "reasoning_effort",
+    "thinking_token_budget",
     "chat_template_kwargs",
     "add_generation_prompt",
     "continue_final_message",
@@ -101,21 +103,22 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     let (wire, answer, sampling, mut form) = fields;
     refuse_all(&others, &OF_CHATS, "`/v1/chat/completions` has it")?;
     refuse_unsupported(&others)?;
-    answer.check_model(asker)?;
+    answer.check(asker)?;
     let mut prompts = wire.prompt.checked("prompt", choices::MAX_ANSWERS)?;
-    if wire.add_special_tokens == Some(false) {
-        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
-        prompts = unbegun.collect::<Result<_, _>>()?;
-    }
     let (echo, n) = (wire.echo == Some(true), answer.choices()?);
     if prompts.len() * n > choices::MAX_ANSWERS {
         let (most, found) = (choices::MAX_ANSWERS, prompts.len() * n);
         let message = format!("`n` for each prompt may make {most} answers, found {found}");
         return Err(ApiError::invalid_field("n", message));
     }
-    let wanted = wanted(wire.logprobs.as_ref(), echo, &answer, prompts.len())?;
+    let mut wanted = wanted(wire.logprobs.as_ref(), echo, &answer, prompts.len())?;
+    let limit = answer.max_tokens_or_none(echo || wanted.prompt_logprobs.is_some())?;
+    if limit == Some(0) {
+        // The engine answers nothing only where it has something to say of the prompt, which an echo alone leaves out.
+        wanted.prompt_logprobs = wanted.prompt_logprobs.or(Some(0));
+    }
     let one = nibble_engine::Request {
-        max_tokens: asker.most_tokens(answer.max_tokens_or_none(wanted.prompt_logprobs)?),
+        max_tokens: asker.most_tokens(limit),
         constraint: form.constraint()?,
         wanted,
         ..sampling.request(Prompt::Raw(String::new()), asker)?
@@ -125,6 +128,11 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<CompletionForm>, 
     if one.max_tokens == 0 && n > 1 {
         let message = format!("`n` must be 1 where `max_tokens` is 0, found {n}");
         return Err(ApiError::invalid_field("n", message));
+    }
+    // From here on it takes a tokenizer.
+    if wire.add_special_tokens == Some(false) {
+        let unbegun = prompts.into_iter().map(|prompt| unbegun(prompt, asker));
+        prompts = unbegun.collect::<Result<_, _>>()?;
     }
     let echoes = prompts.iter().map(|prompt| match echo {
         true => echoed(prompt, asker),

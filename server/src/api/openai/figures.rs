@@ -80,11 +80,16 @@ impl Usage {
     }
 
     /// Of answers that are under way.
-    pub(super) fn so_far(prompt_tokens: usize, completion_tokens: usize) -> Self {
+    pub(super) fn so_far(
+        prompt_tokens: usize,
+        cached_tokens: usize,
+        completion_tokens: usize,
+    ) -> Self {
         Self {
             prompt_tokens,
             completion_tokens,
             total_tokens: prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptTokensDetails { cached_tokens },
             ..Self::default()
         }
     }

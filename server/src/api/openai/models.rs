@@ -8,7 +8,7 @@ use nibble_engine::ModelInfo;
 use serde::Serialize;
 
 use super::figures::unix_time;
-use crate::api::model::{check_model, named};
+use crate::api::model::{find, named};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -60,9 +60,7 @@ pub(in crate::api) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
     let name = id.trim_end_matches('/');
-    let model = state.model_named(name);
-    let info = model.info();
-    let others = &state.access.served_names;
-    check_model(Some(name), info, others, &state.served.ids())?;
-    Ok(Json(Model::new(info, name)))
+    let model = find(&state, name);
+    let model = model.ok_or_else(|| ApiError::unknown_model(name, &state.served.ids()))?;
+    Ok(Json(Model::new(model.info(), name)))
 }

@@ -1,4 +1,5 @@
-//! `POST /v1/responses`, without a memory: what was said before comes along as `input`, and nothing is stored.
+//! `POST /v1/responses`: what was said before comes along as `input`. Of a response its items are kept for a while, for those who
+//! refer to them ([`crate::response_items`]), and not where `store` is false; no response is found again by its own id.
 
 use axum::extract::{Request, State};
 use axum::response::sse;
@@ -11,9 +12,10 @@ use utoipa::ToSchema;
 
 use self::form::ResponseForm;
 use self::input::Input;
+use self::offered::{Namespaces, WireTool, is_left_out, offered};
 use self::repeated::Repeated;
 use crate::api::asker::Asker;
-use crate::api::body::{self, Integer};
+use crate::api::body::Integer;
 use crate::api::constraint::{of_format, only as only_one};
 use crate::api::effort;
 use crate::api::fields::{refuse_all, refuse_unknown};
@@ -21,23 +23,26 @@ use crate::api::openapi::Schemas;
 use crate::api::reply::{Answered, Asked, Form, Piece, only, reply, server_sent};
 use crate::api::sampling::{SamplingFields, limit};
 use crate::api::stages::{Stages, stage};
-use crate::api::tools::{Chosen, Function, Told, bounded, chosen, told};
+use crate::api::tools::{Chosen, bounded, chosen};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
+use crate::response_items::OwnItems;
 use crate::state::AppState;
 
 mod form;
 mod input;
+mod items;
+mod offered;
 mod repeated;
 
 /// Fields that change no answer here.
 const HARMLESS: [&str; 8] = [
+    "client_metadata",
     "metadata",
     "prompt_cache_key",
     "prompt_cache_retention",
     "safety_identifier",
     "service_tier",
-    "store",
     "stream_options",
     "user",
 ];
@@ -64,6 +69,7 @@ struct Wire {
     text: Option<Text>,
     truncation: Option<String>,
     background: Option<bool>,
+    store: Option<bool>,
     include: Option<Vec<String>>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -73,17 +79,6 @@ struct Wire {
 stage!(Wire);
 
 type Fields = (Wire, SamplingFields);
-
-#[derive(Deserialize, ToSchema)]
-#[schema(as = ResponseTool)]
-#[serde(expecting = "an object")]
-struct WireTool {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(flatten)]
-    #[schema(value_type = Function)]
-    function: Map<String, Value>,
-}
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ResponseReasoning)]
@@ -122,7 +117,7 @@ pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
 /// Status 400 that names the field, or 404 for another model.
 pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, ApiError> {
     let ((mut wire, sampling), others) = Fields::read(body, "a request for a response")?;
-    let kept = "nothing is kept here, so `input` must hold all that was said";
+    let kept = "no response is kept here, so `input` must hold all that was said";
     refuse_all(&others, &OF_A_MEMORY, kept)?;
     refuse_unknown(&others, &HARMLESS)?;
     wire.refuse_others()?;
@@ -133,7 +128,9 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
     let format = wire.text.as_mut().and_then(|text| text.format.take());
     let format = of_format("text.format", format)?;
     let constraint = only_one([("text.format", format)])?;
-    let (conversation, thinking) = wire.conversation()?;
+    let own_items = asker.own_items();
+    let keeps = wire.store != Some(false);
+    let (conversation, thinking, namespaces) = wire.conversation(&own_items)?;
     let request = nibble_engine::Request {
         max_tokens: asker.most_tokens(max_tokens),
         thinking,
@@ -142,7 +139,12 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
     };
     Ok(Asked {
         stream,
-        form: ResponseForm::new(&asker.info().id, repeated.with(&request, max_tokens)),
+        form: ResponseForm::new(
+            &asker.info().id,
+            repeated.with(&request, max_tokens),
+            namespaces,
+            keeps.then_some(own_items),
+        ),
         requests: vec![request],
     })
 }
@@ -159,6 +161,7 @@ impl Wire {
             let open: Vec<_> = summaries.into_iter().filter(|name| is_open(name)).collect();
             refuse_unknown(&reasoning.others, &open)?;
         }
+        let mut included = self.include.iter().flatten();
         let refused = [
             (
                 "truncation",
@@ -169,7 +172,7 @@ impl Wire {
             ("background", self.background == Some(true)),
             (
                 "include",
-                self.include.iter().flatten().any(|what| what != UNKEPT),
+                included.any(|what| what != UNKEPT && !is_left_out(what)),
             ),
         ];
         match refused.into_iter().find(|(_, is_there)| *is_there) {
@@ -181,7 +184,10 @@ impl Wire {
         }
     }
 
-    fn conversation(self) -> Result<(Conversation, Thinking), ApiError> {
+    fn conversation(
+        self,
+        own_items: &OwnItems,
+    ) -> Result<(Conversation, Thinking, Namespaces), ApiError> {
         let mut variables = Map::new();
         let effort = self.reasoning.and_then(|reasoning| reasoning.effort);
         let thinking = effort::thinking(effort, &mut variables)?;
@@ -189,9 +195,10 @@ impl Wire {
         let told_first = self
             .instructions
             .map(|content| Turn::Said(Message { role, content }));
-        let turns = told_first.into_iter().chain(self.input.turns()?).collect();
-        let tools = self.tools.unwrap_or_default().into_iter().enumerate();
-        let tools = bounded(tools.map(|(at, tool)| tool.checked(&format!("tools[{at}]"))))?;
+        let turns = self.input.turns(own_items)?;
+        let turns = told_first.into_iter().chain(turns).collect();
+        let (tools, namespaces) = offered(self.tools.unwrap_or_default())?;
+        let tools = bounded(tools.into_iter().map(Ok))?;
         let Chosen {
             tools,
             strict,
@@ -206,19 +213,7 @@ impl Wire {
             variables,
             ..Conversation::default()
         };
-        Ok((conversation, thinking))
-    }
-}
-
-impl WireTool {
-    fn checked(self, at: &str) -> Result<Told, ApiError> {
-        if self.kind != "function" {
-            let kind = self.kind;
-            let message = format!("`{at}` must be a tool of type `function`, found type `{kind}`");
-            return Err(ApiError::invalid_field(at, message));
-        }
-        let function: Function = body::rest(self.function)?;
-        told(function, at)
+        Ok((conversation, thinking, namespaces))
     }
 }
 
@@ -249,8 +244,8 @@ impl Form for ResponseForm {
         Vec::new()
     }
 
-    fn failed(&mut self, error: &ApiError) -> sse::Event {
-        self.failure(error.logged())
+    fn failed(&mut self, error: &ApiError) -> Vec<sse::Event> {
+        self.failure(error.status(), error.logged())
     }
 
     fn refused(error: &ApiError) -> sse::Event {

@@ -273,7 +273,7 @@ pub(super) fn ollama_shown(_: &mut Schemas) -> Value {
 }
 
 pub(super) fn version(_: &mut Schemas) -> Value {
-    record([("version", words())])
+    record([("version", words()), ("nibble_version", words())])
 }
 
 pub(super) fn tokens(_: &mut Schemas) -> Value {

@@ -125,7 +125,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .of_openai(),
     Operation::post(
         "/v1/responses",
-        "The answer to items, of which nothing is kept",
+        "The answer to items, whose own may be referred to for a while",
         openai::responses::schema,
         answers::response,
     )
@@ -195,7 +195,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .of_ollama(),
     Operation::get(
         "/api/version",
-        "The version of this server",
+        "The version of Ollama whose API this is, and of this server",
         answers::version,
     )
     .of_ollama(),

@@ -72,8 +72,8 @@ impl<F: Form> Open<F> {
             Some(Event::Text(text)) => Piece::Text(text),
             Some(Event::Called(call)) => Piece::Called(call),
             Some(Event::Finished(completion)) => return self.end(choice, &completion),
-            Some(Event::Failed(error)) => return (vec![self.form.failed(&error.into())], false),
-            None => return (vec![self.form.failed(&Error::Stopped.into())], false),
+            Some(Event::Failed(error)) => return (self.form.failed(&error.into()), false),
+            None => return (self.form.failed(&Error::Stopped.into()), false),
         };
         (self.form.piece(choice, piece), true)
     }
@@ -81,7 +81,7 @@ impl<F: Form> Open<F> {
     fn end(&mut self, choice: usize, completion: &Completion) -> (Vec<F::Frame>, bool) {
         let mut frames = match self.form.end(choice, completion) {
             Ok(frames) => frames,
-            Err(error) => return (vec![self.form.failed(&error)], false),
+            Err(error) => return (self.form.failed(&error), false),
         };
         self.open[choice] = false;
         let goes_on = self.open.contains(&true);

@@ -182,6 +182,79 @@ async fn what_is_refused_and_what_only_looks_loads_no_model() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fields_that_are_wrong_are_refused_before_their_model_is_loaded() {
+    let (models, loads) = models(3, 1000, KeepAlive::Always);
+    let state = state(models);
+    let hi = json!([{ "role": "user", "content": "Hi" }]);
+    for (path, fields, words) in [
+        (
+            "/v1/chat/completions",
+            json!({ "messages": hi, "temperature": 9 }),
+            "temperature",
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": [] }),
+            "messages",
+        ),
+        (
+            "/v1/completions",
+            json!({ "prompt": "Hi", "add_special_tokens": false, "n": 99 }),
+            "`n`",
+        ),
+        (
+            "/v1/responses",
+            json!({ "input": "Hi", "max_output_tokens": 0 }),
+            "max_output_tokens",
+        ),
+        (
+            "/v1/messages",
+            json!({ "messages": hi, "max_tokens": 9, "top_p": 2 }),
+            "top_p",
+        ),
+        (
+            "/v1/messages/count_tokens",
+            json!({ "messages": hi, "unheard": 1 }),
+            "unheard",
+        ),
+        (
+            "/v1/embeddings",
+            json!({ "input": "Hi", "unheard": 1 }),
+            "unheard",
+        ),
+        (
+            "/api/chat",
+            json!({ "messages": hi, "options": { "temperature": 9 } }),
+            "temperature",
+        ),
+        (
+            "/api/generate",
+            json!({ "prompt": "Hi", "format": "xml" }),
+            "format",
+        ),
+        ("/tokenize", json!({ "content": 1 }), "content"),
+    ] {
+        for stream in [true, false] {
+            let mut body = fields.clone();
+            body["model"] = "m1".into();
+            if !path.contains("token") && !path.contains("embed") {
+                body["stream"] = stream.into();
+            }
+            let response = send_to(&state, post(path, &body)).await;
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path} {body}");
+            let told = text(response).await;
+            assert!(told.contains(words), "{path} {told}");
+        }
+    }
+    settle().await;
+    let loads: usize = loads.iter().map(|loads| loads.load(Ordering::SeqCst)).sum();
+    assert_eq!(loads, 0);
+    let figures = text(send_to(&state, get("/metrics")).await).await;
+    let counted = r#"nibble_requests_total{outcome="invalid"} 14"#;
+    assert!(figures.contains(counted), "{figures}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_waits_for_its_model_is_charged_to_its_key() {
     const KEY: &str = "sk-0123456789abcdef-anna";
     let keys = Keys::new(Some(&format!("anna {KEY}")), None).unwrap();

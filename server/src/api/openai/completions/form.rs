@@ -1,6 +1,7 @@
 //! A completion on the wire, in one piece or as it comes.
 
 use std::mem::take;
+use std::ops::Range;
 
 use axum::response::sse;
 use axum::response::{IntoResponse, Json, Response};
@@ -30,6 +31,7 @@ struct Choice {
     /// Of tokens whose text is to come.
     likely: Vec<nibble_engine::Logprobs>,
     prompt_tokens: usize,
+    cached_tokens: usize,
     put_out: usize,
 }
 
@@ -48,6 +50,7 @@ impl Choice {
             place: Place::default(),
             likely: Vec::new(),
             prompt_tokens: 0,
+            cached_tokens: 0,
             put_out: 0,
         }
     }
@@ -73,33 +76,41 @@ impl Form for CompletionForm {
     }
 
     fn begin(&mut self) -> Vec<sse::Event> {
-        if self.reply.shown.echoes_logprobs() {
+        // With the usage so far they come when the prompt's is known.
+        if self.reply.shown.continuous {
             return Vec::new();
         }
         let choices = 0..self.choices.len();
-        let echoes = choices.filter_map(|choice| {
-            let echo = take(&mut self.choices[choice].echo);
-            (!echo.is_empty()).then(|| self.part(choice, echo, None))
-        });
-        echoes.collect()
+        choices
+            .filter_map(|choice| self.plain_echo(choice))
+            .collect()
     }
 
-    fn reads(&mut self, choice: usize, tokens: usize, _: usize) -> Vec<sse::Event> {
-        self.choices[choice].prompt_tokens = tokens;
-        Vec::new()
+    fn reads(&mut self, choice: usize, tokens: usize, cached: usize) -> Vec<sse::Event> {
+        let siblings = self.siblings(choice);
+        // Others than the first find in the cache what that computes.
+        if choice == siblings.start || self.choices[choice].prompt_tokens == 0 {
+            for of_choice in &mut self.choices[siblings.clone()] {
+                of_choice.prompt_tokens = tokens;
+                of_choice.cached_tokens = cached;
+            }
+        }
+        siblings
+            .filter_map(|choice| self.plain_echo(choice))
+            .collect()
     }
 
     fn learned(&mut self, choice: usize, learned: Learned) -> Vec<sse::Event> {
         match learned {
             Learned::Token(likely) => self.choices[choice].likely.push(likely),
             Learned::PutOut(tokens) => self.choices[choice].put_out = tokens,
-            Learned::Prompt(prompt) => {
-                let siblings = choice..choice + self.reply.shown.n;
+            Learned::Prompt(prompt) if self.reply.shown.echoes_logprobs() => {
+                let siblings = self.siblings(choice);
                 return siblings
                     .flat_map(|choice| self.echo(choice, &prompt))
                     .collect();
             }
-            Learned::Embedding(_) => {}
+            Learned::Prompt(_) | Learned::Embedding(_) => {}
         }
         Vec::new()
     }
@@ -111,8 +122,10 @@ impl Form for CompletionForm {
                     held.text.push_str(&text);
                     return Vec::new();
                 }
+                let mut parts: Vec<_> = self.plain_echo(choice).into_iter().collect();
                 let logprobs = self.likely(choice, &text);
-                vec![self.part(choice, text, logprobs)]
+                parts.push(self.part(choice, text, logprobs));
+                parts
             }
             // There is no tool without a conversation.
             Piece::Called(_) => Vec::new(),
@@ -122,23 +135,21 @@ impl Form for CompletionForm {
     fn end(&mut self, choice: usize, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
         let n = self.reply.shown.n;
         self.usage = self.usage.and(Usage::of_choice(completion, choice, n));
+        let mut parts: Vec<_> = self.plain_echo(choice).into_iter().collect();
         let waits = self.choices[choice].held.is_some();
         // Tokens whose text waits are told with it.
         let logprobs = match waits {
             true => None,
             false => self.likely(choice, ""),
         };
-        let of_choice = &mut self.choices[choice];
-        of_choice.put_out = completion.token_ids.len();
-        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
+        self.choices[choice].put_out = completion.token_ids.len();
+        let usage = self.usage_so_far(choice);
         let end = data(&self.reply.end(choice, completion, logprobs, usage)?);
-        match &mut of_choice.held {
-            Some(held) => {
-                held.end = Some(end);
-                Ok(Vec::new())
-            }
-            None => Ok(vec![end]),
+        match &mut self.choices[choice].held {
+            Some(held) => held.end = Some(end),
+            None => parts.push(end),
         }
+        Ok(parts)
     }
 
     fn done(&mut self) -> Vec<sse::Event> {
@@ -157,6 +168,22 @@ impl Form for CompletionForm {
 }
 
 impl CompletionForm {
+    /// The choices that have the prompt of one.
+    fn siblings(&self, choice: usize) -> Range<usize> {
+        let n = self.reply.shown.n;
+        let first = choice - choice % n;
+        first..first + n
+    }
+
+    /// A prompt that is yet to be told, and nothing beside it.
+    fn plain_echo(&mut self, choice: usize) -> Option<sse::Event> {
+        if self.reply.shown.echoes_logprobs() {
+            return None;
+        }
+        let echo = take(&mut self.choices[choice].echo);
+        (!echo.is_empty()).then(|| self.part(choice, echo, None))
+    }
+
     /// A prompt with how likely its tokens are, and what waited for it.
     fn echo(&mut self, choice: usize, prompt: &PromptLogprobs) -> Vec<sse::Event> {
         let told = self.reply.shown.logprobs.unwrap_or_default();
@@ -192,8 +219,13 @@ impl CompletionForm {
         text: String,
         logprobs: Option<CompletionLogprobs>,
     ) -> sse::Event {
-        let of_choice = &self.choices[choice];
-        let usage = Usage::so_far(of_choice.prompt_tokens, of_choice.put_out);
+        let usage = self.usage_so_far(choice);
         data(&self.reply.text(choice, text, logprobs, usage))
+    }
+
+    fn usage_so_far(&self, choice: usize) -> Usage {
+        let of_choice = &self.choices[choice];
+        let (prompt, cached) = (of_choice.prompt_tokens, of_choice.cached_tokens);
+        Usage::so_far(prompt, cached, of_choice.put_out)
     }
 }

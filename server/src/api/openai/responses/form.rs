@@ -1,13 +1,17 @@
 //! What a response looks like on the wire, whole and as events.
 
+use axum::http::StatusCode;
 use axum::response::sse;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
+use super::items::{Kind, identifier};
+use super::offered::Namespaces;
 use super::repeated::Repeated;
 use crate::api::openai::figures::{Figures, unix_time};
 use crate::api::reply::{Answered, named};
 use crate::error::{ApiError, ErrorBody};
+use crate::response_items::OwnItems;
 
 /// A response on the wire.
 pub(in crate::api::openai) struct ResponseForm {
@@ -20,6 +24,9 @@ pub(in crate::api::openai) struct ResponseForm {
     output: Vec<Value>,
     open: Option<Open>,
     repeated: Repeated,
+    namespaces: Namespaces,
+    /// Where its items are kept, if they are.
+    keeps: Option<OwnItems>,
 }
 
 /// An item that grows.
@@ -29,66 +36,22 @@ struct Open {
     text: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Thought,
-    Text,
-}
-
-impl Kind {
-    /// What the events of its text are called.
-    fn events(self) -> &'static str {
-        match self {
-            Self::Thought => "response.reasoning_text",
-            Self::Text => "response.output_text",
-        }
+/// Of an answer that ended, the status of the item with which it ended.
+fn status(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Length | FinishReason::Context | FinishReason::Repetition => "incomplete",
+        FinishReason::Stop | FinishReason::Cancelled => "completed",
     }
-
-    fn part(self, text: &str) -> Value {
-        match self {
-            Self::Thought => json!({ "type": "reasoning_text", "text": text }),
-            Self::Text => {
-                json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
-            }
-        }
-    }
-
-    fn item(self, id: &str, status: &str, parts: Vec<Value>) -> Value {
-        match self {
-            Self::Thought => {
-                json!({ "id": id, "type": "reasoning", "status": status, "summary": [], "content": parts })
-            }
-            Self::Text => {
-                json!({ "id": id, "type": "message", "status": status, "role": "assistant", "content": parts })
-            }
-        }
-    }
-
-    fn new_id(self) -> String {
-        match self {
-            Self::Thought => identifier("rs"),
-            Self::Text => identifier("msg"),
-        }
-    }
-}
-
-fn identifier(kind: &str) -> String {
-    format!("{kind}_{:032x}", rand::random::<u128>())
-}
-
-fn called_item(call: &ToolCall, id: &str, arguments: &str, status: &str) -> Value {
-    json!({
-        "id": id,
-        "type": "function_call",
-        "status": status,
-        "call_id": call.id,
-        "name": call.name,
-        "arguments": arguments,
-    })
 }
 
 impl ResponseForm {
-    pub(super) fn new(model: &str, repeated: Repeated) -> Self {
+    /// `keeps` is where its items are kept when it ends, if they are.
+    pub(super) fn new(
+        model: &str,
+        repeated: Repeated,
+        namespaces: Namespaces,
+        keeps: Option<OwnItems>,
+    ) -> Self {
         Self {
             id: identifier("resp"),
             created: unix_time(),
@@ -97,32 +60,49 @@ impl ResponseForm {
             output: Vec::new(),
             open: None,
             repeated,
+            namespaces,
+            keeps,
         }
     }
 
     /// # Errors
     /// A cancelled answer is none: a client must not take it for complete.
     pub(super) fn response(mut self, answered: Answered) -> Result<Value, ApiError> {
-        for (kind, text) in [
+        let said = [
             (Kind::Thought, answered.thought),
             (Kind::Text, answered.text),
-        ] {
-            if !text.is_empty() {
-                let id = kind.new_id();
-                self.output
-                    .push(kind.item(&id, "completed", vec![kind.part(&text)]));
-            }
+        ];
+        for (kind, text) in said.into_iter().filter(|(_, text)| !text.is_empty()) {
+            let parts = vec![kind.part(&text)];
+            self.output
+                .push(kind.item(&kind.new_id(), "completed", parts));
+        }
+        // A call is told when it is complete.
+        if let Some(last) = self.output.last_mut().filter(|_| answered.calls.is_empty()) {
+            last["status"] = status(answered.completion.finish_reason).into();
         }
         for call in answered.calls {
-            let arguments = call.arguments.as_json();
-            self.output.push(called_item(
-                &call,
-                &identifier("fc"),
-                arguments,
-                "completed",
-            ));
+            let (id, arguments) = (identifier("fc"), call.arguments.as_json());
+            let item = self.called_item(&call, &id, arguments, "completed");
+            self.output.push(item);
         }
         Ok(self.ending(&answered.completion)?.1)
+    }
+
+    fn called_item(&self, call: &ToolCall, id: &str, arguments: &str, status: &str) -> Value {
+        let (namespace, name) = self.namespaces.place(&call.name);
+        let mut item = json!({
+            "id": id,
+            "type": "function_call",
+            "status": status,
+            "call_id": call.id,
+            "name": name,
+            "arguments": arguments,
+        });
+        if let Some(namespace) = namespace {
+            item["namespace"] = namespace.into();
+        }
+        item
     }
 
     /// The response so far.
@@ -144,22 +124,24 @@ impl ResponseForm {
         response
     }
 
-    /// The event that ends a stream, and the whole response.
+    /// The event that ends a stream, and the whole response, whose items are kept from now on.
     fn ending(&self, completion: &Completion) -> Result<(&'static str, Value), ApiError> {
-        let (event, status) = match completion.finish_reason {
-            FinishReason::Stop => ("response.completed", "completed"),
-            FinishReason::Length | FinishReason::Context | FinishReason::Repetition => {
-                ("response.incomplete", "incomplete")
-            }
-            FinishReason::Cancelled => {
-                return Err(ApiError::unavailable(
-                    "the server cancelled the answer before it was complete",
-                ));
-            }
-        };
+        if completion.finish_reason == FinishReason::Cancelled {
+            return Err(ApiError::unavailable(
+                "the server cancelled the answer before it was complete",
+            ));
+        }
+        let status = status(completion.finish_reason);
         let mut response = self.envelope(status);
-        if status == "incomplete" {
-            response["incomplete_details"] = json!({ "reason": "max_output_tokens" });
+        let event = match status {
+            "incomplete" => {
+                response["incomplete_details"] = json!({ "reason": "max_output_tokens" });
+                "response.incomplete"
+            }
+            _ => "response.completed",
+        };
+        if let Some(keeps) = &self.keeps {
+            keeps.keep(&self.output);
         }
         let (input, output) = (completion.prompt_tokens, completion.token_ids.len());
         response["usage"] = json!({
@@ -198,7 +180,7 @@ impl ResponseForm {
     fn grow(&mut self, kind: Kind, text: &str) -> Vec<sse::Event> {
         let mut events = Vec::new();
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
-            events.extend(self.close());
+            events.extend(self.close("completed"));
             let (id, index) = (kind.new_id(), self.output.len());
             let item = kind.item(&id, "in_progress", Vec::new());
             let content = json!({ "output_index": index, "item": item });
@@ -220,12 +202,12 @@ impl ResponseForm {
     }
 
     /// Ends the item that grows.
-    fn close(&mut self) -> Vec<sse::Event> {
+    fn close(&mut self, status: &str) -> Vec<sse::Event> {
         let Some(Open { kind, id, text }) = self.open.take() else {
             return Vec::new();
         };
         let (index, part) = (self.output.len(), kind.part(&text));
-        let item = kind.item(&id, "completed", vec![part.clone()]);
+        let item = kind.item(&id, status, vec![part.clone()]);
         self.output.push(item.clone());
         let done = json!({
             "item_id": id, "output_index": index, "content_index": 0, "text": text, "logprobs": [],
@@ -241,11 +223,11 @@ impl ResponseForm {
     }
 
     pub(super) fn called(&mut self, call: &ToolCall) -> Vec<sse::Event> {
-        let mut events = self.close();
+        let mut events = self.close("completed");
         let (id, index) = (identifier("fc"), self.output.len());
         let arguments = call.arguments.as_json();
-        let begun = called_item(call, &id, "", "in_progress");
-        let item = called_item(call, &id, arguments, "completed");
+        let begun = self.called_item(call, &id, "", "in_progress");
+        let item = self.called_item(call, &id, arguments, "completed");
         self.output.push(item.clone());
         let place = |key: &str| json!({ "item_id": id, "output_index": index, key: arguments });
         for (kind, content) in [
@@ -268,14 +250,29 @@ impl ResponseForm {
     /// # Errors
     /// As [`Self::response`].
     pub(super) fn ended(&mut self, completion: &Completion) -> Result<Vec<sse::Event>, ApiError> {
-        let mut events = self.close();
+        let mut events = self.close(status(completion.finish_reason));
         let (kind, response) = self.ending(completion)?;
         events.push(self.event(kind, json!({ "response": response })));
         Ok(events)
     }
 
-    pub(super) fn failure(&mut self, error: &ErrorBody) -> sse::Event {
-        self.event("error", json!(error))
+    /// What ends a response that fails: the error, and then the response with it, in which the item that grew is incomplete.
+    pub(super) fn failure(&mut self, status: StatusCode, error: &ErrorBody) -> Vec<sse::Event> {
+        let told = self.event("error", json!(error));
+        if let Some(Open { kind, id, text }) = self.open.take() {
+            let item = kind.item(&id, "incomplete", vec![kind.part(&text)]);
+            self.output.push(item);
+        }
+        // The form has words of its own for what went wrong.
+        let code = match status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_exceeded",
+            status if status.is_client_error() => "invalid_prompt",
+            _ => "server_error",
+        };
+        let mut response = self.envelope("failed");
+        response["error"] = json!({ "code": code, "message": error.message() });
+        let failed = self.event("response.failed", json!({ "response": response }));
+        vec![told, failed]
     }
 }
 

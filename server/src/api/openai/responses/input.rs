@@ -4,12 +4,18 @@ use nibble_engine::{Arguments, Message, Role, ToolCall, Turn};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::offered::joined;
+use crate::api::MAX_BODY_BYTES;
 use crate::api::shape::Shape;
 use crate::api::tools::check_name;
 use crate::error::ApiError;
+use crate::response_items::{MAX_AGE, OwnItems};
 
 /// Each is rendered and tokenised before the request is queued.
 const MAX_ITEMS: usize = 2048;
+
+/// Of all items that are referred to, which count as if they had come along.
+const MAX_REFERRED_BYTES: usize = MAX_BODY_BYTES;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ResponseInput)]
@@ -25,10 +31,14 @@ pub(super) struct Item {
     /// Nothing for a message.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Of the item that is referred to.
+    id: Option<String>,
     role: Option<String>,
     content: Option<Content>,
     call_id: Option<String>,
     name: Option<String>,
+    /// Of the function that was called.
+    namespace: Option<String>,
     arguments: Option<String>,
     output: Option<Content>,
 }
@@ -67,13 +77,18 @@ impl Content {
 }
 
 fn unreadable(kind: &str, at: &str) -> ApiError {
-    let why = match kind {
-        "item_reference" => {
-            "nothing is kept here to refer to, and clients that are told `store: false` send the items themselves"
-        }
-        _ => "this model reads text and calls of functions only",
-    };
-    let message = format!("`{at}` cannot be of type `{kind}`: {why}");
+    let message = format!(
+        "`{at}` cannot be of type `{kind}`: this model reads text and calls of functions only"
+    );
+    ApiError::invalid_field(at, message)
+}
+
+fn unknown(id: &str, at: &str) -> ApiError {
+    let hours = MAX_AGE.as_secs() / 3600;
+    let message = format!(
+        "`{at}` refers to `{id}`, which is not known here: items of responses are kept for {hours} hours at most, not beyond a \
+         restart, and not with `store: false`, with which clients send the items themselves"
+    );
     ApiError::invalid_field(at, message)
 }
 
@@ -82,7 +97,7 @@ impl Input {
     ///
     /// # Errors
     /// Status 400 that names the first item that cannot be used.
-    pub(super) fn turns(self) -> Result<Vec<Turn>, ApiError> {
+    pub(super) fn turns(self, own_items: &OwnItems) -> Result<Vec<Turn>, ApiError> {
         let role = Role::User;
         let items = match self {
             Self::Text(content) => return Ok(vec![Turn::Said(Message { role, content })]),
@@ -95,7 +110,11 @@ impl Input {
         }
         let mut turns = Turns::default();
         for (at, item) in items.into_iter().enumerate() {
-            turns.add(item, &format!("input[{at}]"))?;
+            let at = format!("input[{at}]");
+            match item.kind.as_deref() {
+                Some("item_reference") => turns.refer(item, own_items, &at)?,
+                _ => turns.add(item, &at)?,
+            }
         }
         turns.end_answer();
         Ok(turns.done)
@@ -110,9 +129,27 @@ struct Turns {
     calls: Vec<ToolCall>,
     /// Of all calls so far.
     arguments: Shape,
+    /// Bytes of items that were referred to.
+    referred: usize,
 }
 
 impl Turns {
+    /// Adds an item that is kept.
+    fn refer(&mut self, item: Item, own_items: &OwnItems, at: &str) -> Result<(), ApiError> {
+        let id = item.id.unwrap_or_default();
+        let json = own_items.find(&id).ok_or_else(|| unknown(&id, at))?;
+        self.referred += json.len();
+        if self.referred > MAX_REFERRED_BYTES {
+            let found = self.referred;
+            let message = format!(
+                "`input` may refer to items of {MAX_REFERRED_BYTES} bytes, found {found} up to `{at}`"
+            );
+            return Err(ApiError::invalid_field("input", message));
+        }
+        let kept = serde_json::from_str(&json).map_err(|_| unknown(&id, at))?;
+        self.add(kept, at)
+    }
+
     fn add(&mut self, item: Item, at: &str) -> Result<(), ApiError> {
         let content = |content: Option<Content>, field: &str| {
             let text = content.map(|content| content.text(&format!("{at}.{field}")));
@@ -132,6 +169,10 @@ impl Turns {
                 self.thought += &content(item.content, "content")?;
             }
             ("function_call", Some(id), Some(name)) => {
+                let name = match item.namespace {
+                    Some(namespace) => joined(&namespace, &name),
+                    None => name,
+                };
                 check_name(&name, &format!("{at}.name"))?;
                 let json = item.arguments.unwrap_or_default();
                 self.arguments.add(json.as_bytes());

@@ -17,7 +17,8 @@ impl Repeated {
             Value::Null => json!({}),
             metadata => metadata,
         };
-        let tools = wire.tools.iter().flatten().map(WireTool::repeated);
+        let tools = wire.tools.iter().flatten();
+        let tools = tools.filter_map(WireTool::repeated);
         let choice = wire.tool_choice.clone().unwrap_or_else(|| "auto".into());
         let fields = json!({
             "background": false,
@@ -31,6 +32,7 @@ impl Repeated {
             "reasoning": wire.reasoning.as_ref().map(Reasoning::repeated),
             "safety_identifier": kept("safety_identifier"),
             "service_tier": "default",
+            // Its items may be referred to, it cannot be retrieved.
             "store": false,
             "text": wire.text.as_ref().map_or_else(plain_text, Text::repeated),
             "tool_choice": choice,
@@ -90,18 +92,5 @@ impl Text {
 impl Reasoning {
     fn repeated(&self) -> Value {
         json!({ "effort": self.effort, "summary": null })
-    }
-}
-
-impl WireTool {
-    /// With the fields that the form demands.
-    fn repeated(&self) -> Value {
-        let mut function = self.function.clone();
-        function.insert("type".into(), self.kind.clone().into());
-        for name in ["description", "parameters"] {
-            function.entry(name).or_insert(Value::Null);
-        }
-        function.entry("strict").or_insert(false.into());
-        Value::Object(function)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::api::fields::is_listed;
+use crate::api::openai::{chat, completions};
 
 /// Those of `chat.completions.create`.
 const CHAT: &str = "messages model audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens \
@@ -149,13 +150,53 @@ fn read_at(path: &str, document: &Value) -> BTreeSet<String> {
 async fn no_field_of_vllms_or_llama_cpps_is_dropped_in_silence() {
     let document = text(send(scripted(), get("/openapi.json")).await).await;
     let document: Value = serde_json::from_str(&document).unwrap();
-    let mut read = read_at("/v1/chat/completions", &document);
-    read.extend(read_at("/v1/completions", &document));
-    for name in [VLLM, LLAMA_CPP]
-        .iter()
-        .flat_map(|names| names.split_whitespace())
-    {
-        assert!(read.contains(name) || is_listed(name), "{name}");
+    for (path, elsewhere) in [
+        ("/v1/chat/completions", &chat::OF_COMPLETIONS[..]),
+        ("/v1/completions", &completions::OF_CHATS[..]),
+    ] {
+        let read = read_at(path, &document);
+        for name in [VLLM, LLAMA_CPP]
+            .iter()
+            .flat_map(|names| names.split_whitespace())
+        {
+            let is_known = read.contains(name) || is_listed(name) || elsewhere.contains(&name);
+            assert!(is_known, "{path} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_other_form_has_is_refused_by_name() {
+    let prompt = ("/v1/chat/completions", question(json!({})));
+    let chat = ("/v1/completions", json!({ "prompt": "Once" }));
+    let of_completions = chat::OF_COMPLETIONS.map(|name| (&prompt, name));
+    let of_chats = completions::OF_CHATS.map(|name| (&chat, name));
+    for ((path, body), name) in of_completions.into_iter().chain(of_chats) {
+        let mut body = body.clone();
+        body[name] = json!(1);
+        let (status, param, message) = refused(post(path, &body)).await;
+        assert_eq!((status, param), (400, json!(name)), "{message}");
+        body[name] = Value::Null;
+        assert_eq!(send(scripted(), post(path, &body)).await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn options_of_streams_that_nobody_knows_are_refused_by_name() {
+    for (path, body) in [
+        ("/v1/chat/completions", question(json!({}))),
+        ("/v1/completions", json!({ "prompt": "Once" })),
+    ] {
+        let mut body = body;
+        body["stream_options"] = json!({ "include_usage": true, "unheard": 1 });
+        let (status, param, message) = refused(post(path, &body)).await;
+        assert_eq!(
+            (status, param),
+            (400, json!("stream_options.unheard")),
+            "{message}"
+        );
+        body["stream_options"] = json!({ "include_obfuscation": false, "unheard": null });
+        assert_eq!(send(scripted(), post(path, &body)).await.status(), 200);
     }
 }
 

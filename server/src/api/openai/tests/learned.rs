@@ -157,8 +157,45 @@ async fn a_prompt_alone_can_be_scored() {
         choice["logprobs"]["top_logprobs"][1],
         json!({ " or": -0.3, "Once": -1.1 })
     );
-    let (status, param, _) = refused(complete(json!({ "max_tokens": 0, "echo": true }))).await;
+    let (status, param, _) = refused(complete(json!({ "max_tokens": 0 }))).await;
     assert_eq!((status, param), (400, json!("max_tokens")));
+}
+
+#[tokio::test]
+async fn a_prompt_alone_can_be_echoed() {
+    let fields = |stream: bool| {
+        let options = stream.then(|| json!({ "include_usage": true }));
+        json!({ "echo": true, "max_tokens": 0, "stream": stream, "stream_options": options })
+    };
+    let whole = text(send(scripted(), complete(fields(false))).await).await;
+    let whole: Value = serde_json::from_str(&whole).unwrap();
+    let choice = &whole["choices"][0];
+    assert_eq!(
+        (
+            &choice["text"],
+            &choice["finish_reason"],
+            &choice["logprobs"]
+        ),
+        (&json!("Once"), &json!("length"), &Value::Null)
+    );
+    let parts = parts(send(scripted(), complete(fields(true))).await).await;
+    let texts: Vec<_> = parts
+        .iter()
+        .map(|part| &part["choices"][0]["text"])
+        .collect();
+    assert_eq!(texts, [&json!("Once"), &json!(""), &Value::Null]);
+    assert!(
+        parts
+            .iter()
+            .all(|part| part["choices"][0]["logprobs"].is_null())
+    );
+    assert_eq!(parts[1]["choices"][0]["finish_reason"], "length");
+    for usage in [&whole["usage"], &parts[2]["usage"]] {
+        assert_eq!(
+            (&usage["prompt_tokens"], &usage["completion_tokens"]),
+            (&json!(10), &json!(0))
+        );
+    }
 }
 
 #[tokio::test]
@@ -175,6 +212,49 @@ async fn usage_comes_with_every_chunk_where_that_is_asked_for() {
             .map(|event| event["usage"]["completion_tokens"].as_u64());
         let counts: Vec<_> = counts.map(Option::unwrap).collect();
         assert!(counts.ends_with(&[1, 2, 3, 3, 3]), "{counts:?}");
-        assert_eq!(events.last().unwrap()["usage"]["prompt_tokens"], 10);
+        assert!(
+            events
+                .iter()
+                .all(|event| event["usage"]["prompt_tokens"] == 10)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_usage_of_the_first_chunk_is_the_prompts() {
+    let options = json!({ "include_usage": true, "continuous_usage_stats": true });
+    let fields = json!({ "stream": true, "n": 2, "stream_options": options });
+    let mut echoing = fields.clone();
+    echoing["echo"] = json!(true);
+    for request in [ask(question(fields)), complete(echoing)] {
+        let generator = Arc::new(Held::default());
+        let response = send(generator.clone(), request).await;
+        let parts = tokio::spawn(parts(response));
+        let (_, second) = generator.take().unwrap();
+        let (_, first) = generator.take().unwrap();
+        first.send(Event::Prefill { done: 4, total: 7 });
+        first.send(Event::Prefill { done: 7, total: 7 });
+        second.send(Event::Prefill { done: 7, total: 7 });
+        for sender in [first, second] {
+            sender.send(Event::Text("So".to_owned()));
+            sender.send(Event::Finished(nibble_engine::Completion {
+                prompt_tokens: 7,
+                cached_tokens: 4,
+                ..ended()
+            }));
+        }
+        let parts = parts.await.unwrap();
+        for part in &parts {
+            let usage = &part["usage"];
+            assert_eq!(usage["prompt_tokens"], 7, "{part}");
+            assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 4, "{part}");
+        }
+        // Who speaks, or the prompt, comes before the text.
+        let begins = |part: &Value| {
+            let choice = &part["choices"][0];
+            choice["delta"]["role"] == "assistant" || choice["text"] == "Once"
+        };
+        assert!(parts.iter().take(2).all(begins), "{parts:?}");
+        assert_eq!(parts.iter().filter(|part| begins(part)).count(), 2);
     }
 }

@@ -55,6 +55,9 @@ async fn other_names_that_the_model_goes_by_are_listed_and_taken() {
     for (name, status) in [
         ("gpt-3.5-turbo", 200),
         ("a/b", 200),
+        ("gpt-3.5-turbo:latest", 200),
+        ("scripted-1b:latest", 200),
+        ("scripted-1b:q4", 404),
         ("gpt-4o", 404),
         ("GPT-3.5-turbo", 404),
     ] {
@@ -77,7 +80,6 @@ async fn other_names_that_the_model_goes_by_are_listed_and_taken() {
                     fields.insert("content".into(), "Hi".into());
                 }
                 "/api/chat" => {
-                    fields["model"] = format!("{name}:latest").into();
                     fields.insert("stream".into(), false.into());
                 }
                 _ => {}

@@ -1,8 +1,11 @@
-//! Responses, which remember nothing.
+//! Responses, of which no more than the items is kept.
 
 use nibble_engine::{Arguments, ToolCall};
 
 use super::*;
+
+mod codex;
+mod referred;
 
 fn respond(fields: Value) -> Request<Body> {
     let mut body = json!({ "input": "Hi" });
@@ -73,11 +76,36 @@ async fn a_response_repeats_how_it_was_asked_for() {
 
 #[tokio::test]
 async fn a_response_that_reaches_its_limit_is_incomplete() {
-    let fields = json!({ "max_output_tokens": 2 });
-    let body = text(send(scripted(), respond(fields)).await).await;
+    let fields = json!({ "max_output_tokens": 3 });
+    let body = text(send(thinking(), respond(fields)).await).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["status"], "incomplete");
     assert_eq!(body["incomplete_details"]["reason"], "max_output_tokens");
+    let statuses = |body: &Value| {
+        let items = body["output"].as_array().unwrap().iter();
+        let statuses = items.map(|item| item["status"].as_str().unwrap().to_owned());
+        statuses.collect::<Vec<_>>()
+    };
+    // The thought was complete, what was said behind it is not.
+    assert_eq!(statuses(&body), ["completed", "incomplete"]);
+    let fields = json!({ "max_output_tokens": 3, "stream": true });
+    let events = events(send(thinking(), respond(fields)).await).await;
+    let (last, end) = (&events[events.len() - 2], &events[events.len() - 1]);
+    assert_eq!(last["type"], "response.output_item.done");
+    assert_eq!(last["item"]["status"], "incomplete");
+    assert_eq!(end["type"], "response.incomplete");
+    assert_eq!(statuses(&end["response"]), ["completed", "incomplete"]);
+    let thought = text(send(thinking(), respond(json!({ "max_output_tokens": 1 }))).await).await;
+    let thought: Value = serde_json::from_str(&thought).unwrap();
+    assert_eq!(statuses(&thought), ["incomplete"]);
+}
+
+/// The events of a streamed response.
+async fn events(response: axum::response::Response) -> Vec<Value> {
+    let wire = text(response).await;
+    let events = wire.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events = events.map(|event| serde_json::from_str(event).unwrap());
+    events.collect()
 }
 
 #[tokio::test]
@@ -130,7 +158,11 @@ async fn what_wants_a_memory_or_cannot_be_done_is_refused_by_name() {
         ("conversation", json!("conv_1"), "conversation"),
         ("background", json!(true), "background"),
         ("truncation", json!("auto"), "truncation"),
-        ("include", json!(["file_search_call.results"]), "include"),
+        (
+            "include",
+            json!(["message.output_text.logprobs"]),
+            "include",
+        ),
         (
             "text",
             json!({ "format": { "type": "json_schema" } }),
@@ -143,7 +175,8 @@ async fn what_wants_a_memory_or_cannot_be_done_is_refused_by_name() {
             json!([{ "type": "function_call", "call_id": "1", "name": "f", "arguments": "[0,".repeat(40_000) }]),
             "input[0].arguments",
         ),
-        ("tools", json!([{ "type": "web_search" }]), "tools[0]"),
+        ("tools", json!([{ "type": "functoin" }]), "tools[0]"),
+        ("store", json!("yes"), "store"),
         ("tool_choice", json!("required"), "tool_choice"),
         ("top_logprobs", json!(2), "top_logprobs"),
         ("max_tool_calls", json!(2), "max_tool_calls"),
@@ -173,11 +206,28 @@ async fn what_wants_a_memory_or_cannot_be_done_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_failure_in_mid_stream_is_an_event() {
+async fn a_failure_in_mid_stream_is_an_error_and_then_a_response_that_failed() {
     let generator = Arc::new(Held::default());
     let response = send(generator.clone(), respond(json!({ "stream": true }))).await;
     let (_, sender) = generator.take().unwrap();
+    sender.send(Event::Text("Hel".into()));
     sender.send(Event::Failed(Error::Broken));
-    let wire = text(response).await;
-    assert!(wire.contains("event: error\ndata: {\"message\""), "{wire}");
+    let events = events(response).await;
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| &event["sequence_number"])
+        .collect();
+    assert_eq!(numbers, (0..events.len()).collect::<Vec<_>>());
+    let [.., error, failed] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(error["type"], "error");
+    assert_eq!(failed["type"], "response.failed");
+    let response = &failed["response"];
+    assert_eq!(response["status"], "failed");
+    assert_eq!(response["id"], events[0]["response"]["id"]);
+    let told = json!({ "code": "server_error", "message": error["message"] });
+    assert_eq!(response["error"], told);
+    assert_eq!(response["output"][0]["status"], "incomplete");
+    assert_eq!(response["output"][0]["content"][0]["text"], "Hel");
 }
