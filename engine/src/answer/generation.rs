@@ -38,6 +38,8 @@ pub(crate) struct Generation {
     /// Positions whose full blocks others may find already.
     kept: usize,
     paused: bool,
+    /// Positions that there were when it went on after a pause.
+    resumed_at: Option<usize>,
     max_tokens: usize,
     limit: FinishReason,
     repetition: Repetition,
@@ -117,6 +119,7 @@ impl Generation {
             cached_tokens: 0,
             kept: 0,
             paused: false,
+            resumed_at: None,
             max_tokens,
             limit,
             repetition: Repetition::default(),
@@ -149,6 +152,7 @@ impl Generation {
             caller: self.caller,
             pending: if self.paused { 0 } else { self.pending().len() },
             decoding: self.tokens.len() > self.prompt,
+            got_on: self.got_on(),
         }
     }
 

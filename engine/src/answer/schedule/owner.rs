@@ -178,8 +178,7 @@ impl<M: StepModel> Owner<M> {
     fn planned(&mut self) -> Vec<usize> {
         loop {
             let views = views(&self.answers);
-            let decoding = views.iter().filter(|view| view.decoding).count();
-            let rows = self.rates.prefill_rows(decoding);
+            let rows = self.rates.prefill_rows(policy::decoding(&views));
             let tokens = policy::plan(&views, &self.served, rows);
             let planned = self.answers.iter().zip(&tokens);
             let missing = planned
@@ -195,9 +194,14 @@ impl<M: StepModel> Owner<M> {
                 only.drop_partial_block();
                 continue;
             };
-            self.answers[paused].pause(&self.memory, self.model.now());
-            self.load.preemptions.fetch_add(1, Ordering::Relaxed);
+            self.pause(paused);
         }
+    }
+
+    /// Lends what an answer has to others, until it goes on.
+    fn pause(&mut self, index: usize) {
+        self.answers[index].pause(&self.memory, self.model.now());
+        self.load.preemptions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Computes so many tokens of each answer; which have ended with that, and why.
@@ -258,8 +262,10 @@ impl<M: StepModel> Owner<M> {
             if *tokens == 0 {
                 continue;
             }
-            let drafted = answer.draft().len();
-            self.served.add(answer.caller(), tokens + drafted);
+            let (drafted, decodes) = (answer.draft().len(), answer.view().decoding);
+            // The next token of an answer that decodes is in every step anyway.
+            let read = tokens - usize::from(decodes);
+            self.served.add(answer.caller(), read);
             answer.computed(*tokens, time, &mut prefixes, &self.rope);
             if !answer.pending().is_empty() {
                 continue;
@@ -298,9 +304,10 @@ impl<M: StepModel> Owner<M> {
 
     fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
         let [prompt, output] = generation.lengths();
-        self.lengths.observe([prompt, output]);
+        let computed = prompt - generation.cached_tokens();
+        self.lengths.observe([computed, output]);
         let (one, row) = (self.rates.one(), self.rates.row());
-        let computed = row.map(|row| row * (prompt - generation.cached_tokens()) as f64);
+        let computed = row.map(|row| row * computed as f64);
         let decoded = self.costs.seconds(&generation.steps(), one, row);
         let drafted = self.seconds_of_drafts(generation.model_work());
         let parts = [computed, decoded, drafted];
