@@ -40,15 +40,15 @@ impl Generation {
         self.paused = true;
     }
 
-    /// Gives back the last block, which is not full; what it held is computed again.
-    pub(crate) fn drop_partial_block(&mut self) {
+    /// Gives back the last block, if it is not full; what it held is computed again. False where it is full.
+    pub(crate) fn drop_partial_block(&mut self) -> bool {
         let whole = self.cache.len() / KEY_BLOCK * KEY_BLOCK;
-        assert!(
-            whole < self.cache.len(),
-            "memory for one sequence of the context"
-        );
+        if whole == self.cache.len() {
+            return false;
+        }
         self.cache.truncate(whole);
         self.kept = whole;
+        true
     }
 
     /// Goes on with what is kept of it.

@@ -38,11 +38,8 @@ impl<M: StepModel> Owner<M> {
         if !self.answers.iter().any(has_ended) {
             return;
         }
-        let answers = std::mem::take(&mut self.answers);
-        let (ended, going_on) = answers.into_iter().partition(has_ended);
-        self.answers = going_on;
-        let ended: Vec<Generation> = ended;
-        for generation in ended {
+        while let Some(index) = self.answers.iter().position(has_ended) {
+            let generation = self.answers.remove(index);
             match late(&generation).filter(|_| !generation.is_cancelled()) {
                 None => self.finish(generation, FinishReason::Cancelled),
                 Some(limit) => generation.fail(Error::TooLate { limit }),
@@ -127,6 +124,7 @@ impl<M: StepModel> Owner<M> {
 
     fn begin(&mut self, pending: PendingAnswer) {
         self.served.enter(pending.caller, &views(&self.answers));
+        self.in_hand = Some(pending.answer.clone());
         let reading = pending.reading.clone();
         let prompt = pending.prompt.len() as u64;
         let ((kernel, _), now) = (self.model.machine(), self.model.now());
@@ -146,5 +144,6 @@ impl<M: StepModel> Owner<M> {
             .prefix_disk_hits
             .fetch_add(read as u64, Ordering::Relaxed);
         self.answers.push(generation);
+        self.in_hand = None;
     }
 }

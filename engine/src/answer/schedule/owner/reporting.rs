@@ -57,7 +57,7 @@ impl<M: StepModel> Owner<M> {
             .iter()
             .filter(|answer| answer.is_paused())
             .count();
-        let used = self.memory.usage().used;
+        let usage = self.memory.usage();
         let cached = locked(&self.prefixes).unused() / self.memory.slabs();
         if let Some(disk) = &self.disk {
             let bytes = &self.load.prefix_disk_bytes;
@@ -66,7 +66,9 @@ impl<M: StepModel> Owner<M> {
         for (counter, value) in [
             (&self.load.running, self.answers.len() - paused),
             (&self.load.paused, paused),
-            (&self.load.kv_blocks_used, used),
+            // Fewer than at first where the system gave less.
+            (&self.load.kv_blocks, usage.blocks),
+            (&self.load.kv_blocks_used, usage.used),
             (&self.load.kv_blocks_cached, cached),
         ] {
             counter.store(value, Ordering::Relaxed);

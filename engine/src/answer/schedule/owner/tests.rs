@@ -18,6 +18,7 @@ mod callers;
 mod disk;
 mod draft_model;
 mod learned;
+mod recovery;
 mod simulated;
 mod speculation;
 mod thoughts;

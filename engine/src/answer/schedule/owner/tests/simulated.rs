@@ -30,6 +30,8 @@ pub(super) struct Simulated {
     /// Steps after which one panics.
     pub(super) panics: Vec<usize>,
     pub(super) steps: usize,
+    /// How often it still panics when it is asked how long the program was throttled, which is when an answer begins or ends.
+    pub(super) breaks: Cell<usize>,
     pub(super) most_rows: usize,
     pub(super) next: Next,
     /// How long a step of so many rows takes.
@@ -97,6 +99,10 @@ impl StepModel for Simulated {
     }
 
     fn throttled(&self) -> Option<Duration> {
+        if let Some(left) = self.breaks.get().checked_sub(1) {
+            self.breaks.set(left);
+            panic!("it is to panic outside of a step");
+        }
         Some(Duration::from_millis(self.steps as u64))
     }
 
@@ -241,6 +247,7 @@ fn simulated(windows: &'static [Option<usize>]) -> Simulated {
         logits: Vec::new(),
         panics: Vec::new(),
         steps: 0,
+        breaks: Cell::new(0),
         most_rows: 0,
         next: next_token,
         takes: |rows| Duration::from_millis(5 + rows as u64),
