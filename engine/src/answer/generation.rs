@@ -228,6 +228,17 @@ impl Generation {
         self.output.reader().clone()
     }
 
+    /// Accounts for the time of a step of so many tokens and the guesses, whether or not it came to its end.
+    pub(crate) fn took_part(&mut self, tokens: usize, time: StepTime) {
+        self.clock.go_on(time.end - time.took);
+        let guesses = self.draft().len();
+        let share = time.share(tokens + guesses, self.model_rows());
+        self.clock.step(time.took, share, time.answers);
+        if guesses > 0 {
+            self.clock.verified(time.took);
+        }
+    }
+
     /// Accounts for a step of so many tokens and the guesses, and keeps the blocks that were filled.
     pub(crate) fn computed(
         &mut self,
@@ -236,13 +247,7 @@ impl Generation {
         prefixes: &mut PrefixCache,
         rope: &Rope,
     ) {
-        self.clock.go_on(time.end - time.took);
-        let guesses = self.draft().len();
-        let share = time.share(tokens + guesses, self.model_rows());
-        self.clock.step(time.took, share, time.answers);
-        if guesses > 0 {
-            self.clock.verified(time.took);
-        }
+        self.took_part(tokens, time);
         let before = self.cache.len() - tokens;
         if self.cache.filled_block(self.kept) {
             self.keep(prefixes, rope, false);

@@ -17,6 +17,8 @@ use crate::model::forward::PREFILL_CHUNK;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Caller(pub u64);
 
+/// Answers that run before any step was measured.
+const FIRST_RUNNING: usize = 4;
 /// Prompts go on by so many rows however slow the machine is.
 const LEAST_PREFILL_ROWS: usize = 16;
 /// Of so many places on the waiting list there is one more for a caller who has none.
@@ -209,8 +211,12 @@ impl Served {
 /// How fast steps are on this machine, from those that there were.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rates {
-    /// Of a step with many rows, the time of each.
+    /// Of a step with many rows and a prompt among them, the time of each.
     row: Option<f64>,
+    /// The same of whatever steps have many rows.
+    many: Option<f64>,
+    /// The same of steps that have few, of which each takes longer.
+    few: Option<f64>,
     /// Of a step with one, without a guess.
     one: Option<f64>,
     /// Of steps in which answers decode and no prompt is read.
@@ -249,14 +255,20 @@ impl Rates {
         self.alone.read(rows, behind, took);
     }
 
-    /// A step of so many rows, none of them a guess, took so long.
-    pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
+    /// A step of so many rows, none of them a guess, took so long; `is_decode` where none is of a prompt either: such rows look back
+    /// on a whole sequence each, and are no measure of what a prompt takes.
+    pub(crate) fn observe(&mut self, rows: usize, is_decode: bool, took: Duration) {
         let took = took.as_secs_f64();
+        let row = took / rows.max(1) as f64;
         if rows == 1 {
             follow(&mut self.one, took);
         }
-        if rows >= LEAST_PREFILL_ROWS {
-            follow(&mut self.row, took / rows as f64);
+        if rows < LEAST_PREFILL_ROWS {
+            return follow(&mut self.few, row);
+        }
+        follow(&mut self.many, row);
+        if !is_decode {
+            follow(&mut self.row, row);
         }
     }
 
@@ -285,7 +297,7 @@ impl Rates {
         self.one
     }
 
-    /// Seconds of a row where there are many, once that was measured.
+    /// Seconds of a row of a prompt where there are many, once that was measured.
     pub(crate) fn row(&self) -> Option<f64> {
         self.row
     }
@@ -299,9 +311,15 @@ impl Rates {
         rows.clamp(LEAST_PREFILL_ROWS, PREFILL_CHUNK)
     }
 
-    /// Answers that may run: as many as decode together within the time of a step.
+    /// Answers that may run: as many as decode together within the time of a step. Steps of few rows tell how many those are at
+    /// least, and before there was any step a few may: nobody knows yet how slow the machine is.
     pub(crate) fn running(&self) -> usize {
-        self.rows_within(STEP).clamp(1, ANSWERS)
+        let within = |row: f64| (STEP.as_secs_f64() / row) as usize;
+        let running = match (self.many, self.few) {
+            (Some(many), _) => within(many),
+            (None, few) => few.map_or(0, within).max(FIRST_RUNNING),
+        };
+        running.clamp(1, ANSWERS)
     }
 
     /// Rows of prompts that are read within so long, and as few as tell how long they take before that is known.

@@ -141,8 +141,9 @@ fn a_prompt_ends_whoever_comes() {
 fn a_step_beside_answers_that_decode_keeps_within_its_time() {
     let mut rates = Rates::default();
     assert_eq!(rates.prefill_rows(3), PREFILL_CHUNK - 3);
+    assert_eq!(rates.running(), FIRST_RUNNING);
     for _ in 0..50 {
-        rates.observe(100, Duration::from_millis(500));
+        rates.observe(100, false, Duration::from_millis(500));
         rates.decoded(1, 1, 0, Duration::from_millis(20));
     }
     assert_eq!(rates.prefill_rows(0), PREFILL_CHUNK);
@@ -151,12 +152,31 @@ fn a_step_beside_answers_that_decode_keeps_within_its_time() {
     let seconds = rates.seconds(200, 100).unwrap();
     assert!((seconds - 3.0).abs() < 0.01, "{seconds}");
     for _ in 0..50 {
-        rates.observe(100, Duration::from_secs(60));
+        rates.observe(100, false, Duration::from_secs(60));
     }
     assert_eq!(
         (rates.prefill_rows(3), rates.running()),
         (LEAST_PREFILL_ROWS, 1)
     );
+}
+
+#[test]
+fn as_many_run_as_decode_within_a_step_whatever_prompts_take() {
+    let mut rates = Rates::default();
+    // A step of a single row says no more than that a few may run.
+    rates.observe(1, true, Duration::from_millis(300));
+    assert_eq!((rates.running(), rates.row()), (FIRST_RUNNING, None));
+    let mut rates = Rates::default();
+    rates.observe(1, true, Duration::from_millis(20));
+    assert_eq!((rates.running(), rates.row()), (20, None));
+    for _ in 0..100 {
+        rates.observe(100, false, Duration::from_millis(100));
+    }
+    let row = rates.row();
+    for _ in 0..100 {
+        rates.observe(20, true, Duration::from_millis(500));
+    }
+    assert_eq!((rates.running(), rates.row()), (16, row));
 }
 
 #[test]

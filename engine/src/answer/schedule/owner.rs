@@ -166,7 +166,9 @@ impl<M: StepModel> Owner<M> {
         }
         self.draft(&tokens);
         let step = catch_unwind(AssertUnwindSafe(|| self.compute(&tokens, began)));
-        self.last_step = Some(self.model.now());
+        let end = self.model.now();
+        self.last_step = Some(end);
+        self.load.step(end - began);
         let Ok(ended) = step else {
             return self.recover(&tokens);
         };
@@ -241,9 +243,7 @@ impl<M: StepModel> Owner<M> {
         let (answers, shutdown) = (readers.len(), &self.shutdown);
         let cancelled =
             || shutdown.load(Ordering::Relaxed) || readers.iter().all(AnswerSender::is_cancelled);
-        if self.model.forward(&mut batch, &cancelled).is_none() {
-            return Vec::new();
-        }
+        let is_computed = self.model.forward(&mut batch, &cancelled).is_some();
         let end = self.model.now();
         let time = StepTime {
             end,
@@ -252,10 +252,17 @@ impl<M: StepModel> Owner<M> {
             answers,
             drafting: self.drafting,
         };
+        if !is_computed {
+            let computed = self.answers.iter_mut().zip(tokens);
+            computed
+                .filter(|(_, tokens)| **tokens > 0)
+                .for_each(|(answer, tokens)| answer.took_part(*tokens, time));
+            return Vec::new();
+        }
         let verified = time.took.saturating_sub(self.drafting.took);
         // A row of a guess costs less than a step of one, and more than a row of a prompt.
         if self.answers.iter().all(|answer| answer.draft().is_empty()) {
-            self.rates.observe(rows, verified);
+            self.rates.observe(rows, is_decode, verified);
         }
         if !is_decode && answers == 1 {
             self.rates.read(rows, behind, verified);

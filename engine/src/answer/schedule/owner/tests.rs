@@ -22,6 +22,7 @@ mod recovery;
 mod simulated;
 mod speculation;
 mod thoughts;
+mod time;
 mod waiting;
 
 use self::simulated::{Simulated, expected, owner};

@@ -94,7 +94,7 @@ impl Owner<Simulated> {
     /// Takes so long for a row that two answers may run.
     fn for_two(mut self) -> Self {
         self.model.takes = |rows| Duration::from_millis(150 * rows as u64);
-        self.rates.observe(100, (self.model.takes)(100));
+        self.rates.observe(100, false, (self.model.takes)(100));
         assert_eq!(self.rates.running(), 2);
         self
     }
