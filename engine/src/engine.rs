@@ -163,7 +163,6 @@ impl Engine {
             usd_per_hour: request.usd_per_hour,
             clock,
             answer: sender,
-            told_before: None,
         })?;
         Ok(answer)
     }

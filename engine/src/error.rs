@@ -74,6 +74,16 @@ pub enum Error {
     /// The step that computed an answer failed; others are not concerned.
     #[error("the engine failed while it computed this answer")]
     Broken,
+    /// An answer alone needs more keys and values than there is memory for, as the system gave less than was planned for.
+    #[error(
+        "the answer needs memory for keys and values of {tokens} tokens, and the system gave it for {room}"
+    )]
+    TooLittleMemory {
+        /// The tokens of its prompt and what it has put out.
+        tokens: usize,
+        /// The tokens that there is memory for.
+        room: usize,
+    },
     /// A load option has no meaning on this machine, such as a kernel that its CPU cannot run.
     #[error("{0}")]
     Option(String),

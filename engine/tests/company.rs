@@ -28,6 +28,11 @@ const SENTENCES: [&str; 4] = [
     "In the drawer of the kitchen table lay a pair of scissors, some string, a box of matches and a letter that",
 ];
 
+/// More tokens than are read in a step.
+fn long_text() -> String {
+    [&SENTENCES[..], &SENTENCES[..2]].concat().join(". ")
+}
+
 fn request(text: &str, max_tokens: usize, speculation: Speculation) -> Request {
     Request {
         prompt: Prompt::Raw(text.into()),
@@ -131,13 +136,17 @@ fn of_every_kernel_with_a_tiny_model() {
 #[test]
 fn of_the_default_model() {
     let is_emulated = env::var_os("NIBBLE_EMULATED").is_some();
-    let (texts, max_tokens) = match is_emulated {
-        true => (&SENTENCES[..2], 8),
-        false => (&SENTENCES[..], 40),
+    let long = long_text();
+    let all = [&SENTENCES[..], &[&long]].concat();
+    let (texts, max_tokens, context) = match is_emulated {
+        // Three blocks: two answers begin, and one of them gets the third.
+        true => (&SENTENCES[..2], 8, 96),
+        // Eight: four answers begin, and come to have three each. The fifth has a prompt of several steps, beside those that
+        // are left of them.
+        false => (&all[..], 40, 256),
     };
     let options = LoadOptions {
-        // Three blocks: two answers begin, and one of them gets the third.
-        context: Some(96),
+        context: Some(context),
         ..options(&support::default_model(), KvPrecision::F16)
     };
     let paused_s = check(&options, texts, max_tokens);

@@ -233,6 +233,12 @@ impl From<Error> for ApiError {
                 short.body.code = Some("model_needs_memory");
                 short
             }
+            Error::TooLittleMemory { .. } => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                let mut short = Self::new(status, "server_error", error.to_string());
+                short.body.code = Some("answer_needs_memory");
+                short.because(error)
+            }
             Error::NoThread(_) => {
                 Self::unavailable("the server can start no thread for this; ask again in a moment")
                     .because(error)

@@ -6,3 +6,4 @@ pub(crate) mod held;
 pub(crate) mod postgres;
 pub(crate) mod reading;
 pub(crate) mod scripted;
+pub(crate) mod stopped;

@@ -54,7 +54,7 @@ pub struct Completion {
     reason = "an answer has one end, and the room of the others is soon read"
 )]
 pub enum Event {
-    /// The request waits for the model; sent when its place changes, once a second at the most.
+    /// The request waits for the model; sent when its place changes, or how long that may take, once a second at the most.
     Queued {
         /// Requests whose turn comes before.
         before: usize,

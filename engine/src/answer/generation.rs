@@ -38,6 +38,8 @@ pub(crate) struct Generation {
     /// Positions whose full blocks others may find already.
     kept: usize,
     paused: bool,
+    /// Positions that there were when it went on after a pause.
+    resumed_at: Option<usize>,
     max_tokens: usize,
     limit: FinishReason,
     repetition: Repetition,
@@ -117,6 +119,7 @@ impl Generation {
             cached_tokens: 0,
             kept: 0,
             paused: false,
+            resumed_at: None,
             max_tokens,
             limit,
             repetition: Repetition::default(),
@@ -149,6 +152,7 @@ impl Generation {
             caller: self.caller,
             pending: if self.paused { 0 } else { self.pending().len() },
             decoding: self.tokens.len() > self.prompt,
+            got_on: self.got_on(),
         }
     }
 
@@ -224,6 +228,17 @@ impl Generation {
         self.output.reader().clone()
     }
 
+    /// Accounts for the time of a step of so many tokens and the guesses, whether or not it came to its end.
+    pub(crate) fn took_part(&mut self, tokens: usize, time: StepTime) {
+        self.clock.go_on(time.end - time.took);
+        let guesses = self.draft().len();
+        let share = time.share(tokens + guesses, self.model_rows());
+        self.clock.step(time.took, share, time.answers);
+        if guesses > 0 {
+            self.clock.verified(time.took);
+        }
+    }
+
     /// Accounts for a step of so many tokens and the guesses, and keeps the blocks that were filled.
     pub(crate) fn computed(
         &mut self,
@@ -232,13 +247,7 @@ impl Generation {
         prefixes: &mut PrefixCache,
         rope: &Rope,
     ) {
-        self.clock.go_on(time.end - time.took);
-        let guesses = self.draft().len();
-        let share = time.share(tokens + guesses, self.model_rows());
-        self.clock.step(time.took, share, time.answers);
-        if guesses > 0 {
-            self.clock.verified(time.took);
-        }
+        self.took_part(tokens, time);
         let before = self.cache.len() - tokens;
         if self.cache.filled_block(self.kept) {
             self.keep(prefixes, rope, false);

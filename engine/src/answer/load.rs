@@ -1,6 +1,7 @@
 //! What the engine is doing now, counted by the thread that owns the model and read by whoever watches, without a lock.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// What the engine is doing, and has done since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Load {
     pub preemptions: u64,
     /// Steps that failed.
     pub panics: u64,
+    /// Time that steps took, one after the other; what answers have had of the machine adds up to it.
+    pub busy: Duration,
 }
 
 impl Load {
@@ -75,6 +78,7 @@ impl Load {
             accepted_tokens: self.accepted_tokens + other.accepted_tokens,
             preemptions: self.preemptions + other.preemptions,
             panics: self.panics + other.panics,
+            busy: self.busy + other.busy,
         }
     }
 }
@@ -100,6 +104,7 @@ pub(crate) struct LoadCounters {
     pub(crate) accepted_tokens: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) busy_ns: AtomicU64,
 }
 
 impl LoadCounters {
@@ -119,6 +124,12 @@ impl LoadCounters {
             .fetch_add(drafted as u64, Ordering::Relaxed);
         self.accepted_tokens
             .fetch_add(accepted as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a step that took so long.
+    pub(crate) fn step(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns.fetch_add(took, Ordering::Relaxed);
     }
 
     /// All of them, and who waits, which is counted elsewhere.
@@ -142,6 +153,7 @@ impl LoadCounters {
             accepted_tokens: count(&self.accepted_tokens),
             preemptions: count(&self.preemptions),
             panics: count(&self.panics),
+            busy: Duration::from_nanos(count(&self.busy_ns)),
         }
     }
 }

@@ -59,8 +59,6 @@ pub(crate) struct PendingAnswer {
     pub(crate) usd_per_hour: f64,
     pub(crate) clock: Clock,
     pub(crate) answer: AnswerSender,
-    /// How many were before it when its reader was last told.
-    pub(crate) told_before: Option<usize>,
 }
 
 /// How long a thought may be.
@@ -94,13 +92,6 @@ impl PendingAnswer {
         self.clock.since_accepted(now)
     }
 
-    /// Tells the reader of its place, unless it is where it was.
-    pub(crate) fn tell(&mut self, before: usize, seconds: Option<f64>) {
-        if self.told_before.replace(before) != Some(before) {
-            self.answer.send(Event::Queued { before, seconds });
-        }
-    }
-
     /// Ends it before it began.
     pub(crate) fn cancel(self, now: Instant, (kernel, threads): (&Kernel, usize)) {
         let metrics = self
@@ -128,4 +119,45 @@ pub(crate) fn restorable<'a>(
         false => rows.map_or(usize::MAX, PromptRows::dispensable),
     };
     &tokens[..tokens.len().min(most.saturating_add(1))]
+}
+
+#[cfg(test)]
+impl PendingAnswer {
+    /// A plain request that was accepted now, and its answer.
+    pub(crate) fn asked(
+        caller: Caller,
+        prompt: &[u32],
+        max_tokens: usize,
+        now: Instant,
+    ) -> (Self, crate::Answer) {
+        let (sender, answer) = crate::Answer::channel();
+        let pending = Self {
+            caller,
+            prompt: prompt.to_vec(),
+            sampling: Sampling::default(),
+            max_tokens,
+            limit: FinishReason::Length,
+            constrained: None,
+            stop: Vec::new(),
+            revealed: Revealed::default(),
+            steering: Steering::default(),
+            speculation: Speculation::Off,
+            bad_words: Vec::new(),
+            logprobs: None,
+            tells_end: false,
+            counts: false,
+            fresh: false,
+            rows: None,
+            lead: None,
+            behind: None,
+            reading: None,
+            thoughts: None,
+            thought_limit: None,
+            calls: None,
+            usd_per_hour: 1.0,
+            clock: Clock::accept(now),
+            answer: sender,
+        };
+        (pending, answer)
+    }
 }

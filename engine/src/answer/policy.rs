@@ -1,13 +1,15 @@
 //! Which tokens go into the next step: plain functions over what is known of the answers.
 //!
-//! An answer that decodes has a token in every step. What is left of a step's rows goes to prompts, those of the caller
-//! first whom the model has served least, and of one caller in the order they came. So a caller with many prompts does not
-//! hold up one with a single one, and a long prompt takes turns with short ones instead of stopping them.
+//! An answer that decodes has a token in every step. A part of a step's rows goes to the oldest prompt, so that it ends whoever
+//! comes; the others to prompts of the caller first whom the model has served least, and of one caller in the order they came. So
+//! a caller with many prompts does not hold up one with a single one, and a long prompt takes turns with short ones instead of
+//! stopping them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::answer::pace::{Pace, Times};
+use crate::compute::kernel::span::KEY_BLOCK;
 use crate::model::capacity::ANSWERS;
 use crate::model::forward::PREFILL_CHUNK;
 
@@ -15,6 +17,8 @@ use crate::model::forward::PREFILL_CHUNK;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Caller(pub u64);
 
+/// Answers that run before any step was measured.
+const FIRST_RUNNING: usize = 4;
 /// Prompts go on by so many rows however slow the machine is.
 const LEAST_PREFILL_ROWS: usize = 16;
 /// Of so many places on the waiting list there is one more for a caller who has none.
@@ -30,12 +34,34 @@ pub(crate) struct View {
     pub(crate) pending: usize,
     /// Whether its prompt is computed.
     pub(crate) decoding: bool,
+    /// Whether it has got somewhere since it began, or went on after a pause.
+    pub(crate) got_on: bool,
 }
 
 impl View {
     fn is_paused(&self) -> bool {
         self.pending == 0
     }
+
+    fn has_prompt(&self) -> bool {
+        !self.decoding && !self.is_paused()
+    }
+
+    /// Whether it takes rows that are for prompts: for its own, or for more than a block of what a pause took from it.
+    fn reads(&self) -> bool {
+        self.has_prompt() || self.pending > KEY_BLOCK
+    }
+}
+
+/// How many run, those that are paused not among them.
+pub(crate) fn running(answers: &[View]) -> usize {
+    answers.iter().filter(|view| !view.is_paused()).count()
+}
+
+/// How many of those that run decode.
+pub(crate) fn decoding(answers: &[View]) -> usize {
+    let running = answers.iter().filter(|view| !view.is_paused());
+    running.filter(|view| view.decoding).count()
 }
 
 /// How many tokens each answer gets in the next step, in the order of `answers`, which is that of their arrival; 0 for one
@@ -46,6 +72,13 @@ pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize>
     order.sort_by_key(|index| served.by(answers[*index].caller));
     let mut left = rows;
     let mut tokens = vec![0; answers.len()];
+    if let Some(oldest) = answers.iter().position(View::has_prompt) {
+        let prompts = answers.iter().filter(|view| view.has_prompt());
+        let callers: HashSet<Caller> = prompts.map(|view| view.caller).collect();
+        let share = (rows / (2 * callers.len())).max(1);
+        tokens[oldest] = share.min(left).min(answers[oldest].pending);
+        left -= tokens[oldest];
+    }
     for index in order {
         let View {
             pending, decoding, ..
@@ -55,8 +88,9 @@ pub(crate) fn plan(answers: &[View], served: &Served, rows: usize) -> Vec<usize>
             tokens[index] = pending.min(left.max(1));
             left -= tokens[index].saturating_sub(1).min(left);
         } else {
-            tokens[index] = pending.min(left);
-            left -= tokens[index];
+            let more = (pending - tokens[index]).min(left);
+            tokens[index] += more;
+            left -= more;
         }
     }
     tokens
@@ -69,6 +103,23 @@ pub(crate) fn to_pause(answers: &[View]) -> Option<usize> {
     let youngest =
         running().max_by_key(|index| (running_of(answers[*index].caller, answers), *index));
     youngest.filter(|_| running().count() > 1)
+}
+
+/// The answer that pauses for one of a caller who has none, where as many run as may: the youngest of the caller with the most of
+/// them, of whom others go on. Not one that has just gone on after a pause, or pauses would be all that comes of many who come.
+pub(crate) fn to_make_way(answers: &[View]) -> Option<usize> {
+    let mut youngest = HashMap::<Caller, usize>::new();
+    let running = answers.iter().enumerate();
+    youngest.extend(
+        running
+            .filter(|(_, view)| !view.is_paused())
+            .map(|(index, view)| (view.caller, index)),
+    );
+    let may = youngest.into_values().filter_map(|index| {
+        let running = running_of(answers[index].caller, answers);
+        (running > 1 && answers[index].got_on).then_some((running, index))
+    });
+    may.max().map(|(_, index)| index)
 }
 
 /// The answer that goes on before all others that are paused: the oldest of the caller with the fewest that run.
@@ -91,16 +142,16 @@ fn running_of(caller: Caller, answers: &[View]) -> usize {
     running.filter(|view| view.caller == caller).count()
 }
 
-/// The order in which those who wait will be taken, as indices into their order of arrival: callers in turn, the one served
-/// least first.
-pub(crate) fn order(waiting: impl Iterator<Item = Caller>, served: &Served) -> Vec<usize> {
+/// The order in which those who wait will be taken, as indices into their order of arrival: callers in turn, whoever's turn it
+/// has been the longest first. `waiting` says since when it is.
+pub(crate) fn order(waiting: impl Iterator<Item = (Caller, u64)>) -> Vec<usize> {
     let mut counts = HashMap::<Caller, usize>::new();
     let mut turns: Vec<_> = waiting
         .enumerate()
-        .map(|(index, caller)| {
+        .map(|(index, (caller, since))| {
             let count = counts.entry(caller).or_default();
             *count += 1;
-            (*count, served.by(caller), index)
+            (*count, since, index)
         })
         .collect();
     turns.sort_unstable();
@@ -116,40 +167,56 @@ pub(crate) fn places(own: usize, limit: usize) -> usize {
     }
 }
 
-/// What callers have had of the model, in tokens computed. A caller who comes, or comes back, starts where the least served
-/// one stands: nobody saves up turns.
+/// What callers have had of the rows that are for prompts. A caller who comes, or comes back, starts between the least and the
+/// most served of those who have prompts: nobody saves up turns, and nobody pays for what was had while no other wanted it.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
-    tokens: HashMap<Caller, u64>,
+    rows: HashMap<Caller, u64>,
 }
 
 impl Served {
     pub(crate) fn by(&self, caller: Caller) -> u64 {
-        self.tokens.get(&caller).copied().unwrap_or(0)
+        self.rows.get(&caller).copied().unwrap_or(0)
     }
 
-    /// A caller has something to compute.
-    pub(crate) fn enter(&mut self, caller: Caller) {
-        let least = self.tokens.values().copied().min().unwrap_or(0);
-        self.tokens.entry(caller).or_insert(least);
+    /// A caller has something to read, beside what `answers` have.
+    pub(crate) fn enter(&mut self, caller: Caller, answers: &[View]) {
+        let reading = answers.iter().filter(|view| view.reads());
+        let (mut least, mut most) = (None, 0);
+        for other in reading.map(|view| view.caller) {
+            if other == caller {
+                return;
+            }
+            let rows = self.by(other);
+            least = Some(least.map_or(rows, |least: u64| least.min(rows)));
+            most = most.max(rows);
+        }
+        if let Some(least) = least {
+            let rows = self.by(caller).clamp(least, most);
+            self.rows.insert(caller, rows);
+        }
     }
 
-    /// So many tokens were computed for a caller.
-    pub(crate) fn add(&mut self, caller: Caller, tokens: usize) {
-        *self.tokens.entry(caller).or_default() += tokens as u64;
+    /// So many rows for prompts went to a caller.
+    pub(crate) fn add(&mut self, caller: Caller, rows: usize) {
+        *self.rows.entry(caller).or_default() += rows as u64;
     }
 
     /// Forgets those of whom nothing is left to compute.
     pub(crate) fn retain(&mut self, has_work: impl Fn(Caller) -> bool) {
-        self.tokens.retain(|caller, _| has_work(*caller));
+        self.rows.retain(|caller, _| has_work(*caller));
     }
 }
 
 /// How fast steps are on this machine, from those that there were.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rates {
-    /// Of a step with many rows, the time of each.
+    /// Of a step with many rows and a prompt among them, the time of each.
     row: Option<f64>,
+    /// The same of whatever steps have many rows.
+    many: Option<f64>,
+    /// The same of steps that have few, of which each takes longer.
+    few: Option<f64>,
     /// Of a step with one, without a guess.
     one: Option<f64>,
     /// Of steps in which answers decode and no prompt is read.
@@ -188,14 +255,20 @@ impl Rates {
         self.alone.read(rows, behind, took);
     }
 
-    /// A step of so many rows, none of them a guess, took so long.
-    pub(crate) fn observe(&mut self, rows: usize, took: Duration) {
+    /// A step of so many rows, none of them a guess, took so long; `is_decode` where none is of a prompt either: such rows look back
+    /// on a whole sequence each, and are no measure of what a prompt takes.
+    pub(crate) fn observe(&mut self, rows: usize, is_decode: bool, took: Duration) {
         let took = took.as_secs_f64();
+        let row = took / rows.max(1) as f64;
         if rows == 1 {
             follow(&mut self.one, took);
         }
-        if rows >= LEAST_PREFILL_ROWS {
-            follow(&mut self.row, took / rows as f64);
+        if rows < LEAST_PREFILL_ROWS {
+            return follow(&mut self.few, row);
+        }
+        follow(&mut self.many, row);
+        if !is_decode {
+            follow(&mut self.row, row);
         }
     }
 
@@ -224,7 +297,7 @@ impl Rates {
         self.one
     }
 
-    /// Seconds of a row where there are many, once that was measured.
+    /// Seconds of a row of a prompt where there are many, once that was measured.
     pub(crate) fn row(&self) -> Option<f64> {
         self.row
     }
@@ -238,9 +311,15 @@ impl Rates {
         rows.clamp(LEAST_PREFILL_ROWS, PREFILL_CHUNK)
     }
 
-    /// Answers that may run: as many as decode together within the time of a step.
+    /// Answers that may run: as many as decode together within the time of a step. Steps of few rows tell how many those are at
+    /// least, and before there was any step a few may: nobody knows yet how slow the machine is.
     pub(crate) fn running(&self) -> usize {
-        self.rows_within(STEP).clamp(1, ANSWERS)
+        let within = |row: f64| (STEP.as_secs_f64() / row) as usize;
+        let running = match (self.many, self.few) {
+            (Some(many), _) => within(many),
+            (None, few) => few.map_or(0, within).max(FIRST_RUNNING),
+        };
+        running.clamp(1, ANSWERS)
     }
 
     /// Rows of prompts that are read within so long, and as few as tell how long they take before that is known.

@@ -114,7 +114,8 @@ impl Shared {
     }
 }
 
-/// What several threads share for moments; a panic of one leaves it whole, since steps are caught outside of it.
+/// What several threads share for moments; a panic of one leaves it whole, since steps are caught outside of it,
+/// or its owner does away with what it holds.
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

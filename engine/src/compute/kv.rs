@@ -118,6 +118,12 @@ impl KvMemory {
         }))
     }
 
+    /// Ends the budget with so many blocks, or with those that are in use, as where the system has no more memory.
+    #[cfg(test)]
+    pub(crate) fn end_budget(&self, blocks: usize) {
+        self.0.pool.end_budget(blocks * self.slabs());
+    }
+
     /// A sequence without positions.
     pub(crate) fn new_cache(&self) -> KvCache {
         KvCache {

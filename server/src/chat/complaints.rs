@@ -56,7 +56,8 @@ pub(crate) fn reason(error: &Error) -> Told {
         | Error::TooLate { .. }
         | Error::Occupied { .. }
         | Error::Withdrawn { .. }
-        | Error::Memory { .. } => Told::detail(error),
+        | Error::Memory { .. }
+        | Error::TooLittleMemory { .. } => Told::detail(error),
         Error::Ending => Told::new(Language::server_ending),
         _ => {
             tracing::error!(%error, "an answer failed");

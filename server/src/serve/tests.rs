@@ -2,9 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{
-    Answer, AnswerSender, Completion, Error, Event, FinishReason, ModelInfo, Request,
-};
+use nibble_engine::{AnswerSender, Completion, Event, FinishReason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -15,6 +13,7 @@ use crate::generator::Generator;
 use crate::state::Settings;
 use crate::test_support::browser::store;
 use crate::test_support::held::Held;
+use crate::test_support::stopped::Stopped;
 
 mod framing;
 mod http2;
@@ -273,25 +272,9 @@ async fn an_answer_that_is_written_goes_on_when_its_page_is_closed() {
     assert!(!sender.is_abandoned());
 }
 
-struct Stopped(ModelInfo);
-
-impl Generator for Stopped {
-    fn info(&self) -> &ModelInfo {
-        &self.0
-    }
-
-    fn is_alive(&self) -> bool {
-        false
-    }
-
-    fn submit(&self, _: Request) -> Result<Answer, Error> {
-        Err(Error::Stopped)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_model_that_has_stopped_ends_the_server_with_an_error() {
-    let stopped = Arc::new(Stopped(Held::default().info().clone()));
+    let stopped = Arc::new(Stopped::default());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let state = AppState::new(stopped, settings(), store(), None);
     let ended = serve(listener, state, std::future::pending()).await;

@@ -120,7 +120,7 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
     (
         "nibble_preemptions_total",
         &["vllm:num_preemptions_total"],
-        "How often an answer was paused for want of memory.",
+        "How often an answer was paused, for want of memory or for a caller who had none.",
         |load| load.preemptions as f64,
     ),
     (
@@ -128,6 +128,12 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
         &[],
         "Steps of the model that failed.",
         |load| load.panics as f64,
+    ),
+    (
+        "nibble_engine_busy_seconds_total",
+        &[],
+        "Time that steps of the model took, one after the other.",
+        |load| load.busy.as_secs_f64(),
     ),
 ];
 

@@ -217,6 +217,7 @@ impl Generator for Busy {
             accepted_tokens: 45,
             preemptions: 4,
             panics: 0,
+            busy: Duration::from_millis(2500),
         }
     }
 
@@ -283,6 +284,7 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
         ("nibble_answers_paused", 1.0),
         ("nibble_prefix_disk_hits_total", 100.0),
         ("nibble_prefix_disk_bytes", 9000.0),
+        ("nibble_engine_busy_seconds_total", 2.5),
     ] {
         assert_eq!(figure(&browser, name).await, expected, "{name}");
     }

@@ -9,6 +9,10 @@ use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::KvMemory;
 use crate::model::rope::Rope;
 
+/// An answer that goes on after a pause does not make way for others before it has computed so many tokens, of which those of the
+/// block that was not full are computed again.
+const LEAST_PROGRESS: usize = 2 * KEY_BLOCK;
+
 impl Generation {
     /// Memory that the next so many tokens take.
     pub(crate) fn missing(&self, tokens: usize) -> usize {
@@ -18,6 +22,12 @@ impl Generation {
     /// Whether it gave its blocks back.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused
+    }
+
+    /// Whether it never paused, or has got somewhere since.
+    pub(super) fn got_on(&self) -> bool {
+        let least = self.resumed_at.map(|at| at + LEAST_PROGRESS);
+        least.is_none_or(|least| self.cache.len() >= least)
     }
 
     /// Gives the blocks back. What was computed is computed again, unless it is still kept by then.
@@ -30,27 +40,28 @@ impl Generation {
         self.paused = true;
     }
 
-    /// Gives back the last block, which is not full; what it held is computed again.
-    pub(crate) fn drop_partial_block(&mut self) {
+    /// Gives back the last block, if it is not full; what it held is computed again. False where it is full.
+    pub(crate) fn drop_partial_block(&mut self) -> bool {
         let whole = self.cache.len() / KEY_BLOCK * KEY_BLOCK;
-        assert!(
-            whole < self.cache.len(),
-            "memory for one sequence of the context"
-        );
+        if whole == self.cache.len() {
+            return false;
+        }
         self.cache.truncate(whole);
         self.kept = whole;
+        true
     }
 
     /// Goes on with what is kept of it.
     pub(crate) fn resume(&mut self, memory: &KvMemory, prefixes: &mut PrefixCache, rope: &Rope) {
         self.cache = memory.new_cache();
         self.cache.begin(self.prompt);
-        self.paused = false;
+        let was_paused = std::mem::take(&mut self.paused);
         let prompt = self.prompt;
         let rotation = |position| rope.length(prompt, position);
         let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
         prefixes.restore(known, rotation, &mut self.cache);
         self.kept = self.cache.len();
+        self.resumed_at = was_paused.then_some(self.kept);
     }
 
     pub(super) fn keep(&mut self, prefixes: &mut PrefixCache, rope: &Rope, whole: bool) {

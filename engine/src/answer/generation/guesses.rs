@@ -86,7 +86,7 @@ impl Generation {
     }
 
     /// Tokens that it may still put out.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         let [_, put_out] = self.lengths();
         self.max_tokens - put_out
     }

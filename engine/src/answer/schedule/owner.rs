@@ -2,18 +2,19 @@
 //!
 //! A step has the next token of every answer that decodes, and parts of prompts beside them, as [`policy`] says. Answers
 //! come in from the [`WaitingList`] as long as there are blocks for their prompts; where blocks run out, first what is kept
-//! of ended answers goes, then the youngest answer of whoever has most pauses, whose reader sees no more than that. A step that
-//! panics ends its answers and no others.
+//! of ended answers goes, then the youngest answer of whoever has most pauses, whose reader sees no more than that. What becomes
+//! of answers when something panics is in [`recovery`].
 
 mod admission;
 pub(super) mod draft_model;
 mod drafting;
+mod recovery;
 mod reporting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::admission::views;
 use self::draft_model::DraftModel;
@@ -28,14 +29,12 @@ use crate::answer::prefix::PrefixCache;
 use crate::answer::prefix::disk::Disk;
 use crate::answer::speculation::costs::StepCosts;
 use crate::answer::waiting::WaitingList;
+use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::KvMemory;
 use crate::model::forward::NewTokens;
 use crate::model::rope::Rope;
 use crate::text::tokenizer::Tokenizer;
 use crate::{AnswerSender, Error, FinishReason};
-
-/// A second panic within this time ends the thread.
-const PANICS_APART: Duration = Duration::from_mins(1);
 
 /// What the owner thread owns.
 pub(super) struct Owner<M> {
@@ -52,6 +51,8 @@ pub(super) struct Owner<M> {
     disk: Option<Arc<Disk>>,
     /// In the order of their arrival, those that are paused among them.
     answers: Vec<Generation>,
+    /// Who reads the answer that begins or ends just now, and so is in no list.
+    in_hand: Option<AnswerSender>,
     served: Served,
     rates: Rates,
     costs: StepCosts,
@@ -97,6 +98,7 @@ impl<M: StepModel> Owner<M> {
             prefixes,
             disk,
             answers: Vec::new(),
+            in_hand: None,
             served: Served::default(),
             rates: Rates::default(),
             costs: StepCosts::default(),
@@ -119,11 +121,14 @@ impl<M: StepModel> Owner<M> {
     }
 
     pub(super) fn run(mut self) {
-        while self.wait_for_work() && self.turn() {}
+        while self.guarded(|owner| owner.wait_for_work() && owner.turn()) {}
         fail_all(self.waiting.close());
-        for generation in std::mem::take(&mut self.answers) {
-            self.finish(generation, FinishReason::Cancelled);
-        }
+        self.guarded(|owner| {
+            while let Some(generation) = owner.answers.pop() {
+                owner.finish(generation, FinishReason::Cancelled);
+            }
+            false
+        });
     }
 
     /// Ends and begins answers, and computes a step; false when the thread had better end.
@@ -156,9 +161,14 @@ impl<M: StepModel> Owner<M> {
     fn step(&mut self) -> bool {
         let began = self.last_step.unwrap_or_else(|| self.model.now());
         let tokens = self.planned();
+        if tokens.iter().all(|tokens| *tokens == 0) {
+            return true;
+        }
         self.draft(&tokens);
         let step = catch_unwind(AssertUnwindSafe(|| self.compute(&tokens, began)));
-        self.last_step = Some(self.model.now());
+        let end = self.model.now();
+        self.last_step = Some(end);
+        self.load.step(end - began);
         let Ok(ended) = step else {
             return self.recover(&tokens);
         };
@@ -178,8 +188,7 @@ impl<M: StepModel> Owner<M> {
     fn planned(&mut self) -> Vec<usize> {
         loop {
             let views = views(&self.answers);
-            let decoding = views.iter().filter(|view| view.decoding).count();
-            let rows = self.rates.prefill_rows(decoding);
+            let rows = self.rates.prefill_rows(policy::decoding(&views));
             let tokens = policy::plan(&views, &self.served, rows);
             let planned = self.answers.iter().zip(&tokens);
             let missing = planned
@@ -189,15 +198,34 @@ impl<M: StepModel> Owner<M> {
                 return tokens;
             }
             let Some(paused) = policy::to_pause(&views) else {
-                // One sequence has room, but not for a copy of the block that it shares.
-                let mut running = self.answers.iter_mut().filter(|answer| !answer.is_paused());
-                let only = running.next().expect("what is planned runs");
-                only.drop_partial_block();
+                self.make_do();
                 continue;
             };
-            self.answers[paused].pause(&self.memory, self.model.now());
-            self.load.preemptions.fetch_add(1, Ordering::Relaxed);
+            self.pause(paused);
         }
+    }
+
+    /// Goes on with the memory that there is for the only answer that runs. One sequence has room, but not for a copy of the block
+    /// that it shares; where the system gave less memory than there was to be, it may have none, and the answer ends.
+    fn make_do(&mut self) {
+        let Some(only) = self.answers.iter().position(|answer| !answer.is_paused()) else {
+            return;
+        };
+        if self.answers[only].drop_partial_block() {
+            return;
+        }
+        let room = self.memory.usage().blocks * KEY_BLOCK;
+        let tokens = self.answers[only].lengths().iter().sum();
+        let error = Error::TooLittleMemory { tokens, room };
+        tracing::error!("{error}");
+        self.load.panics.fetch_add(1, Ordering::Relaxed);
+        self.answers.remove(only).fail(error);
+    }
+
+    /// Lends what an answer has to others, until it goes on.
+    fn pause(&mut self, index: usize) {
+        self.answers[index].pause(&self.memory, self.model.now());
+        self.load.preemptions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Computes so many tokens of each answer; which have ended with that, and why.
@@ -215,9 +243,7 @@ impl<M: StepModel> Owner<M> {
         let (answers, shutdown) = (readers.len(), &self.shutdown);
         let cancelled =
             || shutdown.load(Ordering::Relaxed) || readers.iter().all(AnswerSender::is_cancelled);
-        if self.model.forward(&mut batch, &cancelled).is_none() {
-            return Vec::new();
-        }
+        let is_computed = self.model.forward(&mut batch, &cancelled).is_some();
         let end = self.model.now();
         let time = StepTime {
             end,
@@ -226,10 +252,17 @@ impl<M: StepModel> Owner<M> {
             answers,
             drafting: self.drafting,
         };
+        if !is_computed {
+            let computed = self.answers.iter_mut().zip(tokens);
+            computed
+                .filter(|(_, tokens)| **tokens > 0)
+                .for_each(|(answer, tokens)| answer.took_part(*tokens, time));
+            return Vec::new();
+        }
         let verified = time.took.saturating_sub(self.drafting.took);
         // A row of a guess costs less than a step of one, and more than a row of a prompt.
         if self.answers.iter().all(|answer| answer.draft().is_empty()) {
-            self.rates.observe(rows, verified);
+            self.rates.observe(rows, is_decode, verified);
         }
         if !is_decode && answers == 1 {
             self.rates.read(rows, behind, verified);
@@ -258,8 +291,10 @@ impl<M: StepModel> Owner<M> {
             if *tokens == 0 {
                 continue;
             }
-            let drafted = answer.draft().len();
-            self.served.add(answer.caller(), tokens + drafted);
+            let (drafted, decodes) = (answer.draft().len(), answer.view().decoding);
+            // The next token of an answer that decodes is in every step anyway.
+            let read = tokens - usize::from(decodes);
+            self.served.add(answer.caller(), read);
             answer.computed(*tokens, time, &mut prefixes, &self.rope);
             if !answer.pending().is_empty() {
                 continue;
@@ -280,27 +315,13 @@ impl<M: StepModel> Owner<M> {
         ended
     }
 
-    /// Ends the answers of a step that panicked; false when that happens too often.
-    fn recover(&mut self, tokens: &[usize]) -> bool {
-        self.load.panics.fetch_add(1, Ordering::Relaxed);
-        let answers = std::mem::take(&mut self.answers);
-        for (generation, tokens) in answers.into_iter().zip(tokens) {
-            if *tokens > 0 {
-                generation.fail(Error::Broken);
-            } else {
-                self.answers.push(generation);
-            }
-        }
-        let now = self.model.now();
-        let before = self.last_panic.replace(now);
-        before.is_none_or(|before| now - before > PANICS_APART)
-    }
-
     fn finish(&mut self, mut generation: Generation, reason: FinishReason) {
+        self.in_hand = Some(generation.reader());
         let [prompt, output] = generation.lengths();
-        self.lengths.observe([prompt, output]);
+        let computed = prompt - generation.cached_tokens();
+        self.lengths.observe([computed, output]);
         let (one, row) = (self.rates.one(), self.rates.row());
-        let computed = row.map(|row| row * (prompt - generation.cached_tokens()) as f64);
+        let computed = row.map(|row| row * computed as f64);
         let decoded = self.costs.seconds(&generation.steps(), one, row);
         let drafted = self.seconds_of_drafts(generation.model_work());
         let parts = [computed, decoded, drafted];
@@ -313,6 +334,7 @@ impl<M: StepModel> Owner<M> {
         let mut prefixes = locked(&self.prefixes);
         generation.finish(reason, now, machine, &mut prefixes, &self.rope);
         drop(prefixes);
+        self.in_hand = None;
         if let Some((disk, tokens)) = written {
             disk.write(tokens, prompt);
         }

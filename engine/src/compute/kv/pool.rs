@@ -118,6 +118,16 @@ impl KvPool {
         (memory.capacity, memory.made - memory.free.len())
     }
 
+    /// Ends the budget with so many slabs, or with those that somebody owns.
+    #[cfg(test)]
+    pub(super) fn end_budget(&self, slabs: usize) {
+        let mut memory = self.0.lock();
+        let owned = memory.made - memory.free.len();
+        memory.free.truncate(slabs.saturating_sub(owned));
+        memory.made = owned + memory.free.len();
+        memory.capacity = memory.made.max(slabs);
+    }
+
     /// A block of so many layers, with whatever its memory held before; none where the budget is used up.
     pub(super) fn block(&self, layers: usize) -> Option<PoolBlock> {
         let mut memory = self.0.lock();

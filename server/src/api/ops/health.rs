@@ -42,22 +42,14 @@ mod tests {
     use axum::http::header::HOST;
     use tower::ServiceExt;
 
+    use crate::generator::Generator;
     use crate::router;
     use crate::state::{AppState, Settings};
     use crate::test_support::browser::store;
     use crate::test_support::held::Held;
+    use crate::test_support::stopped::Stopped;
 
-    async fn asked(state: &AppState, path: &str) -> (u16, String) {
-        let request = Request::get(path).header(HOST, "localhost");
-        let request = request.body(Body::empty()).unwrap();
-        let response = router(state.clone()).oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_server_is_well_until_it_ends() {
+    fn state_of(generator: Arc<dyn Generator>) -> AppState {
         let settings = Settings {
             usd_per_hour: 1.0,
             allowed_hosts: Vec::new(),
@@ -66,7 +58,24 @@ mod tests {
             connections: 64,
             h2c: false,
         };
-        let state = AppState::new(Arc::new(Held::default()), settings, store(), None);
+        AppState::new(generator, settings, store(), None)
+    }
+
+    async fn asked(state: &AppState, path: &str) -> (u16, String) {
+        let request = Request::get(path).header(HOST, "localhost");
+        told(state, request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn told(state: &AppState, request: Request<Body>) -> (u16, String) {
+        let response = router(state.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_server_is_well_until_it_ends() {
+        let state = state_of(Arc::new(Held::default()));
         let well = r#"{"model":"scripted-1b","status":"ok"}"#;
         let lives = (200, r#"{"status":"ok"}"#.to_owned());
         for path in ["/health", "/health/", "/health/ready"] {
@@ -80,5 +89,20 @@ mod tests {
             assert!(body.contains("the server is ending"), "{body}");
         }
         assert_eq!(asked(&state, "/health/live").await, lives);
+    }
+    #[tokio::test]
+    async fn a_server_whose_model_has_stopped_is_neither_ready_nor_alive() {
+        let state = state_of(Arc::new(Stopped::default()));
+        let body = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
+        let chat = Request::post("/v1/chat/completions").header(HOST, "localhost");
+        let chat = told(&state, chat.body(body.into()).unwrap()).await;
+        let mut replies = vec![chat];
+        for path in ["/health", "/health/ready", "/health/live"] {
+            replies.push(asked(&state, path).await);
+        }
+        for (status, body) in replies {
+            assert_eq!(status, 503, "{body}");
+            assert!(body.contains("the model has stopped"), "{body}");
+        }
     }
 }

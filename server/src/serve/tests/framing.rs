@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nibble_engine::{Answer, Error, ModelInfo, Request};
+
 use super::*;
 
 /// The whole reply to bytes that are not closed after: the server has to know by itself that there is nothing to wait for.

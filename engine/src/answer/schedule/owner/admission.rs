@@ -38,11 +38,8 @@ impl<M: StepModel> Owner<M> {
         if !self.answers.iter().any(has_ended) {
             return;
         }
-        let answers = std::mem::take(&mut self.answers);
-        let (ended, going_on) = answers.into_iter().partition(has_ended);
-        self.answers = going_on;
-        let ended: Vec<Generation> = ended;
-        for generation in ended {
+        while let Some(index) = self.answers.iter().position(has_ended) {
+            let generation = self.answers.remove(index);
             match late(&generation).filter(|_| !generation.is_cancelled()) {
                 None => self.finish(generation, FinishReason::Cancelled),
                 Some(limit) => generation.fail(Error::TooLate { limit }),
@@ -51,35 +48,54 @@ impl<M: StepModel> Owner<M> {
         self.forget_served();
     }
 
-    /// Lets answers that are paused go on, as far as there are blocks for all that they have to compute again.
+    /// Lets answers that are paused go on, as far as there are blocks for all that they have to compute again, and a step for their
+    /// tokens.
     pub(super) fn resume(&mut self) {
+        let most = self.rates.running();
         let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
-        while let Some(index) = policy::to_resume(&views(&self.answers)) {
-            let alone = self.answers.iter().all(Generation::is_paused);
+        loop {
+            let views = views(&self.answers);
+            let running = policy::running(&views);
+            let Some(index) = policy::to_resume(&views).filter(|_| running < most) else {
+                return;
+            };
             let paused = &mut self.answers[index];
+            self.served.enter(paused.caller(), &views);
             paused.resume(memory, &mut prefixes, &self.rope);
             let missing = paused.missing(paused.pending().len());
-            if !prefixes.make_room(memory, missing) && !alone {
+            if !prefixes.make_room(memory, missing) && running > 0 {
                 paused.pause(memory, self.model.now());
                 return;
             }
         }
     }
 
-    /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens.
+    /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens. Where the answers of one caller
+    /// are too many for others to have any, the youngest makes way.
     pub(super) fn admit(&mut self) {
-        while self.answers.len() < self.rates.running() {
+        loop {
+            let views = views(&self.answers);
+            let is_full = policy::running(&views) >= self.rates.running();
+            let making_way = policy::to_make_way(&views).filter(|_| is_full);
+            if is_full && making_way.is_none() {
+                return;
+            }
+            let may_begin = |caller| {
+                let has_none = views.iter().all(|view| view.caller != caller);
+                (has_none || !is_full) && policy::may_begin(caller, &views)
+            };
             // Those that run have not come to all blocks of their prompts yet.
-            let going_on = self.answers.iter().filter(|answer| !answer.is_paused());
+            let answers = self.answers.iter().enumerate();
+            let going_on = answers.filter(|(index, answer)| {
+                !answer.is_paused() && making_way.is_none_or(|paused| paused != *index)
+            });
+            let going_on = going_on.map(|(_, answer)| answer);
             let promised = going_on.map(|answer| answer.missing(answer.pending().len()));
             let promised: usize = promised.sum();
             let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
             let (alone, rope) = (self.answers.is_empty(), &self.rope);
             let disk = self.disk.as_ref();
             let fits = |pending: &mut PendingAnswer| {
-                if !policy::may_begin(pending.caller, &views(&self.answers)) {
-                    return false;
-                }
                 // What is kept of it shall not make room for the rest.
                 let mut cache = memory.new_cache();
                 let len = pending.prompt.len();
@@ -94,17 +110,21 @@ impl<M: StepModel> Owner<M> {
                 }
                 prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
             };
-            let taken = self.waiting.take(&self.served, fits);
+            let taken = self.waiting.take(may_begin, fits);
             drop(prefixes);
             let Some(pending) = taken else {
                 return;
             };
+            if let Some(index) = making_way {
+                self.pause(index);
+            }
             self.begin(pending);
         }
     }
 
     fn begin(&mut self, pending: PendingAnswer) {
-        self.served.enter(pending.caller);
+        self.served.enter(pending.caller, &views(&self.answers));
+        self.in_hand = Some(pending.answer.clone());
         let reading = pending.reading.clone();
         let prompt = pending.prompt.len() as u64;
         let ((kernel, _), now) = (self.model.machine(), self.model.now());
@@ -124,5 +144,6 @@ impl<M: StepModel> Owner<M> {
             .prefix_disk_hits
             .fetch_add(read as u64, Ordering::Relaxed);
         self.answers.push(generation);
+        self.in_hand = None;
     }
 }

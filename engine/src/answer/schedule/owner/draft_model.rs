@@ -205,7 +205,7 @@ impl<M: StepModel> DraftModel<M> {
         }
         let took = self.model.now() - began;
         self.costs.observe(rows, took);
-        self.rates.observe(rows, took);
+        self.rates.observe(rows, false, took);
         rows
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::answer::metrics::Clock;
 use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::Caller;
 use crate::answer::schedule::Scheduler;
@@ -18,9 +18,11 @@ mod callers;
 mod disk;
 mod draft_model;
 mod learned;
+mod recovery;
 mod simulated;
 mod speculation;
 mod thoughts;
+mod time;
 mod waiting;
 
 use self::simulated::{Simulated, expected, owner};
@@ -44,35 +46,8 @@ impl Owner<Simulated> {
         max_tokens: usize,
         change: impl FnOnce(&mut PendingAnswer),
     ) -> Answer {
-        let (answer_sender, answer) = Answer::channel();
-        let mut pending = PendingAnswer {
-            caller: Caller(caller),
-            prompt: prompt.to_vec(),
-            sampling: Sampling::default(),
-            max_tokens,
-            limit: FinishReason::Length,
-            constrained: None,
-            stop: Vec::new(),
-            revealed: crate::Revealed::default(),
-            steering: crate::Steering::default(),
-            speculation: Speculation::Off,
-            bad_words: Vec::new(),
-            logprobs: None,
-            tells_end: false,
-            counts: false,
-            fresh: false,
-            rows: None,
-            lead: None,
-            behind: None,
-            reading: None,
-            thoughts: None,
-            thought_limit: None,
-            calls: None,
-            usd_per_hour: 1.0,
-            clock: Clock::accept(self.model.now()),
-            answer: answer_sender,
-            told_before: None,
-        };
+        let now = self.model.now();
+        let (mut pending, answer) = PendingAnswer::asked(Caller(caller), prompt, max_tokens, now);
         change(&mut pending);
         let place = self.waiting.reserve(Caller(caller)).unwrap();
         place.fill(pending).unwrap();
@@ -226,12 +201,15 @@ fn whoever_watches_waits_for_no_lock_of_the_loop() {
     let watched = Arc::clone(&scheduler);
     // The list asks with its lock held, and the loop holds that of the prefixes meanwhile.
     let prefixes = locked(&owner.prefixes);
-    owner.waiting.take(&Served::default(), |_| {
-        thread::spawn(move || sender.send(watched.load()).unwrap());
-        let load = read.recv_timeout(Duration::from_secs(10));
-        assert_eq!(load.map(|load| load.waiting), Ok(1));
-        false
-    });
+    owner.waiting.take(
+        |_| true,
+        |_| {
+            thread::spawn(move || sender.send(watched.load()).unwrap());
+            let load = read.recv_timeout(Duration::from_secs(10));
+            assert_eq!(load.map(|load| load.waiting), Ok(1));
+            false
+        },
+    );
     drop(prefixes);
 }
 

@@ -1,5 +1,7 @@
 //! That callers take turns, whatever one of them asks for.
 
+use futures::FutureExt;
+
 use super::*;
 
 #[test]
@@ -80,4 +82,118 @@ fn who_cancels_an_answer_takes_nothing_from_what_others_are_counted() {
             .all(|(before, after)| *before <= after),
         "{before:?} {after:?}"
     );
+}
+
+impl Owner<Simulated> {
+    /// Whose answers run, in the order in which they began.
+    fn running(&self) -> Vec<u64> {
+        let running = self.answers.iter().filter(|answer| !answer.is_paused());
+        running.map(|answer| answer.caller().0).collect()
+    }
+
+    /// Takes so long for a row that two answers may run.
+    fn for_two(mut self) -> Self {
+        self.model.takes = |rows| Duration::from_millis(150 * rows as u64);
+        self.rates.observe(100, false, (self.model.takes)(100));
+        assert_eq!(self.rates.running(), 2);
+        self
+    }
+}
+
+fn tokens_so_far(answer: &mut Answer) -> usize {
+    let mut count = 0;
+    while let Some(Some(event)) = answer.next().now_or_never() {
+        count += usize::from(matches!(event, Event::Learned(crate::Learned::PutOut(_))));
+    }
+    count
+}
+
+#[test]
+fn nobody_who_waits_is_passed_again_and_again_by_those_who_come() {
+    // One at a time.
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let [first, second] = [0, 9].map(|first| owner.ask(1, &prompt(first, 250), 10));
+    let mut others = Vec::new();
+    let waits =
+        |owner: &Owner<Simulated>, caller| owner.waiting.callers().contains(&Caller(caller));
+    while waits(&owner, 1) {
+        // Two who come anew as soon as one of them has begun.
+        let comers = 2..2 + others.len() as u64;
+        let mut waiting = comers.filter(|caller| waits(&owner, *caller)).count();
+        while waiting < 2 {
+            let caller = 2 + others.len() as u64;
+            others.push(owner.ask(caller, &prompt(caller as u32, 250), 10));
+            waiting += 1;
+        }
+        assert!(owner.turn());
+        let comers = 2..2 + others.len() as u64;
+        let begun = comers.filter(|caller| !waits(&owner, *caller)).count();
+        assert!(begun <= 2, "{begun} who came later began before");
+    }
+    drop(others);
+    owner.finish_all();
+    assert_eq!(completion(first).token_ids, expected(&prompt(0, 250), 10));
+    assert_eq!(completion(second).token_ids, expected(&prompt(9, 250), 10));
+}
+
+#[test]
+fn a_caller_with_none_soon_has_a_token_where_another_has_all_that_may_run() {
+    let mut owner = owner(1000, LIMITS, Vec::new()).for_two();
+    let many = [0, 9].map(|first| owner.ask(1, &prompt(first, 20), 1000));
+    for _ in 0..10 {
+        assert!(owner.turn());
+    }
+    assert_eq!(owner.running(), [1, 1]);
+    let mut one = owner.ask_with(2, &prompt(5, 20), 30, |pending| pending.counts = true);
+    for _ in 0..4 {
+        assert!(owner.turn());
+        assert_eq!(owner.running(), [1, 2]);
+    }
+    assert!(tokens_so_far(&mut one) > 0);
+    // A third gets nothing from those who have one each.
+    let other = owner.ask(3, &prompt(7, 20), 5);
+    assert!(owner.turn());
+    assert_eq!(owner.running(), [1, 2]);
+    owner.finish_all();
+    assert_eq!(owner.load.read(0).preemptions, 1);
+    assert_eq!(completion(one).token_ids, expected(&prompt(5, 20), 30));
+    assert_eq!(completion(other).token_ids, expected(&prompt(7, 20), 5));
+    for (first, answer) in [0, 9].into_iter().zip(many) {
+        let completion = completion(answer);
+        assert_eq!(completion.token_ids, expected(&prompt(first, 20), 1000));
+        assert_eq!(completion.metrics.paused_s.is_some(), first == 9);
+    }
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn an_answer_that_makes_way_gets_on_before_it_does_so_again() {
+    let mut owner = owner(1000, LIMITS, Vec::new()).for_two();
+    let many = [0, 9].map(|first| owner.ask(1, &prompt(first, 20), 300));
+    let mut others = Vec::new();
+    let mut turns = 0;
+    while !owner.is_idle() {
+        // Somebody new comes whenever the caller has both places.
+        if owner.running() == [1, 1] && owner.waiting.waiting() == 0 {
+            let caller = 2 + others.len() as u64;
+            others.push(owner.ask(caller, &prompt(caller as u32 % 50, 20), 1));
+        }
+        assert!(owner.turn());
+        turns += 1;
+        assert!(turns < 2000, "somebody waits for ever");
+    }
+    let pauses = owner.load.read(0).preemptions;
+    // Of the 64 tokens that are computed between two of them at most 32 are computed once more.
+    assert!((2..=1 + 300 / 32).contains(&pauses), "{pauses}");
+    for (first, answer) in [0, 9].into_iter().zip(many) {
+        assert_eq!(
+            completion(answer).token_ids,
+            expected(&prompt(first, 20), 300)
+        );
+    }
+    assert!(others.len() as u64 >= pauses);
+    others
+        .into_iter()
+        .for_each(|answer| drop(completion(answer)));
+    owner.assert_nothing_is_lost();
 }

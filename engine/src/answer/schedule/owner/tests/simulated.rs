@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::*;
-use crate::PrefixFolder;
 use crate::compute::kernel;
 use crate::compute::kernel::Kernel;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::{KvCache, KvPrecision, KvShape};
 use crate::model::source::ModelSource;
 use crate::sampling::MAX_DRAFT;
+use crate::{PrefixFolder, Stopper};
 
 pub(super) const VOCABULARY: usize = 64;
 
@@ -30,6 +30,10 @@ pub(super) struct Simulated {
     /// Steps after which one panics.
     pub(super) panics: Vec<usize>,
     pub(super) steps: usize,
+    /// How often it still panics when it is asked how long the program was throttled, which is when an answer begins or ends.
+    pub(super) breaks: Cell<usize>,
+    /// Answers that are stopped in the midst of a step, and of which.
+    pub(super) stops: Option<(usize, Vec<Stopper>)>,
     pub(super) most_rows: usize,
     pub(super) next: Next,
     /// How long a step of so many rows takes.
@@ -52,6 +56,11 @@ impl StepModel for Simulated {
         let rows: usize = batch.iter().map(NewTokens::rows).sum();
         self.most_rows = self.most_rows.max(rows);
         self.now.set(self.now.get() + (self.takes)(rows));
+        if let Some((step, stoppers)) = &self.stops
+            && *step == self.steps
+        {
+            stoppers.iter().for_each(Stopper::stop);
+        }
         if cancelled() {
             return None;
         }
@@ -97,6 +106,10 @@ impl StepModel for Simulated {
     }
 
     fn throttled(&self) -> Option<Duration> {
+        if let Some(left) = self.breaks.get().checked_sub(1) {
+            self.breaks.set(left);
+            panic!("it is to panic outside of a step");
+        }
         Some(Duration::from_millis(self.steps as u64))
     }
 
@@ -241,6 +254,8 @@ fn simulated(windows: &'static [Option<usize>]) -> Simulated {
         logits: Vec::new(),
         panics: Vec::new(),
         steps: 0,
+        breaks: Cell::new(0),
+        stops: None,
         most_rows: 0,
         next: next_token,
         takes: |rows| Duration::from_millis(5 + rows as u64),

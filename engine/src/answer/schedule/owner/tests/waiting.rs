@@ -128,6 +128,54 @@ fn those_who_wait_are_told_how_many_are_before_them() {
         places.collect::<Vec<_>>()
     };
     assert!(places(first).is_empty());
-    // Nothing was computed for either caller when they were told.
-    assert_eq!((places(other), places(waiting)), (vec![1], vec![0]));
+    // The second caller has had no turn yet.
+    assert_eq!((places(other), places(waiting)), (vec![0], vec![1]));
+}
+
+#[test]
+fn those_who_wait_learn_how_far_the_answers_are_that_run() {
+    let mut owner = owner(12, LIMITS, Vec::new());
+    owner.model.takes = |_| Duration::from_millis(400);
+    // So that it is known how long an answer takes: 40 s.
+    let _done = owner.ask(1, &prompt(0, 20), 100);
+    owner.finish_all();
+    let _runs = owner.ask(1, &prompt(5, 250), 100);
+    assert!(owner.turn());
+    let waits = owner.ask(2, &prompt(9, 250), 5);
+    for _ in 0..90 {
+        assert!(owner.turn());
+    }
+    assert_eq!(owner.waiting.waiting(), 1);
+    waits.stopper().stop();
+    owner.finish_all();
+    let told = events(waits).into_iter().filter_map(|event| match event {
+        Event::Queued { before, seconds } => Some((before, seconds.unwrap())),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert!(told.iter().all(|(before, _)| *before == 0));
+    assert!(
+        told.is_sorted_by(|(_, earlier), (_, later)| later + 5.0 <= *earlier),
+        "{told:?}"
+    );
+    let [(_, first), .., (_, last)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(first > 30.0 && last < 10.0, "{told:?}");
+}
+
+#[test]
+fn an_answer_that_was_stopped_keeps_nobody_out() {
+    let mut owner = owner(100, Limits { queue: 2, ..LIMITS }, Vec::new());
+    let waiting = [0, 1].map(|first| owner.ask(1, &prompt(first, 9), 9));
+    assert!(owner.waiting.reserve(Caller(1)).is_err());
+    waiting[0].stopper().stop();
+    let other = owner.ask(1, &prompt(2, 9), 9);
+    assert!(owner.waiting.reserve(Caller(1)).is_err());
+    owner.finish_all();
+    let [stopped, waited] = waiting.map(completion);
+    assert_eq!(stopped.finish_reason, FinishReason::Cancelled);
+    for (answer, first) in [(waited, 1), (completion(other), 2)] {
+        assert_eq!(answer.token_ids, expected(&prompt(first, 9), 9));
+    }
 }
