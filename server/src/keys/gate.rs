@@ -40,8 +40,8 @@ pub(crate) async fn gate(
     let Some(key) = keys.of(request.headers()) else {
         return api::in_its_form(path, unknown(request.headers()));
     };
-    // What changes nothing and asks nothing of the model costs nothing.
-    if request.method().is_safe() {
+    // What asks nothing of a model costs nothing.
+    if !api::asks_a_model(request.method(), path) {
         return next.run(request).await;
     }
     let now = Instant::now();

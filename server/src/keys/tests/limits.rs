@@ -193,6 +193,45 @@ async fn all_answers_to_a_request_are_one_chat() {
 }
 
 #[tokio::test]
+async fn what_asks_nothing_of_a_model_costs_nothing() {
+    let server = server(&format!("anna {ANNA} requests/min=2 tokens/min=1 chats=1"));
+    let anna = bearer(ANNA);
+    let mut body = question();
+    body["stream"] = true.into();
+    let streamed = request(Method::POST, "/v1/chat/completions", &by(&anna), &body);
+    let open = server.response(streamed).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    let texts = json!({ "content": "Hi" });
+    let aside = [
+        ("/v1/messages/count_tokens", question()),
+        ("/messages/count_tokens/", question()),
+        ("/apply-template", question()),
+        ("/tokenize", texts),
+        ("/detokenize", json!({ "tokens": [72] })),
+        ("/api/show", json!({ "model": "scripted-1b" })),
+    ];
+    for (path, mut body) in aside {
+        if let Some(asked) = body.as_object_mut() {
+            asked.remove("stream");
+        }
+        for _ in 0..2 {
+            let reply = server
+                .send(request(Method::POST, path, &by(&anna), &body))
+                .await;
+            assert_eq!(reply.status, StatusCode::OK, "{path} {}", reply.body);
+            assert!(!reply.headers.contains_key("x-ratelimit-limit-requests"));
+        }
+    }
+    for path in ["/v1/embeddings", "/api/embed", "/v1/responses"] {
+        let refused = asked(&server, path, &by(&anna)).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    drop(open);
+    let metrics = server.get("/metrics").await.body;
+    assert!(metrics.contains(r#"nibble_key_requests_total{key="anna"} 1"#));
+}
+
+#[tokio::test]
 async fn a_stream_holds_its_place_until_it_is_read_or_left() {
     let server = server(&format!("anna {ANNA} chats=1"));
     let anna = bearer(ANNA);
