@@ -6,6 +6,7 @@ use nibble_engine::Caller;
 use super::MAX_BODY_BYTES;
 use super::asker::Asker;
 use super::wanted::Wanted;
+use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::metered::Metered;
 use crate::state::AppState;
@@ -19,11 +20,12 @@ pub(super) async fn prepared<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let (done, ..) = prepared_by(state, request, work).await?;
-    Ok(done)
+    let (model, asker, body) = asked(state, request).await?;
+    model.prepared(move || work(&body.bytes, &asker)).await?
 }
 
-/// The same, the model that was asked, and the asker, who keeps it in memory.
+/// What `work` makes of a body whose answers are asked for behind, in the turns of those; the model that was asked, and the
+/// asker, who keeps it in memory.
 ///
 /// # Errors
 /// As [`prepared`].
@@ -32,13 +34,18 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered, Asker), ApiError> {
+    let (model, asker, body) = asked(state, request).await?;
+    let work = move || (work(&body.bytes, &asker), asker);
+    let (done, asker) = model.read(work).await?;
+    Ok((done?, model, asker))
+}
+
+async fn asked(state: &AppState, request: Request) -> Result<(Metered, Asker, Held), ApiError> {
     let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
     let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
-    let work = move || (work(&body.bytes, &asker), asker);
-    let (done, asker) = model.prepared(work).await?;
-    Ok((done?, model, asker))
+    Ok((model, asker, body))
 }
 
 /// The same of a model that need not be in memory: of one that is not, less is known.
