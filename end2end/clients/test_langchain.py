@@ -1,9 +1,9 @@
-"""LangChain's `ChatOpenAI`."""
+"""LangChain's `ChatOpenAI` and `OpenAI`."""
 
 import openai
 import pytest
 from langchain_core.exceptions import ContextOverflowError
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAI
 
 from conftest import QUESTION, TOO_LONG
 
@@ -24,6 +24,18 @@ def test_an_answer_is_the_same_whole_and_streamed(server):
     streamed = sum(part.usage_metadata["output_tokens"] for part in parts if part.usage_metadata)
     assert streamed == whole.usage_metadata["output_tokens"] > 0
     assert "4" not in chat(server).invoke(QUESTION, stop=["4"]).content
+
+
+@pytest.mark.shows("completions")
+def test_a_batch_of_completions_is_what_each_is_alone(server):
+    fields = {"model": server.model, "temperature": 0, "max_tokens": 8, "max_retries": 0}
+    llm = OpenAI(base_url=server.v1, api_key="unused", **fields)
+    # As many as it sends in one request.
+    prompts = [f"{number}, {number + 1}, {number + 2}," for number in range(20)]
+    together = llm.batch(prompts)
+    assert len(together) == 20
+    for index in (0, 15, 16, 19):
+        assert together[index] == llm.invoke(prompts[index]) != ""
 
 
 @pytest.mark.shows("errors")

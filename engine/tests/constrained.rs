@@ -5,7 +5,8 @@ use std::path::Path;
 use futures::executor::block_on_stream;
 use nibble_engine::{
     Answer, Completion, Constraint, Conversation, Engine, Error, Event, FinishReason, Language,
-    LoadOptions, Message, Prompt, Request, Role, Sampling, Siblings, ToolCall, ToolChoice,
+    LoadOptions, Message, Prompt, Request, Role, Sampling, Siblings, Steering, ToolCall,
+    ToolChoice,
 };
 use serde_json::{Value, json};
 
@@ -472,4 +473,48 @@ fn what_cannot_be_demanded_is_refused() {
     );
     let missing = refusal(with_tools(ToolChoice::Named("other".into()), &[]));
     assert!(missing.contains("`other`"), "{missing}");
+}
+
+#[test]
+fn an_answer_of_which_steering_leaves_nothing_ends_only_where_it_may() {
+    let engine = engine("tiny");
+    let vocabulary = engine.info().vocabulary as u32;
+    let id = |text: &str| {
+        let spells = |id: &u32| engine.spelt(&[*id]).unwrap() == text;
+        (0..vocabulary)
+            .find(spells)
+            .expect("each letter is a token")
+    };
+    let (a, b, c) = (id("a"), id("b"), id("c"));
+    let steered = |pattern: &str, steering| {
+        let mut request = request(Some(Language::Regex(pattern.into())), 1);
+        request.steering = steering;
+        read(engine.submit(request).unwrap())
+    };
+    let allowed = |tokens: &[u32]| Steering {
+        allowed_token_ids: tokens.to_vec(),
+        ..Steering::default()
+    };
+    let ended = steered("a(bc)?", allowed(&[a])).unwrap();
+    assert_eq!(ended.completion.finish_reason, FinishReason::Stop);
+    assert_eq!(ended.text, "a");
+    let without = |token| Steering {
+        logit_bias: vec![(token, f32::NEG_INFINITY)],
+        ..allowed(&[a, b])
+    };
+    for (steering, fields) in [
+        (allowed(&[a]), "`allowed_token_ids`"),
+        (allowed(&[c]), "`allowed_token_ids`"),
+        (without(b), "`allowed_token_ids` and `logit_bias`"),
+        // Not even those that are allowed.
+        (without(a), "`allowed_token_ids` and `logit_bias`"),
+    ] {
+        let failed = steered("abc", steering)
+            .err()
+            .map(|error| error.to_string());
+        let expected = format!(
+            "`form` cannot be followed any further: what may come next is taken away by {fields}"
+        );
+        assert_eq!(failed, Some(expected));
+    }
 }

@@ -7,7 +7,7 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
@@ -97,6 +97,15 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/openapi.json", || get(openapi::openapi)),
 ];
 
+/// What is posted to and asks nothing of a model: it counts tokens, lays prompts out or tells what there is.
+const ASIDE: [&str; 5] = [
+    "/v1/messages/count_tokens",
+    "/api/show",
+    "/tokenize",
+    "/detokenize",
+    "/apply-template",
+];
+
 /// Every path of the API, for those who may use it.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     let mut routes = Router::new();
@@ -153,6 +162,13 @@ pub(crate) fn owns(path: &str) -> bool {
     path == VERSION
         || path.starts_with("/v1/")
         || routes.any(|route| is_at(route) || route.strip_prefix(VERSION).is_some_and(is_at))
+}
+
+/// Whether a request to the API may ask something of a model. What changes nothing does not.
+pub(crate) fn asks_a_model(method: &Method, path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let is_at = |aside: &str| path == aside || Some(path) == aside.strip_prefix(VERSION);
+    !method.is_safe() && !ASIDE.into_iter().any(is_at)
 }
 
 /// Refuses what a program asks for where all else is the page's.

@@ -17,6 +17,7 @@ use self::spent::Spent;
 use self::usage::Usage;
 
 mod gate;
+mod held;
 mod lines;
 mod spent;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 mod usage;
 
 pub(crate) use self::gate::gate;
+pub(crate) use self::held::Held;
 pub(crate) use self::usage::{current, within};
 
 /// The name of the key that comes from the environment.

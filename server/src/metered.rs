@@ -3,36 +3,39 @@
 //! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
 //! complete in time.
 
-use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
+use nibble_engine::{Caller, Error, Load, ModelInfo};
 use prometheus::Result as Figured;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::generator::{Generator, Known};
-use crate::keys;
 use crate::models::{KeepAlive, Lease, Models, Offer, Ready};
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
-use crate::traces::{RequestTrace, Traces};
+use crate::traces::Traces;
 
 mod answer;
 mod coming;
+mod embeddings;
 mod open;
+mod reading;
 mod tab;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use answer::MeteredAnswer;
-use answer::Stage;
+pub(crate) use embeddings::EmbeddingPlace;
+use embeddings::Embeddings;
 use open::OpenAnswers;
-use tab::Tab;
+pub(crate) use reading::{Read, Unread};
 
 /// Counts at once, and those that may wait for it. Questions are read apart from them.
 const COUNTING: usize = 1;
 const COUNTS_WAITING: usize = 16;
+/// How many requests that have begun ask for more of their answers at once.
+const GOING_ON: usize = 2;
 
 /// A model whose answers are counted; cheap to clone.
 #[derive(Clone)]
@@ -47,6 +50,10 @@ pub(crate) struct Metered {
     counting: Arc<Preparation>,
     /// Requests whose model is found out.
     routing: Arc<Preparation>,
+    /// Turns of what goes on with a request that has begun.
+    going_on: Arc<Semaphore>,
+    /// Embeddings that are computed or wait for it.
+    embeddings: Arc<Embeddings>,
     traces: Option<Traces>,
 }
 
@@ -62,6 +69,8 @@ impl Metered {
             preparation: Arc::default(),
             counting: Arc::new(Preparation::new(COUNTING, COUNTS_WAITING)),
             routing: Arc::default(),
+            going_on: Arc::new(Semaphore::new(GOING_ON)),
+            embeddings: Arc::default(),
             traces: None,
         }
     }
@@ -190,6 +199,25 @@ impl Metered {
         self.counting.run(work).await
     }
 
+    /// Reads what is no answer and will ask for some, in the turns of those who ask for one.
+    ///
+    /// # Errors
+    /// As [`Self::prepared`].
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.preparation.run(work).await
+    }
+
+    /// A place among the requests for embeddings.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many have one.
+    pub(crate) fn embeds(&self, caller: Caller) -> Result<EmbeddingPlace, Error> {
+        self.embeddings.enter(caller)
+    }
+
     /// What the engine is doing, and has done since the server started.
     pub(crate) fn load(&self) -> Load {
         self.models.load(self.index)
@@ -203,104 +231,6 @@ impl Metered {
     /// Whether answers can be had.
     pub(crate) fn is_alive(&self) -> bool {
         self.models.are_alive()
-    }
-
-    /// As [`Generator::submit`], in its turn and off the threads that serve others.
-    ///
-    /// # Errors
-    /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
-    pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
-        let read = move || Ok::<_, Error>((vec![request], ()));
-        let (answers, ()) = self.submit_read(read).await?;
-        answers.into_iter().next().ok_or(Error::Stopped)
-    }
-
-    /// [`Self::submit`] of requests that are read in the same turn, and what else was read. All are taken, or none is.
-    ///
-    /// # Errors
-    /// As [`Self::submit`], and those of `read`.
-    pub(crate) async fn submit_read<T: Send + 'static, E: From<Error> + Send + 'static>(
-        &self,
-        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
-    ) -> Result<(Vec<MeteredAnswer>, T), E> {
-        let trace = self.trace();
-        let _preparing = self.open.prepare();
-        let (lease, accepted, answers, rest) = match self.taken(read).await {
-            Ok(taken) => taken,
-            Err(refused) => {
-                let outcome = refused.outcome();
-                self.telemetry.ended(outcome);
-                if let Some(trace) = trace {
-                    trace.end(outcome, None);
-                }
-                return Err(refused.into_error());
-            }
-        };
-        let traces = iter::once(trace).chain(iter::repeat_with(|| self.trace()));
-        let answers = answers.into_iter().zip(traces);
-        let answers = answers.map(|((answer, shares_prompt), trace)| {
-            let tab = Tab::of(keys::current(), shares_prompt);
-            self.metered(answer, &lease, accepted, trace, tab)
-        });
-        Ok((answers.collect(), rest))
-    }
-
-    fn trace(&self) -> Option<RequestTrace> {
-        let traces = self.traces.as_ref();
-        traces.map(|traces| traces.begin(&self.info().id))
-    }
-
-    fn metered(
-        &self,
-        answer: Answer,
-        lease: &Arc<Lease>,
-        accepted: SystemTime,
-        trace: Option<RequestTrace>,
-        tab: Tab,
-    ) -> MeteredAnswer {
-        self.telemetry.waiting.inc();
-        let ticket = self.open.enter(answer.stopper());
-        MeteredAnswer {
-            answer,
-            telemetry: Arc::clone(&self.telemetry),
-            open: Arc::clone(&self.open),
-            ticket,
-            _lease: Arc::clone(lease),
-            stage: Stage::Waiting,
-            accepted,
-            trace,
-            tab,
-        }
-    }
-
-    /// The model, the answers, each with whether an earlier one has its prompt, when the engine was asked for them, and what
-    /// else was read.
-    async fn taken<T: Send + 'static, E: Send + 'static>(
-        &self,
-        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
-    ) -> Result<Taken<T>, Refused<E>> {
-        let lease = self.lease(None).await.map_err(Refused::Untaken)?;
-        let lease = Arc::new(lease);
-        let generator = Arc::clone(lease.generator());
-        let asked = self.preparation.run(move || {
-            let (requests, rest) = read().map_err(Refused::Unread)?;
-            let accepted = SystemTime::now();
-            let mut families = Vec::new();
-            let answers = requests.into_iter().map(|request| {
-                let family = request.siblings.clone();
-                let shares_prompt = family.is_some() && families.contains(&family);
-                families.push(family);
-                Ok((generator.submit(request)?, shares_prompt))
-            });
-            let answers = answers
-                .collect::<Result<_, _>>()
-                .map_err(Refused::Untaken)?;
-            Ok((lease, accepted, answers, rest))
-        });
-        tokio::select! {
-            asked = asked => asked.map_err(Refused::Untaken)?,
-            () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
-        }
     }
 
     /// Counts tokens of prompts, in its turn and off the threads that serve others.
@@ -357,38 +287,11 @@ impl Metered {
     }
 }
 
-/// See [`Metered::taken`].
-type Taken<T> = (Arc<Lease>, SystemTime, Vec<(Answer, bool)>, T);
-
 fn outcome(untaken: &Error) -> Outcome {
     match untaken {
         Error::Ending => Outcome::Ending,
         Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
         Error::Request { .. } | Error::TooLong { .. } | Error::Withdrawn { .. } => Outcome::Invalid,
         _ => Outcome::Failed,
-    }
-}
-
-/// Why there is no answer.
-enum Refused<E> {
-    /// The request could not be read.
-    Unread(E),
-    /// It was not taken.
-    Untaken(Error),
-}
-
-impl<E: From<Error>> Refused<E> {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unread(_) => Outcome::Invalid,
-            Self::Untaken(error) => outcome(error),
-        }
-    }
-
-    fn into_error(self) -> E {
-        match self {
-            Self::Unread(error) => error,
-            Self::Untaken(error) => error.into(),
-        }
     }
 }

@@ -5,8 +5,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_LENGTH, RETRY_AFTER,
+    VARY, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// How long a browser may remember what it was told.
@@ -123,6 +126,25 @@ impl Origins {
             .expose_headers(EXPOSED)
             .max_age(REMEMBERED);
         Some(layer)
+    }
+
+    /// Lets a site that may ask read an answer that did not come through [`Self::layer`].
+    pub(crate) fn tell(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let allowed = origin.filter(|origin| self.allow(origin));
+        let Some(origin) = allowed.filter(|_| !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN))
+        else {
+            return;
+        };
+        let origin = match self.0.contains(&Origin::Any) {
+            true => HeaderValue::from_static("*"),
+            false => origin.clone(),
+        };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        let exposed = EXPOSED.map(|name| name.to_string()).join(",");
+        if let Ok(exposed) = HeaderValue::try_from(exposed) {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
     }
 }
 

@@ -55,6 +55,7 @@ const RESPONSE_HEADERS: [(HeaderName, HeaderValue); 6] = [
 /// Refuses what comes from elsewhere and marks what goes out, refusals included.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let unserved = api::check(&request);
     let in_api = unserved.is_err() || api::owns(&path) || api::is_client(request.headers());
     let refusal = framing::check(&request)
@@ -73,6 +74,10 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
             Err(_) => failed(false),
         },
     };
+    if api::owns(&path) {
+        let origins = &state.access.origins;
+        origins.tell(origin.as_ref(), response.headers_mut());
+    }
     for (name, value) in RESPONSE_HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }

@@ -59,8 +59,8 @@ impl Constrained {
         }
     }
 
-    /// The logits of what may come next; nothing where nothing may, or only what the request forbids, so that the answer
-    /// has ended.
+    /// The logits of what may come next; nothing where nothing may, or only what the request forbids: [`Self::may_end`] says
+    /// whether the answer has then ended.
     ///
     /// # Errors
     /// [`Error::Request`] where that is beyond the limits.
@@ -73,7 +73,7 @@ impl Constrained {
                     *logit = f32::NEG_INFINITY;
                 }
             }
-            return Ok(Some(&self.masked));
+            return Ok(self.masked.iter().any(can_be_drawn).then_some(&self.masked));
         }
         let (allowed, masked) = (self.follower.allowed()?, &mut self.masked);
         let known = &logits[..logits.len().min(allowed.len())];
@@ -98,6 +98,26 @@ impl Constrained {
             _ => {}
         }
         Ok(any.then_some(&self.masked))
+    }
+
+    /// Whether an answer for which no token is left may end in `stage`.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where that cannot be told.
+    pub(crate) fn may_end(&mut self, stage: Stage) -> Result<bool, Error> {
+        Ok(stage != Stage::Thought && self.follower.may_end()?)
+    }
+
+    /// Why an answer fails for which no token is left where it may not end, of a request that takes tokens away by these
+    /// fields.
+    pub(crate) fn left_without_token(&self, fields: &[&str]) -> Error {
+        self.follower.refused(&match fields {
+            [] => "no token of the model can come next".to_owned(),
+            fields => format!(
+                "what may come next is taken away by `{}`",
+                fields.join("` and `")
+            ),
+        })
     }
 
     /// Takes a token that was drawn in `stage`, before it is put out.
@@ -150,8 +170,11 @@ fn push_allowed(masked: &mut Vec<f32>, logits: &[f32], word: u32) -> bool {
             }
         })),
     }
-    let can_be_drawn = |logit: &f32| *logit > f32::NEG_INFINITY;
     word != 0 && masked[first..].iter().any(can_be_drawn)
+}
+
+fn can_be_drawn(logit: &f32) -> bool {
+    *logit > f32::NEG_INFINITY
 }
 
 #[cfg(test)]

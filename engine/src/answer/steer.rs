@@ -60,6 +60,24 @@ impl Steer {
         put_out < self.steering.min_tokens
     }
 
+    /// The fields of the request that take tokens away, wherever they come.
+    pub(crate) fn takes_away(&self) -> Vec<&'static str> {
+        let Steering {
+            logit_bias,
+            allowed_token_ids,
+            bad_words,
+            ..
+        } = &self.steering;
+        let is_taken = |(_, bias): &(u32, f32)| *bias == f32::NEG_INFINITY;
+        let fields = [
+            ("allowed_token_ids", !allowed_token_ids.is_empty()),
+            ("logit_bias", logit_bias.iter().any(is_taken)),
+            ("bad_words", !bad_words.is_empty()),
+        ];
+        let taking = fields.into_iter().filter(|(_, takes)| *takes);
+        taking.map(|(field, _)| field).collect()
+    }
+
     /// The logits behind `tokens`, which are a prompt of so many and what was put out, as they are to be sampled from; nothing
     /// where no token is left.
     pub(crate) fn changed(

@@ -36,7 +36,8 @@ pub struct Steering {
     pub ignore_eos: bool,
     /// Tokens that end the answer too, and are not shown.
     pub stop_token_ids: Vec<u32>,
-    /// The only tokens that may come; none are all. Where nothing is left of them, the answer ends.
+    /// The only tokens that may come; none are all. Where nothing is left of them, the answer ends, or fails where its
+    /// constraint does not let it end there.
     pub allowed_token_ids: Vec<u32>,
     /// Words whose last token never follows those before it, in their usual spelling, with and without a space in front.
     /// Another spelling of the same text may come.

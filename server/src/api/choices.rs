@@ -7,8 +7,10 @@ use crate::error::ApiError;
 
 /// The most answers to one question.
 const MAX_N: usize = 8;
-/// The most answers to one request: each has a place in the queue.
-pub(super) const MAX_ANSWERS: usize = 16;
+/// The most answers to one request.
+pub(super) const MAX_ANSWERS: usize = 1024;
+/// Those that have places in the queue at a time, unless it has fewer.
+pub(super) const AT_ONCE: usize = 16;
 
 /// How many answers `n` and `best_of` ask for.
 ///

@@ -94,7 +94,7 @@ fn lines(lines: impl Stream<Item = Value> + Send + 'static) -> Response {
 pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engine::Request> {
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let generate = generate::read(body, asker).map(|asked| asked.requests);
-    let embed = embed::read(body, asker).map(|(requests, _)| requests);
+    let embed = embed::read(body, asker).map(|inputs| inputs.requests(asker));
     let _ = models::read(body, asker);
     let all = [chat, generate, embed].into_iter();
     all.flatten().flatten().collect()

@@ -23,7 +23,7 @@ pub(super) fn read(body: &[u8], asker: &super::asker::Asker) -> Vec<nibble_engin
     let chat = chat::read(body, asker).map(|asked| asked.requests);
     let completion = completions::read(body, asker).map(|asked| asked.requests);
     let response = responses::read(body, asker).map(|asked| asked.requests);
-    let embeddings = embeddings::read(body, asker).map(|asked| asked.requests);
+    let embeddings = embeddings::read(body, asker).map(|asked| asked.inputs.requests(asker));
     let all = [chat, completion, response, embeddings].into_iter();
     all.flatten().flatten().collect()
 }

@@ -20,11 +20,12 @@ pub(super) async fn prepared<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let (done, ..) = prepared_by(state, request, work).await?;
-    Ok(done)
+    let (model, asker, body) = asked(state, request, work).await?;
+    model.prepared(move || work(&body.bytes, &asker)).await?
 }
 
-/// The same, the model that was asked, and the asker, who keeps it in memory.
+/// What `work` makes of a body whose answers are asked for behind, in the turns of those; the model that was asked, and the
+/// asker, who keeps it in memory.
 ///
 /// # Errors
 /// As [`prepared`].
@@ -33,13 +34,22 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered, Asker), ApiError> {
+    let (model, asker, body) = asked(state, request, work).await?;
+    let work = move || (work(&body.bytes, &asker), asker);
+    let (done, asker) = model.read(work).await?;
+    Ok((done?, model, asker))
+}
+
+async fn asked<T: Send + 'static>(
+    state: &AppState,
+    request: Request,
+    work: fn(&[u8], &Asker) -> Result<T, ApiError>,
+) -> Result<(Metered, Asker, Held), ApiError> {
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
     let Wanted { model, keep, .. } = Wanted::of(state, &body).await?;
     ahead(state, &model, Caller::default(), &body, work).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
-    let work = move || (work(&body.bytes, &asker), asker);
-    let (done, asker) = model.prepared(work).await?;
-    Ok((done?, model, asker))
+    Ok((model, asker, body))
 }
 
 /// The same of a model that need not be in memory: of one that is not, less is known.

@@ -3,20 +3,23 @@
 //! Answers are dropped with the response, so a client that goes away cancels them.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures::StreamExt;
-use futures::future::try_join_all;
 use futures::stream::{self, Stream};
 use nibble_engine::{Caller, Completion, Learned, ToolCall};
 use tokio::task::spawn_blocking;
 
 mod collected;
+mod more;
 mod streamed;
 
 pub(super) use self::collected::{Answered, collected, only};
+pub(super) use self::more::More;
+use self::more::{Answers, Later};
 use self::streamed::frames;
 pub(super) use self::streamed::{data, named, server_sent};
 use super::MAX_BODY_BYTES;
@@ -26,7 +29,7 @@ use super::wanted::Wanted;
 use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::keys;
-use crate::metered::{Metered, MeteredAnswer};
+use crate::metered::{Metered, Read};
 use crate::models::{self, Ready};
 use crate::state::AppState;
 
@@ -88,6 +91,8 @@ pub(super) enum Piece {
 pub(super) struct Asked<F> {
     /// One for each choice.
     pub(super) requests: Vec<nibble_engine::Request>,
+    /// What is for the choices behind those.
+    pub(super) more: Option<More>,
     pub(super) stream: bool,
     pub(super) form: F,
 }
@@ -116,7 +121,7 @@ pub(super) async fn reply<F: Form>(
         && model.is_out()
         && let Some(asked) = asked.filter(|asked| asked.requests.is_empty())
     {
-        return sent(asked.form, Vec::new(), asked.stream).await;
+        return sent(asked.form, Answers::none(), asked.stream).await;
     }
     let refused = |error| {
         model.count_refused(&error);
@@ -187,15 +192,11 @@ fn count_invalid(model: &Metered, error: &ApiError) {
 ///
 /// # Errors
 /// Why they are not complete.
-async fn sent<F: Form>(
-    form: F,
-    answers: Vec<MeteredAnswer>,
-    stream: bool,
-) -> Result<Response, ApiError> {
+async fn sent<F: Form>(form: F, answers: Answers, stream: bool) -> Result<Response, ApiError> {
     if stream {
         return Ok(F::streamed(frames(form, answers)));
     }
-    let answers = try_join_all(answers.into_iter().map(collected)).await?;
+    let answers = answers.collected().await?;
     if !answers.iter().any(Answered::may_be_large) {
         return form.whole(answers);
     }
@@ -212,11 +213,43 @@ async fn answered<F: Form>(
     asker: Asker,
     body: Held,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
-) -> Result<(Vec<MeteredAnswer>, F, bool), ApiError> {
+) -> Result<(Answers, F, bool), ApiError> {
+    let key = keys::current();
+    let asker = Arc::new(asker);
+    let reader = Arc::clone(&asker);
     let read = move || {
-        let asked = read(&body.bytes, &asker)?;
-        Ok::<_, ApiError>((asked.requests, (asked.form, asked.stream)))
+        let asked = read(&body.bytes, &reader)?;
+        let [first, later] = foreseen(&asked, body.bytes.len());
+        let held = key.map(|key| key.hold(first.saturating_add(later)));
+        let mut held = held.transpose()?;
+        Ok::<_, ApiError>(Read {
+            requests: asked.requests,
+            held: held.as_mut().map(|held| held.part(first)),
+            rest: (asked.form, asked.stream, asked.more, held),
+        })
     };
-    let (answers, (form, stream)) = model.submit_read(read).await?;
-    Ok((answers, form, stream))
+    let (begun, (form, stream, more, held)) = model.submit_read(read).await?;
+    let later = more.map(|more| Later {
+        more,
+        model: model.clone(),
+        asker,
+        held,
+    });
+    Ok((Answers { begun, later }, form, stream))
+}
+
+/// How many tokens the first answers to a body of so many bytes may take, and how many those behind: of a prompt a token has
+/// some four bytes.
+fn foreseen<F>(asked: &Asked<F>, bytes: usize) -> [u64; 2] {
+    let most = asked.requests.iter().map(|request| request.max_tokens);
+    let (prompts, first) = (bytes / 4, asked.requests.len());
+    let of_first = asked
+        .more
+        .as_ref()
+        .map_or(prompts, |more| prompts * first / more.count(first).max(1));
+    let later = asked.more.as_ref().map_or(0, More::most_tokens);
+    [
+        (of_first + most.sum::<usize>()) as u64,
+        later.saturating_add(prompts - of_first) as u64,
+    ]
 }

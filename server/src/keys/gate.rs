@@ -40,26 +40,26 @@ pub(crate) async fn gate(
     let Some(key) = keys.of(request.headers()) else {
         return api::in_its_form(path, unknown(request.headers()));
     };
-    // What changes nothing and asks nothing of the model costs nothing.
-    if request.method().is_safe() {
+    // What asks nothing of a model costs nothing.
+    if !api::asks_a_model(request.method(), path) {
         return next.run(request).await;
     }
     let now = Instant::now();
-    let admitted = key.spent.admit(key.limits, now);
-    let left = key.spent.left(key.limits, now);
-    let place = match admitted {
+    let place = match key.spent.admit(key.limits, now) {
         Ok(place) => place,
         Err(exhausted) => {
             key.was_refused();
             let refusal = key.refusal(exhausted).into_response();
             let mut refusal = api::in_its_form(path, refusal);
-            tell(refusal.headers_mut(), left);
+            tell(refusal.headers_mut(), key.spent.left(key.limits, now));
             return refusal;
         }
     };
     key.was_let_in();
     request.extensions_mut().insert(Arc::clone(&key));
-    let mut response = KEY.scope(key, next.run(request)).await;
+    let mut response = KEY.scope(Arc::clone(&key), next.run(request)).await;
+    // Less what this one has taken, or may still take.
+    let left = key.spent.left(key.limits, Instant::now());
     tell(response.headers_mut(), left);
     response.map(|body| {
         Body::new(Placed {
@@ -90,15 +90,18 @@ fn unknown(headers: &HeaderMap) -> Response {
 }
 
 impl Key {
-    fn refusal(&self, exhausted: Exhausted) -> ApiError {
+    /// What its holder is told.
+    pub(super) fn refusal(&self, exhausted: Exhausted) -> ApiError {
         let name = &self.name;
         let (what, wait) = match exhausted {
             Exhausted::Requests { limit, wait } => {
                 (format!("may make {limit} requests a minute"), Some(wait))
             }
             Exhausted::Tokens { limit, wait } => (
-                format!("may use {limit} tokens a minute, of prompts and answers"),
-                Some(wait),
+                format!(
+                    "may use {limit} tokens a minute, of prompts and answers, those included that open answers may still take"
+                ),
+                wait,
             ),
             Exhausted::Chats { limit } => (format!("may have {limit} requests at once"), None),
         };

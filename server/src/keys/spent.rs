@@ -1,8 +1,9 @@
 //! What the holder of a key has used of the limits.
 //!
-//! A limit of a minute is a bucket that holds as much and fills at that rate. A request is taken out of it when it comes; the
-//! tokens of an answer when it ends, when they are known, so that the bucket may owe: then it is waited until it holds some
-//! again.
+//! A limit of a minute is a bucket that holds as much and fills at that rate. A request is taken out of it when it comes; tokens
+//! as they are read and put out. What answers may still take of those is kept for them, so that of requests at once none is let
+//! in to what others may need. One is let in where a token is left, whatever it may take, so the bucket may owe that much: then
+//! it is waited until it holds some again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,8 @@ pub(super) struct Spent {
 struct Buckets {
     requests: Bucket,
     tokens: Bucket,
+    /// Tokens that open answers may still take.
+    kept: u64,
 }
 
 /// What was taken out, and has not flowed back by then.
@@ -37,7 +40,7 @@ struct Bucket {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Exhausted {
     Requests { limit: u32, wait: Duration },
-    Tokens { limit: u32, wait: Duration },
+    Tokens { limit: u32, wait: Option<Duration> },
     Chats { limit: u32 },
 }
 
@@ -90,12 +93,7 @@ impl Spent {
         now: Instant,
     ) -> Result<Place, Exhausted> {
         let mut buckets = self.lock();
-        if let Some(limit) = limits.tokens_per_minute {
-            let wait = buckets.tokens.wait(limit, now);
-            if !wait.is_zero() {
-                return Err(Exhausted::Tokens { limit, wait });
-            }
-        }
+        buckets.check_tokens(limits, now)?;
         if let Some(limit) = limits.requests_per_minute {
             let wait = buckets.requests.wait(limit, now);
             if !wait.is_zero() {
@@ -121,11 +119,49 @@ impl Spent {
         let tokens = limits.tokens_per_minute;
         AllLeft {
             requests: requests.map(|limit| buckets.requests.left(limit, now)),
-            tokens: tokens.map(|limit| buckets.tokens.left(limit, now)),
+            tokens: tokens.map(|limit| {
+                let mut tokens = buckets.tokens;
+                tokens.take(buckets.kept as f64, limit, now);
+                tokens.left(limit, now)
+            }),
         }
     }
 
-    /// Takes the tokens of an answer.
+    /// Keeps tokens for a request that was admitted.
+    ///
+    /// # Errors
+    /// That none are left; then what admitting it took is given back.
+    pub(super) fn hold(&self, tokens: u64, limits: Limits, now: Instant) -> Result<(), Exhausted> {
+        let mut buckets = self.lock();
+        if let Err(exhausted) = buckets.check_tokens(limits, now) {
+            if let Some(limit) = limits.requests_per_minute {
+                buckets.requests.take(-1.0, limit, now);
+            }
+            return Err(exhausted);
+        }
+        if limits.tokens_per_minute.is_some() {
+            buckets.kept = buckets.kept.saturating_add(tokens);
+        }
+        Ok(())
+    }
+
+    /// Keeps so many tokens for an answer, which had so many before.
+    pub(super) fn keep(&self, tokens: u64, before: u64, limits: Limits) {
+        if limits.tokens_per_minute.is_some() {
+            let mut buckets = self.lock();
+            let others = buckets.kept.saturating_sub(before);
+            buckets.kept = others.saturating_add(tokens);
+        }
+    }
+
+    /// Takes back that so many tokens were taken.
+    pub(super) fn give_back(&self, tokens: u64, limits: Limits, now: Instant) {
+        if let Some(limit) = limits.tokens_per_minute {
+            self.lock().tokens.take(-(tokens as f64), limit, now);
+        }
+    }
+
+    /// Takes tokens.
     pub(super) fn charge(&self, tokens: u64, limits: Limits, now: Instant) {
         if let Some(limit) = limits.tokens_per_minute {
             self.lock().tokens.take(tokens as f64, limit, now);
@@ -137,6 +173,28 @@ impl Spent {
     }
 }
 
+impl Buckets {
+    /// # Errors
+    /// That no token is left beside those that are kept for answers.
+    fn check_tokens(&self, limits: Limits, now: Instant) -> Result<(), Exhausted> {
+        let Some(limit) = limits.tokens_per_minute else {
+            return Ok(());
+        };
+        let wait = self.tokens.wait(limit, now);
+        let mut all = self.tokens;
+        all.take(self.kept as f64, limit, now);
+        match all.wait(limit, now).is_zero() {
+            true => Ok(()),
+            // Nobody knows when answers end.
+            false if wait.is_zero() => Err(Exhausted::Tokens { limit, wait: None }),
+            false => Err(Exhausted::Tokens {
+                limit,
+                wait: Some(wait),
+            }),
+        }
+    }
+}
+
 impl Bucket {
     fn missing_at(&self, limit: u32, now: Instant) -> f64 {
         let passed = self.at.map_or(Duration::ZERO, |at| now.duration_since(at));
@@ -145,7 +203,7 @@ impl Bucket {
 
     fn take(&mut self, amount: f64, limit: u32, now: Instant) {
         *self = Self {
-            missing: self.missing_at(limit, now) + amount,
+            missing: (self.missing_at(limit, now) + amount).max(0.0),
             at: Some(now),
         };
     }

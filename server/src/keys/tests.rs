@@ -5,13 +5,16 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, Method, Request, StatusCode, header};
 use futures::StreamExt;
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::spent::{Exhausted, Spent};
 use super::*;
 use crate::access::Access;
-use crate::test_support::browser::{Browser, Reply};
+use crate::state::AppState;
+use crate::test_support::browser::{Browser, Reply, settings, store};
 use crate::test_support::client::text;
+use crate::test_support::held;
 
 const ANNA: &str = "sk-0123456789abcdef-anna";
 const BERT: &str = "sk-0123456789abcdef-bert";

@@ -1,7 +1,6 @@
 //! What keys are used for: figures by name, and the tokens of answers on their way there.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -93,8 +92,8 @@ impl Key {
         self.usage.refusals.with_label_values(&[&self.name]).inc();
     }
 
-    /// Counts the tokens of an answer that has ended, and takes them of the limit.
-    pub(crate) fn used(&self, prompt_tokens: u64, output_tokens: u64) {
+    /// Counts the tokens of an answer that has ended.
+    pub(super) fn used(&self, prompt_tokens: u64, output_tokens: u64) {
         let usage = &self.usage;
         for (counters, tokens) in [
             (&usage.prompt_tokens, prompt_tokens),
@@ -102,7 +101,5 @@ impl Key {
         ] {
             counters.with_label_values(&[&self.name]).inc_by(tokens);
         }
-        let tokens = prompt_tokens.saturating_add(output_tokens);
-        self.spent.charge(tokens, self.limits, Instant::now());
     }
 }

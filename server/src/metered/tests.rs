@@ -1,5 +1,5 @@
 use futures::StreamExt;
-use nibble_engine::{Event, Prompt, Sampling, Thinking};
+use nibble_engine::{Answer, Event, Prompt, Request, Sampling, Thinking};
 
 use super::*;
 use crate::telemetry::Telemetry;

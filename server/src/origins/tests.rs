@@ -2,11 +2,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use nibble_engine::{Answer, Error, ModelInfo};
 
 use super::*;
 use crate::access::Access;
+use crate::generator::Generator;
 use crate::keys::Keys;
-use crate::test_support::browser::{Browser, Reply};
+use crate::state::AppState;
+use crate::test_support::browser::{Browser, Reply, settings, store};
+use crate::test_support::scripted::Scripted;
 
 const HERE: &str = "localhost:8080";
 
@@ -161,6 +165,73 @@ async fn the_page_is_for_no_other_site_even_where_the_api_is_for_all() {
             .headers
             .contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS)
     );
+}
+
+/// Fails as soon as it is asked.
+struct Panicking(ModelInfo);
+
+impl Generator for Panicking {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn queue(&self) -> usize {
+        panic!("a bug")
+    }
+
+    fn submit(&self, _: nibble_engine::Request) -> Result<Answer, Error> {
+        Err(Error::Stopped)
+    }
+}
+
+fn panicking(named: &[&str]) -> Browser {
+    let info = Scripted::new(&[], Duration::ZERO).info().clone();
+    let state = AppState::new(Arc::new(Panicking(info)), settings(), store(), None);
+    Browser::at_server(state.with(Access {
+        origins: origins(named),
+        ..Access::default()
+    }))
+}
+
+#[tokio::test]
+async fn a_site_that_may_ask_can_read_what_is_refused_before_the_api_and_what_fails() {
+    let site = "https://app.example";
+    let large = "3000000";
+    let long = "x".repeat(17 << 10);
+    for named in [site, "*"] {
+        let server = panicking(&[named]);
+        for (path, name, value, status) in [
+            ("/v1/embeddings", "content-length", large, 413),
+            ("/v1/embeddings", "x-long", &*long, 431),
+            ("/api/embed", "host", "evil.example", 421),
+            ("/v1/embeddings", "accept", "*/*", 500),
+        ] {
+            let mut request = Request::post(path)
+                .header(header::HOST, HERE)
+                .header(header::ORIGIN, site)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(r#"{"input":"Hi"}"#))
+                .unwrap();
+            let name = header::HeaderName::try_from(name).unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+            let reply = server.send(request).await;
+            assert_eq!(reply.status, status, "{path} {}", reply.body);
+            assert_eq!(allowed(&reply), Some(named), "{status}");
+            let exposed = &reply.headers[header::ACCESS_CONTROL_EXPOSE_HEADERS];
+            assert!(exposed.to_str().unwrap().contains("x-request-id"));
+            assert!(reply.headers.contains_key(header::VARY));
+        }
+    }
+    // Neither the page nor a site that may not ask.
+    for (path, origin) in [("/ask", site), ("/v1/embeddings", "https://evil.example")] {
+        let request = Request::post(path)
+            .header(header::HOST, "evil.example")
+            .header(header::ORIGIN, origin);
+        let request = request.body(Body::empty()).unwrap();
+        let reply = panicking(&[site]).send(request).await;
+        assert_eq!(reply.status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(allowed(&reply), None);
+    }
 }
 
 #[tokio::test]

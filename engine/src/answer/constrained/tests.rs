@@ -71,6 +71,26 @@ fn a_mask_is_that_of_each_token_alone_whatever_stands_beside_it() {
 }
 
 #[test]
+fn an_answer_without_a_token_ends_only_where_it_may() {
+    let tokenizer = tokenizer();
+    let nothing = vec![f32::NEG_INFINITY; tokenizer.vocabulary()];
+    for (pattern, may_end) in [("(ab)*", true), ("(ab)+", false)] {
+        let mut constrained = constrained(&tokenizer, pattern);
+        for stage in [Stage::Start, Stage::Behind, Stage::Answer] {
+            assert_eq!(constrained.mask(&nothing, stage).unwrap(), None);
+            assert_eq!(constrained.may_end(stage).unwrap(), may_end, "{pattern}");
+        }
+        // The answer is still to come.
+        assert_eq!(constrained.mask(&nothing, Stage::Thought).unwrap(), None);
+        assert!(!constrained.may_end(Stage::Thought).unwrap());
+        let reason = |fields| constrained.left_without_token(fields).to_string();
+        let taken = reason(&["logit_bias", "bad_words"]);
+        assert!(taken.contains("`form`") && taken.contains("`logit_bias` and `bad_words`"));
+        assert!(reason(&[]).ends_with("no token of the model can come next"));
+    }
+}
+
+#[test]
 fn a_thought_is_free_but_for_the_end_of_the_answer() {
     let tokenizer = tokenizer();
     let mut constrained = constrained(&tokenizer, "ab");

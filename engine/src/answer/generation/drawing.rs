@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::Generation;
 use crate::answer::logprobs::Scored;
-use crate::answer::output::PartOf;
+use crate::answer::output::{PartOf, Stage};
 use crate::answer::pending::ThoughtLimit;
+use crate::answer::steer::Steer;
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Event, FinishReason, Learned};
 
@@ -36,18 +37,15 @@ impl Generation {
     ) -> Result<Option<FinishReason>, Error> {
         let stage = self.output.stage();
         let steered = match &mut self.steer {
-            None => logits,
-            Some(steer) => match steer.changed(logits, &self.tokens, self.prompt) {
-                None => return Ok(Some(FinishReason::Stop)),
-                Some(changed) => changed,
-            },
+            None => Some(logits),
+            Some(steer) => steer.changed(logits, &self.tokens, self.prompt),
         };
-        let allowed = match &mut self.constrained {
-            None => steered,
-            Some(constrained) => match constrained.mask(steered, stage)? {
-                None => return Ok(Some(FinishReason::Stop)),
-                Some(masked) => masked,
-            },
+        let allowed = match (&mut self.constrained, steered) {
+            (Some(constrained), Some(steered)) => constrained.mask(steered, stage)?,
+            (_, steered) => steered,
+        };
+        let Some(allowed) = allowed else {
+            return self.end_without_token(stage);
         };
         let token = self.sampler.next(allowed);
         if let Some(most) = self.logprobs {
@@ -65,6 +63,21 @@ impl Generation {
             }
             _ => Ok(ended),
         }
+    }
+
+    /// The end of an answer for which no token is left.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where its constraint does not let it end there.
+    fn end_without_token(&mut self, stage: Stage) -> Result<Option<FinishReason>, Error> {
+        if let Some(constrained) = &mut self.constrained
+            && !constrained.may_end(stage)?
+        {
+            let steer = self.steer.as_ref();
+            let fields = steer.map(Steer::takes_away).unwrap_or_default();
+            return Err(constrained.left_without_token(&fields));
+        }
+        Ok(Some(FinishReason::Stop))
     }
 
     fn put_out(&mut self, token: u32, now: Instant, tokenizer: &Tokenizer) -> Option<FinishReason> {

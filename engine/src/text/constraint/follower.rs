@@ -41,7 +41,7 @@ impl Follower {
             Some(allowed) => allowed,
             None => {
                 let allowed = self.matcher.compute_mask();
-                allowed.map_err(|error| self.refused(&error))?
+                allowed.map_err(|error| self.failed(&error))?
             }
         };
         Ok(self.allowed.insert(allowed))
@@ -54,7 +54,7 @@ impl Follower {
     pub(crate) fn follow(&mut self, token: u32) -> Result<(), Error> {
         self.allowed = None;
         let followed = self.matcher.consume_token(token);
-        followed.map_err(|error| self.refused(&error))
+        followed.map_err(|error| self.failed(&error))
     }
 
     /// Whether nothing can follow.
@@ -62,9 +62,22 @@ impl Follower {
         self.matcher.is_stopped()
     }
 
-    fn refused(&self, error: &anyhow::Error) -> Error {
+    /// Whether the answer may end here.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where it can be followed no further.
+    pub(crate) fn may_end(&mut self) -> Result<bool, Error> {
+        let may_end = self.matcher.is_accepting();
+        may_end.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &anyhow::Error) -> Error {
         let reason = error.to_string();
-        let reason = reason.lines().next().unwrap_or_default();
+        self.refused(reason.lines().next().unwrap_or_default())
+    }
+
+    /// That the answer cannot go on as it must.
+    pub(crate) fn refused(&self, reason: &str) -> Error {
         let field = self.field;
         Error::request(
             field,

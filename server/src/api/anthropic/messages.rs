@@ -105,6 +105,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
     Ok(Asked {
         form: MessageForm::new(&asker.info().id, stop, generator, edits_context),
         requests: vec![request],
+        more: None,
         stream: answer.stream == Some(true),
     })
 }

@@ -67,6 +67,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<AnswerForm>, ApiE
         ..Conversation::default()
     };
     Ok(Asked {
+        more: None,
         stream: answer.stream(),
         requests: vec![answer.request(Prompt::Chat(conversation), asker)?],
         form: AnswerForm {

@@ -14,7 +14,7 @@ use super::answer::nanoseconds;
 use super::fields::refuse_options;
 use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
-use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
+use crate::api::embedding::{Embedded, Inputs, MAX_INPUTS, embedded};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
 use crate::api::prepared::prepared_by;
@@ -60,11 +60,9 @@ pub(in crate::api) struct Embedding {
     embedding: Vec<f32>,
 }
 
-type Asked = (Vec<nibble_engine::Request>, Option<Integer>);
-
 /// # Errors
 /// Status 400 that names the field, or 404 for another model.
-pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
+pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Inputs, ApiError> {
     let mut wire: Wire = body::read(body, "a request for embeddings")?;
     refuse_unknown(&wire.others, &["keep_alive"])?;
     asker.check_model(wire.model.as_deref())?;
@@ -78,17 +76,22 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
         let message = format!("`input` must hold at most {MAX_INPUTS} texts, found {found}");
         return Err(ApiError::invalid_field("input", message));
     }
-    let truncate = wire.truncate != Some(false);
-    let requests = inputs.into_iter().map(|text| {
-        let mut input = Prompt::Raw(text);
-        if truncate {
-            let mut tokens = asker.generator.prompt_tokens(&input, Thinking::default())?;
-            tokens.truncate(asker.info().context);
-            input = Prompt::Tokens(tokens);
-        }
-        Ok(request(input, Pooling::Mean, asker))
-    });
-    Ok((requests.collect::<Result<_, ApiError>>()?, wire.dimensions))
+    Ok(Inputs {
+        prompts: inputs.into_iter().map(Prompt::Raw).collect(),
+        pooling: Pooling::Mean,
+        made: match wire.truncate {
+            Some(false) => |input, _| Ok(input),
+            _ => truncated,
+        },
+        dimensions: wire.dimensions,
+    })
+}
+
+/// As many tokens of a text as the context holds.
+fn truncated(input: Prompt, asker: &Asker) -> Result<Prompt, ApiError> {
+    let mut tokens = asker.generator.prompt_tokens(&input, Thinking::default())?;
+    tokens.truncate(asker.info().context);
+    Ok(Prompt::Tokens(tokens))
 }
 
 pub(in crate::api) fn schema(schemas: &mut Schemas) -> Value {
@@ -101,9 +104,8 @@ pub(in crate::api) async fn embed(
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
     let began = Instant::now();
-    let ((requests, dimensions), model, asker) = prepared_by(&state, http, read).await?;
-    let Embedded { vectors, tokens } =
-        embedded(&model, &asker, caller, requests, dimensions).await?;
+    let (inputs, model, asker) = prepared_by(&state, http, read).await?;
+    let Embedded { vectors, tokens } = embedded(&model, asker, caller, inputs).await?;
     Ok(Json(Embeddings {
         model: model.info().id.clone(),
         embeddings: vectors,
@@ -118,8 +120,8 @@ pub(in crate::api) async fn embeddings(
     CalledBy(caller): CalledBy,
     http: Request,
 ) -> Result<Json<Embedding>, ApiError> {
-    let ((requests, dimensions), model, asker) = prepared_by(&state, http, read).await?;
-    let embedded = embedded(&model, &asker, caller, requests, dimensions).await?;
+    let (inputs, model, asker) = prepared_by(&state, http, read).await?;
+    let embedded = embedded(&model, asker, caller, inputs).await?;
     let embedding = embedded.vectors.into_iter().next().unwrap_or_default();
     Ok(Json(Embedding { embedding }))
 }

@@ -114,6 +114,7 @@ impl AnswerFields {
         };
         Ok(Asked {
             requests: Vec::new(),
+            more: None,
             stream: self.stream(),
             form: AnswerForm {
                 model: asker.info().id.clone(),

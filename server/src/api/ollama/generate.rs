@@ -63,6 +63,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<AnswerForm>, ApiE
         return answer.nothing(Place::Response, asker);
     }
     Ok(Asked {
+        more: None,
         stream: answer.stream(),
         requests: vec![answer.request(prompt, asker)?],
         form: AnswerForm {

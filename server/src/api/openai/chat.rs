@@ -92,6 +92,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
     let wanted = request.wanted;
     Ok(Asked {
         requests: choices::each([request], n),
+        more: None,
         stream: answer.stream(),
         form: ChatForm {
             reply: Reply::new(&asker.info().id, wanted, answer.spelling()),

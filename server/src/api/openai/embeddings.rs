@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::completions::prompts::{Prompts, unbegun};
 use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
-use crate::api::embedding::{Embedded, MAX_INPUTS, embedded, request};
+use crate::api::embedding::{Embedded, Inputs, MAX_INPUTS, embedded};
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
 use crate::api::prepared::prepared_by;
@@ -83,8 +83,7 @@ struct Usage {
 
 /// What is asked for.
 pub(super) struct Asked {
-    pub(super) requests: Vec<nibble_engine::Request>,
-    dimensions: Option<Integer>,
+    pub(super) inputs: Inputs,
     encoding: Option<Encoding>,
 }
 
@@ -98,8 +97,7 @@ pub(in crate::api) async fn create(
     http: Request,
 ) -> Result<Json<Embeddings>, ApiError> {
     let (asked, model, asker) = prepared_by(&state, http, read).await?;
-    let embedded = embedded(&model, &asker, caller, asked.requests, asked.dimensions);
-    let Embedded { vectors, tokens } = embedded.await?;
+    let Embedded { vectors, tokens } = embedded(&model, asker, caller, asked.inputs).await?;
     let data = vectors.into_iter().enumerate().map(|(index, vector)| Item {
         object: "embedding",
         index,
@@ -132,18 +130,17 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked, ApiError> {
         None | Some(WirePooling::Mean) => Pooling::Mean,
         Some(WirePooling::Last) => Pooling::Last,
     };
-    let inputs = wire.input.checked("input", MAX_INPUTS)?.into_iter();
-    let begins = wire.add_special_tokens != Some(false);
-    let requests = inputs.map(|input| {
-        let input = match begins {
-            true => input,
-            false => unbegun(input, asker)?,
-        };
-        Ok(request(input, pooling, asker))
-    });
+    let prompts = wire.input.checked("input", MAX_INPUTS)?;
     Ok(Asked {
-        requests: requests.collect::<Result<_, ApiError>>()?,
-        dimensions: wire.dimensions,
+        inputs: Inputs {
+            prompts,
+            pooling,
+            made: match wire.add_special_tokens {
+                Some(false) => unbegun,
+                _ => |input, _| Ok(input),
+            },
+            dimensions: wire.dimensions,
+        },
         encoding: wire.encoding_format,
     })
 }

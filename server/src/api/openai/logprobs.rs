@@ -6,6 +6,10 @@
 use nibble_engine::{Logprob, Logprobs, PromptLogprobs};
 use serde::{Serialize, Serializer};
 
+mod place;
+
+pub(super) use self::place::Place;
+
 /// What stands for impossible, which JSON has no number for; vLLM's.
 const IMPOSSIBLE: f32 = -9999.0;
 
@@ -141,14 +145,17 @@ impl ChatLogprobs {
 }
 
 impl CompletionLogprobs {
-    /// Of the tokens of a prompt that is echoed.
+    /// Of the tokens of a prompt that is echoed, all of whose text is there.
     pub(super) fn echo(&mut self, prompt: &PromptLogprobs, told: Told, place: &mut Place) {
+        place.end();
         let first = told.spelling.spell(prompt.first, &prompt.first_bytes);
         self.tokens.push(first);
         self.token_logprobs.push(None);
         self.top_logprobs.push(None);
         self.text_offset.push(place.of(&prompt.first_bytes));
         self.add(&prompt.rest, told, place);
+        // The answer's first token does not go on with the prompt's last character.
+        place.end();
     }
 
     /// Of tokens, with so many of the likeliest of each, and itself.
@@ -182,51 +189,4 @@ pub(super) fn prompt(prompt: &PromptLogprobs, most: usize) -> Vec<Option<Pairs<u
     };
     let rest = prompt.rest.iter().map(|token| Some(of_token(token)));
     std::iter::once(None).chain(rest).collect()
-}
-
-/// Where tokens stand in a text that grows. A token whose bytes are not there, as of control tokens, stands where the next does.
-#[derive(Default)]
-pub(super) struct Place {
-    text: String,
-    /// Bytes behind which the next token begins, and the characters that they begin.
-    bytes: usize,
-    characters: usize,
-}
-
-impl Place {
-    /// The text goes on.
-    pub(super) fn extend(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    /// Where a token begins that spells these bytes, in characters.
-    fn of(&mut self, token: &[u8]) -> usize {
-        let found = self.characters;
-        let rest = &self.text.as_bytes()[self.bytes..];
-        // The space in front of the first word is not always written.
-        let unspaced = token.strip_prefix(b" ").filter(|_| self.bytes == 0);
-        let written = [Some(token), unspaced].into_iter().flatten();
-        let written = written.into_iter().find(|token| rest.starts_with(token));
-        if let Some(token) = written {
-            self.bytes += token.len();
-            // Every byte but those that go on with a character.
-            self.characters += token.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        }
-        found
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_stand_where_their_characters_begin() {
-        let mut place = Place::default();
-        place.extend("Né");
-        let tokens: [&[u8]; 5] = [b"<s>", b" N", b"\xc3", b"\xa9", b"!"];
-        assert_eq!(tokens.map(|token| place.of(token)), [0, 0, 1, 2, 2]);
-        place.extend("!?");
-        assert_eq!([place.of(b"!"), place.of(b"?"), place.of(b"x")], [2, 3, 4]);
-    }
 }

@@ -138,6 +138,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
         ..sampling.request(Prompt::Chat(conversation), asker)?
     };
     Ok(Asked {
+        more: None,
         stream,
         form: ResponseForm::new(
             &asker.info().id,

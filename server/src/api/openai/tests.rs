@@ -87,6 +87,7 @@ mod fields;
 mod known;
 mod learned;
 mod limits;
+mod lists;
 mod messages;
 mod models;
 mod responses;

@@ -9,8 +9,8 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use nibble_engine::{Completion, Error, Event};
 use serde::Serialize;
 
+use super::more::{Answers, ChoiceEvent};
 use super::{Form, Piece};
-use crate::metered::MeteredAnswer;
 
 /// Nothing else is sent while a request waits or its prompt is computed, and proxies close connections that were silent for
 /// 30 s, some for 10.
@@ -20,7 +20,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 struct Open<F> {
     form: F,
     /// By their choices; nothing for one whose engine is gone.
-    events: BoxStream<'static, (usize, Option<Event>)>,
+    events: BoxStream<'static, ChoiceEvent>,
     /// Which choices have not ended.
     open: Vec<bool>,
     /// Whose prompts are being read, or were.
@@ -29,19 +29,13 @@ struct Open<F> {
 
 pub(super) fn frames<F: Form>(
     mut form: F,
-    answers: Vec<MeteredAnswer>,
+    answers: Answers,
 ) -> impl Stream<Item = F::Frame> + Send + 'static {
     let begin = form.begin();
-    let (open, read) = (vec![true; answers.len()], vec![false; answers.len()]);
-    let events = answers.into_iter().enumerate().map(|(choice, answer)| {
-        // An answer whose engine is gone just yields nothing more; the `None` makes that visible.
-        let events = answer.map(Some).chain(stream::iter([None]));
-        events.map(move |event| (choice, event)).boxed()
-    });
-    let events = stream::select_all(events).boxed();
+    let (open, read) = (vec![true; answers.count()], vec![false; answers.count()]);
     let open = Open {
         form,
-        events,
+        events: answers.events(),
         open,
         read,
     };

@@ -53,6 +53,7 @@ fn tokens_are_owed_until_they_have_come_back() {
     spent.charge(90, limits, now);
     let wait = Duration::from_secs(31);
     let refused = spent.admit(limits, now).err();
+    let wait = Some(wait);
     assert_eq!(refused, Some(Exhausted::Tokens { limit: 60, wait }));
     assert!(spent.admit(limits, after(now, 40)).is_ok());
     let left = spent.left(limits, after(now, 40)).tokens.unwrap();
@@ -60,6 +61,159 @@ fn tokens_are_owed_until_they_have_come_back() {
     // What no machine could use up is still waited for without a panic.
     spent.charge(u64::MAX, limits, after(now, 40));
     assert!(spent.admit(limits, after(now, 40)).is_err());
+}
+
+#[test]
+fn tokens_that_are_kept_are_for_nobody_else_and_come_back_when_they_are_not_taken() {
+    let spent = Arc::new(Spent::new(0));
+    let limits = Limits {
+        tokens_per_minute: Some(100),
+        requests_per_minute: Some(9),
+        ..NONE
+    };
+    let now = Instant::now();
+    let requests = || spent.left(limits, now).requests.unwrap().remaining;
+    assert!(spent.hold(60, limits, now).is_ok());
+    assert_eq!(spent.left(limits, now).tokens.unwrap().remaining, 40);
+    // Whoever finds one left may take more.
+    assert!(spent.admit(limits, now).is_ok() && spent.hold(5000, limits, now).is_ok());
+    let refused = Some(Exhausted::Tokens {
+        limit: 100,
+        wait: None,
+    });
+    assert_eq!(spent.admit(limits, now).err(), refused);
+    assert_eq!(requests(), 8);
+    assert_eq!(spent.hold(1, limits, now).err(), refused);
+    // Whoever is refused so late was admitted for nothing.
+    assert_eq!(requests(), 9);
+    spent.charge(10, limits, now);
+    spent.keep(0, 5000, limits);
+    spent.keep(30, 60, limits);
+    assert_eq!(spent.left(limits, now).tokens.unwrap().remaining, 60);
+    spent.give_back(4, limits, now);
+    assert_eq!(spent.left(limits, now).tokens.unwrap().remaining, 64);
+}
+
+/// What each takes, and what is kept of it, of a key with such a limit.
+fn limited(tokens: u32) -> Arc<Key> {
+    let keys = Keys::new(Some(&format!("anna {ANNA} tokens/min={tokens}")), None).unwrap();
+    keys.holding(ANNA.as_bytes()).unwrap()
+}
+
+fn left(key: &Key) -> u32 {
+    let left = key.spent.left(key.limits, Instant::now());
+    left.tokens.unwrap().remaining
+}
+
+#[test]
+fn what_an_answer_takes_goes_out_of_what_was_kept_for_it() {
+    // So many that none flow back while this runs.
+    let key = limited(1000);
+    let mut request = key.hold(500).unwrap();
+    let mut answer = request.part(300);
+    assert_eq!((left(&key), request.kept(), answer.kept()), (500, 200, 300));
+    answer.foresee(400);
+    assert_eq!(left(&key), 400);
+    answer.has_taken(150);
+    answer.has_taken(390);
+    assert_eq!((left(&key), answer.kept()), (400, 10));
+    // More than was foreseen, and then less than was thought.
+    answer.has_taken(450);
+    assert_eq!(left(&key), 350);
+    answer.has_taken(440);
+    assert_eq!(left(&key), 360);
+    drop(request);
+    assert_eq!(left(&key), 560);
+    answer.settle(400, 20);
+    assert_eq!(left(&key), 580);
+}
+
+#[tokio::test]
+async fn requests_at_once_do_not_take_the_same_tokens() {
+    let keys = format!("anna {ANNA} tokens/min=1000\nbert {BERT} requests/min=100");
+    let held = Arc::new(held::Held::default());
+    let state = AppState::new(held.clone(), settings(), store(), None);
+    let server = Browser::at_server(state.with(Access {
+        keys: Some(Arc::new(Keys::new(Some(&keys), None).unwrap())),
+        ..Access::default()
+    }));
+    let (anna, bert) = (bearer(ANNA), bearer(BERT));
+    let ask = |key: &str, most: u32| {
+        let mut body = question();
+        (body["max_tokens"], body["stream"]) = (most.into(), true.into());
+        server.response(request(
+            Method::POST,
+            "/v1/chat/completions",
+            &by(key),
+            &body,
+        ))
+    };
+    // One may take more than there is, and the others wait for what it leaves.
+    let asked = join_all((0..50).map(|_| ask(&anna, 4000))).await;
+    let (let_in, refused): (Vec<_>, Vec<_>) = asked
+        .into_iter()
+        .partition(|reply| reply.status() == StatusCode::OK);
+    assert_eq!((let_in.len(), refused.len()), (1, 49));
+    for reply in let_in.iter().chain(&refused) {
+        assert_eq!(reply.headers()["x-ratelimit-remaining-tokens"], "0");
+    }
+    for reply in refused {
+        assert_eq!(reply.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(reply.headers().contains_key(header::RETRY_AFTER));
+        assert!(text(reply).await.contains("may use 1000 tokens a minute"));
+    }
+    assert!(held.take().is_some() && held.take().is_none());
+    // Others are not concerned.
+    assert_eq!(ask(&bert, 4000).await.status(), StatusCode::OK);
+    assert!(held.take().is_some());
+    // What it did not take is there again.
+    drop(let_in);
+    let asked = join_all((0..50).map(|_| ask(&anna, 200))).await;
+    let let_in = asked
+        .iter()
+        .filter(|reply| reply.status() == StatusCode::OK);
+    let let_in = let_in.count();
+    assert_eq!(let_in, 5);
+    for _ in 0..let_in {
+        assert!(held.take().is_some());
+    }
+    assert!(held.take().is_none());
+}
+
+#[tokio::test]
+async fn nothing_stays_kept_for_lists_that_have_ended() {
+    // What was taken flows back at once, and what is kept does not.
+    let keys = format!("anna {ANNA} tokens/min=1000000000");
+    let keys = Arc::new(Keys::new(Some(&keys), None).unwrap());
+    let server = Browser::with_access(Access {
+        keys: Some(Arc::clone(&keys)),
+        ..Access::default()
+    });
+    let anna = bearer(ANNA);
+    let prompts = vec!["a"; 20];
+    for (path, body) in [
+        ("/v1/completions", json!({ "prompt": prompts, "n": 2 })),
+        (
+            "/v1/completions",
+            json!({ "prompt": prompts, "n": 2, "stream": true }),
+        ),
+        ("/v1/embeddings", json!({ "input": vec!["a"; 40] })),
+        ("/api/embed", json!({ "input": vec!["a"; 40] })),
+    ] {
+        let asked = request(Method::POST, path, &by(&anna), &body);
+        let reply = server.send(asked).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path} {}", reply.body);
+    }
+    let key = keys.holding(ANNA.as_bytes()).unwrap();
+    let left = key.spent.left(key.limits, after(Instant::now(), 60));
+    assert_eq!(left.tokens.map(|left| left.remaining), Some(1_000_000_000));
+    let metrics = server.get("/metrics").await.body;
+    for counted in [
+        r#"nibble_key_prompt_tokens_total{key="anna"} 1200"#,
+        r#"nibble_key_output_tokens_total{key="anna"} 80"#,
+    ] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
 }
 
 #[test]
@@ -130,7 +284,7 @@ async fn tokens_of_answers_count_and_so_do_those_of_answers_that_nobody_waits_fo
     let (anna, bert) = (bearer(ANNA), bearer(BERT));
     // A prompt of 10 tokens, and an answer of 1.
     let first = asked(&server, "/v1/chat/completions", &by(&anna)).await;
-    assert_eq!(first.headers["x-ratelimit-remaining-tokens"], "11");
+    assert_eq!(first.headers["x-ratelimit-remaining-tokens"], "0");
     let refused = asked(&server, "/v1/chat/completions", &by(&anna)).await;
     assert_eq!(
         refused.status,
@@ -190,6 +344,45 @@ async fn all_answers_to_a_request_are_one_chat() {
     let asked = request(Method::POST, "/v1/chat/completions", &headers, &body);
     let answered: Value = serde_json::from_str(&text(server.response(asked).await).await).unwrap();
     assert_eq!(answered["choices"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_asks_nothing_of_a_model_costs_nothing() {
+    let server = server(&format!("anna {ANNA} requests/min=2 tokens/min=1 chats=1"));
+    let anna = bearer(ANNA);
+    let mut body = question();
+    body["stream"] = true.into();
+    let streamed = request(Method::POST, "/v1/chat/completions", &by(&anna), &body);
+    let open = server.response(streamed).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    let texts = json!({ "content": "Hi" });
+    let aside = [
+        ("/v1/messages/count_tokens", question()),
+        ("/messages/count_tokens/", question()),
+        ("/apply-template", question()),
+        ("/tokenize", texts),
+        ("/detokenize", json!({ "tokens": [72] })),
+        ("/api/show", json!({ "model": "scripted-1b" })),
+    ];
+    for (path, mut body) in aside {
+        if let Some(asked) = body.as_object_mut() {
+            asked.remove("stream");
+        }
+        for _ in 0..2 {
+            let reply = server
+                .send(request(Method::POST, path, &by(&anna), &body))
+                .await;
+            assert_eq!(reply.status, StatusCode::OK, "{path} {}", reply.body);
+            assert!(!reply.headers.contains_key("x-ratelimit-limit-requests"));
+        }
+    }
+    for path in ["/v1/embeddings", "/api/embed", "/v1/responses"] {
+        let refused = asked(&server, path, &by(&anna)).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    drop(open);
+    let metrics = server.get("/metrics").await.body;
+    assert!(metrics.contains(r#"nibble_key_requests_total{key="anna"} 1"#));
 }
 
 #[tokio::test]

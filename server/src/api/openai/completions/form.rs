@@ -140,7 +140,10 @@ impl Form for CompletionForm {
         // Tokens whose text waits are told with it.
         let logprobs = match waits {
             true => None,
-            false => self.likely(choice, ""),
+            false => {
+                self.choices[choice].place.end();
+                self.told(choice)
+            }
         };
         self.choices[choice].put_out = completion.token_ids.len();
         let usage = self.usage_so_far(choice);
@@ -194,7 +197,12 @@ impl CompletionForm {
         logprobs.echo(prompt, told, &mut of_choice.place);
         let Held { text, end } = of_choice.held.take().unwrap_or_default();
         let mut parts = vec![self.part(choice, echo, Some(logprobs))];
-        let likely = self.likely(choice, &text);
+        let of_choice = &mut self.choices[choice];
+        of_choice.place.extend(&text);
+        if end.is_some() {
+            of_choice.place.end();
+        }
+        let likely = self.told(choice);
         if !text.is_empty() || likely.is_some() {
             parts.push(self.part(choice, text, likely));
         }
@@ -202,11 +210,17 @@ impl CompletionForm {
         parts
     }
 
-    /// What is known of the tokens whose text is now here.
+    /// What is known of the tokens that this text completes.
     fn likely(&mut self, choice: usize, text: &str) -> Option<CompletionLogprobs> {
+        self.reply.shown.logprobs?;
+        self.choices[choice].place.extend(text);
+        self.told(choice)
+    }
+
+    /// What is known of the tokens that were not told yet.
+    fn told(&mut self, choice: usize) -> Option<CompletionLogprobs> {
         let told = self.reply.shown.logprobs?;
         let of_choice = &mut self.choices[choice];
-        of_choice.place.extend(text);
         let likely = take(&mut of_choice.likely);
         let mut logprobs = CompletionLogprobs::default();
         logprobs.add(&likely, told, &mut of_choice.place);

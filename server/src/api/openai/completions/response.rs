@@ -101,16 +101,19 @@ impl Reply {
         answer: Answered,
         prompt: Option<&PromptLogprobs>,
     ) -> Result<Choice, ApiError> {
-        let text = echo + &answer.thought + &answer.text;
+        let said = answer.thought + &answer.text;
         let logprobs = self.shown.logprobs.map(|told| {
             let (mut logprobs, mut place) = (CompletionLogprobs::default(), Place::default());
-            place.extend(&text);
+            place.extend(&echo);
             if let Some(prompt) = prompt.filter(|_| self.shown.echo) {
                 logprobs.echo(prompt, told, &mut place);
             }
+            place.extend(&said);
+            place.end();
             logprobs.add(&answer.logprobs, told, &mut place);
             logprobs
         });
+        let text = echo + &said;
         let prompt = prompt.zip(self.shown.prompt_logprobs);
         let mut choice = ended(index, text, &answer.completion)?;
         choice.logprobs = logprobs;

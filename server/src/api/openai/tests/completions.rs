@@ -119,7 +119,7 @@ async fn what_a_completion_cannot_do_is_refused_by_name() {
         ("tools", json!([])),
         ("prompt", json!([])),
         ("prompt", json!([1, "a"])),
-        ("prompt", json!(vec!["a"; 17])),
+        ("prompt", json!(vec!["a"; 1025])),
         ("prompt", json!([-1])),
         ("echo", json!("yes")),
         ("max_tokens", json!(0)),

@@ -126,6 +126,52 @@ async fn an_answer_that_is_there_before_its_echo_waits_for_it() {
     );
 }
 
+/// Each token with the text that is shown when it has come: one ends within a character, of another the end is held back.
+const CUT: [(&[u8], &str); 6] = [
+    (b"So", "So"),
+    (b" \xf0\x9f", " "),
+    (b"\x98\x80", "😀"),
+    (b".\n\n", ".\n"),
+    (b"a", "\na"),
+    (b"b", "b"),
+];
+
+#[tokio::test]
+async fn tokens_stand_where_they_do_whether_their_text_is_streamed_or_not() {
+    for stream in [true, false] {
+        let generator = Arc::new(Held::default());
+        let fields = json!({ "logprobs": 0, "stream": stream, "stop": "\nObservation:" });
+        let response = tokio::spawn(send(generator.clone(), complete(fields)));
+        let (_, sender) = taken(&generator).await;
+        for (bytes, shown) in CUT {
+            let chosen = nibble_engine::Logprob {
+                token: 5,
+                bytes: bytes.to_vec(),
+                logprob: -1.0,
+                rank: 1,
+            };
+            let token = nibble_engine::Learned::Token(nibble_engine::Logprobs {
+                chosen,
+                likeliest: Vec::new(),
+            });
+            sender.send(Event::Learned(token));
+            sender.send(Event::Text(shown.to_owned()));
+        }
+        sender.send(Event::Finished(ended()));
+        let response = response.await.unwrap();
+        let parts = match stream {
+            true => parts(response).await,
+            false => vec![serde_json::from_str(&text(response).await).unwrap()],
+        };
+        let places = parts.iter().flat_map(|part| {
+            let places = part["choices"][0]["logprobs"]["text_offset"].as_array();
+            places.into_iter().flatten().filter_map(Value::as_u64)
+        });
+        let places: Vec<_> = places.collect();
+        assert_eq!(places, [0, 2, 4, 4, 7, 8], "streamed: {stream}");
+    }
+}
+
 #[tokio::test]
 async fn tokens_are_told_by_their_ids_where_that_is_asked_for() {
     let by_id = json!(true);

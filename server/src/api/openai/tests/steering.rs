@@ -139,10 +139,10 @@ async fn what_cannot_be_told_is_refused_by_name() {
         (json!({ "logprobs": 21 }), "logprobs"),
         (json!({ "logprobs": -1 }), "logprobs"),
         (
-            json!({ "logprobs": 4, "echo": true, "prompt": vec!["a"; 13] }),
+            json!({ "logprobs": 4, "echo": true, "prompt": vec![vec![7; 250]; 1000] }),
             "logprobs",
         ),
-        (json!({ "prompt": vec!["a"; 9], "n": 2 }), "n"),
+        (json!({ "prompt": vec!["a"; 513], "n": 2 }), "n"),
     ] {
         assert_eq!(refused(complete(fields)).await.1, param);
     }
