@@ -7,7 +7,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
+use nibble_engine::{Answer, Caller, Error, Load, ModelInfo, Request};
 use prometheus::Result as Figured;
 use tokio::sync::watch;
 
@@ -174,9 +174,10 @@ impl Metered {
     /// [`Error::Busy`] when too many wait for their turn.
     pub(crate) async fn routed<T: Send + 'static>(
         &self,
+        caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.routing.run(work).await
+        self.routing.run(caller, work).await
     }
 
     /// Does what is no answer, which takes no turns of those who ask for one.
@@ -185,9 +186,10 @@ impl Metered {
     /// [`Error::Busy`] when too many wait for their turn.
     pub(crate) async fn prepared<T: Send + 'static>(
         &self,
+        caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.counting.run(work).await
+        self.counting.run(caller, work).await
     }
 
     /// What the engine is doing, and has done since the server started.
@@ -210,22 +212,24 @@ impl Metered {
     /// # Errors
     /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
+        let caller = request.caller;
         let read = move || Ok::<_, Error>((vec![request], ()));
-        let (answers, ()) = self.submit_read(read).await?;
+        let (answers, ()) = self.submit_read(caller, read).await?;
         answers.into_iter().next().ok_or(Error::Stopped)
     }
 
-    /// [`Self::submit`] of requests that are read in the same turn, and what else was read. All are taken, or none is.
+    /// [`Self::submit`] of a caller's requests that are read in the same turn, and what else was read. All are taken, or none is.
     ///
     /// # Errors
     /// As [`Self::submit`], and those of `read`.
     pub(crate) async fn submit_read<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
+        caller: Caller,
         read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
     ) -> Result<(Vec<MeteredAnswer>, T), E> {
         let trace = self.trace();
         let _preparing = self.open.prepare();
-        let (lease, accepted, answers, rest) = match self.taken(read).await {
+        let (lease, accepted, answers, rest) = match self.taken(caller, read).await {
             Ok(taken) => taken,
             Err(refused) => {
                 let outcome = refused.outcome();
@@ -277,12 +281,13 @@ impl Metered {
     /// else was read.
     async fn taken<T: Send + 'static, E: Send + 'static>(
         &self,
+        caller: Caller,
         read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
     ) -> Result<Taken<T>, Refused<E>> {
         let lease = self.lease(None).await.map_err(Refused::Untaken)?;
         let lease = Arc::new(lease);
         let generator = Arc::clone(lease.generator());
-        let asked = self.preparation.run(move || {
+        let asked = self.preparation.run(caller, move || {
             let (requests, rest) = read().map_err(Refused::Unread)?;
             let accepted = SystemTime::now();
             let mut families = Vec::new();
@@ -309,11 +314,12 @@ impl Metered {
     /// [`Error::Busy`] when too many wait for their turn, else those of `count`.
     pub(crate) async fn counted<T: Send + 'static>(
         &self,
+        caller: Caller,
         count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let lease = self.lease(None).await?;
-        let counted = self.preparation.run(move || count(&**lease.generator()));
-        counted.await?
+        let count = move || count(&**lease.generator());
+        self.preparation.run(caller, count).await?
     }
 
     /// Whether no answer is open or prepared.

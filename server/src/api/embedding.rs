@@ -56,7 +56,7 @@ pub(super) async fn embedded(
             .into_iter()
             .map(|request| Request { caller, ..request });
         let some: Vec<_> = some.collect();
-        let submitted = model.submit_read(move || Ok::<_, Error>((some, ())));
+        let submitted = model.submit_read(caller, move || Ok::<_, Error>((some, ())));
         let (answers, ()) = submitted.await.map_err(of_input)?;
         for answer in try_join_all(answers.into_iter().map(collected)).await? {
             tokens += answer.completion.prompt_tokens;

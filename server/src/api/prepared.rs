@@ -6,6 +6,7 @@ use nibble_engine::Caller;
 use super::MAX_BODY_BYTES;
 use super::asker::Asker;
 use super::wanted::Wanted;
+use crate::caller::caller;
 use crate::error::ApiError;
 use crate::metered::Metered;
 use crate::state::AppState;
@@ -33,11 +34,12 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered, Asker), ApiError> {
     let path = request.uri().path().to_owned();
+    let caller = caller(request.extensions(), request.headers());
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, keep, .. } = Wanted::of(state, &path, &body).await?;
+    let Wanted { model, keep, .. } = Wanted::of(state, &path, caller, &body).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
     let work = move || (work(&body.bytes, &asker), asker);
-    let (done, asker) = model.prepared(work).await?;
+    let (done, asker) = model.prepared(caller, work).await?;
     Ok((done?, model, asker))
 }
 
@@ -51,9 +53,10 @@ pub(super) async fn looked_at<T: Send + 'static>(
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let path = request.uri().path().to_owned();
+    let caller = caller(request.extensions(), request.headers());
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, .. } = Wanted::of(state, &path, &body).await?;
+    let Wanted { model, .. } = Wanted::of(state, &path, caller, &body).await?;
     let asker = Asker::of(state, model.at_hand(), None, Caller::default());
     let work = move || work(&body.bytes, &asker);
-    model.prepared(work).await?
+    model.prepared(caller, work).await?
 }

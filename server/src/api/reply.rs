@@ -103,7 +103,7 @@ pub(super) async fn reply<F: Form>(
 ) -> Result<Response, ApiError> {
     let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let wanted = Wanted::of(state, &path, &body).await;
+    let wanted = Wanted::of(state, &path, caller, &body).await;
     let Wanted {
         model,
         keep,
@@ -170,7 +170,7 @@ async fn asks_nothing<F: Form>(
 ) -> Option<Asked<F>> {
     let asker = Asker::of(state, model.at_hand(), None, caller);
     let bytes = body.bytes.clone();
-    let asked = model.routed(move || read(&bytes, &asker)).await;
+    let asked = model.routed(caller, move || read(&bytes, &asker)).await;
     // What is wrong is told when it is read for the model.
     let asked = asked.ok()?.ok()?;
     asked.requests.is_empty().then_some(asked)
@@ -206,10 +206,11 @@ async fn answered<F: Form>(
     body: Held,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<(Vec<MeteredAnswer>, F, bool), ApiError> {
+    let caller = asker.caller;
     let read = move || {
         let asked = read(&body.bytes, &asker)?;
         Ok::<_, ApiError>((asked.requests, (asked.form, asked.stream)))
     };
-    let (answers, (form, stream)) = model.submit_read(read).await?;
+    let (answers, (form, stream)) = model.submit_read(caller, read).await?;
     Ok((answers, form, stream))
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use nibble_engine::Caller;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -42,7 +43,12 @@ impl Wanted {
     /// # Errors
     /// When too many wait for their turn, status 404 for a model that is not here, and status 400 for what is no JSON and a
     /// `keep_alive` that is none.
-    pub(super) async fn of(state: &AppState, path: &str, body: &Held) -> Result<Self, ApiError> {
+    pub(super) async fn of(
+        state: &AppState,
+        path: &str,
+        caller: Caller,
+        body: &Held,
+    ) -> Result<Self, ApiError> {
         let first = state.served.first();
         if !first.is_managed() {
             return Ok(Self {
@@ -54,7 +60,7 @@ impl Wanted {
         }
         let bytes = body.bytes.clone();
         let read = move || body::read::<Wire>(&bytes, "a request");
-        let wire = first.routed(read).await??;
+        let wire = first.routed(caller, read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
         let model = wire.model.as_deref().filter(|model| !model.is_empty());
         let name = model.or(name).unwrap_or_default();

@@ -1,5 +1,5 @@
 use futures::StreamExt;
-use nibble_engine::{Event, Prompt, Sampling, Thinking};
+use nibble_engine::{Caller, Event, Prompt, Sampling, Thinking};
 
 use super::*;
 use crate::telemetry::Telemetry;
@@ -110,6 +110,37 @@ async fn a_prompt_in_preparation_is_waited_for_and_then_cut_off() {
     assert!(matches!(asked.await.unwrap(), Some(Error::Ending)));
     waiter.await.unwrap();
     drop(end);
+}
+
+#[tokio::test]
+async fn whoever_asks_often_keeps_nobody_else_out_of_the_preparation() {
+    let (go_on, held) = std::sync::mpsc::channel();
+    let slow = Arc::new(Slow(Held::default(), held.into()));
+    let telemetry = Telemetry::new(slow.info(), 0, 1.0).unwrap();
+    let model = Metered::new(Models::only(slow.clone()), Arc::new(telemetry));
+    let of = |caller| Request {
+        caller: Caller(caller),
+        ..request()
+    };
+    let all: Vec<_> = (0..64 + 2).map(|_| Box::pin(model.submit(of(1)))).collect();
+    let mut all = futures::future::join_all(all);
+    assert!(futures::poll!(&mut all).is_pending());
+    assert!(matches!(
+        model.submit(of(1)).await,
+        Err(Error::Busy { limit: 64, .. })
+    ));
+    let mut other = Box::pin(model.submit(of(2)));
+    assert!(futures::poll!(&mut other).is_pending());
+    // The two in work, the one whose turn comes before, and the other's.
+    for _ in 0..4 {
+        go_on.send(()).unwrap();
+    }
+    tokio::select! {
+        answer = &mut other => assert!(answer.is_ok()),
+        _ = &mut all => panic!("the other caller waits for all of them"),
+    }
+    drop(go_on);
+    assert!(all.await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
