@@ -3,7 +3,7 @@
 //! Figures of answers come from the engine's own clock, which every answer carries; what belongs to the machine is read
 //! when it is asked for. A figure that could not be measured is not observed, so it drags no average down.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
@@ -97,6 +97,7 @@ pub(crate) struct Telemetry {
     answers: AnswerFigures,
     answers_usd: Counter,
     engine: EngineLoad,
+    /// Held by one scrape at a time: two that read a counter at once would both add what it lacks.
     machine: Arc<Mutex<Machine>>,
 }
 
@@ -278,17 +279,23 @@ impl Telemetry {
 
     /// Brings what the engine of this model does up to date.
     pub(crate) fn show(&self, load: &Load) {
+        let _alone = self.machine();
         self.engine.show(load);
     }
 
     /// All of it, in Prometheus' text form, with what all engines do together.
     pub(crate) fn render(&self, load: &Load) -> prometheus::Result<String> {
+        let machine = self.machine();
         self.engine.show_all(load);
-        self.machine
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read();
-        TextEncoder::new().encode_to_string(&self.registry.registry.gather())
+        machine.read();
+        let figures = self.registry.registry.gather();
+        drop(machine);
+        TextEncoder::new().encode_to_string(&figures)
+    }
+
+    /// Waits for the scrape that is at it.
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -307,7 +314,7 @@ impl Machine {
     }
 }
 
-/// Brings a counter to what someone else counted.
+/// Brings a counter to what someone else counted; one scrape at a time.
 fn raise(counter: &Counter, total: f64) {
     counter.inc_by((total - counter.get()).max(0.0));
 }

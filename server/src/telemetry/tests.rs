@@ -1,6 +1,8 @@
 //! The page and the API count alike, and what Prometheus reads has the form that it wants.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -150,6 +152,35 @@ fn requests_that_end_count_under_vllms_reasons() {
     let stopped =
         "vllm:request_success_total{finished_reason=\"stop\",model_name=\"scripted-1b\"} 1\n";
     assert!(text.contains(stopped), "{text}");
+}
+
+#[test]
+fn scrapes_at_the_same_time_count_nothing_twice() {
+    let (telemetry, put_out) = (telemetry(), AtomicU64::new(0));
+    let counter = || {
+        let text = telemetry.render(&Load::default()).unwrap();
+        let name = of_model("vllm:generation_tokens_total");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap().trim().parse::<f64>().unwrap()
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let output_tokens = put_out.fetch_add(1, Ordering::SeqCst) + 1;
+                    telemetry.show(&Load {
+                        output_tokens,
+                        ..Load::default()
+                    });
+                }
+            });
+        }
+        for _ in 0..20 {
+            let counted = counter();
+            assert!(counted <= put_out.load(Ordering::SeqCst) as f64);
+        }
+    });
+    assert_eq!(counter(), 40_000.0);
 }
 
 #[tokio::test]
