@@ -263,7 +263,6 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
     for _ in 0..2 {
         for (name, alias, expected) in [
             ("nibble_answers_running", "vllm:num_requests_running", 2.0),
-            ("nibble_answers_waiting", "vllm:num_requests_waiting", 3.0),
             ("nibble_kv_usage_ratio", "vllm:kv_cache_usage_perc", 0.25),
             ("nibble_kv_usage_ratio", "vllm:gpu_cache_usage_perc", 0.25),
             (
@@ -310,7 +309,11 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
             );
         }
     }
+    // One that is paused waits, too, as vLLM counts.
+    let waiting = of_model("vllm:num_requests_waiting");
+    assert_eq!(figure(&browser, &waiting).await, 4.0);
     for (name, expected) in [
+        ("nibble_answers_waiting", 3.0),
         ("nibble_answers_paused", 1.0),
         ("nibble_prefix_disk_hits_total", 100.0),
         ("nibble_prefix_disk_bytes", 9000.0),
