@@ -3,32 +3,32 @@
 //! It knows which answers are open. When the program ends, it takes no more, waits for these, and cuts off what is not
 //! complete in time.
 
-use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use nibble_engine::{Answer, Caller, Error, Load, ModelInfo, Request};
+use nibble_engine::{Caller, Error, Load, ModelInfo};
 use prometheus::Result as Figured;
 use tokio::sync::watch;
 
 use crate::generator::{Generator, Known};
-use crate::keys;
 use crate::models::{KeepAlive, Lease, Models, Offer, Ready};
 use crate::preparation::Preparation;
 use crate::telemetry::{Outcome, Telemetry};
-use crate::traces::{RequestTrace, Traces};
+use crate::traces::Traces;
 
 mod answer;
+mod asking;
 mod coming;
 mod open;
 mod tab;
 #[cfg(test)]
 mod tests;
+mod waiters;
 
 pub(crate) use answer::MeteredAnswer;
-use answer::Stage;
+use asking::outcome;
 use open::OpenAnswers;
-use tab::Tab;
+use waiters::Waiters;
 
 /// Counts at once, and those that may wait for it. Questions are read apart from them.
 const COUNTING: usize = 1;
@@ -47,6 +47,7 @@ pub(crate) struct Metered {
     counting: Arc<Preparation>,
     /// Requests whose model is found out.
     routing: Arc<Preparation>,
+    waiters: Waiters,
     traces: Option<Traces>,
 }
 
@@ -62,6 +63,7 @@ impl Metered {
             preparation: Arc::default(),
             counting: Arc::new(Preparation::new(COUNTING, COUNTS_WAITING)),
             routing: Arc::default(),
+            waiters: Waiters::default(),
             traces: None,
         }
     }
@@ -77,6 +79,7 @@ impl Metered {
             index,
             offer,
             telemetry: Arc::new(telemetry),
+            waiters: self.waiters.beside(),
             ..self.clone()
         })
     }
@@ -192,9 +195,13 @@ impl Metered {
         self.counting.run(caller, work).await
     }
 
-    /// What the engine is doing, and has done since the server started.
+    /// What the engine is doing, and has done since the server started. Who is on the way to its queue waits, too.
     pub(crate) fn load(&self) -> Load {
-        self.models.load(self.index)
+        let load = self.models.load(self.index);
+        Load {
+            waiting: load.waiting + self.waiters.of_model(),
+            ..load
+        }
     }
 
     /// Brings the figures of the engine up to date.
@@ -205,124 +212,6 @@ impl Metered {
     /// Whether answers can be had.
     pub(crate) fn is_alive(&self) -> bool {
         self.models.are_alive()
-    }
-
-    /// As [`Generator::submit`], in its turn and off the threads that serve others.
-    ///
-    /// # Errors
-    /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
-    pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
-        let caller = request.caller;
-        let read = move || Ok::<_, Error>((vec![request], ()));
-        let (answers, ()) = self.submit_read(caller, read).await?;
-        answers.into_iter().next().ok_or(Error::Stopped)
-    }
-
-    /// [`Self::submit`] of a caller's requests that are read in the same turn, and what else was read. All are taken, or none is.
-    ///
-    /// # Errors
-    /// As [`Self::submit`], and those of `read`.
-    pub(crate) async fn submit_read<T: Send + 'static, E: From<Error> + Send + 'static>(
-        &self,
-        caller: Caller,
-        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
-    ) -> Result<(Vec<MeteredAnswer>, T), E> {
-        let trace = self.trace();
-        let _preparing = self.open.prepare();
-        let (lease, answers, rest) = match self.taken(caller, read).await {
-            Ok(taken) => taken,
-            Err(refused) => {
-                let outcome = refused.outcome();
-                self.telemetry.ended(outcome);
-                if let Some(trace) = trace {
-                    trace.end(outcome, None);
-                }
-                return Err(refused.into_error());
-            }
-        };
-        let traces = iter::once(trace).chain(iter::repeat_with(|| self.trace()));
-        let answers = answers.into_iter().zip(traces);
-        let answers = answers.map(|((answer, shares_prompt, accepted), trace)| {
-            let tab = Tab::of(keys::current(), shares_prompt);
-            self.metered(answer, &lease, accepted, trace, tab)
-        });
-        Ok((answers.collect(), rest))
-    }
-
-    fn trace(&self) -> Option<RequestTrace> {
-        let traces = self.traces.as_ref();
-        traces.map(|traces| traces.begin(&self.info().id))
-    }
-
-    fn metered(
-        &self,
-        answer: Answer,
-        lease: &Arc<Lease>,
-        accepted: SystemTime,
-        trace: Option<RequestTrace>,
-        tab: Tab,
-    ) -> MeteredAnswer {
-        self.telemetry.waiting.inc();
-        let ticket = self.open.enter(answer.stopper());
-        MeteredAnswer {
-            answer,
-            telemetry: Arc::clone(&self.telemetry),
-            open: Arc::clone(&self.open),
-            ticket,
-            _lease: Arc::clone(lease),
-            stage: Stage::Waiting,
-            accepted,
-            trace,
-            tab,
-        }
-    }
-
-    /// The model, the answers, each with whether an earlier one has its prompt and when it was asked for, and what else was read.
-    /// Requests that do not say when they were read were so before the model had to be loaded.
-    async fn taken<T: Send + 'static, E: Send + 'static>(
-        &self,
-        caller: Caller,
-        read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
-    ) -> Result<Taken<T>, Refused<E>> {
-        let asked = Instant::now();
-        let lease = self.lease(None).await.map_err(Refused::Untaken)?;
-        let lease = Arc::new(lease);
-        let generator = Arc::clone(lease.generator());
-        let taken = self.preparation.run(caller, move || {
-            let (requests, rest) = read().map_err(Refused::Unread)?;
-            let mut families = Vec::new();
-            let answers = requests.into_iter().map(|mut request| {
-                let before = request.accepted.get_or_insert(asked).elapsed();
-                let now = SystemTime::now();
-                let accepted = now.checked_sub(before).unwrap_or(now);
-                let family = request.siblings.clone();
-                let shares_prompt = family.is_some() && families.contains(&family);
-                families.push(family);
-                Ok((generator.submit(request)?, shares_prompt, accepted))
-            });
-            let answers = answers
-                .collect::<Result<_, _>>()
-                .map_err(Refused::Untaken)?;
-            Ok((lease, answers, rest))
-        });
-        tokio::select! {
-            taken = taken => taken.map_err(Refused::Untaken)?,
-            () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
-        }
-    }
-
-    /// Counts tokens of prompts, in its turn and off the threads that serve others.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when too many wait for their turn, else those of `count`.
-    pub(crate) async fn counted<T: Send + 'static>(
-        &self,
-        caller: Caller,
-        count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let lease = self.lease(None).await?;
-        let count = move || count(&**lease.generator());
-        self.preparation.run(caller, count).await?
     }
 
     /// Whether no answer is open or prepared.
@@ -363,41 +252,5 @@ impl Metered {
     /// Ready when no answer is open or prepared.
     pub(crate) async fn all_ended(&self) {
         self.open.all_ended().await;
-    }
-}
-
-/// See [`Metered::taken`].
-type Taken<T> = (Arc<Lease>, Vec<(Answer, bool, SystemTime)>, T);
-
-fn outcome(untaken: &Error) -> Outcome {
-    match untaken {
-        Error::Ending => Outcome::Ending,
-        Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
-        Error::Request { .. } | Error::TooLong { .. } | Error::Withdrawn { .. } => Outcome::Invalid,
-        _ => Outcome::Failed,
-    }
-}
-
-/// Why there is no answer.
-enum Refused<E> {
-    /// The request could not be read.
-    Unread(E),
-    /// It was not taken.
-    Untaken(Error),
-}
-
-impl<E: From<Error>> Refused<E> {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unread(_) => Outcome::Invalid,
-            Self::Untaken(error) => outcome(error),
-        }
-    }
-
-    fn into_error(self) -> E {
-        match self {
-            Self::Unread(error) => error,
-            Self::Untaken(error) => error.into(),
-        }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
     Abandoned,
     /// The end of the program cut it off.
     CutOff,
+    /// It waited or took longer than `--max-wait` or `--max-time` allows.
+    TimedOut,
     /// The engine failed or was gone.
     Failed,
     /// The program was ending.
@@ -46,12 +48,13 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Complete,
         Self::Length,
         Self::Stopped,
         Self::Abandoned,
         Self::CutOff,
+        Self::TimedOut,
         Self::Failed,
         Self::Ending,
         Self::Busy,
@@ -65,6 +68,7 @@ impl Outcome {
             Self::Stopped => "stopped",
             Self::Abandoned => "abandoned",
             Self::CutOff => "cut_off",
+            Self::TimedOut => "timed_out",
             Self::Failed => "failed",
             Self::Ending => "ending",
             Self::Busy => "busy",
@@ -77,7 +81,7 @@ impl Outcome {
         match self {
             Self::Complete => Some("stop"),
             Self::Length => Some("length"),
-            Self::Stopped | Self::Abandoned | Self::CutOff => Some("abort"),
+            Self::Stopped | Self::Abandoned | Self::CutOff | Self::TimedOut => Some("abort"),
             Self::Failed => Some("error"),
             Self::Ending | Self::Busy | Self::Invalid => None,
         }
@@ -161,7 +165,7 @@ impl Telemetry {
                 "nibble_requests_running",
                 "Requests that the model works on.",
             )?,
-            waiting: register.gauge("nibble_requests_waiting", "Requests in the queue.")?,
+            waiting: register.gauge("nibble_requests_waiting", "Requests in the queue, or on their way to it.")?,
             requests,
             finished,
             prompt_tokens,
@@ -254,7 +258,7 @@ impl Telemetry {
         keys.register(&self.registry.registry)
     }
 
-    /// Counts an answer with what it took.
+    /// Counts an answer with what it took. How long one took that nobody waited for tells nothing, so it is not observed.
     pub(crate) fn answered(&self, outcome: Outcome, completion: &Completion) {
         self.ended(outcome);
         let (metrics, cached) = (&completion.metrics, completion.cached_tokens);
@@ -266,7 +270,9 @@ impl Telemetry {
         }
         self.output_tokens.inc_by(metrics.completion_tokens as u64);
         self.answers_usd.inc_by(metrics.usd_share);
-        self.answers.observe(completion);
+        if !matches!(outcome, Outcome::Abandoned) {
+            self.answers.observe(completion);
+        }
     }
 
     /// Counts a request of which nothing but its outcome is known.

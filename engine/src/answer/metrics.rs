@@ -153,7 +153,7 @@ impl Clock {
         }
     }
 
-    /// It came to the engine, which is when limits of its time begin; without this, when it was accepted.
+    /// It began to wait for its turn, which is when limits of its time begin; without this, when it was accepted.
     pub(crate) fn submitted(self, now: Instant) -> Self {
         Self {
             submitted: now,
@@ -213,7 +213,7 @@ impl Clock {
         self.verified += took;
     }
 
-    /// How long ago the request came to the engine.
+    /// How long ago the request began to wait for its turn.
     pub(crate) fn since_submitted(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.submitted)
     }

@@ -81,9 +81,11 @@ pub struct Request {
     /// Whether all of the prompt is computed, also what is in the KV cache: what is measured must not depend on what was
     /// asked before.
     pub fresh: bool,
-    /// When it was read, from which on its times count; nothing where that is when it is submitted. Limits of how long it may
-    /// wait count from the latter.
+    /// When it was read, from which on its times count; nothing where that is when it is submitted.
     pub accepted: Option<Instant>,
+    /// When it began to wait for its turn, from which on it is counted how long it may wait and take; nothing where that is when
+    /// it is submitted.
+    pub came: Option<Instant>,
 }
 
 /// What is shown of an answer that is left out otherwise.
@@ -128,6 +130,7 @@ impl Default for Request {
             siblings: None,
             fresh: false,
             accepted: None,
+            came: None,
             constraint: None,
         }
     }

@@ -6,7 +6,7 @@ use nibble_engine::{Completion, Event};
 
 use crate::keys::Key;
 
-/// The tokens of one answer so far, as its events tell: an answer that is abandoned has no other figures.
+/// The tokens of one answer so far, as its events tell: an answer that fails has no other figures.
 #[derive(Default)]
 pub(super) struct Tab {
     key: Option<Arc<Key>>,
@@ -14,6 +14,8 @@ pub(super) struct Tab {
     shares_prompt: bool,
     prompt_tokens: u64,
     output_tokens: u64,
+    /// What of both is charged already.
+    paid: [u64; 2],
 }
 
 impl Tab {
@@ -43,17 +45,32 @@ impl Tab {
 
     /// Charges it, by the answer's own figures where there are some.
     pub(super) fn pay(&mut self, completion: Option<&Completion>) {
-        let Some(key) = self.key.take() else {
-            return;
-        };
-        let (prompt, output) = match completion {
-            Some(completion) => (
+        self.charge(match completion {
+            Some(completion) => [
                 completion.prompt_tokens as u64,
                 completion.metrics.completion_tokens as u64,
-            ),
-            None => (self.prompt_tokens, self.output_tokens),
+            ],
+            None => [self.prompt_tokens, self.output_tokens],
+        });
+        self.key = None;
+    }
+
+    /// Charges what was shown, before the rest is known: whoever asks again at once finds it spent.
+    pub(super) fn pay_so_far(&mut self) {
+        self.charge([self.prompt_tokens, self.output_tokens]);
+    }
+
+    /// Charges what of these tokens, the prompt's and those put out, is not charged yet.
+    fn charge(&mut self, [prompt, output]: [u64; 2]) {
+        let Some(key) = &self.key else {
+            return;
         };
         let prompt = if self.shares_prompt { 0 } else { prompt };
-        key.used(prompt, output);
+        let [prompt_paid, output_paid] = self.paid;
+        key.used(
+            prompt.saturating_sub(prompt_paid),
+            output.saturating_sub(output_paid),
+        );
+        self.paid = [prompt.max(prompt_paid), output.max(output_paid)];
     }
 }

@@ -147,7 +147,7 @@ fn requests_that_end_count_under_vllms_reasons() {
     }
     let reasons = ["stop", "length", "abort", "error"];
     let counted = reasons.map(|reason| telemetry.finished.with_label_values(&[reason]).get());
-    assert_eq!(counted, [1, 1, 3, 1]);
+    assert_eq!(counted, [1, 1, 4, 1]);
     let text = telemetry.render(&Load::default()).unwrap();
     let stopped =
         "vllm:request_success_total{finished_reason=\"stop\",model_name=\"scripted-1b\"} 1\n";

@@ -24,7 +24,9 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::generator::Generator;
-use crate::test_support::browser::{Browser, form, message};
+use crate::models::Models;
+use crate::state::AppState;
+use crate::test_support::browser::{Browser, form, message, settings, store};
 use crate::test_support::held::Held;
 use crate::test_support::scripted::Scripted;
 
@@ -50,6 +52,10 @@ async fn receive(State(received): State<Received>, headers: HeaderMap, body: Byt
 
 impl Traced {
     async fn new(generator: Arc<dyn Generator>) -> Self {
+        Self::at(Models::only(generator)).await
+    }
+
+    async fn at(models: Arc<Models>) -> Self {
         let received = Received::default();
         let routes = Router::new()
             .route("/v1/traces", post(receive))
@@ -60,8 +66,9 @@ impl Traced {
         let exporter = SpanExporter::builder().with_http();
         let exporter = exporter.with_endpoint(format!("http://{address}/v1/traces"));
         let traces = Traces::new(exporter).unwrap();
+        let state = AppState::of(models, settings(), store(), Some(traces.clone()));
         Self {
-            browser: Browser::traced(generator, Some(traces.clone())),
+            browser: Browser::at_server(state),
             traces,
             received,
         }
@@ -80,6 +87,12 @@ impl Traced {
 
     /// The spans that were sent by the end of the program, by their names.
     async fn spans(self) -> HashMap<String, SentSpan> {
+        let spans = self.all_spans().await.into_iter();
+        spans.map(|span| (span.name.clone(), span)).collect()
+    }
+
+    /// The same, where several have one name.
+    async fn all_spans(self) -> Vec<SentSpan> {
         let traces = self.traces;
         spawn_blocking(move || traces.finish()).await.unwrap();
         let received = std::mem::take(&mut *self.received.lock().unwrap());
@@ -88,7 +101,7 @@ impl Traced {
             .flat_map(|request| request.resource_spans)
             .flat_map(|of_resource| of_resource.scope_spans)
             .flat_map(|of_scope| of_scope.spans);
-        spans.map(|span| (span.name.clone(), span)).collect()
+        spans.collect()
     }
 }
 
@@ -194,7 +207,7 @@ async fn what_the_caller_does_not_sample_is_not_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_fails_has_a_span_that_says_so() {
+async fn an_answer_that_fails_has_a_span_that_says_so_and_those_of_the_parts_it_came_to() {
     let held = Arc::new(Held::default());
     let traced = Traced::new(held.clone()).await;
     let request = question().header(HOST, "localhost");
@@ -202,6 +215,7 @@ async fn an_answer_that_fails_has_a_span_that_says_so() {
     let failing = async {
         loop {
             if let Some((_, sender)) = held.take() {
+                sender.send(Event::Prefill { done: 0, total: 2 });
                 return sender.send(Event::Failed(Error::Broken));
             }
             tokio::task::yield_now().await;
@@ -209,8 +223,11 @@ async fn an_answer_that_fails_has_a_span_that_says_so() {
     };
     tokio::join!(asked, failing);
     let spans = traced.spans().await;
-    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(spans.len(), 3, "{spans:?}");
     let request = &spans["chat scripted-1b"];
+    for part in ["waiting", "prefill"] {
+        assert_eq!(spans[part].parent_span_id, request.span_id, "{part}");
+    }
     assert_eq!(text(request, "nibble.outcome").as_deref(), Some("failed"));
     let status = request.status.as_ref().unwrap();
     assert_eq!(status.code(), SentStatus::Error);
@@ -252,10 +269,28 @@ fn parts_that_an_answer_did_not_come_to_are_absent() {
             ..Metrics::default()
         },
     };
-    let seconds = Duration::from_secs;
-    let waiting = ("waiting", [seconds(0), seconds(2)]);
-    assert_eq!(parts(&completion), [waiting]);
+    let accepted = SystemTime::now();
+    let after = |seconds| accepted + Duration::from_secs(seconds);
+    let waiting = ("waiting", [accepted, after(2)]);
+    assert_eq!(parts(accepted, &completion), [waiting]);
     completion.metrics.prefill_s = Some(3.0);
-    let prefill = ("prefill", [seconds(2), seconds(5)]);
-    assert_eq!(parts(&completion), [waiting, prefill]);
+    let prefill = ("prefill", [after(2), after(5)]);
+    assert_eq!(parts(accepted, &completion), [waiting, prefill]);
+}
+
+#[test]
+fn an_answer_without_figures_has_the_parts_that_were_seen_of_it() {
+    let mut course = Course::new(SystemTime::now());
+    let names = |course: &Course| {
+        let now = SystemTime::now();
+        let parts = course.parts(now);
+        assert_eq!(parts.last().unwrap().1[1], now);
+        let names = parts.into_iter().map(|(name, _)| name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&course), ["waiting"]);
+    course.begins();
+    assert_eq!(names(&course), ["waiting", "prefill"]);
+    course.puts_out();
+    assert_eq!(names(&course), ["waiting", "prefill", "decode"]);
 }
