@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use nibble_engine::Caller;
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,6 +26,16 @@ struct Wire {
     name: Option<Value>,
     keep_alive: Option<Value>,
     stream: Option<Value>,
+}
+
+impl Wire {
+    /// Ollama's clients say where it is not to be streamed.
+    fn streams(&self, path: &str) -> bool {
+        match self.stream {
+            Some(Value::Bool(streams)) => streams,
+            _ => ollama::owns(path),
+        }
+    }
 }
 
 /// Whom a request asks, and how.
@@ -77,8 +88,14 @@ impl Wanted {
             unloads: keep == Some(KeepAlive::For(Duration::ZERO)),
             keep: Some(keep.unwrap_or(model.keep())),
             model,
-            streams: wire.stream == Some(Value::Bool(true)),
+            streams: wire.streams(path),
         })
+    }
+
+    /// Whether the answer to a body that was sent to `path` is to be streamed; not where that cannot be read now.
+    pub(super) async fn streams(model: &Metered, path: &str, caller: Caller, body: Bytes) -> bool {
+        let read = move || body::read::<Wire>(&body, "a request");
+        matches!(model.routed(caller, read).await, Ok(Ok(wire)) if wire.streams(path))
     }
 }
 

@@ -8,12 +8,12 @@ use nibble_app::domain::{Content, End, EndReason, Id, Origin};
 use nibble_app::settings::{SEED, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, ModelInfo};
-use opentelemetry::trace::FutureExt;
 
 use super::ChatService;
 use super::complaints::{refusal, unstored};
 use super::writing::Writer;
 use crate::models::Ready;
+use crate::on_behalf::on_behalf;
 use crate::runs::Run;
 use crate::store::{Ask, Begun, Copied, Part, StoreError};
 
@@ -93,8 +93,7 @@ pub(super) fn made_by(info: &ModelInfo) -> Origin {
 async fn to_its_end(
     work: impl Future<Output = Result<Started, Complaint>> + Send + 'static,
 ) -> Result<Started, Complaint> {
-    // The engine's span is to belong to the request's.
-    let done = tokio::spawn(work.with_current_context()).await;
+    let done = tokio::spawn(on_behalf(work)).await;
     done.unwrap_or_else(|_| Err(refusal(&Error::Broken)))
 }
 
@@ -124,7 +123,7 @@ impl Writer {
             if begun.after.is_some() {
                 run.behind();
             }
-            tokio::spawn(follow_up(self, run, begun, caller, when_full));
+            tokio::spawn(on_behalf(follow_up(self, run, begun, caller, when_full)));
             return Ok(started);
         }
         let known = self.known_of(&begun).await;

@@ -27,8 +27,9 @@ use crate::generator::Generator;
 use crate::models::Models;
 use crate::state::AppState;
 use crate::test_support::browser::{Browser, form, message, settings, store};
+use crate::test_support::client::taken;
 use crate::test_support::held::Held;
-use crate::test_support::scripted::Scripted;
+use crate::test_support::scripted::{Scripted, offer};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -186,6 +187,63 @@ async fn a_message_of_the_page_belongs_to_its_callers_trace_too() {
     assert_eq!(hex(&request.trace_id), TRACE);
     assert_eq!(hex(&request.parent_span_id), CALLER);
     assert!(spans.contains_key("decode"));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_the_one_before_belongs_to_its_callers_trace_too() {
+    let held = Arc::new(Held::default());
+    let traced = Traced::new(held.clone()).await;
+    let first = message("", "one");
+    let first = traced.browser.post_json("/api/send", &first);
+    let first = first.await.json();
+    let conversation = first["conversation"].as_str().unwrap();
+    let mut posted = form("/api/send", &message(conversation, "two"), "text/html");
+    posted.headers_mut().insert("traceparent", parent(true));
+    posted
+        .headers_mut()
+        .insert("x-request-id", HeaderValue::from_static("mine-2"));
+    traced.browser.send(posted).await;
+    for _ in 0..2 {
+        // It is over at once.
+        drop(taken(&held).await);
+    }
+    let page = format!("/c/{conversation}");
+    traced.browser.get(&page).await;
+    let spans = traced.all_spans().await;
+    let mut requests = spans.iter().filter(|span| span.name == "chat scripted-1b");
+    let second = requests.find(|span| hex(&span.trace_id) == TRACE);
+    let second = second.unwrap_or_else(|| panic!("{spans:?}"));
+    assert_eq!(hex(&second.parent_span_id), CALLER);
+    assert_eq!(text(second, "nibble.request_id").as_deref(), Some("mine-2"));
+}
+
+#[tokio::test]
+async fn an_answer_whose_model_is_loaded_first_belongs_to_its_callers_trace_too() {
+    let models = Models::new(
+        vec![offer("slow", None)],
+        Box::new(|| None),
+        Some(100),
+        None,
+    );
+    let traced = Traced::at(models).await;
+    let request = question()
+        .header(HOST, "localhost")
+        .header("traceparent", parent(true))
+        .header("x-request-id", "mine-3");
+    let body = QUESTION.replacen('{', r#"{"stream": true, "#, 1);
+    let reply = traced
+        .browser
+        .send(request.body(body.into()).unwrap())
+        .await;
+    assert!(reply.body.contains("I am "), "{}", reply.body);
+    let spans = traced.spans().await;
+    let request = &spans["chat slow"];
+    assert_eq!(hex(&request.trace_id), TRACE);
+    assert_eq!(hex(&request.parent_span_id), CALLER);
+    assert_eq!(
+        text(request, "nibble.request_id").as_deref(),
+        Some("mine-3")
+    );
 }
 
 #[tokio::test]
