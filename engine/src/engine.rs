@@ -19,7 +19,7 @@ use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};
 use crate::text::constraint::grammars::Grammars;
 use crate::text::prompt::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
-use crate::{Answer, Error, FinishReason, ModelInfo, Request, Siblings, Speculation};
+use crate::{Answer, Caller, Error, FinishReason, ModelInfo, Request, Siblings, Speculation};
 
 pub use foresight::Foresight;
 
@@ -113,13 +113,24 @@ impl Engine {
         self.scheduler.queue()
     }
 
+    /// Whether the queue has a place for a caller now.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it has none, with when there may be one where that can be said, [`Error::Stopped`] when the thread
+    /// that owns the model has died.
+    pub fn room(&self, caller: Caller) -> Result<(), Error> {
+        self.scheduler.reserve(caller).map(drop)
+    }
+
     /// Puts a request into the queue.
     ///
     /// # Errors
     /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range, [`Error::TooLong`] for a prompt
     /// that the context cannot hold, [`Error::Stopped`] when the thread that owns the model has died.
     pub fn submit(&self, mut request: Request) -> Result<Answer, Error> {
-        let clock = Clock::accept(Instant::now());
+        let now = Instant::now();
+        let clock =
+            Clock::accept(request.accepted.unwrap_or(now)).submitted(request.came.unwrap_or(now));
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
         let place = self.scheduler.reserve(request.caller)?;
@@ -206,9 +217,14 @@ impl Engine {
 mod tests {
     mod continued;
 
+    use std::time::Duration;
+
+    use futures::executor::block_on_stream;
+
     use super::*;
+    use crate::Event;
     use crate::text::tokenizer::{Bounds, Excess};
-    use crate::{Caller, Message, Prompt, Role, Sampling, Thinking};
+    use crate::{Message, Prompt, Role, Sampling, Thinking};
 
     fn engine(queue: usize) -> Result<Engine, Error> {
         Engine::load(&LoadOptions {
@@ -249,7 +265,12 @@ mod tests {
             wait: None,
         };
         assert_eq!(too_long().to_string(), full.to_string());
+        let room = engine.room(Caller::default());
+        assert_eq!(room.unwrap_err().to_string(), full.to_string());
         drop(place);
+        for _ in 0..2 {
+            engine.room(Caller::default()).unwrap();
+        }
         for _ in 0..3 {
             let refused = too_long();
             assert!(
@@ -264,6 +285,28 @@ mod tests {
             );
         }
         engine.submit(request("the dog")).unwrap();
+    }
+
+    #[test]
+    fn how_long_a_request_waits_counts_from_when_it_came() {
+        let limit = Duration::from_secs(1);
+        let engine = Engine::load(&LoadOptions {
+            model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny.gguf").into(),
+            threads: Some(1),
+            wait: Some(limit),
+            ..LoadOptions::default()
+        });
+        let engine = engine.unwrap();
+        let asked = Request {
+            came: Some(Instant::now() - 2 * limit),
+            ..request("the dog")
+        };
+        let answer = engine.submit(asked).unwrap();
+        let end = block_on_stream(answer).last();
+        assert!(
+            matches!(end, Some(Event::Failed(Error::WaitedTooLong { .. }))),
+            "{end:?}"
+        );
     }
 
     #[test]

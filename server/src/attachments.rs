@@ -7,7 +7,7 @@
 use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::{Attachment, FILES, check_attachments};
 use nibble_app::language::{Language, Told};
-use nibble_engine::Error;
+use nibble_engine::{Caller, Error};
 
 use crate::bodies::form::{File, Form};
 use crate::preparation::Preparation;
@@ -39,9 +39,13 @@ impl Attachments {
     ///
     /// # Errors
     /// A [`Complaint`] that names the first file that cannot be taken, and why.
-    pub(crate) async fn of(&self, form: Form) -> Result<Vec<Attachment>, Complaint> {
+    pub(crate) async fn of(
+        &self,
+        caller: Caller,
+        form: Form,
+    ) -> Result<Vec<Attachment>, Complaint> {
         check_form(&form)?;
-        let read = self.each(form, |attachment| attachment).await?;
+        let read = self.each(caller, form, |attachment| attachment).await?;
         let attachments: Vec<_> = read
             .into_iter()
             .collect::<Result<_, _>>()
@@ -56,6 +60,7 @@ impl Attachments {
     /// A [`Complaint`] about all of them.
     pub(crate) async fn each<T: Send + 'static>(
         &self,
+        caller: Caller,
         form: Form,
         look: impl Fn(Attachment) -> T + Send + 'static,
     ) -> Result<Vec<Result<T, Told>>, Complaint> {
@@ -64,7 +69,10 @@ impl Attachments {
             let files = form.files.iter();
             files.map(|file| read(file).map(&look)).collect()
         };
-        self.reading.run(read).await.map_err(|error| unread(&error))
+        self.reading
+            .run(caller, read)
+            .await
+            .map_err(|error| unread(&error))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the server needs of an engine, so that its routes can be tested without a model.
 
 use nibble_engine::{
-    Answer, Conversation, Engine, Error, Foresight, Load, ModelInfo, Pace, Prompt, Reading,
+    Answer, Caller, Conversation, Engine, Error, Foresight, Load, ModelInfo, Pace, Prompt, Reading,
     Request, Thinking,
 };
 
@@ -48,6 +48,14 @@ pub trait Generator: Send + Sync {
     /// How many requests may wait at a time.
     fn queue(&self) -> usize {
         usize::MAX
+    }
+
+    /// Whether the queue has a place for a caller now.
+    ///
+    /// # Errors
+    /// As [`Engine::room`].
+    fn room(&self, _caller: Caller) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Puts a request into the queue.
@@ -121,6 +129,10 @@ impl Generator for Engine {
 
     fn queue(&self) -> usize {
         self.queue()
+    }
+
+    fn room(&self, caller: Caller) -> Result<(), Error> {
+        self.room(caller)
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {

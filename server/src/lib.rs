@@ -28,6 +28,7 @@ pub mod management;
 mod metered;
 pub mod models;
 pub mod offers;
+mod on_behalf;
 pub mod origins;
 mod pages;
 mod preparation;

@@ -24,12 +24,15 @@ mod reading;
 mod tab;
 #[cfg(test)]
 mod tests;
+mod waiters;
 
 pub(crate) use answer::MeteredAnswer;
 pub(crate) use embeddings::EmbeddingPlace;
 use embeddings::Embeddings;
 use open::OpenAnswers;
+use reading::outcome;
 pub(crate) use reading::{Read, Unread};
+use waiters::Waiters;
 
 /// Counts at once, and those that may wait for it. Questions are read apart from them.
 const COUNTING: usize = 1;
@@ -54,6 +57,7 @@ pub(crate) struct Metered {
     going_on: Arc<Semaphore>,
     /// Embeddings that are computed or wait for it.
     embeddings: Arc<Embeddings>,
+    waiters: Waiters,
     traces: Option<Traces>,
 }
 
@@ -71,6 +75,7 @@ impl Metered {
             routing: Arc::default(),
             going_on: Arc::new(Semaphore::new(GOING_ON)),
             embeddings: Arc::default(),
+            waiters: Waiters::default(),
             traces: None,
         }
     }
@@ -86,6 +91,7 @@ impl Metered {
             index,
             offer,
             telemetry: Arc::new(telemetry),
+            waiters: self.waiters.beside(),
             ..self.clone()
         })
     }
@@ -183,9 +189,10 @@ impl Metered {
     /// [`Error::Busy`] when too many wait for their turn.
     pub(crate) async fn routed<T: Send + 'static>(
         &self,
+        caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.routing.run(work).await
+        self.routing.run(caller, work).await
     }
 
     /// Does what is no answer, which takes no turns of those who ask for one.
@@ -194,9 +201,10 @@ impl Metered {
     /// [`Error::Busy`] when too many wait for their turn.
     pub(crate) async fn prepared<T: Send + 'static>(
         &self,
+        caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.counting.run(work).await
+        self.counting.run(caller, work).await
     }
 
     /// Reads what is no answer and will ask for some, in the turns of those who ask for one.
@@ -205,9 +213,10 @@ impl Metered {
     /// As [`Self::prepared`].
     pub(crate) async fn read<T: Send + 'static>(
         &self,
+        caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.preparation.run(work).await
+        self.preparation.run(caller, work).await
     }
 
     /// A place among the requests for embeddings.
@@ -218,9 +227,13 @@ impl Metered {
         self.embeddings.enter(caller)
     }
 
-    /// What the engine is doing, and has done since the server started.
+    /// What the engine is doing, and has done since the server started. Who is on the way to its queue waits, too.
     pub(crate) fn load(&self) -> Load {
-        self.models.load(self.index)
+        let load = self.models.load(self.index);
+        Load {
+            waiting: load.waiting + self.waiters.of_model(),
+            ..load
+        }
     }
 
     /// Brings the figures of the engine up to date.
@@ -231,19 +244,6 @@ impl Metered {
     /// Whether answers can be had.
     pub(crate) fn is_alive(&self) -> bool {
         self.models.are_alive()
-    }
-
-    /// Counts tokens of prompts, in its turn and off the threads that serve others.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when too many wait for their turn, else those of `count`.
-    pub(crate) async fn counted<T: Send + 'static>(
-        &self,
-        count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let lease = self.lease(None).await?;
-        let counted = self.preparation.run(move || count(&**lease.generator()));
-        counted.await?
     }
 
     /// Whether no answer is open or prepared.
@@ -284,14 +284,5 @@ impl Metered {
     /// Ready when no answer is open or prepared.
     pub(crate) async fn all_ended(&self) {
         self.open.all_ended().await;
-    }
-}
-
-fn outcome(untaken: &Error) -> Outcome {
-    match untaken {
-        Error::Ending => Outcome::Ending,
-        Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
-        Error::Request { .. } | Error::TooLong { .. } | Error::Withdrawn { .. } => Outcome::Invalid,
-        _ => Outcome::Failed,
     }
 }

@@ -25,7 +25,7 @@ use nibble_app::{
     App, COMPARE, DELETE_COMPARISON, FETCH_EVENTS, LANGUAGE, MEASURE, REPLAY, SPEED_FILE,
     STOP_COMPARISON, Unsent, list_html, load,
 };
-use nibble_engine::Error;
+use nibble_engine::{Caller, Error};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -292,7 +292,9 @@ impl Pages {
             Handle::current(),
             self.rendered(request, visitor, loaded, tell),
         );
-        let rendered = rendering.run(move || runtime.block_on(page)).await;
+        let rendered = rendering
+            .run(Caller(visitor.caller), move || runtime.block_on(page))
+            .await;
         rendered.unwrap_or_else(|error| unrendered(visitor.language, &error))
     }
 

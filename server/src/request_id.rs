@@ -21,6 +21,14 @@ pub(crate) fn current() -> Option<String> {
     ID.try_with(String::clone).ok()
 }
 
+/// Does for the request of this name what is done after it was answered, as in the body of a stream.
+pub(crate) async fn within<T>(id: Option<String>, work: impl Future<Output = T>) -> T {
+    match id {
+        Some(id) => ID.scope(id, work).await,
+        None => work.await,
+    }
+}
+
 /// Names the request in all that is logged of it, and in its answer.
 pub(crate) async fn follow(request: Request, next: Next) -> Response {
     let kept = kept(request.headers()).map(str::to_owned);

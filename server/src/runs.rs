@@ -7,7 +7,7 @@ mod rendered;
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::stream;
@@ -47,6 +47,23 @@ pub(crate) struct Run {
     /// In each language that somebody reads it in.
     rendered: Mutex<Vec<Rendered>>,
     places: Arc<Semaphore>,
+}
+
+/// Whoever asked for an answer, as seen by those who write it; nobody by default.
+#[derive(Clone, Default)]
+pub(crate) struct Asker(Weak<()>);
+
+impl Asker {
+    /// One who is there as long as what is returned beside.
+    pub(crate) fn new() -> (Arc<()>, Self) {
+        let here = Arc::new(());
+        let asker = Self(Arc::downgrade(&here));
+        (here, asker)
+    }
+
+    fn is_here(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 /// Who ends an answer early, and whether somebody wants that.
@@ -184,17 +201,19 @@ impl Run {
         (state.thought.clone(), state.text.clone())
     }
 
-    /// Ready when the answer still waits for its turn and nobody has read it for a while.
-    pub(crate) async fn left_waiting(&self) {
+    /// Ready when the answer still waits for its turn, and for a while nobody has read it, nor has whoever asked for it been
+    /// there: a page that is loaded anew must find its answer.
+    pub(crate) async fn left_waiting(&self, asker: &Asker) {
         let mut alone = 0;
         while alone < LOOKS {
             tokio::time::sleep(LOOK).await;
             if !matches!(self.state.borrow().phase, Phase::Queued { .. }) {
                 pending::<()>().await;
             }
-            alone = match self.state.receiver_count() {
-                0 => alone + 1,
-                _ => 0,
+            let is_read = self.places.available_permits() < READERS;
+            alone = match is_read || asker.is_here() {
+                true => 0,
+                false => alone + 1,
             };
         }
     }

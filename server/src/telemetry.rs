@@ -3,7 +3,7 @@
 //! Figures of answers come from the engine's own clock, which every answer carries; what belongs to the machine is read
 //! when it is asked for. A figure that could not be measured is not observed, so it drags no average down.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nibble_engine::cgroup::Cgroup;
@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
     Abandoned,
     /// The end of the program cut it off.
     CutOff,
+    /// It waited or took longer than `--max-wait` or `--max-time` allows.
+    TimedOut,
     /// The engine failed or was gone.
     Failed,
     /// The program was ending.
@@ -46,12 +48,13 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Complete,
         Self::Length,
         Self::Stopped,
         Self::Abandoned,
         Self::CutOff,
+        Self::TimedOut,
         Self::Failed,
         Self::Ending,
         Self::Busy,
@@ -65,6 +68,7 @@ impl Outcome {
             Self::Stopped => "stopped",
             Self::Abandoned => "abandoned",
             Self::CutOff => "cut_off",
+            Self::TimedOut => "timed_out",
             Self::Failed => "failed",
             Self::Ending => "ending",
             Self::Busy => "busy",
@@ -77,7 +81,7 @@ impl Outcome {
         match self {
             Self::Complete => Some("stop"),
             Self::Length => Some("length"),
-            Self::Stopped | Self::Abandoned | Self::CutOff => Some("abort"),
+            Self::Stopped | Self::Abandoned | Self::CutOff | Self::TimedOut => Some("abort"),
             Self::Failed => Some("error"),
             Self::Ending | Self::Busy | Self::Invalid => None,
         }
@@ -97,6 +101,7 @@ pub(crate) struct Telemetry {
     answers: AnswerFigures,
     answers_usd: Counter,
     engine: EngineLoad,
+    /// Held by one scrape at a time: two that read a counter at once would both add what it lacks.
     machine: Arc<Mutex<Machine>>,
 }
 
@@ -160,7 +165,7 @@ impl Telemetry {
                 "nibble_requests_running",
                 "Requests that the model works on.",
             )?,
-            waiting: register.gauge("nibble_requests_waiting", "Requests in the queue.")?,
+            waiting: register.gauge("nibble_requests_waiting", "Requests in the queue, or on their way to it.")?,
             requests,
             finished,
             prompt_tokens,
@@ -253,7 +258,7 @@ impl Telemetry {
         keys.register(&self.registry.registry)
     }
 
-    /// Counts an answer with what it took.
+    /// Counts an answer with what it took. How long one took that nobody waited for tells nothing, so it is not observed.
     pub(crate) fn answered(&self, outcome: Outcome, completion: &Completion) {
         self.ended(outcome);
         let (metrics, cached) = (&completion.metrics, completion.cached_tokens);
@@ -265,7 +270,9 @@ impl Telemetry {
         }
         self.output_tokens.inc_by(metrics.completion_tokens as u64);
         self.answers_usd.inc_by(metrics.usd_share);
-        self.answers.observe(completion);
+        if !matches!(outcome, Outcome::Abandoned) {
+            self.answers.observe(completion);
+        }
     }
 
     /// Counts a request of which nothing but its outcome is known.
@@ -278,17 +285,23 @@ impl Telemetry {
 
     /// Brings what the engine of this model does up to date.
     pub(crate) fn show(&self, load: &Load) {
+        let _alone = self.machine();
         self.engine.show(load);
     }
 
     /// All of it, in Prometheus' text form, with what all engines do together.
     pub(crate) fn render(&self, load: &Load) -> prometheus::Result<String> {
+        let machine = self.machine();
         self.engine.show_all(load);
-        self.machine
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read();
-        TextEncoder::new().encode_to_string(&self.registry.registry.gather())
+        machine.read();
+        let figures = self.registry.registry.gather();
+        drop(machine);
+        TextEncoder::new().encode_to_string(&figures)
+    }
+
+    /// Waits for the scrape that is at it.
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -307,7 +320,7 @@ impl Machine {
     }
 }
 
-/// Brings a counter to what someone else counted.
+/// Brings a counter to what someone else counted; one scrape at a time.
 fn raise(counter: &Counter, total: f64) {
     counter.inc_by((total - counter.get()).max(0.0));
 }

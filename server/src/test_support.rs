@@ -1,5 +1,6 @@
 //! What stands in for the engine and for a browser in tests.
 
+pub(crate) mod blocked;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod held;

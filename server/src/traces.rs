@@ -139,18 +139,28 @@ pub(crate) struct RequestTrace {
 }
 
 impl RequestTrace {
-    /// Ends it with what became of the request and, where the engine told, with what the answer took since it was
-    /// accepted.
-    pub(crate) fn end(self, outcome: Outcome, answer: Option<(SystemTime, &Completion)>) {
+    /// Ends it with what became of the request and, where there was an answer, with how far that came: by what the engine told
+    /// at its end, else by what was seen of it.
+    pub(crate) fn end(self, outcome: Outcome, answer: Option<(&Course, Option<&Completion>)>) {
         let request = self.request.span();
         request.set_attribute(KeyValue::new("nibble.outcome", outcome.label()));
-        if matches!(outcome, Outcome::Failed) {
-            request.set_status(Status::error("the answer failed"));
+        match outcome {
+            Outcome::Failed => request.set_status(Status::error("the answer failed")),
+            Outcome::TimedOut => {
+                request.set_status(Status::error("the answer took longer than allowed"));
+            }
+            _ => {}
         }
-        if let Some((accepted, completion)) = answer {
-            request.set_attributes(figures(completion));
-            for (name, [start, end]) in parts(completion) {
-                self.part(name, accepted + start, accepted + end);
+        if let Some((course, completion)) = answer {
+            let parts = match completion {
+                Some(completion) => {
+                    request.set_attributes(figures(completion));
+                    parts(course.accepted, completion)
+                }
+                None => course.parts(SystemTime::now()),
+            };
+            for (name, [start, end]) in parts {
+                self.part(name, start, end);
             }
         }
         request.end();
@@ -163,25 +173,69 @@ impl RequestTrace {
     }
 }
 
-/// The parts of an answer, each from and to a time since it was accepted; those that it did not come to are absent.
-fn parts(completion: &Completion) -> Vec<(&'static str, [Duration; 2])> {
+/// When an answer came how far, as its events tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    accepted: SystemTime,
+    began: Option<SystemTime>,
+    first_token: Option<SystemTime>,
+}
+
+impl Course {
+    /// Of a request that was accepted then.
+    pub(crate) fn new(accepted: SystemTime) -> Self {
+        Self {
+            accepted,
+            began: None,
+            first_token: None,
+        }
+    }
+
+    /// The model works on it.
+    pub(crate) fn begins(&mut self) {
+        self.began.get_or_insert_with(SystemTime::now);
+    }
+
+    /// A token came out.
+    pub(crate) fn puts_out(&mut self) {
+        let now = SystemTime::now();
+        self.began.get_or_insert(now);
+        self.first_token.get_or_insert(now);
+    }
+
+    /// Its parts, the last of which ends now.
+    fn parts(&self, now: SystemTime) -> Vec<Part> {
+        let waiting = [self.accepted, self.began.unwrap_or(now)];
+        let prefill = self
+            .began
+            .map(|began| [began, self.first_token.unwrap_or(now)]);
+        let decode = self.first_token.map(|first| [first, now]);
+        named([Some(waiting), prefill, decode])
+    }
+}
+
+/// A part of an answer, from and to a time.
+type Part = (&'static str, [SystemTime; 2]);
+
+/// Parts by their names, but for those that an answer did not come to.
+fn named(parts: [Option<[SystemTime; 2]>; 3]) -> Vec<Part> {
+    let named = ["waiting", "prefill", "decode"].into_iter().zip(parts);
+    named
+        .filter_map(|(name, part)| Some((name, part?)))
+        .collect()
+}
+
+/// The parts of an answer that was accepted then, by what the engine told at its end.
+fn parts(accepted: SystemTime, completion: &Completion) -> Vec<Part> {
     let metrics = &completion.metrics;
     let began = metrics.queued_s;
     let prefill = metrics.prefill_s.map(|took| [began, began + took]);
     let decode = metrics
         .time_to_first_token_s
         .map(|first| [first, metrics.total_s]);
-    [
-        ("waiting", Some([0.0, began])),
-        ("prefill", prefill),
-        ("decode", decode),
-    ]
-    .into_iter()
-    .filter_map(|(name, times)| {
-        let times = times?.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        Some((name, times))
-    })
-    .collect()
+    let at = |seconds| accepted + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let times = [Some([0.0, began]), prefill, decode];
+    named(times.map(|times| times.map(|times| times.map(at))))
 }
 
 /// What OpenTelemetry's conventions for language models call them.

@@ -26,7 +26,7 @@ pub struct Load {
     pub prefix_disk_hits: u64,
     /// Bytes of keys and values of this model that are kept on the disk.
     pub prefix_disk_bytes: u64,
-    /// Tokens of the prompts of all answers that have put out a token.
+    /// Tokens of all prompts that were read to their end, also of those that no answer is for.
     pub prompt_tokens: u64,
     /// Tokens put out, also by answers that run still.
     pub output_tokens: u64,

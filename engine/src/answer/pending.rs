@@ -89,7 +89,7 @@ impl PendingAnswer {
 
     /// How long it has waited.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
-        self.clock.since_accepted(now)
+        self.clock.since_submitted(now)
     }
 
     /// Ends it before it began.

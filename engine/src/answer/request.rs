@@ -1,5 +1,7 @@
 //! What goes into the engine, and what it says of itself: plain data.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -79,6 +81,11 @@ pub struct Request {
     /// Whether all of the prompt is computed, also what is in the KV cache: what is measured must not depend on what was
     /// asked before.
     pub fresh: bool,
+    /// When it was read, from which on its times count; nothing where that is when it is submitted.
+    pub accepted: Option<Instant>,
+    /// When it began to wait for its turn, from which on it is counted how long it may wait and take; nothing where that is when
+    /// it is submitted.
+    pub came: Option<Instant>,
 }
 
 /// What is shown of an answer that is left out otherwise.
@@ -122,6 +129,8 @@ impl Default for Request {
             wanted: Wanted::default(),
             siblings: None,
             fresh: false,
+            accepted: None,
+            came: None,
             constraint: None,
         }
     }

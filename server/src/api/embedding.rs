@@ -104,7 +104,7 @@ pub(super) async fn embedded(
         };
         let turn = place.turn().await;
         let submitted = model
-            .submit_more(read)
+            .submit_more(caller, read)
             .await
             .map_err(|Refused(error)| error)?;
         let Some(answers) = submitted else {

@@ -7,6 +7,7 @@ use super::MAX_BODY_BYTES;
 use super::asker::Asker;
 use super::wanted::Wanted;
 use crate::bodies::Held;
+use crate::caller::caller;
 use crate::error::ApiError;
 use crate::metered::Metered;
 use crate::state::AppState;
@@ -20,8 +21,10 @@ pub(super) async fn prepared<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let (model, asker, body) = asked(state, request, work).await?;
-    model.prepared(move || work(&body.bytes, &asker)).await?
+    let caller = caller(request.extensions(), request.headers());
+    let (model, asker, body) = asked(state, caller, request, work).await?;
+    let work = move || work(&body.bytes, &asker);
+    model.prepared(caller, work).await?
 }
 
 /// What `work` makes of a body whose answers are asked for behind, in the turns of those; the model that was asked, and the
@@ -34,20 +37,23 @@ pub(super) async fn prepared_by<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(T, Metered, Asker), ApiError> {
-    let (model, asker, body) = asked(state, request, work).await?;
+    let caller = caller(request.extensions(), request.headers());
+    let (model, asker, body) = asked(state, caller, request, work).await?;
     let work = move || (work(&body.bytes, &asker), asker);
-    let (done, asker) = model.read(work).await?;
+    let (done, asker) = model.read(caller, work).await?;
     Ok((done?, model, asker))
 }
 
 async fn asked<T: Send + 'static>(
     state: &AppState,
+    caller: Caller,
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<(Metered, Asker, Held), ApiError> {
+    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, keep, .. } = Wanted::of(state, &body).await?;
-    ahead(state, &model, Caller::default(), &body, work).await?;
+    let Wanted { model, keep, .. } = Wanted::of(state, &path, caller, &body).await?;
+    ahead(state, &model, caller, &body, work).await?;
     let asker = Asker::new(state, model.lease(keep).await?, Caller::default());
     Ok((model, asker, body))
 }
@@ -61,11 +67,13 @@ pub(super) async fn looked_at<T: Send + 'static>(
     request: Request,
     work: fn(&[u8], &Asker) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
+    let path = request.uri().path().to_owned();
+    let caller = caller(request.extensions(), request.headers());
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let Wanted { model, .. } = Wanted::of(state, &body).await?;
+    let Wanted { model, .. } = Wanted::of(state, &path, caller, &body).await?;
     let asker = Asker::of(state, model.at_hand(), None, Caller::default());
     let work = move || work(&body.bytes, &asker);
-    model.prepared(work).await?
+    model.prepared(caller, work).await?
 }
 
 /// What `work` makes of a body for a model that is not in memory; nothing where it needs the model for that, or where the model
@@ -85,7 +93,7 @@ pub(super) async fn ahead<T: Send + 'static>(
     }
     let asker = Asker::of(state, model.at_hand(), None, caller);
     let bytes = body.bytes.clone();
-    match model.routed(move || work(&bytes, &asker)).await? {
+    match model.routed(caller, move || work(&bytes, &asker)).await? {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.status().is_client_error() => Err(error),
         Err(_) => Ok(None),

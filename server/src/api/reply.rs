@@ -10,8 +10,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures::StreamExt;
 use futures::stream::{self, Stream};
-use nibble_engine::{Caller, Completion, Learned, ToolCall};
-use tokio::task::spawn_blocking;
+use nibble_engine::{Caller, Completion, Error, Learned, ToolCall};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
 
 mod collected;
 mod more;
@@ -20,7 +21,7 @@ mod streamed;
 pub(super) use self::collected::{Answered, collected, only};
 pub(super) use self::more::More;
 use self::more::{Answers, Later};
-use self::streamed::frames;
+use self::streamed::{HEARTBEAT, frames};
 pub(super) use self::streamed::{data, named, server_sent};
 use super::MAX_BODY_BYTES;
 use super::asker::Asker;
@@ -30,7 +31,8 @@ use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::keys;
 use crate::metered::{Metered, Read};
-use crate::models::{self, Ready};
+use crate::models::Ready;
+use crate::on_behalf::on_behalf;
 use crate::state::AppState;
 
 /// How one API writes its answers. A choice is the place of an answer among those to one request.
@@ -107,8 +109,9 @@ pub(super) async fn reply<F: Form>(
     request: Request,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<Response, ApiError> {
+    let path = request.uri().path().to_owned();
     let body = state.bodies.read(request, MAX_BODY_BYTES).await?;
-    let wanted = Wanted::of(state, &body).await;
+    let wanted = Wanted::of(state, &path, caller, &body).await;
     let Wanted {
         model,
         keep,
@@ -130,37 +133,48 @@ pub(super) async fn reply<F: Form>(
     let lease = match model.ask(keep).map_err(refused)? {
         Ready::Now(lease) => lease,
         Ready::Soon if streams => {
-            let late = late(state.clone(), model, keep, caller, body, read);
-            return Ok(F::streamed(late));
+            let state = state.clone();
+            let loaded = on_behalf(async move {
+                let lease = model.lease(keep).await;
+                let lease = lease.inspect_err(|error| model.count_refused(error))?;
+                answered(model, Asker::new(&state, lease, caller), body, read).await
+            });
+            return Ok(F::streamed(late(loaded)));
         }
         Ready::Soon => model.lease(keep).await.map_err(refused)?,
     };
-    let asker = Asker::new(state, lease, caller);
-    let (answers, form, stream) = answered(&model, asker, body, read).await?;
-    sent(form, answers, stream).await
+    let (asker, bytes) = (Asker::new(state, lease, caller), body.bytes.clone());
+    let mut answered = Box::pin(on_behalf(answered(model.clone(), asker, body, read)));
+    // Who waits for a turn for longer than that is told so, where that can be told.
+    let is_late = async {
+        sleep(HEARTBEAT).await;
+        streams || Wanted::streams(&model, &path, caller, bytes).await
+    };
+    tokio::select! {
+        biased;
+        answered = &mut answered => {
+            let (answers, form, stream) = answered?;
+            sent(form, answers, stream).await
+        }
+        true = is_late => Ok(F::streamed(late(answered))),
+    }
 }
 
-/// The frames of an answer whose model is being loaded: its client hears that it waits, as in the queue.
+/// The frames of an answer that nothing is known of yet: its client hears that it waits, as in the queue.
 fn late<F: Form>(
-    state: AppState,
-    model: Metered,
-    keep: Option<models::KeepAlive>,
-    caller: Caller,
-    body: Held,
-    read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
+    answered: impl Future<Output = Result<(Answers, F, bool), ApiError>> + Send + 'static,
 ) -> impl Stream<Item = F::Frame> + Send + 'static {
+    // By itself, until the response is dropped: a client that takes nothing is not to hold a turn that has come.
+    let mut answering = JoinSet::new();
+    answering.spawn(answered);
     let late = async move {
-        let asked = async {
-            let lease = model.lease(keep).await;
-            let lease = lease.inspect_err(|error| model.count_refused(error))?;
-            answered(&model, Asker::new(&state, lease, caller), body, read).await
-        };
-        match asked.await {
+        let answered = answering.join_next().await.and_then(Result::ok);
+        match answered.unwrap_or_else(|| Err(Error::Broken.into())) {
             Ok((answers, form, _)) => frames(form, answers).left_stream(),
             Err(error) => stream::iter([F::refused(&error)]).right_stream(),
         }
     };
-    stream::once(keys::within(keys::current(), late)).flatten()
+    stream::once(late).flatten()
 }
 
 /// As [`ahead`], of a body that asks for answers.
@@ -209,12 +223,12 @@ async fn sent<F: Form>(form: F, answers: Answers, stream: bool) -> Result<Respon
 /// # Errors
 /// As [`reply`].
 async fn answered<F: Form>(
-    model: &Metered,
+    model: Metered,
     asker: Asker,
     body: Held,
     read: fn(&[u8], &Asker) -> Result<Asked<F>, ApiError>,
 ) -> Result<(Answers, F, bool), ApiError> {
-    let key = keys::current();
+    let (caller, key) = (asker.caller, keys::current());
     let asker = Arc::new(asker);
     let reader = Arc::clone(&asker);
     let read = move || {
@@ -228,7 +242,7 @@ async fn answered<F: Form>(
             rest: (asked.form, asked.stream, asked.more, held),
         })
     };
-    let (begun, (form, stream, more, held)) = model.submit_read(read).await?;
+    let (begun, (form, stream, more, held)) = model.submit_read(caller, read).await?;
     let later = more.map(|more| Later {
         more,
         model: model.clone(),

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
+use nibble_engine::Caller;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::body;
 use super::model::find;
+use super::ollama;
 use crate::bodies::Held;
 use crate::error::ApiError;
 use crate::metered::Metered;
@@ -24,6 +27,16 @@ struct Wire {
     name: Option<Value>,
     keep_alive: Option<Value>,
     stream: Option<Value>,
+}
+
+impl Wire {
+    /// Ollama's clients say where it is not to be streamed.
+    fn streams(&self, path: &str) -> bool {
+        match self.stream {
+            Some(Value::Bool(streams)) => streams,
+            _ => ollama::owns(path),
+        }
+    }
 }
 
 /// Whom a request asks, and how.
@@ -42,7 +55,12 @@ impl Wanted {
     /// # Errors
     /// When too many wait for their turn, status 404 for a model that is not here, and status 400 for what is no JSON and a
     /// `keep_alive` that is none.
-    pub(super) async fn of(state: &AppState, body: &Held) -> Result<Self, ApiError> {
+    pub(super) async fn of(
+        state: &AppState,
+        path: &str,
+        caller: Caller,
+        body: &Held,
+    ) -> Result<Self, ApiError> {
         let first = state.served.first();
         if !first.is_managed() {
             return Ok(Self {
@@ -54,7 +72,7 @@ impl Wanted {
         }
         let bytes = body.bytes.clone();
         let read = move || body::read::<Wire>(&bytes, "a request");
-        let wire = first.routed(read).await??;
+        let wire = first.routed(caller, read).await??;
         let name = wire.name.as_ref().and_then(Value::as_str);
         let model = wire.model.as_deref().filter(|model| !model.is_empty());
         let model = named(state, model.or(name).unwrap_or_default())?;
@@ -66,8 +84,14 @@ impl Wanted {
             unloads: keep == Some(KeepAlive::For(Duration::ZERO)),
             keep: Some(keep.unwrap_or(model.keep())),
             model,
-            streams: wire.stream == Some(Value::Bool(true)),
+            streams: wire.streams(path),
         })
+    }
+
+    /// Whether the answer to a body that was sent to `path` is to be streamed; not where that cannot be read now.
+    pub(super) async fn streams(model: &Metered, path: &str, caller: Caller, body: Bytes) -> bool {
+        let read = move || body::read::<Wire>(&body, "a request");
+        matches!(model.routed(caller, read).await, Ok(Ok(wire)) if wire.streams(path))
     }
 }
 

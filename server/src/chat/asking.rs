@@ -8,13 +8,14 @@ use nibble_app::domain::{Content, End, EndReason, Id, Origin};
 use nibble_app::settings::{SEED, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, ModelInfo};
-use opentelemetry::trace::FutureExt;
 
 use super::ChatService;
 use super::complaints::{refusal, unstored};
-use super::writing::Writer;
+use super::writing::{LEFT, Writer};
+use crate::metered::MeteredAnswer;
 use crate::models::Ready;
-use crate::runs::Run;
+use crate::on_behalf::on_behalf;
+use crate::runs::{Asker, Run};
 use crate::store::{Ask, Begun, Copied, Part, StoreError};
 
 impl ChatService {
@@ -27,7 +28,8 @@ impl ChatService {
         when_full: WhenFull,
     ) -> Result<Started, Complaint> {
         let (writer, origin) = (self.writer.clone(), self.origin(settings));
-        to_its_end(async move { writer.start(visitor, ask, origin, when_full).await }).await
+        to_its_end(async move |asker| writer.start(visitor, ask, origin, when_full, asker).await)
+            .await
     }
 
     /// Has an answer gone on with that was cut off.
@@ -38,11 +40,9 @@ impl ChatService {
         when_full: WhenFull,
     ) -> Result<Started, Complaint> {
         let writer = self.writer.clone();
-        to_its_end(async move {
-            match when_full {
-                WhenFull::NewChat => writer.start_elsewhere(visitor, answer).await,
-                _ => writer.start_again(visitor, answer, when_full).await,
-            }
+        to_its_end(async move |asker| match when_full {
+            WhenFull::NewChat => writer.start_elsewhere(visitor, answer, asker).await,
+            _ => writer.start_again(visitor, answer, when_full, asker).await,
         })
         .await
     }
@@ -89,12 +89,14 @@ pub(super) fn made_by(info: &ModelInfo) -> Origin {
     }
 }
 
-/// Goes on when whoever asked has left: what is written down as open must be answered, or taken back.
-async fn to_its_end(
-    work: impl Future<Output = Result<Started, Complaint>> + Send + 'static,
-) -> Result<Started, Complaint> {
-    // The engine's span is to belong to the request's.
-    let done = tokio::spawn(work.with_current_context()).await;
+/// Goes on when whoever asked has left, which is told: what is written down as open must be answered, or ended.
+async fn to_its_end<F>(work: impl FnOnce(Asker) -> F) -> Result<Started, Complaint>
+where
+    F: Future<Output = Result<Started, Complaint>> + Send + 'static,
+{
+    let (_here, asker) = Asker::new();
+    let work = work(asker);
+    let done = tokio::spawn(on_behalf(work)).await;
     done.unwrap_or_else(|_| Err(refusal(&Error::Broken)))
 }
 
@@ -105,6 +107,7 @@ impl Writer {
         ask: Ask,
         origin: Origin,
         when_full: WhenFull,
+        asker: Asker,
     ) -> Result<Started, Complaint> {
         let begun = self.store.begin(visitor.owner, ask, origin).await;
         let begun = begun.map_err(unstored)?;
@@ -124,17 +127,23 @@ impl Writer {
             if begun.after.is_some() {
                 run.behind();
             }
-            tokio::spawn(follow_up(self, run, begun, caller, when_full));
+            tokio::spawn(on_behalf(follow_up(self, run, begun, caller, when_full)));
             return Ok(started);
         }
         let known = self.known_of(&begun).await;
-        match self.asked(&run, &begun, caller, when_full).await {
+        let asked = self.asked(&run, &begun, caller, when_full);
+        match unless_left(asked, &run, &asker).await {
             Ok(answer) => {
                 let written = async move { self.write(id, &run, answer, Some(known), None).await };
                 tokio::spawn(written);
                 Ok(started)
             }
-            Err(complaint) => {
+            Err(Unasked::Withdrawn) => Err(Complaint::gone()),
+            Err(Unasked::Left) => {
+                self.end(id, &run, End::failed(LEFT)).await;
+                Err(Complaint::gone())
+            }
+            Err(Unasked::Refused(complaint)) => {
                 self.runs.remove(id);
                 if let Err(error) = self.store.withdraw(id).await {
                     tracing::error!("a refused question cannot be taken back: {error}");
@@ -145,7 +154,12 @@ impl Writer {
     }
 
     /// In a conversation that has nothing but the question and the answer so far.
-    async fn start_elsewhere(self, visitor: Visitor, answer: Id) -> Result<Started, Complaint> {
+    async fn start_elsewhere(
+        self,
+        visitor: Visitor,
+        answer: Id,
+        asker: Asker,
+    ) -> Result<Started, Complaint> {
         let store = Arc::clone(&self.store);
         let copied = async {
             let copy = store.copy(visitor.owner, answer, Copied::LastTurn).await?;
@@ -154,7 +168,9 @@ impl Writer {
             Ok((copy, tip.ok_or(StoreError::Gone)?))
         };
         let (copy, tip) = copied.await.map_err(unstored)?;
-        let started = self.start_again(visitor, tip, WhenFull::Refuse).await;
+        let started = self
+            .start_again(visitor, tip, WhenFull::Refuse, asker)
+            .await;
         if started.is_err()
             && let Err(error) = store.change(visitor.owner, copy, Change::Delete).await
         {
@@ -168,6 +184,7 @@ impl Writer {
         visitor: Visitor,
         answer: Id,
         when_full: WhenFull,
+        asker: Asker,
     ) -> Result<Started, Complaint> {
         let begun = self.store.reopen(visitor.owner, answer).await;
         let begun = begun.map_err(unstored)?;
@@ -176,8 +193,11 @@ impl Writer {
         run.go_on_with(&before.thought, &before.text);
         let caller = Caller(visitor.caller);
         let asked = match before.may_go_on() || before.lacks_room() {
-            true => self.asked(&run, &begun, caller, when_full).await,
-            false => Err(Complaint::gone()),
+            true => {
+                let asked = self.asked(&run, &begun, caller, when_full);
+                unless_left(asked, &run, &asker).await
+            }
+            false => Err(Unasked::Refused(Complaint::gone())),
         };
         match asked {
             Ok(rest) => {
@@ -188,14 +208,42 @@ impl Writer {
                     turn: begun.turn,
                 })
             }
-            Err(complaint) => {
+            Err(Unasked::Withdrawn) => Err(Complaint::gone()),
+            Err(unasked) => {
                 let end = before
                     .end
                     .unwrap_or_else(|| End::failed("it was not written"));
                 self.end(answer, &run, end).await;
-                Err(complaint)
+                Err(match unasked {
+                    Unasked::Refused(complaint) => complaint,
+                    _ => Complaint::gone(),
+                })
             }
         }
+    }
+}
+
+/// Why the engine was not asked.
+enum Unasked {
+    /// It, or what comes before it, cannot take the question.
+    Refused(Complaint),
+    /// Somebody has withdrawn the question, and ended it.
+    Withdrawn,
+    /// Nobody is there to read the answer.
+    Left,
+}
+
+/// The answer that is asked for, unless nobody wants it any more before its turn to be prepared comes: its place is then free.
+async fn unless_left(
+    asked: impl Future<Output = Result<MeteredAnswer, Complaint>>,
+    run: &Run,
+    asker: &Asker,
+) -> Result<MeteredAnswer, Unasked> {
+    tokio::select! {
+        biased;
+        asked = asked => asked.map_err(Unasked::Refused),
+        () = run.until_ended() => Err(Unasked::Withdrawn),
+        () = run.left_waiting(asker) => Err(Unasked::Left),
     }
 }
 
@@ -230,9 +278,14 @@ async fn follow_up(
         return writer.end(id, &run, End::failed(reason)).await;
     }
     let known = writer.known_of(&begun).await;
-    match writer.asked(&run, &begun, caller, when_full).await {
+    // It waits for nothing but its turn now.
+    run.queued(0, None);
+    let asked = writer.asked(&run, &begun, caller, when_full);
+    match unless_left(asked, &run, &Asker::default()).await {
         Ok(answer) => writer.write(id, &run, answer, Some(known), None).await,
-        Err(complaint) => {
+        Err(Unasked::Withdrawn) => {}
+        Err(Unasked::Left) => writer.end(id, &run, End::failed(LEFT)).await,
+        Err(Unasked::Refused(complaint)) => {
             let end = match complaint.kind {
                 // Below it stand the ways on.
                 ComplaintKind::Full => End {

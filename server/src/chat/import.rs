@@ -3,6 +3,7 @@
 use nibble_app::chat::{Chat, Imported, LeftOut};
 use nibble_app::domain::TITLE_CHARACTERS;
 use nibble_app::visitor::Visitor;
+use nibble_engine::Caller;
 use tokio::sync::mpsc::channel;
 
 use super::ChatService;
@@ -32,7 +33,7 @@ impl ChatService {
             language: t,
         };
         let (sender, mut parts) = channel(AHEAD);
-        let reader = filing.run(move || {
+        let reader = filing.run(Caller(visitor.caller), move || {
             let take = |found| sender.blocking_send(found).is_ok();
             read(&file.bytes, &reading, take)
         });

@@ -152,7 +152,9 @@ impl Outlooks for ChatService {
         let _turn = self.foreseeing.take().await?;
         let next = self.writer.next(conversation, content, settings, caller);
         let request = next.await?;
-        let counted = model.prepared(move || engine.foresee(request)).await;
+        let counted = model
+            .prepared(caller, move || engine.foresee(request))
+            .await;
         let foresight = counted.map_err(|error| refusal(&error))?;
         let Foresight {
             prompt_tokens,

@@ -167,7 +167,7 @@ async fn start_of(model: &Metered, told: &Branch) -> Result<usize, Complaint> {
     let told = told.clone();
     let context = model.info().context;
     let room = Room::of(context, told.origin.settings.max_tokens);
-    let start = model.counted(move |engine| {
+    let start = model.counted(told.caller, move |engine| {
         begins(told.turns.len(), 0, room, |from| {
             engine.prompt_length(told.from(from))
         })
@@ -188,7 +188,7 @@ async fn too_long(model: &Metered, told: &Branch, error: Error) -> Complaint {
     };
     let last = told.from(told.last());
     match model
-        .counted(move |engine| engine.prompt_length(last))
+        .counted(told.caller, move |engine| engine.prompt_length(last))
         .await
     {
         Ok(alone) if alone < context => Complaint::full(tokens, is_exact, context),

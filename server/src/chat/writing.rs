@@ -11,12 +11,12 @@ use nibble_engine::{Completion, Error, Event, FinishReason, Request};
 use super::complaints::reason;
 use super::outlook::Known;
 use crate::metered::{Metered, MeteredAnswer};
-use crate::runs::{Run, Runs};
+use crate::runs::{Asker, Run, Runs};
 use crate::served::Served;
 use crate::store::{Begun, Part, Store, StoreError, Written};
 
 /// What a person reads who comes back too late.
-const LEFT: &str =
+pub(super) const LEFT: &str =
     "its page was closed while it waited for its turn, so others took its place; ask again";
 
 /// How often an end that could not be written down is tried again.
@@ -132,7 +132,8 @@ pub(super) async fn stop(
 
 /// One that waits for its turn gives its place up when those who read it have left.
 async fn written(mut answer: MeteredAnswer, run: &Run, known: Option<Known>) -> End {
-    let mut left = pin!(run.left_waiting());
+    let nobody = Asker::default();
+    let mut left = pin!(run.left_waiting(&nobody));
     let mut foreseen = None;
     loop {
         let event = tokio::select! {

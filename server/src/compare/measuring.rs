@@ -177,7 +177,7 @@ impl Bench<'_> {
             let submitted = self
                 .models
                 .first()
-                .prepared(move || engine.submit(request))
+                .prepared(request.caller, move || engine.submit(request))
                 .await;
             match submitted {
                 Err(Error::Busy { .. }) | Ok(Err(Error::Busy { .. })) => sleep(AGAIN).await,

@@ -1,31 +1,35 @@
 //! An answer that is counted.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
 
-use futures::Stream;
-use nibble_engine::{Answer, Completion, Event, FinishReason, Stopper};
+use futures::{FutureExt, Stream, StreamExt};
+use nibble_engine::{Answer, Completion, Error, Event, FinishReason, Stopper};
+use tokio::runtime::Handle;
 
 use super::open::{OpenAnswers, Ticket};
 use super::tab::Tab;
 use crate::models::Lease;
 use crate::telemetry::{Outcome, Telemetry};
-use crate::traces::RequestTrace;
+use crate::traces::{Course, RequestTrace};
 
-/// An [`Answer`] that counts itself when it ends, however it does.
+/// An [`Answer`] that counts itself when it ends, however it does. One that is dropped while the model works on it is stopped
+/// and heard to its end, which comes within a step, as only that tells what it took.
 pub(crate) struct MeteredAnswer {
     pub(super) answer: Answer,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) open: Arc<OpenAnswers>,
     pub(super) ticket: Arc<Ticket>,
     /// Keeps the model in memory.
-    pub(super) _lease: Arc<Lease>,
+    pub(super) lease: Arc<Lease>,
     pub(super) stage: Stage,
-    pub(super) accepted: SystemTime,
+    pub(super) course: Course,
     pub(super) trace: Option<RequestTrace>,
     pub(super) tab: Tab,
+    /// Whether its reader has left.
+    pub(super) is_left: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,13 +56,12 @@ impl MeteredAnswer {
         }
         match event {
             Some(Event::Queued { .. }) => {}
-            Some(
-                Event::Prefill { .. }
-                | Event::Thought(_)
-                | Event::Text(_)
-                | Event::Called(_)
-                | Event::Learned(_),
-            ) => {
+            Some(Event::Prefill { .. } | Event::Learned(_)) => {
+                self.course.begins();
+                self.enter(Stage::Running);
+            }
+            Some(Event::Thought(_) | Event::Text(_) | Event::Called(_)) => {
+                self.course.puts_out();
                 self.enter(Stage::Running);
             }
             Some(Event::Finished(completion)) => {
@@ -72,6 +75,9 @@ impl MeteredAnswer {
                 };
                 self.end(outcome, Some(completion));
             }
+            Some(Event::Failed(Error::WaitedTooLong { .. } | Error::TooLate { .. })) => {
+                self.end(Outcome::TimedOut, None);
+            }
             Some(Event::Failed(_)) | None => self.end(Outcome::Failed, None),
         }
     }
@@ -81,13 +87,38 @@ impl MeteredAnswer {
         if !self.enter(Stage::Ended) {
             return;
         }
+        let outcome = match self.is_left {
+            true => Outcome::Abandoned,
+            false => outcome,
+        };
         self.tab.pay(completion);
         match completion {
             Some(completion) => self.telemetry.answered(outcome, completion),
             None => self.telemetry.ended(outcome),
         }
         if let Some(trace) = self.trace.take() {
-            trace.end(outcome, completion.map(|answer| (self.accepted, answer)));
+            trace.end(outcome, Some((&self.course, completion)));
+        }
+    }
+
+    /// Takes in what has come and was not read.
+    fn catch_up(&mut self) {
+        while self.stage != Stage::Ended && self.next().now_or_never().is_some() {}
+    }
+
+    /// The same, and nothing is left of this one.
+    fn taken(&mut self) -> Self {
+        Self {
+            answer: mem::replace(&mut self.answer, Answer::channel().1),
+            telemetry: Arc::clone(&self.telemetry),
+            open: Arc::clone(&self.open),
+            ticket: Arc::clone(&self.ticket),
+            lease: Arc::clone(&self.lease),
+            stage: mem::replace(&mut self.stage, Stage::Ended),
+            course: self.course,
+            trace: self.trace.take(),
+            tab: mem::take(&mut self.tab),
+            is_left: self.is_left,
         }
     }
 
@@ -121,6 +152,23 @@ impl Stream for MeteredAnswer {
 
 impl Drop for MeteredAnswer {
     fn drop(&mut self) {
+        // Whoever hears the rest has not, where the runtime ends before.
+        let was_left = mem::replace(&mut self.is_left, true);
+        if !was_left {
+            self.catch_up();
+        }
+        // One that waits has taken nothing yet, and its place is free at once.
+        if self.stage == Stage::Running
+            && !was_left
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let mut rest = self.taken();
+            rest.answer.stopper().stop();
+            runtime.spawn(async move {
+                while rest.stage != Stage::Ended && rest.next().await.is_some() {}
+            });
+            return;
+        }
         self.end(Outcome::Abandoned, None);
         self.open.leave(&self.ticket);
     }

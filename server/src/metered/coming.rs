@@ -52,8 +52,12 @@ impl Metered {
         Ok(reinstated)
     }
 
-    /// What all models of the server do together.
+    /// What all models of the server do together. Who is on the way to a queue waits, too.
     pub(crate) fn load_of_all(&self) -> Load {
-        self.models.load_of_all()
+        let load = self.models.load_of_all();
+        Load {
+            waiting: load.waiting + self.waiters.of_all(),
+            ..load
+        }
     }
 }

@@ -1,20 +1,23 @@
-//! Requests on their way from a body to the model.
+//! Requests on their way from a body to answers that are counted: the model, a turn to be read and prepared, and a place in
+//! the engine's queue.
 
 use std::iter;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::http::StatusCode;
-use nibble_engine::{Answer, Error, Request};
+use nibble_engine::{Answer, Caller, Error, Request};
 
 use super::answer::Stage;
 use super::tab::Tab;
-use super::{Metered, MeteredAnswer, outcome};
+use super::waiters::Gauged;
+use super::{Metered, MeteredAnswer};
 use crate::error::ApiError;
+use crate::generator::Generator;
 use crate::keys::Held;
 use crate::models::Lease;
 use crate::telemetry::Outcome;
-use crate::traces::RequestTrace;
+use crate::traces::{Course, RequestTrace};
 
 /// What was read of a body.
 pub(crate) struct Read<T> {
@@ -52,6 +55,7 @@ impl Metered {
     /// # Errors
     /// [`Error::Ending`] once the program ends, [`Error::Busy`] when too many wait for their turn, else the engine's.
     pub(crate) async fn submit(&self, request: Request) -> Result<MeteredAnswer, Error> {
+        let caller = request.caller;
         let read = move || {
             Ok::<_, Error>(Read {
                 requests: vec![request],
@@ -59,28 +63,31 @@ impl Metered {
                 rest: (),
             })
         };
-        let (answers, ()) = self.submit_read(read).await?;
+        let (answers, ()) = self.submit_read(caller, read).await?;
         answers.into_iter().next().ok_or(Error::Stopped)
     }
 
-    /// [`Self::submit`] of requests that are read in the same turn, and what else was read. All are taken, or none is.
+    /// [`Self::submit`] of a caller's requests that are read in the same turn, and what else was read. All are taken, or none is.
     ///
     /// # Errors
     /// As [`Self::submit`], and those of `read`.
     pub(crate) async fn submit_read<T: Send + 'static, E: Unread>(
         &self,
+        caller: Caller,
         read: impl FnOnce() -> Result<Read<T>, E> + Send + 'static,
     ) -> Result<(Vec<MeteredAnswer>, T), E> {
         let trace = self.trace();
         let _preparing = self.open.prepare();
-        let refused = match self.taken(read).await {
+        let _waiting = Gauged::by(&self.telemetry.waiting);
+        let accepted = SystemTime::now();
+        let refused = match self.taken(caller, read).await {
             Ok(taken) => return Ok(self.answers(taken, trace)),
             Err(refused) => refused,
         };
         let outcome = refused.outcome();
         self.telemetry.ended(outcome);
         if let Some(trace) = trace {
-            trace.end(outcome, None);
+            trace.end(outcome, Some((&Course::new(accepted), None)));
         }
         Err(refused.into_error())
     }
@@ -92,12 +99,13 @@ impl Metered {
     /// As [`Self::submit_read`].
     pub(crate) async fn submit_more<E: Unread>(
         &self,
+        caller: Caller,
         read: impl FnOnce() -> Result<Read<()>, E> + Send + 'static,
     ) -> Result<Option<Vec<MeteredAnswer>>, E> {
         let _preparing = self.open.prepare();
         // Nobody closes it.
         let _turn = self.going_on.acquire().await;
-        match self.taken(read).await {
+        match self.taken(caller, read).await {
             Ok(taken) => Ok(Some(self.answers(taken, self.trace()).0)),
             Err(Refused::Untaken(Error::Busy { .. })) => Ok(None),
             Err(refused) => {
@@ -111,7 +119,6 @@ impl Metered {
     fn answers<T>(&self, taken: Taken<T>, trace: Option<RequestTrace>) -> (Vec<MeteredAnswer>, T) {
         let Taken {
             lease,
-            accepted,
             answers,
             mut held,
             rest,
@@ -126,7 +133,7 @@ impl Metered {
             let held = held.as_mut();
             let part = held.map(|held| held.part(of_prompt + taken.most as u64));
             let tab = Tab::of(part, taken.shares_prompt, taken.most);
-            self.metered(taken.answer, &lease, accepted, trace, tab)
+            self.metered(taken.answer, &lease, taken.accepted, trace, tab)
         });
         (answers.collect(), rest)
     }
@@ -151,31 +158,40 @@ impl Metered {
             telemetry: Arc::clone(&self.telemetry),
             open: Arc::clone(&self.open),
             ticket,
-            _lease: Arc::clone(lease),
+            lease: Arc::clone(lease),
             stage: Stage::Waiting,
-            accepted,
+            course: Course::new(accepted),
             trace,
             tab,
+            is_left: false,
         }
     }
 
-    /// What the engine was asked for, once it was read.
+    /// What the engine was asked for, once it was read. Requests that do not say when they were read were so before the model
+    /// had to be loaded; how long they may wait counts from when it is there.
     async fn taken<T: Send + 'static, E: Send + 'static>(
         &self,
+        caller: Caller,
         read: impl FnOnce() -> Result<Read<T>, E> + Send + 'static,
     ) -> Result<Taken<T>, Refused<E>> {
+        let (asked, waiter) = (Instant::now(), self.waiters.enter());
         let lease = self.lease(None).await.map_err(Refused::Untaken)?;
         let lease = Arc::new(lease);
-        let generator = Arc::clone(lease.generator());
-        let asked = self.preparation.run(move || {
+        let (generator, came) = (Arc::clone(lease.generator()), Instant::now());
+        let engine = Arc::clone(&generator);
+        let taken = self.preparation.run(caller, move || {
+            // From now on the engine counts it.
+            drop(waiter);
             let Read {
                 requests,
                 held,
                 rest,
             } = read().map_err(Refused::Unread)?;
-            let accepted = SystemTime::now();
             let mut families = Vec::new();
-            let answers = requests.into_iter().map(|request| {
+            let answers = requests.into_iter().map(|mut request| {
+                request.came.get_or_insert(came);
+                let before = request.accepted.get_or_insert(asked).elapsed();
+                let now = SystemTime::now();
                 let family = request.siblings.clone();
                 let shares_prompt = family.is_some() && families.contains(&family);
                 families.push(family);
@@ -183,6 +199,7 @@ impl Metered {
                     most: request.max_tokens,
                     answer: generator.submit(request)?,
                     shares_prompt,
+                    accepted: now.checked_sub(before).unwrap_or(now),
                 })
             });
             let answers = answers
@@ -190,24 +207,52 @@ impl Metered {
                 .map_err(Refused::Untaken)?;
             Ok(Taken {
                 lease,
-                accepted,
                 answers,
                 held,
                 rest,
             })
         });
         tokio::select! {
-            asked = asked => asked.map_err(Refused::Untaken)?,
+            taken = taken => taken.map_err(|error| Refused::Untaken(or_full(&*engine, caller, error)))?,
             () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
         }
+    }
+
+    /// Counts tokens of a caller's prompts, in its turn and off the threads that serve others.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait for their turn, else those of `count`.
+    pub(crate) async fn counted<T: Send + 'static>(
+        &self,
+        caller: Caller,
+        count: impl FnOnce(&dyn Generator) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let lease = self.lease(None).await?;
+        let count = move || count(&**lease.generator());
+        self.preparation.run(caller, count).await?
+    }
+}
+
+/// What the engine says of its queue, where that is full too: it may know when there is a place.
+fn or_full(engine: &dyn Generator, caller: Caller, error: Error) -> Error {
+    match error {
+        Error::Busy { .. } => engine.room(caller).err().unwrap_or(error),
+        error => error,
+    }
+}
+
+pub(super) fn outcome(untaken: &Error) -> Outcome {
+    match untaken {
+        Error::Ending => Outcome::Ending,
+        Error::Busy { .. } | Error::Occupied { .. } => Outcome::Busy,
+        Error::Request { .. } | Error::TooLong { .. } | Error::Withdrawn { .. } => Outcome::Invalid,
+        _ => Outcome::Failed,
     }
 }
 
 /// See [`Metered::taken`].
 struct Taken<T> {
     lease: Arc<Lease>,
-    /// When the engine was asked.
-    accepted: SystemTime,
     answers: Vec<TakenAnswer>,
     held: Option<Held>,
     rest: T,
@@ -219,6 +264,8 @@ struct TakenAnswer {
     most: usize,
     /// Whether an earlier one has its prompt.
     shares_prompt: bool,
+    /// When it was asked for.
+    accepted: SystemTime,
 }
 
 /// Why there is no answer.

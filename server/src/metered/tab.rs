@@ -4,8 +4,8 @@ use nibble_engine::{Completion, Event};
 
 use crate::keys::Held;
 
-/// The tokens of one answer so far, as its events tell: an answer that is abandoned has no other figures. They are taken of
-/// the key's limit as they come.
+/// The tokens of one answer so far, as its events tell: an answer that fails has no other figures. They are taken of the key's
+/// limit as they come.
 #[derive(Default)]
 pub(super) struct Tab {
     held: Option<Held>,

@@ -20,6 +20,7 @@ use super::{FORM_BYTES, Pages, refusal};
 use crate::attachments::BODY_BYTES;
 use crate::bodies::form::boundary;
 use crate::bodies::{Held, Unread};
+use crate::caller::caller;
 use crate::generator::Generator;
 use crate::language as languages;
 use crate::state::AppState;
@@ -76,7 +77,8 @@ impl Pages {
         let fields = form.fields.clone();
         let attached = match parts.uri.path() {
             SendMessage::PATH | CheckMessage::PATH => {
-                Some(Attached(self.attachments.of(form).await))
+                let caller = caller(&parts.extensions, &parts.headers);
+                Some(Attached(self.attachments.of(caller, form).await))
             }
             _ => None,
         };
@@ -91,6 +93,7 @@ impl Pages {
 /// The files of a form, in its order.
 pub(super) async fn count(State(state): State<AppState>, request: Request) -> Response {
     let t = languages::of(request.headers());
+    let caller = caller(request.extensions(), request.headers());
     let Some(boundary) = boundary(request.headers()) else {
         return refusal(t, Unread::Broken);
     };
@@ -100,7 +103,7 @@ pub(super) async fn count(State(state): State<AppState>, request: Request) -> Re
     };
     let model = state.model.at_hand();
     let count = move |file: Attachment| added(&*model, &file);
-    match state.attachments.each(form, count).await {
+    match state.attachments.each(caller, form, count).await {
         Ok(counts) => {
             let told = |count: Result<usize, Told>| match count {
                 Ok(tokens) => Counted::Tokens(tokens),

@@ -15,6 +15,7 @@ use nibble_app::complaint::{Complaint, ComplaintKind};
 use nibble_app::domain::Comparison;
 use nibble_app::language::Language;
 use nibble_app::visitor::Visitor;
+use nibble_engine::Caller;
 
 use super::exports::{file, told};
 use super::{FORM_BYTES, Pages, refusal, unrendered};
@@ -169,7 +170,9 @@ async fn written(
         Ok(None) => return absent(t),
         Err(trouble) => return told(t, &trouble),
     };
-    let text = state.filing.run(move || write(t, &comparison)).await;
+    let caller = Caller(visiting.visitor.caller);
+    let write = move || write(t, &comparison);
+    let text = state.filing.run(caller, write).await;
     match text {
         Ok(text) => file(t.comparison_file(), ending, content_type, text.into()),
         Err(error) => unrendered(t, &error),

@@ -11,6 +11,7 @@ use nibble_app::complaint::Complaint;
 use nibble_app::domain::{Conversation, Id, Turn};
 use nibble_app::export::{markdown, page};
 use nibble_app::language::Language;
+use nibble_engine::Caller;
 
 use super::unrendered;
 use crate::assets::FILE_STYLE;
@@ -96,7 +97,9 @@ async fn written(
     let title = conversation.title.clone();
     let text = state
         .filing
-        .run(move || write(t, &conversation, turns))
+        .run(Caller(visiting.visitor.caller), move || {
+            write(t, &conversation, turns)
+        })
         .await;
     match text {
         Ok(text) => file(&title, ending, content_type, text.into()),

@@ -5,6 +5,7 @@ use axum::response::Response;
 use nibble_app::chat::Speeds;
 use nibble_app::csv as written_as_csv;
 use nibble_app::domain::Filter;
+use nibble_engine::Caller;
 
 use super::exports::{file, told};
 use super::{FIGURES, unrendered};
@@ -27,7 +28,9 @@ pub(super) async fn csv(
     let filter = Filter::of(&query.unwrap_or_default());
     let written = state
         .filing
-        .run(move || written_as_csv(&filter.wanted(&answers)))
+        .run(Caller(visiting.visitor.caller), move || {
+            written_as_csv(&filter.wanted(&answers))
+        })
         .await;
     match written {
         Ok(text) => file(t.answers_file(), "csv", CSV, text.into()),

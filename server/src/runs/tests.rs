@@ -54,6 +54,28 @@ async fn a_run_has_so_many_readers_and_a_place_for_another_when_one_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_waits_is_left_when_neither_readers_nor_whoever_asked_are_there_for_a_while() {
+    let run = Run::new(Owner::default());
+    let (here, asker) = Asker::new();
+    let left = run.left_waiting(&asker);
+    tokio::pin!(left);
+    let long = LOOK * 10 * u32::try_from(LOOKS).unwrap();
+    // Those who wait for its end read nothing.
+    let ended = run.until_ended();
+    tokio::pin!(ended);
+    assert!(futures::poll!(&mut ended).is_pending());
+    assert!(tokio::time::timeout(long, &mut left).await.is_err());
+    let reader = run.follow().unwrap();
+    drop(here);
+    assert!(tokio::time::timeout(long, &mut left).await.is_err());
+    drop(reader);
+    assert!(tokio::time::timeout(long, &mut left).await.is_ok());
+    run.prefill(1, 2);
+    let left = run.left_waiting(&asker);
+    assert!(tokio::time::timeout(long, left).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_readers_are_woken_less_often() {
     let run = Run::new(Owner::default());
     run.append("a");

@@ -12,7 +12,7 @@ use super::*;
 use crate::generator::Generator;
 use crate::state::Settings;
 use crate::test_support::browser::store;
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, is_left};
 use crate::test_support::stopped::Stopped;
 
 mod framing;
@@ -97,7 +97,7 @@ impl Running {
 
 async fn becomes_abandoned(sender: &AnswerSender) -> bool {
     for _ in 0..1000 {
-        if sender.is_abandoned() {
+        if is_left(sender) {
             return true;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

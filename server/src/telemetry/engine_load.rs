@@ -25,7 +25,7 @@ const GAUGES: &[(&str, &[&str], &str, Read)] = &[
     ),
     (
         "nibble_answers_waiting",
-        &["vllm:num_requests_waiting"],
+        &[],
         "Requests that wait for their first step.",
         |load| load.waiting as f64,
     ),
@@ -67,6 +67,13 @@ const GAUGES: &[(&str, &[&str], &str, Read)] = &[
     ),
 ];
 
+/// Figures of vLLM that are none of ours. Its scheduler puts an answer that it pauses back among those that wait.
+const VLLM_GAUGES: &[(&str, &str, Read)] = &[(
+    "vllm:num_requests_waiting",
+    "Requests that wait for their first step, or for memory to go on with.",
+    |load| (load.waiting + load.paused) as f64,
+)];
+
 /// Figures that only go up.
 const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
     (
@@ -96,7 +103,7 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
     (
         "nibble_engine_prompt_tokens_total",
         &["vllm:prompt_tokens_total"],
-        "Prompt tokens of all answers that have put out a token, also of those that run still.",
+        "Tokens of all prompts that were read, also of answers that run still and of embeddings.",
         |load| load.prompt_tokens as f64,
     ),
     (
@@ -194,6 +201,12 @@ impl EngineLoad {
         let mut of_model = Shown::default();
         for (_, aliases, help, read) in GAUGES {
             for options in options(aliases, help, model) {
+                let gauge = register.add(Gauge::with_opts(options)?)?;
+                of_model.gauges.push((gauge, *read));
+            }
+        }
+        for (name, help, read) in VLLM_GAUGES {
+            for options in options(&[name], help, model) {
                 let gauge = register.add(Gauge::with_opts(options)?)?;
                 of_model.gauges.push((gauge, *read));
             }

@@ -1,6 +1,8 @@
 //! The page and the API count alike, and what Prometheus reads has the form that it wants.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -145,11 +147,40 @@ fn requests_that_end_count_under_vllms_reasons() {
     }
     let reasons = ["stop", "length", "abort", "error"];
     let counted = reasons.map(|reason| telemetry.finished.with_label_values(&[reason]).get());
-    assert_eq!(counted, [1, 1, 3, 1]);
+    assert_eq!(counted, [1, 1, 4, 1]);
     let text = telemetry.render(&Load::default()).unwrap();
     let stopped =
         "vllm:request_success_total{finished_reason=\"stop\",model_name=\"scripted-1b\"} 1\n";
     assert!(text.contains(stopped), "{text}");
+}
+
+#[test]
+fn scrapes_at_the_same_time_count_nothing_twice() {
+    let (telemetry, put_out) = (telemetry(), AtomicU64::new(0));
+    let counter = || {
+        let text = telemetry.render(&Load::default()).unwrap();
+        let name = of_model("vllm:generation_tokens_total");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap().trim().parse::<f64>().unwrap()
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let output_tokens = put_out.fetch_add(1, Ordering::SeqCst) + 1;
+                    telemetry.show(&Load {
+                        output_tokens,
+                        ..Load::default()
+                    });
+                }
+            });
+        }
+        for _ in 0..20 {
+            let counted = counter();
+            assert!(counted <= put_out.load(Ordering::SeqCst) as f64);
+        }
+    });
+    assert_eq!(counter(), 40_000.0);
 }
 
 #[tokio::test]
@@ -233,7 +264,6 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
     for _ in 0..2 {
         for (name, alias, expected) in [
             ("nibble_answers_running", "vllm:num_requests_running", 2.0),
-            ("nibble_answers_waiting", "vllm:num_requests_waiting", 3.0),
             ("nibble_kv_usage_ratio", "vllm:kv_cache_usage_perc", 0.25),
             ("nibble_kv_usage_ratio", "vllm:gpu_cache_usage_perc", 0.25),
             (
@@ -280,7 +310,11 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
             );
         }
     }
+    // One that is paused waits, too, as vLLM counts.
+    let waiting = of_model("vllm:num_requests_waiting");
+    assert_eq!(figure(&browser, &waiting).await, 4.0);
     for (name, expected) in [
+        ("nibble_answers_waiting", 3.0),
         ("nibble_answers_paused", 1.0),
         ("nibble_prefix_disk_hits_total", 100.0),
         ("nibble_prefix_disk_bytes", 9000.0),

@@ -8,6 +8,11 @@ use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Prompt, Reading, Req
 use crate::generator::Generator;
 use crate::test_support::scripted::Scripted;
 
+/// Whether whoever reads an answer has left: it is dropped while it waits, and stopped once the model works on it.
+pub(crate) fn is_left(sender: &AnswerSender) -> bool {
+    sender.is_abandoned() || sender.is_stopped()
+}
+
 /// Keeps every request together with the end that feeds its answer.
 pub(crate) struct Held {
     info: ModelInfo,

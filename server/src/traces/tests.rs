@@ -24,9 +24,12 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::generator::Generator;
-use crate::test_support::browser::{Browser, form, message};
+use crate::models::Models;
+use crate::state::AppState;
+use crate::test_support::browser::{Browser, form, message, settings, store};
+use crate::test_support::client::taken;
 use crate::test_support::held::Held;
-use crate::test_support::scripted::Scripted;
+use crate::test_support::scripted::{Scripted, offer};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -50,6 +53,10 @@ async fn receive(State(received): State<Received>, headers: HeaderMap, body: Byt
 
 impl Traced {
     async fn new(generator: Arc<dyn Generator>) -> Self {
+        Self::at(Models::only(generator)).await
+    }
+
+    async fn at(models: Arc<Models>) -> Self {
         let received = Received::default();
         let routes = Router::new()
             .route("/v1/traces", post(receive))
@@ -60,8 +67,9 @@ impl Traced {
         let exporter = SpanExporter::builder().with_http();
         let exporter = exporter.with_endpoint(format!("http://{address}/v1/traces"));
         let traces = Traces::new(exporter).unwrap();
+        let state = AppState::of(models, settings(), store(), Some(traces.clone()));
         Self {
-            browser: Browser::traced(generator, Some(traces.clone())),
+            browser: Browser::at_server(state),
             traces,
             received,
         }
@@ -80,6 +88,12 @@ impl Traced {
 
     /// The spans that were sent by the end of the program, by their names.
     async fn spans(self) -> HashMap<String, SentSpan> {
+        let spans = self.all_spans().await.into_iter();
+        spans.map(|span| (span.name.clone(), span)).collect()
+    }
+
+    /// The same, where several have one name.
+    async fn all_spans(self) -> Vec<SentSpan> {
         let traces = self.traces;
         spawn_blocking(move || traces.finish()).await.unwrap();
         let received = std::mem::take(&mut *self.received.lock().unwrap());
@@ -88,7 +102,7 @@ impl Traced {
             .flat_map(|request| request.resource_spans)
             .flat_map(|of_resource| of_resource.scope_spans)
             .flat_map(|of_scope| of_scope.spans);
-        spans.map(|span| (span.name.clone(), span)).collect()
+        spans.collect()
     }
 }
 
@@ -176,6 +190,63 @@ async fn a_message_of_the_page_belongs_to_its_callers_trace_too() {
 }
 
 #[tokio::test]
+async fn a_message_that_waits_for_the_one_before_belongs_to_its_callers_trace_too() {
+    let held = Arc::new(Held::default());
+    let traced = Traced::new(held.clone()).await;
+    let first = message("", "one");
+    let first = traced.browser.post_json("/api/send", &first);
+    let first = first.await.json();
+    let conversation = first["conversation"].as_str().unwrap();
+    let mut posted = form("/api/send", &message(conversation, "two"), "text/html");
+    posted.headers_mut().insert("traceparent", parent(true));
+    posted
+        .headers_mut()
+        .insert("x-request-id", HeaderValue::from_static("mine-2"));
+    traced.browser.send(posted).await;
+    for _ in 0..2 {
+        // It is over at once.
+        drop(taken(&held).await);
+    }
+    let page = format!("/c/{conversation}");
+    traced.browser.get(&page).await;
+    let spans = traced.all_spans().await;
+    let mut requests = spans.iter().filter(|span| span.name == "chat scripted-1b");
+    let second = requests.find(|span| hex(&span.trace_id) == TRACE);
+    let second = second.unwrap_or_else(|| panic!("{spans:?}"));
+    assert_eq!(hex(&second.parent_span_id), CALLER);
+    assert_eq!(text(second, "nibble.request_id").as_deref(), Some("mine-2"));
+}
+
+#[tokio::test]
+async fn an_answer_whose_model_is_loaded_first_belongs_to_its_callers_trace_too() {
+    let models = Models::new(
+        vec![offer("slow", None)],
+        Box::new(|| None),
+        Some(100),
+        None,
+    );
+    let traced = Traced::at(models).await;
+    let request = question()
+        .header(HOST, "localhost")
+        .header("traceparent", parent(true))
+        .header("x-request-id", "mine-3");
+    let body = QUESTION.replacen('{', r#"{"stream": true, "#, 1);
+    let reply = traced
+        .browser
+        .send(request.body(body.into()).unwrap())
+        .await;
+    assert!(reply.body.contains("I am "), "{}", reply.body);
+    let spans = traced.spans().await;
+    let request = &spans["chat slow"];
+    assert_eq!(hex(&request.trace_id), TRACE);
+    assert_eq!(hex(&request.parent_span_id), CALLER);
+    assert_eq!(
+        text(request, "nibble.request_id").as_deref(),
+        Some("mine-3")
+    );
+}
+
+#[tokio::test]
 async fn without_a_caller_that_traces_a_request_begins_a_trace() {
     let traced = Traced::scripted().await;
     traced.ask(question()).await;
@@ -194,7 +265,7 @@ async fn what_the_caller_does_not_sample_is_not_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_fails_has_a_span_that_says_so() {
+async fn an_answer_that_fails_has_a_span_that_says_so_and_those_of_the_parts_it_came_to() {
     let held = Arc::new(Held::default());
     let traced = Traced::new(held.clone()).await;
     let request = question().header(HOST, "localhost");
@@ -202,6 +273,7 @@ async fn an_answer_that_fails_has_a_span_that_says_so() {
     let failing = async {
         loop {
             if let Some((_, sender)) = held.take() {
+                sender.send(Event::Prefill { done: 0, total: 2 });
                 return sender.send(Event::Failed(Error::Broken));
             }
             tokio::task::yield_now().await;
@@ -209,8 +281,11 @@ async fn an_answer_that_fails_has_a_span_that_says_so() {
     };
     tokio::join!(asked, failing);
     let spans = traced.spans().await;
-    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(spans.len(), 3, "{spans:?}");
     let request = &spans["chat scripted-1b"];
+    for part in ["waiting", "prefill"] {
+        assert_eq!(spans[part].parent_span_id, request.span_id, "{part}");
+    }
     assert_eq!(text(request, "nibble.outcome").as_deref(), Some("failed"));
     let status = request.status.as_ref().unwrap();
     assert_eq!(status.code(), SentStatus::Error);
@@ -252,10 +327,28 @@ fn parts_that_an_answer_did_not_come_to_are_absent() {
             ..Metrics::default()
         },
     };
-    let seconds = Duration::from_secs;
-    let waiting = ("waiting", [seconds(0), seconds(2)]);
-    assert_eq!(parts(&completion), [waiting]);
+    let accepted = SystemTime::now();
+    let after = |seconds| accepted + Duration::from_secs(seconds);
+    let waiting = ("waiting", [accepted, after(2)]);
+    assert_eq!(parts(accepted, &completion), [waiting]);
     completion.metrics.prefill_s = Some(3.0);
-    let prefill = ("prefill", [seconds(2), seconds(5)]);
-    assert_eq!(parts(&completion), [waiting, prefill]);
+    let prefill = ("prefill", [after(2), after(5)]);
+    assert_eq!(parts(accepted, &completion), [waiting, prefill]);
+}
+
+#[test]
+fn an_answer_without_figures_has_the_parts_that_were_seen_of_it() {
+    let mut course = Course::new(SystemTime::now());
+    let names = |course: &Course| {
+        let now = SystemTime::now();
+        let parts = course.parts(now);
+        assert_eq!(parts.last().unwrap().1[1], now);
+        let names = parts.into_iter().map(|(name, _)| name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&course), ["waiting"]);
+    course.begins();
+    assert_eq!(names(&course), ["waiting", "prefill"]);
+    course.puts_out();
+    assert_eq!(names(&course), ["waiting", "prefill", "decode"]);
 }

@@ -300,6 +300,8 @@ impl<M: StepModel> Owner<M> {
                 continue;
             }
             if let Some(reason) = answer.end_prompt(&self.tokenizer) {
+                // It puts out nothing that would count its prompt.
+                self.load.tokens(answer.lengths(), 0);
                 ended.push((index, reason));
                 continue;
             }

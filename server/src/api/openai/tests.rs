@@ -11,7 +11,11 @@ use nibble_engine::{Error, Event, Prompt};
 use serde_json::{Value, json};
 
 use crate::generator::Generator;
-use crate::test_support::client::{Refusing, get, post, pretty, scripted, send, taken, text};
+use crate::models::Models;
+use crate::test_support::blocked::Blocked;
+use crate::test_support::client::{
+    Refusing, get, post, pretty, scripted, send, send_to, state, taken, text,
+};
 use crate::test_support::held::Held;
 use crate::test_support::scripted::Scripted;
 

@@ -181,7 +181,7 @@ async fn ask(
                 rest: (),
             })
         };
-        if let Some(answers) = model.submit_more(read).await? {
+        if let Some(answers) = model.submit_more(one.caller, read).await? {
             return Ok(answers);
         }
         sleep(LOOK_AGAIN).await;

@@ -14,7 +14,7 @@ use super::{Form, Piece};
 
 /// Nothing else is sent while a request waits or its prompt is computed, and proxies close connections that were silent for
 /// 30 s, some for 10.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Answers that are being streamed.
 struct Open<F> {

@@ -1,10 +1,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use nibble_engine::{AnswerSender, Request};
+use nibble_engine::{AnswerSender, Error, Request};
+use tokio::task::JoinSet;
 
-use crate::test_support::browser::{Browser, message};
+use crate::models::Models;
+use crate::state::AppState;
+use crate::test_support::blocked::Blocked;
+use crate::test_support::browser::{Browser, message, settings, store};
 use crate::test_support::held::Held;
 
 /// The next request that the engine gets; nothing when it gets none for a while.
@@ -40,6 +45,72 @@ async fn who_waits_for_a_withdrawn_question_waits_for_what_that_waited_for() {
     assert!(taken(&engine).await.is_none());
     drop(first);
     assert!(taken(&engine).await.is_some());
+}
+
+/// A server whose next prompts are not prepared until the test goes on, and its state.
+fn blocked() -> (Sender<()>, Arc<Blocked>, AppState, Browser) {
+    let (go_on, blocked) = Blocked::new();
+    let models = Models::only(blocked.clone());
+    let state = AppState::of(models, settings(), store(), None);
+    let browser = Browser::at_server(state.clone());
+    (go_on, blocked, state, browser)
+}
+
+/// Others who are prepared until the test goes on.
+fn all_turns(state: &AppState) -> JoinSet<Result<(), Error>> {
+    let other = || {
+        let model = state.model.clone();
+        async move { model.submit(Request::default()).await.map(drop) }
+    };
+    (0..2).map(|_| other()).collect()
+}
+
+/// Goes on when so many wait to be prepared.
+async fn wait(state: &AppState, waiting: usize) {
+    while state.model.load().waiting != waiting {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_withdrawn_before_it_is_prepared_gives_its_place_up() {
+    let (go_on, blocked, state, browser) = blocked();
+    go_on.send(()).unwrap();
+    let first = browser.post_json("/api/send", &message("", "one")).await;
+    let conversation = first.json()["conversation"].as_str().unwrap().to_owned();
+    let second = message(&conversation, "two");
+    let second = browser.post_json("/api/send", &second).await;
+    let run = second.json()["run"].as_str().unwrap().to_owned();
+    let others = all_turns(&state);
+    // The first answer ends, and the second's turn to be prepared does not come.
+    drop(taken(&blocked.held).await.unwrap());
+    wait(&state, 1).await;
+    browser.post_json("/api/stop", &[("run", &run)]).await;
+    wait(&state, 0).await;
+    drop(go_on);
+    assert!(others.join_all().await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_question_whose_sender_leaves_before_it_is_prepared_gives_its_place_up_after_a_while() {
+    let (go_on, _, state, browser) = blocked();
+    // It is known from now on.
+    browser.get("/chats").await;
+    let others = all_turns(&state);
+    let fields = message("", "one");
+    let asked = browser.post_json("/api/send", &fields);
+    tokio::select! {
+        _ = asked => panic!("it is answered before its turn comes"),
+        () = wait(&state, 1) => {}
+    }
+    // A page that is loaded anew finds it.
+    let chats = browser.get("/chats").await.body;
+    assert!(chats.contains("href=\"/c/"), "{chats}");
+    assert_eq!(state.model.load().waiting, 1);
+    tokio::time::pause();
+    wait(&state, 0).await;
+    drop(go_on);
+    assert!(others.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -311,6 +311,13 @@ async fn tokens_of_answers_count_and_so_do_those_of_answers_that_nobody_waits_fo
     drop(pieces);
     let refused = asked(&server, "/v1/chat/completions", &by(&bert)).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let metrics = server.get("/metrics").await.body;
+    for line in [
+        "nibble_key_prompt_tokens_total{key=\"bert\"} 10\n",
+        "nibble_key_output_tokens_total{key=\"bert\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,36 @@ async fn a_request_that_waits_begins_at_once_and_is_kept_alive() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_its_turn_to_be_read_is_kept_alive_where_it_is_streamed() {
+    let (go_on, blocked) = Blocked::new();
+    let state = state(Models::only(blocked.clone()));
+    let asked = |stream: bool| {
+        let state = state.clone();
+        tokio::spawn(
+            async move { send_to(&state, ask(question(json!({ "stream": stream })))).await },
+        )
+    };
+    let (_first, _second, whole) = (asked(false), asked(false), asked(false));
+    let streamed = asked(true).await.unwrap();
+    assert_eq!(streamed.status(), StatusCode::OK);
+    let mut stream = streamed.into_body().into_data_stream();
+    assert_eq!(stream.next().await.unwrap().unwrap(), ": ping\n\n");
+    assert!(!whole.is_finished());
+    drop(go_on);
+    for _ in 0..4 {
+        let (_, sender) = taken(&blocked.held).await;
+        sender.send(Event::Text("here".into()));
+        sender.send(Event::Failed(Error::Broken));
+    }
+    let mut rest = String::new();
+    while let Some(piece) = stream.next().await {
+        rest.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+    }
+    assert!(rest.contains("here"), "{rest}");
+    assert!(whole.await.unwrap().status().is_server_error());
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_cancels_its_answer() {
     let generator = Arc::new(Held::default());

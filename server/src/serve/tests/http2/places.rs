@@ -44,7 +44,7 @@ async fn a_stream_that_takes_nothing_makes_room_alone() {
     let stalls = asking.remove(3);
     stalls.sender.send(Event::Text("x".repeat(100_000)));
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!(!stalls.sender.is_abandoned());
+    assert!(!is_left(&stalls.sender));
     let text = running.answer(HEALTH).await;
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert!(becomes_abandoned(&stalls.sender).await);

@@ -132,6 +132,8 @@ fn a_prompt_without_an_answer_ends_when_it_is_read() {
         (FinishReason::Length, 0)
     );
     assert_eq!(completion(beside).token_ids, expected(&prompt(9, 30), 20));
+    let load = owner.load.read(0);
+    assert_eq!((load.prompt_tokens, load.output_tokens), (100, 20));
     owner.assert_nothing_is_lost();
 }
 
