@@ -119,7 +119,8 @@ impl Engine {
     /// [`Error::Busy`] when the queue is full, [`Error::Request`] for values out of range, [`Error::TooLong`] for a prompt
     /// that the context cannot hold, [`Error::Stopped`] when the thread that owns the model has died.
     pub fn submit(&self, mut request: Request) -> Result<Answer, Error> {
-        let clock = Clock::accept(Instant::now());
+        let now = Instant::now();
+        let clock = Clock::accept(request.accepted.unwrap_or(now)).submitted(now);
         request.check()?;
         // Before the prompt is laid out and tokenised, which takes long for a long one.
         let place = self.scheduler.reserve(request.caller)?;

@@ -5,7 +5,7 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nibble_engine::{Answer, Error, Load, ModelInfo, Request};
 use prometheus::Result as Figured;
@@ -225,7 +225,7 @@ impl Metered {
     ) -> Result<(Vec<MeteredAnswer>, T), E> {
         let trace = self.trace();
         let _preparing = self.open.prepare();
-        let (lease, accepted, answers, rest) = match self.taken(read).await {
+        let (lease, answers, rest) = match self.taken(read).await {
             Ok(taken) => taken,
             Err(refused) => {
                 let outcome = refused.outcome();
@@ -238,7 +238,7 @@ impl Metered {
         };
         let traces = iter::once(trace).chain(iter::repeat_with(|| self.trace()));
         let answers = answers.into_iter().zip(traces);
-        let answers = answers.map(|((answer, shares_prompt), trace)| {
+        let answers = answers.map(|((answer, shares_prompt, accepted), trace)| {
             let tab = Tab::of(keys::current(), shares_prompt);
             self.metered(answer, &lease, accepted, trace, tab)
         });
@@ -273,32 +273,35 @@ impl Metered {
         }
     }
 
-    /// The model, the answers, each with whether an earlier one has its prompt, when the engine was asked for them, and what
-    /// else was read.
+    /// The model, the answers, each with whether an earlier one has its prompt and when it was asked for, and what else was read.
+    /// Requests that do not say when they were read were so before the model had to be loaded.
     async fn taken<T: Send + 'static, E: Send + 'static>(
         &self,
         read: impl FnOnce() -> Result<(Vec<Request>, T), E> + Send + 'static,
     ) -> Result<Taken<T>, Refused<E>> {
+        let asked = Instant::now();
         let lease = self.lease(None).await.map_err(Refused::Untaken)?;
         let lease = Arc::new(lease);
         let generator = Arc::clone(lease.generator());
-        let asked = self.preparation.run(move || {
+        let taken = self.preparation.run(move || {
             let (requests, rest) = read().map_err(Refused::Unread)?;
-            let accepted = SystemTime::now();
             let mut families = Vec::new();
-            let answers = requests.into_iter().map(|request| {
+            let answers = requests.into_iter().map(|mut request| {
+                let before = request.accepted.get_or_insert(asked).elapsed();
+                let now = SystemTime::now();
+                let accepted = now.checked_sub(before).unwrap_or(now);
                 let family = request.siblings.clone();
                 let shares_prompt = family.is_some() && families.contains(&family);
                 families.push(family);
-                Ok((generator.submit(request)?, shares_prompt))
+                Ok((generator.submit(request)?, shares_prompt, accepted))
             });
             let answers = answers
                 .collect::<Result<_, _>>()
                 .map_err(Refused::Untaken)?;
-            Ok((lease, accepted, answers, rest))
+            Ok((lease, answers, rest))
         });
         tokio::select! {
-            asked = asked => asked.map_err(Refused::Untaken)?,
+            taken = taken => taken.map_err(Refused::Untaken)?,
             () = self.open.is_cut_off() => Err(Refused::Untaken(Error::Ending)),
         }
     }
@@ -358,7 +361,7 @@ impl Metered {
 }
 
 /// See [`Metered::taken`].
-type Taken<T> = (Arc<Lease>, SystemTime, Vec<(Answer, bool)>, T);
+type Taken<T> = (Arc<Lease>, Vec<(Answer, bool, SystemTime)>, T);
 
 fn outcome(untaken: &Error) -> Outcome {
     match untaken {

@@ -178,7 +178,7 @@ impl Generation {
 
     /// How long ago it was asked for.
     pub(crate) fn age(&self, now: Instant) -> Duration {
-        self.clock.since_accepted(now)
+        self.clock.since_submitted(now)
     }
 
     /// The next so many tokens, for a step, with logits behind the last one there is and behind what is guessed of more.

@@ -97,6 +97,7 @@ impl Metrics {
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     accepted: Instant,
+    submitted: Instant,
     began: Option<Instant>,
     prefill: Option<(usize, Duration)>,
     first_token: Option<Instant>,
@@ -130,6 +131,7 @@ impl Clock {
     pub(crate) fn accept(now: Instant) -> Self {
         Self {
             accepted: now,
+            submitted: now,
             began: None,
             prefill: None,
             first_token: None,
@@ -148,6 +150,14 @@ impl Clock {
             throttled: None,
             guesses: [0; 2],
             verified: Duration::ZERO,
+        }
+    }
+
+    /// It came to the engine, which is when limits of its time begin; without this, when it was accepted.
+    pub(crate) fn submitted(self, now: Instant) -> Self {
+        Self {
+            submitted: now,
+            ..self
         }
     }
 
@@ -203,9 +213,9 @@ impl Clock {
         self.verified += took;
     }
 
-    /// How long ago the request was accepted.
-    pub(crate) fn since_accepted(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.accepted)
+    /// How long ago the request came to the engine.
+    pub(crate) fn since_submitted(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.submitted)
     }
 
     /// A token came out.

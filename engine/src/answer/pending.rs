@@ -91,7 +91,7 @@ impl PendingAnswer {
 
     /// How long it has waited.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
-        self.clock.since_accepted(now)
+        self.clock.since_submitted(now)
     }
 
     /// Tells the reader of its place, unless it is where it was.

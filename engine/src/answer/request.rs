@@ -1,5 +1,7 @@
 //! What goes into the engine, and what it says of itself: plain data.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -79,6 +81,9 @@ pub struct Request {
     /// Whether all of the prompt is computed, also what is in the KV cache: what is measured must not depend on what was
     /// asked before.
     pub fresh: bool,
+    /// When it was read, from which on its times count; nothing where that is when it is submitted. Limits of how long it may
+    /// wait count from the latter.
+    pub accepted: Option<Instant>,
 }
 
 /// What is shown of an answer that is left out otherwise.
@@ -122,6 +127,7 @@ impl Default for Request {
             wanted: Wanted::default(),
             siblings: None,
             fresh: false,
+            accepted: None,
             constraint: None,
         }
     }

@@ -2,6 +2,7 @@ use futures::StreamExt;
 use nibble_engine::{Event, Prompt, Sampling, Thinking};
 
 use super::*;
+use crate::models::Offer;
 use crate::telemetry::Telemetry;
 use crate::test_support::held::Held;
 
@@ -44,6 +45,38 @@ async fn an_answer_waits_then_runs_then_is_gone() {
     drop(answer);
     assert_eq!(model.waiting_and_running(), (0, 0));
     assert_eq!(model.telemetry.count(Outcome::Abandoned), 1);
+}
+
+#[tokio::test]
+async fn the_time_of_a_question_counts_from_before_its_model_is_loaded() {
+    let held = Arc::new(Held::default());
+    let loaded = Arc::new(std::sync::Mutex::new(None));
+    let (of_load, when) = (held.clone(), loaded.clone());
+    let offer = Offer {
+        info: held.info().clone(),
+        file: None,
+        bytes: 1,
+        kv_blocks: 0,
+        keep: KeepAlive::Always,
+        load: Box::new(move || {
+            *when.lock().unwrap() = Some(Instant::now());
+            Ok(of_load.clone() as Arc<dyn Generator>)
+        }),
+    };
+    let models = Models::new(vec![offer], Box::new(|| None), Some(9), None);
+    let telemetry = Telemetry::new(held.info(), 0, 1.0).unwrap();
+    let model = Metered::new(models, Arc::new(telemetry));
+    let _answer = model.submit(request()).await.unwrap();
+    let accepted = held.take().unwrap().0.accepted.unwrap();
+    assert!(accepted <= loaded.lock().unwrap().unwrap());
+    // Who read it earlier says so.
+    let read = Some(accepted - Duration::from_secs(1));
+    let asked = Request {
+        accepted: read,
+        ..request()
+    };
+    let _answer = model.submit(asked).await.unwrap();
+    assert_eq!(held.take().unwrap().0.accepted, read);
 }
 
 #[tokio::test]

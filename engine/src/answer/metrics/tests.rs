@@ -47,6 +47,22 @@ fn figures_follow_the_formulas() {
 }
 
 #[test]
+fn times_count_from_when_it_was_read_and_limits_from_when_it_came_to_the_engine() {
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let mut clock = Clock::accept(start).submitted(at(900));
+    assert_eq!(clock.since_submitted(at(950)), Duration::from_millis(50));
+    clock.begin(at(1000));
+    clock.prefilled(at(1200), 50);
+    clock.token(at(1300));
+    let metrics = clock.metrics(at(1400), 3.6, "scalar", 2);
+    close(Some(metrics.queued_s), 1.0);
+    close(metrics.prefill_s, 0.2);
+    close(metrics.time_to_first_token_s, 1.3);
+    close(Some(metrics.total_s), 1.3);
+}
+
+#[test]
 fn a_thought_is_timed_and_counted_apart_from_what_follows() {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);

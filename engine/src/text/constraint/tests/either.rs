@@ -127,7 +127,12 @@ fn the_marks_of_calls_may_stand_in_their_arguments() {
         let mut conversation = conversation(true);
         let parameters = &mut conversation.tools[0]["function"]["parameters"];
         parameters["properties"]["to"] = json!({ "type": "string" });
-        for mark in ["<tool_call>", "</tool_call>", "[TOOL_CALLS]", "\\n</tool_call>\\n"] {
+        for mark in [
+            "<tool_call>",
+            "</tool_call>",
+            "[TOOL_CALLS]",
+            "\\n</tool_call>\\n",
+        ] {
             let written = call(format, &format!("{mark}, {mark}"));
             let calls = GRAMMARS.compile_calls(format, &conversation, &[]);
             assert!(accepts(calls.unwrap().unwrap(), &written), "{written}");
