@@ -36,6 +36,7 @@ super::texts! {
     by_length_foreseen: "Whole, for the tokens that came" | "整个回答（按实际 token 数）";
     all_foreseen: "Whole, as told" | "整个回答（按预估）";
     estimates_why: "How long an answer will be nobody knows before it is written: an estimate of the whole is for as many tokens as the middle one of the last answers had. “For the tokens that came” says what the measured speeds are worth by themselves." | "回答的长度事先无从得知：整个回答的预估按最近回答的中位 token 数计算。“按实际 token 数”反映测得的速度本身有多准。";
+    estimates_late[count]: "{count} answer is left out there: it waited for its turn for more than a quarter of the time to its first token, which no estimate knows." | "{count} answers are left out there: they waited for their turn for more than a quarter of the time to their first token, which no estimate knows." | "其中未计入 {count} 个回答：其排队时间超过首个 token 时间的四分之一，而排队时间无法预估。";
     of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nibble_app::chat::{Change, Chat, Started, WhenFull};
 use nibble_app::complaint::{Complaint, ComplaintKind};
-use nibble_app::domain::{Content, End, EndReason, Id, Origin};
+use nibble_app::domain::{Content, End, EndReason, Foreseen, Id, Origin};
 use nibble_app::settings::{SEED, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, ModelInfo};
@@ -27,7 +27,13 @@ impl ChatService {
         when_full: WhenFull,
     ) -> Result<Started, Complaint> {
         let (writer, origin) = (self.writer.clone(), self.origin(settings));
-        to_its_end(async move { writer.start(visitor, ask, origin, when_full).await }).await
+        let told = self.estimates.take(visitor.owner, &ask);
+        let asked = Asked {
+            visitor,
+            when_full,
+            told,
+        };
+        to_its_end(async move { writer.start(ask, origin, asked).await }).await
     }
 
     /// Has an answer gone on with that was cut off.
@@ -98,14 +104,22 @@ async fn to_its_end(
     done.unwrap_or_else(|_| Err(refusal(&Error::Broken)))
 }
 
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+struct Asked {
+    visitor: Visitor,
+    when_full: WhenFull,
+    /// What was expected of the answer when its question was typed.
+    told: Option<Foreseen>,
+}
+
 impl Writer {
-    async fn start(
-        self,
-        visitor: Visitor,
-        ask: Ask,
-        origin: Origin,
-        when_full: WhenFull,
-    ) -> Result<Started, Complaint> {
+    async fn start(self, ask: Ask, origin: Origin, asked: Asked) -> Result<Started, Complaint> {
+        let Asked {
+            visitor,
+            when_full,
+            told,
+        } = asked;
         let begun = self.store.begin(visitor.owner, ask, origin).await;
         let begun = begun.map_err(unstored)?;
         let id = begun.turn.answer.id;
@@ -124,10 +138,10 @@ impl Writer {
             if begun.after.is_some() {
                 run.behind();
             }
-            tokio::spawn(follow_up(self, run, begun, caller, when_full));
+            tokio::spawn(follow_up(self, run, begun, asked));
             return Ok(started);
         }
-        let known = self.known_of(&begun).await;
+        let known = self.known_of(visitor.owner, &begun, told).await;
         match self.asked(&run, &begun, caller, when_full).await {
             Ok(answer) => {
                 let written = async move { self.write(id, &run, answer, Some(known), None).await };
@@ -181,8 +195,8 @@ impl Writer {
         };
         match asked {
             Ok(rest) => {
-                let metrics = before.end.and_then(|end| end.metrics);
-                tokio::spawn(async move { self.write(answer, &run, rest, None, metrics).await });
+                let before = begun.before;
+                tokio::spawn(async move { self.write(answer, &run, rest, None, before).await });
                 Ok(Started {
                     conversation: begun.conversation,
                     turn: begun.turn,
@@ -200,13 +214,13 @@ impl Writer {
 }
 
 /// Waits for the answer before it, unless it is withdrawn meanwhile, and is then written.
-async fn follow_up(
-    writer: Writer,
-    run: Arc<Run>,
-    begun: Begun,
-    caller: Caller,
-    when_full: WhenFull,
-) {
+async fn follow_up(writer: Writer, run: Arc<Run>, begun: Begun, asked: Asked) {
+    let Asked {
+        visitor,
+        when_full,
+        told,
+    } = asked;
+    let caller = Caller(visitor.caller);
     let id = begun.turn.answer.id;
     let mut before = begun.after;
     while let Some(answer) = before {
@@ -229,7 +243,7 @@ async fn follow_up(
         let reason = refusal(error).reason.to_string();
         return writer.end(id, &run, End::failed(reason)).await;
     }
-    let known = writer.known_of(&begun).await;
+    let known = writer.known_of(visitor.owner, &begun, told).await;
     match writer.asked(&run, &begun, caller, when_full).await {
         Ok(answer) => writer.write(id, &run, answer, Some(known), None).await,
         Err(complaint) => {

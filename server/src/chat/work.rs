@@ -25,7 +25,7 @@ impl ChatService {
 
     /// The median of the last answers of a model as it is loaded here, whoever asked, in tokens a second.
     pub(super) async fn decode_speed(&self, info: &ModelInfo) -> Option<f64> {
-        let (rates, _) = usual(&self.last_of(info).await);
+        let rates = usual(&self.last_of(info).await);
         rates.token_s.map(|seconds| 1.0 / seconds)
     }
 

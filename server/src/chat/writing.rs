@@ -146,7 +146,7 @@ async fn written(mut answer: MeteredAnswer, run: &Run, known: Option<Known>) -> 
             Event::Queued { before, seconds } => run.queued(before, seconds),
             Event::Prefill { done, total } => {
                 // At first those are done that were cached.
-                foreseen = foreseen.or_else(|| Some(known?.foreseen(total, done)));
+                foreseen = foreseen.or_else(|| Some(known?.expected(total, done)));
                 run.prefill(done, total);
             }
             Event::Thought(thought) => run.think(&thought),

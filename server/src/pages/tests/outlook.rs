@@ -35,6 +35,14 @@ async fn a_message_is_foreseen_for_scripts_and_without_them_and_not_sent() {
     // An answer of three tokens was written meanwhile.
     let next = browser.post_json(CHECK, &message(id, "and?")).await;
     assert!(words(&next).contains("for 3 tokens"), "{}", words(&next));
+    // How long somebody's answers are is told to nobody else, and to nobody of a chat that is deleted.
+    let other = browser.other();
+    let theirs = other.post_json(CHECK, &message("", "what?")).await;
+    assert!(
+        words(&theirs).contains("for 100 tokens"),
+        "{}",
+        words(&theirs)
+    );
     let mut with_files = message("", "").to_vec();
     with_files.push(("more", "2040"));
     let long = browser.post_json(CHECK, &with_files).await;
@@ -66,6 +74,23 @@ async fn estimates_are_kept_with_answers_and_charted() {
     assert!(speed.contains("Estimates within 25 %"), "{speed}");
     // All ten tokens were computed, at 20 ms each: 0.2 s of 0.25 s.
     assert!(speed.contains("<td>100 of 100</td>"), "{speed}");
+}
+
+#[tokio::test]
+async fn what_is_judged_is_the_estimate_that_was_told_before_sending() {
+    let browser = quick();
+    let expected = async |path: &str| {
+        browser.get(path).await;
+        let file = browser.get(&format!("{path}/export.json")).await.json();
+        file.to_string()
+    };
+    let told = browser.post_json(CHECK, &message("", "what?")).await;
+    assert!(words(&told).contains("about 120 ms"), "{}", words(&told));
+    let file = expected(&ask(&browser).await).await;
+    assert!(file.contains("\"first_s\":0.12,"), "{file}");
+    // Nothing was told of this one, which is foreseen when its prompt is read: all ten tokens are computed.
+    let file = expected(&ask(&browser).await).await;
+    assert!(file.contains("\"first_s\":0.2,"), "{file}");
 }
 
 /// A browser at a server of two models, the second of which is not in memory, and how often that was loaded.
