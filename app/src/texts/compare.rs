@@ -116,6 +116,7 @@ super::texts! {
     replay_start: "Compute again" | "重新计算";
     replay_running[count]: "Computing again: {count} token so far" | "Computing again: {count} tokens so far" | "正在重新计算：已输出 {count} 个 token";
     replay_same[count]: "Computed again: the same, {count} token." | "Computed again: the same, all {count} tokens." | "已重新计算：{count} 个 token 完全相同。";
+    replay_same_in_pieces(count): "Computed again in {count} pieces, as it was cut off and gone on with: the same." | "已按当时的中断与续写分 {count} 段重新计算：完全相同。";
     replay_same_so_far: "Computed again: the same as far as the answer was written." | "已重新计算：与已写出的部分完全相同。";
     replay_other_tokens(now, then): "Computed again: the same text, of {now} tokens where there were {then}." | "已重新计算：文本相同，但现在为 {now} 个 token，当时为 {then} 个。";
     replay_differs[count]: "Computed again: the text is another behind {count} character." | "Computed again: the text is another behind {count} characters." | "已重新计算：从第 {count} 个字符之后开始不同。";
@@ -123,6 +124,9 @@ super::texts! {
     replay_then: "Then" | "当时";
     replay_now: "Now" | "现在";
     replay_unchanged: "Model, files, version and settings are as they were." | "模型、文件、版本和设置均未改变。";
+    replay_unproved: "It was not kept which turns of the chat this answer was told, nor where it was gone on with: a difference may come from that, and proves nothing." | "未保存该回答生成时模型看到的轮次以及续写的位置：差异可能由此而来，不能说明问题。";
+    replay_nothing: "nothing of it was written, so there is nothing to compare with" | "它没有写出任何内容，因此无从比较";
+    replay_left_behind: "it was told earlier turns of the chat that it was copied from, and this chat has not got them" | "生成时模型看到了原对话中更早的轮次，而本对话中没有这些内容";
     replay_other_model(then, now): "it was made by {then}, and {now} is loaded now" | "它由 {then} 生成，而当前加载的是 {now}";
     replay_unknown: "nothing is known of how it was made" | "不知道它是如何生成的";
     replay_not_ended: "it has not ended yet" | "它尚未结束";
