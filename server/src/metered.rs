@@ -268,6 +268,7 @@ impl Metered {
             _lease: Arc::clone(lease),
             stage: Stage::Waiting,
             accepted,
+            loading: lease.waited(),
             trace,
             tab,
         }

@@ -119,7 +119,8 @@ pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
             {entry(t.first_token_verdict(), first.map(|first| against_first_bar(t, first)))}
             {entry(t.time_per_token(), token_ms(metrics).map(|time| against_bar(t, time)))}
             {entry(t.beside_reader(), reading)}
-            {entry(t.queued(), (metrics.queued_s >= 0.001).then(|| duration(t, metrics.queued_s)))}
+            {entry(t.part_loading(), waited(t, metrics.loading_s))}
+            {entry(t.queued(), waited(t, metrics.queued_s - metrics.loading_s))}
             {entry(t.prefill(), metrics.prefill_s.map(|time| duration(t, time)))}
             {entry(t.prefill_speed(), prefill_speed(metrics).map(speed))}
             {entry(t.prompt_tokens(), Some(prompt_tokens(t, metrics)))}
@@ -161,6 +162,11 @@ fn entry(term: &'static str, figure: Option<String>) -> Option<AnyView> {
         }
         .into_any()
     })
+}
+
+/// Nothing where it was no time.
+fn waited(t: Language, seconds: f64) -> Option<String> {
+    (seconds >= 0.001).then(|| duration(t, seconds))
 }
 
 fn beside_reader(t: Language, ratio: f64) -> String {

@@ -19,8 +19,10 @@ pub struct Metrics {
     pub thought_s: Option<f64>,
     /// Tokens of the thought.
     pub thought_tokens: usize,
-    /// Seconds in the queue.
+    /// Seconds until work on it began.
     pub queued_s: f64,
+    /// Seconds of these for which its model was brought into memory.
+    pub loading_s: f64,
     /// Seconds spent on the prompt.
     pub prefill_s: Option<f64>,
     /// Prompt tokens computed a second.
@@ -87,6 +89,7 @@ impl Metrics {
             thought_s: self.thought_s.or(rest.thought_s),
             thought_tokens: self.thought_tokens + rest.thought_tokens,
             queued_s: self.queued_s + rest.queued_s,
+            loading_s: self.loading_s + rest.loading_s,
             prefill_s: sum(self.prefill_s, rest.prefill_s),
             prefill_tokens_per_second: self
                 .prefill_tokens_per_second

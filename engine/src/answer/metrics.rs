@@ -18,6 +18,9 @@ pub struct Metrics {
     pub thought_s: Option<f64>,
     /// Work on the request began - request accepted.
     pub queued_s: f64,
+    /// Time of that for which the model was brought into memory, as whoever submits it says; absent where it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading_s: Option<f64>,
     /// Time spent computing the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill_s: Option<f64>,
@@ -272,6 +275,7 @@ impl Clock {
             time_to_first_answer_token_s: first_answer_token.map(since_accepted),
             thought_s,
             queued_s: since_accepted(self.began.unwrap_or(now)),
+            loading_s: None,
             prefill_s: self.prefill.map(|(_, time)| time.as_secs_f64()),
             prefill_tokens_per_second: self
                 .prefill

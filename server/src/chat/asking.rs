@@ -231,6 +231,9 @@ async fn follow_up(writer: Writer, run: Arc<Run>, begun: Begun, asked: Asked) {
         // It may have been withdrawn, and have waited itself.
         before = writer.open_before(&begun).await;
     }
+    if begun.after.is_some() {
+        run.has_its_turn();
+    }
     // It may take a while to be loaded.
     let settings = &begun.turn.answer.origin.settings;
     let model = writer.models.named_or_first(&settings.model);
@@ -239,10 +242,13 @@ async fn follow_up(writer: Writer, run: Arc<Run>, begun: Begun, asked: Asked) {
     if run.is_unwanted() {
         return;
     }
-    if let Err(error) = &lease {
-        let reason = refusal(error).reason.to_string();
-        return writer.end(id, &run, End::failed(reason)).await;
-    }
+    match &lease {
+        Ok(lease) => run.was_loaded_for(lease.waited()),
+        Err(error) => {
+            let reason = refusal(error).reason.to_string();
+            return writer.end(id, &run, End::failed(reason)).await;
+        }
+    };
     let known = writer.known_of(visitor.owner, &begun, told).await;
     match writer.asked(&run, &begun, caller, when_full).await {
         Ok(answer) => writer.write(id, &run, answer, Some(known), None).await,

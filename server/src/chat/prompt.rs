@@ -102,6 +102,12 @@ impl Writer {
         }
         turns.drain(..within);
         let model = self.models.named_or_first(&answer.origin.settings.model);
+        // It is loaded for whichever comes first, to count tokens or to answer.
+        let lease = model.lease(None).await.map_err(|error| {
+            model.count_refused(&error);
+            refusal(&error)
+        })?;
+        let loading = run.was_loaded_for(lease.waited());
         let told = Branch {
             turns: turns.into(),
             origin: Arc::new(answer.origin.clone()),
@@ -112,13 +118,18 @@ impl Writer {
             true => start_of(&model, &told).await?,
             false => 0,
         };
-        let asked = match self.ask(&model, run, told.from(start)).await {
+        let request = Request {
+            accepted: Some(run.started()),
+            ..told.from(start)
+        };
+        let mut asked = match self.ask(&model, run, request).await {
             Ok(asked) => asked,
             Err(error @ Error::TooLong { .. }) if start < told.last() => {
                 return Err(too_long(&model, &told, error).await);
             }
             Err(error) => return Err(refusal(&error)),
         };
+        asked.was_loaded_for(loading);
         let piece = Piece {
             turns: told.turns.len() - start,
             thought: answer.thought.len(),

@@ -189,6 +189,7 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         thought_s: measured.thought_s,
         thought_tokens: measured.thought_tokens,
         queued_s: measured.queued_s,
+        loading_s: measured.loading_s.unwrap_or(0.0),
         prefill_s: measured.prefill_s,
         prefill_tokens_per_second: measured.prefill_tokens_per_second,
         decode_tokens_per_second: measured.decode_tokens_per_second,

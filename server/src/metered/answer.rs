@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::Stream;
 use nibble_engine::{Answer, Completion, Event, FinishReason, Stopper};
@@ -24,6 +24,8 @@ pub(crate) struct MeteredAnswer {
     pub(super) _lease: Arc<Lease>,
     pub(super) stage: Stage,
     pub(super) accepted: SystemTime,
+    /// How long its model was brought into memory for it.
+    pub(super) loading: Duration,
     pub(super) trace: Option<RequestTrace>,
     pub(super) tab: Tab,
 }
@@ -44,6 +46,11 @@ impl MeteredAnswer {
     /// Whether the end of the program ended it.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.ticket.is_cut_off()
+    }
+
+    /// Its model was brought into memory for so long before it was submitted.
+    pub(crate) fn was_loaded_for(&mut self, time: Duration) {
+        self.loading += time;
     }
 
     fn observe(&mut self, event: Option<&Event>) {
@@ -113,7 +120,11 @@ impl Stream for MeteredAnswer {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let event = ready!(Pin::new(&mut self.answer).poll_next(context));
+        let mut event = ready!(Pin::new(&mut self.answer).poll_next(context));
+        if let Some(Event::Finished(completion)) = &mut event {
+            let loading = Some(self.loading).filter(|loading| !loading.is_zero());
+            completion.metrics.loading_s = loading.map(|loading| loading.as_secs_f64());
+        }
         self.observe(event.as_ref());
         Poll::Ready(event)
     }

@@ -93,6 +93,34 @@ async fn what_is_judged_is_the_estimate_that_was_told_before_sending() {
     assert!(file.contains("\"first_s\":0.2,"), "{file}");
 }
 
+#[tokio::test]
+async fn the_time_for_which_a_model_is_loaded_is_kept_with_the_answer_that_waited() {
+    let offer = Offer {
+        info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        file: None,
+        bytes: 1,
+        kv_blocks: 0,
+        keep: KeepAlive::Always,
+        load: Box::new(|| {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(Arc::new(Scripted::new(&["hi"], Duration::ZERO)) as Arc<dyn Generator>)
+        }),
+    };
+    let models = Models::new(vec![offer], Box::new(|| None), None, None);
+    let browser = Browser::at_server(client::state(models));
+    let loading_s = async || {
+        let path = ask(&browser).await;
+        browser.get(&path).await;
+        let file = browser.get(&format!("{path}/export.json")).await;
+        let file = file.json().to_string();
+        let (_, loading) = file.split_once("\"loading_s\":").expect("a figure");
+        let loading = loading.split([',', '}']).next().unwrap();
+        loading.parse::<f64>().unwrap()
+    };
+    assert!(loading_s().await > 0.0);
+    assert_eq!(loading_s().await, 0.0);
+}
+
 /// A browser at a server of two models, the second of which is not in memory, and how often that was loaded.
 fn two_models() -> (Browser, Arc<AtomicUsize>) {
     let loads = Arc::new(AtomicUsize::new(0));
