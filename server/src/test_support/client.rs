@@ -88,11 +88,12 @@ pub(crate) async fn pretty(response: Response) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
-/// The request that comes next.
+/// The request that comes next, but for when it was read.
 pub(crate) async fn taken(generator: &Held) -> (nibble_engine::Request, AnswerSender) {
     loop {
-        if let Some(taken) = generator.take() {
-            return taken;
+        if let Some((mut request, sender)) = generator.take() {
+            request.accepted = None;
+            return (request, sender);
         }
         tokio::task::yield_now().await;
     }
