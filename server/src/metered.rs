@@ -259,7 +259,7 @@ impl Metered {
         tab: Tab,
     ) -> MeteredAnswer {
         self.telemetry.waiting.inc();
-        let ticket = self.open.enter(answer.stopper());
+        let ticket = self.open.enter(answer.stopper(), self.index);
         MeteredAnswer {
             answer,
             telemetry: Arc::clone(&self.telemetry),

@@ -127,6 +127,7 @@ pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
             {entry(t.output_tokens(), Some(grouped(metrics.output_tokens)))}
             {entry(t.guessed_ahead(), guesses(t, metrics))}
             {entry(t.computed_beside(), others(t, metrics.beside))}
+            {entry(t.beside_engines(), engines(t, metrics))}
             {entry(t.cost_share(), Some(share(t, metrics)))}
             {entry(t.price(), price)}
             {entry(t.model(), model)}
@@ -214,6 +215,12 @@ fn others(t: Language, beside: f64) -> Option<String> {
         "1.0" => Some(t.one_other().to_owned()),
         others => Some(t.others(others)),
     }
+}
+
+/// Nothing where no other model answered.
+fn engines(t: Language, metrics: &Metrics) -> Option<String> {
+    let others = metrics.beside_engines;
+    (others > 0).then(|| t.beside_engines_up_to(others))
 }
 
 fn share(t: Language, metrics: &Metrics) -> String {

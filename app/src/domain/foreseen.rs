@@ -104,7 +104,8 @@ pub(super) fn whole_s([first_s, total_s]: [f64; 2], expected: usize, tokens: usi
     first_s + token_s * tokens.saturating_sub(1) as f64
 }
 
-/// The middle one of the rates of some answers, newest or not: what the next one may be like.
+/// The middle one of the rates of some answers, newest or not: what the next one may be like. Those beside which another model
+/// answered say too little of it.
 #[must_use]
 pub fn usual(answers: &[Metrics]) -> Rates {
     let middle = |values: Vec<f64>| {
@@ -113,7 +114,8 @@ pub fn usual(answers: &[Metrics]) -> Rates {
         values.get(values.len() / 2).copied()
     };
     let seconds = |speed: &dyn Fn(&Metrics) -> Option<f64>| {
-        let speeds = answers.iter().filter_map(speed);
+        let alone = answers.iter().filter(|answer| answer.beside_engines == 0);
+        let speeds = alone.filter_map(speed);
         let speeds = speeds.filter(|speed| *speed > 0.0);
         middle(speeds.map(|speed| 1.0 / speed).collect())
     };
@@ -159,7 +161,17 @@ mod tests {
             decode_tokens_per_second: decode,
             ..Metrics::default()
         };
-        let answers = [answer(Some(20.0)), answer(Some(10.0)), answer(None)];
+        let beside_another = Metrics {
+            beside_engines: 1,
+            ..answer(Some(1.0))
+        };
+        let answers = [
+            answer(Some(20.0)),
+            answer(Some(10.0)),
+            answer(None),
+            beside_another.clone(),
+            beside_another,
+        ];
         let rates = usual(&answers);
         assert_eq!((rates.token_s, rates.prompt_token_s), (Some(0.1), None));
         let expected = Lengths {

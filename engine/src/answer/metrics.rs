@@ -51,6 +51,10 @@ pub struct Metrics {
     pub usd_alone: Option<f64>,
     /// How many other answers were computed beside it, as a mean over its time.
     pub beside: f64,
+    /// The most answers of other engines on this machine that were open meanwhile, as whoever submits it says: no other figure
+    /// knows of them, and they made it slower.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beside_engines: usize,
     /// Time for which its memory was lent to others and nothing of it was computed; absent where it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_s: Option<f64>,
@@ -289,6 +293,7 @@ impl Clock {
             usd_share: usd_per_second * self.share.as_secs_f64(),
             usd_alone: self.alone_s.map(|seconds| usd_per_second * seconds),
             beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
+            beside_engines: 0,
             paused_s: (!paused.is_zero()).then_some(paused.as_secs_f64()),
             throttled_s: self.throttled.map(|throttled| throttled.as_secs_f64()),
             completion_tokens: self.tokens,

@@ -180,7 +180,8 @@ impl Writer {
     async fn known(&self, owner: Owner, model: &Metered, settings: &Settings) -> Known {
         let (usual, lengths) = self.usual(owner, model).await;
         let pace = model.loaded().map(|model| model.pace());
-        let load = model.load();
+        // Engines share the machine, whichever model answers.
+        let load = model.load_of_all();
         let beside = load.running + load.waiting + load.paused;
         Known {
             told: None,

@@ -200,6 +200,7 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         usd_share: measured.usd_share,
         usd_alone: measured.usd_alone,
         beside: measured.beside,
+        beside_engines: measured.beside_engines,
         paused_s: measured.paused_s.unwrap_or(0.0),
         throttled_s: measured.throttled_s,
         prompt_tokens: completion.prompt_tokens,

@@ -123,6 +123,7 @@ impl Stream for MeteredAnswer {
         let mut event = ready!(Pin::new(&mut self.answer).poll_next(context));
         if let Some(Event::Finished(completion)) = &mut event {
             let loading = Some(self.loading).filter(|loading| !loading.is_zero());
+            completion.metrics.beside_engines = self.ticket.others();
             completion.metrics.loading_s = loading.map(|loading| loading.as_secs_f64());
         }
         self.observe(event.as_ref());
