@@ -150,6 +150,22 @@ pub struct Origin {
     pub version: String,
     /// What changes when the model's files are written anew, likewise.
     pub fingerprint: String,
+    /// What it was told: one for each time that it was asked for, as it may have been cut off and gone on with. Empty where
+    /// that was not kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of an answer that one request gave. Each draws its tokens from the seed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Piece {
+    /// Turns that the model was told, that of the answer included.
+    pub turns: usize,
+    /// Bytes of the thought that were there before.
+    pub thought: usize,
+    /// Bytes of the text that were there before.
+    pub text: usize,
 }
 
 impl Origin {

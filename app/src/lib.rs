@@ -64,7 +64,7 @@ pub use answer::{answer_html, figures_so_far};
 pub use chat_list::{ListedChat, list_html};
 pub use language_switch::LANGUAGE;
 pub use live::LiveText;
-pub use pages::{COMPARED_FOR_MINUTES, MEASURE, fetching_html, load};
+pub use pages::{COMPARED_FOR_MINUTES, COMPARISON_WAITS_MINUTES, MEASURE, fetching_html, load};
 pub use paths::{
     ABOUT, CANCEL_FETCH, COMPARE, DELETE_COMPARISON, DISCARD_MODEL, FETCH_EVENTS, FETCH_MODEL,
     MODELS, REMOVE_MODEL, REPLAY, RESTORE_MODEL, ROOFLINE, SPEED_FILE, STOP_COMPARISON,

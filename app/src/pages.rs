@@ -15,7 +15,7 @@ mod sign_in;
 mod speed;
 
 pub use about::MEASURE;
-pub use comparison::COMPARED_FOR_MINUTES;
+pub use comparison::{COMPARED_FOR_MINUTES, COMPARISON_WAITS_MINUTES};
 pub use models::fetching_html;
 
 use std::str::FromStr;

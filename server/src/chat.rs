@@ -71,6 +71,7 @@ pub(crate) struct ChatService {
     management: OnceLock<Arc<Management>>,
     replays: Replays,
     foreseeing: outlook::Turns,
+    estimates: outlook::Estimates,
 }
 
 impl ChatService {
@@ -92,6 +93,7 @@ impl ChatService {
             management: OnceLock::new(),
             replays: Replays::default(),
             foreseeing: outlook::Turns::default(),
+            estimates: outlook::Estimates::default(),
         }
     }
 

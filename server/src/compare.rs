@@ -6,9 +6,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nibble_app::COMPARED_FOR_MINUTES;
 use nibble_app::domain::{Comparison, ComparisonEnd, Id};
 use nibble_app::visitor::Owner;
+use nibble_app::{COMPARED_FOR_MINUTES, COMPARISON_WAITS_MINUTES};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
@@ -22,8 +22,13 @@ mod run;
 use self::measuring::Bench;
 pub(crate) use self::run::Run;
 
-/// The longest that it may take.
+/// The longest that it may take, while it does not wait for chats.
 const LONGEST: Duration = Duration::from_secs(COMPARED_FOR_MINUTES * 60);
+/// The longest that it may wait for them.
+const PATIENCE: Duration = Duration::from_secs(COMPARISON_WAITS_MINUTES * 60);
+
+/// How often it is tried again to write one down.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What compares, and the comparison that runs.
 pub(crate) struct Comparer {
@@ -120,12 +125,18 @@ impl Entered {
             biased;
             () = run.stopped() => ComparisonEnd::Stopped,
             () = models.first().ends() => ComparisonEnd::CutOff,
-            () = sleep(LONGEST) => ComparisonEnd::TooLong,
+            end = run.is_over(LONGEST, PATIENCE) => end,
             () = bench.measure() => ComparisonEnd::Complete,
         };
         let comparison = run.end(end);
-        if let Err(error) = store.end_comparison(&comparison).await {
-            tracing::error!("a comparison is not written down: {error}");
+        let mut failed = None;
+        while let Err(error) = store.end_comparison(&comparison).await {
+            let reason = error.to_string();
+            if failed.as_ref() != Some(&reason) {
+                tracing::error!("a comparison waits to be written down: {reason}");
+                failed = Some(reason);
+            }
+            sleep(AGAIN).await;
         }
     }
 }
@@ -148,6 +159,28 @@ mod tests {
             lanes: Vec::new(),
             end: None,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_spent_on_chats_is_none_of_the_time_that_it_may_take() {
+        let second = Duration::from_secs(1);
+        let run = Run::new(Owner::default(), comparison());
+        let began = tokio::time::Instant::now();
+        {
+            let _waiting = run.wait();
+            sleep(PATIENCE / 2).await;
+        }
+        run.lose(100 * second);
+        assert_eq!(run.is_over(LONGEST, PATIENCE).await, ComparisonEnd::TooLong);
+        let over = began.elapsed().saturating_sub(LONGEST + PATIENCE / 2);
+        assert!((100..102).contains(&over.as_secs()), "{over:?}");
+
+        let run = Run::new(Owner::default(), comparison());
+        let began = tokio::time::Instant::now();
+        let _waiting = run.wait();
+        assert_eq!(run.is_over(LONGEST, PATIENCE).await, ComparisonEnd::NoTime);
+        let over = began.elapsed().saturating_sub(PATIENCE);
+        assert!(began.elapsed() >= PATIENCE && over < 2 * second, "{over:?}");
     }
 
     #[tokio::test]

@@ -65,6 +65,8 @@ pub struct Models {
 pub(crate) struct Lease {
     models: Arc<Models>,
     index: usize,
+    /// How long it was waited for.
+    waited: Duration,
     /// Until it is dropped.
     generator: Option<Arc<dyn Generator>>,
 }
@@ -231,12 +233,17 @@ impl Models {
         index: usize,
         keep: Option<KeepAlive>,
     ) -> Result<Lease, Error> {
+        let (asked, mut waited) = (Instant::now(), Duration::ZERO);
         loop {
             let mut outcome = match self.begin(index, keep)? {
-                Ok(lease) => return Ok(lease),
+                Ok(mut lease) => {
+                    lease.waited = waited;
+                    return Ok(lease);
+                }
                 Err(outcome) => outcome,
             };
             let outcome = outcome.wait_for(Option::is_some).await;
+            waited = asked.elapsed();
             let failed = outcome.map_err(|_| Error::Broken)?.clone();
             if let Some(Err(error)) = failed {
                 return Err(told_again(&error));
@@ -255,6 +262,7 @@ impl Models {
                 return Ok(Ok(Lease {
                     models: Arc::clone(self),
                     index,
+                    waited: Duration::ZERO,
                     generator: Some(generator),
                 }));
             }
@@ -333,6 +341,11 @@ impl Models {
 }
 
 impl Lease {
+    /// How long the model was brought into memory while it was waited for; no time where it was there.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
     pub(crate) fn generator(&self) -> &Arc<dyn Generator> {
         let generator = self.generator.as_ref();
         generator.expect("it is there until the lease is dropped")

@@ -39,7 +39,6 @@ const LOOKS: usize = 10;
 pub(crate) struct Run {
     /// Whose conversation it is in.
     pub(crate) owner: Owner,
-    started: Instant,
     stopping: Mutex<Stopping>,
     /// Bytes of text that are in the store.
     written: AtomicUsize,
@@ -74,6 +73,10 @@ struct Stopping {
 }
 
 struct State {
+    /// When it was asked for, or when the answer that it waited for had ended.
+    started: Instant,
+    /// How long its model was brought into memory for it.
+    loading: Duration,
     phase: Phase,
     thought: String,
     text: String,
@@ -84,15 +87,17 @@ struct State {
 }
 
 impl State {
-    fn count(&mut self, started: Instant) {
+    fn count(&mut self) {
         self.tokens += 1;
-        self.first_token.get_or_insert(started.elapsed());
+        self.first_token.get_or_insert(self.started.elapsed());
     }
 }
 
 impl Run {
     fn new(owner: Owner) -> Self {
         let state = State {
+            started: Instant::now(),
+            loading: Duration::ZERO,
             phase: Phase::WAITING,
             thought: String::new(),
             text: String::new(),
@@ -102,7 +107,6 @@ impl Run {
         };
         Self {
             owner,
-            started: Instant::now(),
             stopping: Mutex::default(),
             written: AtomicUsize::new(0),
             state: watch::Sender::new(state),
@@ -144,6 +148,28 @@ impl Run {
         self.state.send_modify(|state| state.phase = Phase::Behind);
     }
 
+    /// The answer before it has ended: its time counts from now on.
+    pub(crate) fn has_its_turn(&self) {
+        self.state.send_modify(|state| {
+            state.phase = Phase::WAITING;
+            state.started = Instant::now();
+        });
+    }
+
+    /// From when on its time counts.
+    pub(crate) fn started(&self) -> Instant {
+        self.state.borrow().started
+    }
+
+    /// Its model was brought into memory for so long, once more; says how long in all.
+    pub(crate) fn was_loaded_for(&self, time: Duration) -> Duration {
+        self.state.send_if_modified(|state| {
+            state.loading += time;
+            false
+        });
+        self.state.borrow().loading
+    }
+
     pub(crate) fn queued(&self, before: usize, seconds: Option<f64>) {
         let seconds = seconds.map(|seconds| seconds.ceil() as u32);
         self.state
@@ -167,7 +193,7 @@ impl Run {
         self.state.send_modify(|state| {
             state.phase = Phase::Thinking;
             state.thought.push_str(thought);
-            state.count(self.started);
+            state.count();
         });
     }
 
@@ -175,7 +201,7 @@ impl Run {
         self.state.send_modify(|state| {
             state.phase = Phase::Decode;
             state.text.push_str(text);
-            state.count(self.started);
+            state.count();
         });
     }
 
@@ -250,7 +276,6 @@ impl Run {
     pub(crate) fn follow(&self) -> Option<ProgressStream> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let reader = Reader {
-            started: self.started,
             state: self.state.subscribe(),
             read: 0,
             thought: 0,

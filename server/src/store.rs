@@ -10,7 +10,7 @@ use nibble_app::chat::{Change, List, ListQuery};
 pub(crate) use nibble_app::domain::MESSAGES;
 use nibble_app::domain::{
     Answer, COMPARISONS, Comparison, Content, Conversation, End, Id, Measured, Message, Metrics,
-    Origin, Question, Transcript, Tree, Turn,
+    Origin, Piece, Question, Transcript, Tree, Turn,
 };
 use nibble_app::presets::{PRESETS, Preset};
 use nibble_app::settings::Settings;
@@ -45,6 +45,8 @@ pub(crate) struct Begun {
     pub(crate) turn: Turn,
     /// The answer that is written before it.
     pub(crate) after: Option<Id>,
+    /// What it took here until it was cut off, where it goes on; nothing of what it took elsewhere.
+    pub(crate) before: Option<Metrics>,
 }
 
 /// What there is of an answer.
@@ -105,6 +107,9 @@ pub(crate) trait Store: Send + Sync {
     /// From now on the model's memory begins with this question, in every branch that it is on.
     async fn begin_memory(&self, question: Id) -> Result<(), StoreError>;
 
+    /// Keeps with the origin of an answer what it was told, when the engine was asked for it or for more of it.
+    async fn add_piece(&self, answer: Id, piece: Piece) -> Result<(), StoreError>;
+
     /// Opens the answer at the end of a branch again, to be gone on with; gives it as it was. [`Self::finish`] with its old end
     /// takes that back.
     async fn reopen(&self, owner: Owner, answer: Id) -> Result<Begun, StoreError>;
@@ -157,12 +162,20 @@ pub(crate) trait Store: Send + Sync {
     async fn list(&self, owner: Owner, query: &ListQuery, most: usize) -> Result<List, StoreError>;
 
     /// What the answers of an owner took that are neither deleted nor hidden, those of the newest conversations where there are
-    /// more than [`nibble_app::domain::MEASURED`].
+    /// more than [`nibble_app::domain::MEASURED`]. Neither copies count nor what came by a file.
     async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError>;
 
     /// What the last answers took that were made [as fast](Origin::is_as_fast_as) as one of this origin, whoever asked: so
     /// many at the most, and of those that are not too long ago.
     async fn last_measured(&self, of: &Origin, most: usize) -> Result<Vec<Metrics>, StoreError>;
+
+    /// How many tokens the last of these had that an owner asked for and can read, in the newest conversations.
+    async fn last_lengths(
+        &self,
+        owner: Owner,
+        of: &Origin,
+        most: usize,
+    ) -> Result<Vec<usize>, StoreError>;
 
     /// What an owner's next conversation starts with.
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError>;

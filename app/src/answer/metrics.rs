@@ -119,13 +119,15 @@ pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
             {entry(t.first_token_verdict(), first.map(|first| against_first_bar(t, first)))}
             {entry(t.time_per_token(), token_ms(metrics).map(|time| against_bar(t, time)))}
             {entry(t.beside_reader(), reading)}
-            {entry(t.queued(), (metrics.queued_s >= 0.001).then(|| duration(t, metrics.queued_s)))}
+            {entry(t.part_loading(), waited(t, metrics.loading_s))}
+            {entry(t.queued(), waited(t, metrics.queued_s - metrics.loading_s))}
             {entry(t.prefill(), metrics.prefill_s.map(|time| duration(t, time)))}
             {entry(t.prefill_speed(), prefill_speed(metrics).map(speed))}
             {entry(t.prompt_tokens(), Some(prompt_tokens(t, metrics)))}
             {entry(t.output_tokens(), Some(grouped(metrics.output_tokens)))}
             {entry(t.guessed_ahead(), guesses(t, metrics))}
             {entry(t.computed_beside(), others(t, metrics.beside))}
+            {entry(t.beside_engines(), engines(t, metrics))}
             {entry(t.cost_share(), Some(share(t, metrics)))}
             {entry(t.price(), price)}
             {entry(t.model(), model)}
@@ -161,6 +163,11 @@ fn entry(term: &'static str, figure: Option<String>) -> Option<AnyView> {
         }
         .into_any()
     })
+}
+
+/// Nothing where it was no time.
+fn waited(t: Language, seconds: f64) -> Option<String> {
+    (seconds >= 0.001).then(|| duration(t, seconds))
 }
 
 fn beside_reader(t: Language, ratio: f64) -> String {
@@ -208,6 +215,12 @@ fn others(t: Language, beside: f64) -> Option<String> {
         "1.0" => Some(t.one_other().to_owned()),
         others => Some(t.others(others)),
     }
+}
+
+/// Nothing where no other model answered.
+fn engines(t: Language, metrics: &Metrics) -> Option<String> {
+    let others = metrics.beside_engines;
+    (others > 0).then(|| t.beside_engines_up_to(others))
 }
 
 fn share(t: Language, metrics: &Metrics) -> String {

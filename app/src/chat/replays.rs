@@ -14,6 +14,8 @@ use crate::visitor::Visitor;
 pub struct Replay {
     /// What is another than when it was made.
     pub changed: Vec<Changed>,
+    /// Whether it was kept what it was told, so that it is told the same.
+    pub is_told_the_same: bool,
     /// Tokens put out so far.
     pub tokens: usize,
     /// What came of it; nothing while it is computed.

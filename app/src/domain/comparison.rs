@@ -144,6 +144,8 @@ pub enum ComparisonEnd {
     Stopped,
     /// It took too long.
     TooLong,
+    /// It waited too long for chats.
+    NoTime,
     /// The program ended.
     CutOff,
 }
@@ -219,6 +221,21 @@ impl Comparison {
     /// Lanes of which there is something to compare.
     pub fn measured(&self) -> impl Iterator<Item = &Measurement> {
         self.lanes.iter().filter(|lane| !lane.rounds.is_empty())
+    }
+
+    /// Lanes with which nothing is wrong, and of which it ended before there was a round.
+    pub fn unmeasured(&self) -> impl Iterator<Item = &Lane> {
+        let is_unmeasured = |lane: &&Measurement| lane.rounds.is_empty() && lane.trouble.is_none();
+        let begun = self.lanes.iter().filter(is_unmeasured);
+        let begun = begun.map(|lane| &lane.lane);
+        begun.chain(self.plan.lanes.iter().skip(self.lanes.len()))
+    }
+
+    /// The fewest and the most rounds of lanes that have some.
+    #[must_use]
+    pub fn rounds(&self) -> Option<[usize; 2]> {
+        let rounds = || self.measured().map(|lane| lane.rounds.len());
+        Some([rounds().min()?, rounds().max()?])
     }
 
     /// The lane that decodes fastest.
@@ -329,6 +346,28 @@ pub(crate) mod tests {
         };
         assert!(plan([&lane, &other]).has_several_models());
         assert!(!plan([&other, &other]).has_several_models());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_known_beside_what_was() {
+        let mut comparison = comparison(vec![
+            lane("a", &[1.0, 2.0], &[]),
+            lane("b", &[1.0], &[]),
+            lane("c", &[], &[]),
+            lane("d", &[], &[]),
+            lane("e", &[], &[]),
+        ]);
+        assert_eq!(comparison.rounds(), Some([1, 2]));
+        comparison.lanes[2].trouble = Some("too large".to_owned());
+        comparison.lanes.pop();
+        let unmeasured: Vec<_> = comparison.unmeasured().collect();
+        let kernels: Vec<_> = unmeasured.iter().map(|lane| &*lane.kernel).collect();
+        assert_eq!(kernels, ["d", "e"]);
+        comparison.lanes.clear();
+        assert_eq!(
+            (comparison.rounds(), comparison.unmeasured().count()),
+            (None, 5)
+        );
     }
 
     #[test]

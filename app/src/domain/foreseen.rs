@@ -37,6 +37,16 @@ pub struct Lengths {
 }
 
 impl Lengths {
+    /// Of some answers; nothing where there are none.
+    #[must_use]
+    pub fn of(mut tokens: Vec<usize>) -> Option<Self> {
+        tokens.sort_unstable();
+        let count = tokens.len();
+        let half = (count >= ENOUGH_ANSWERS).then(|| [tokens[count / 4], tokens[count * 3 / 4]]);
+        let median = tokens.get(count / 2).copied()?;
+        Some(Self { median, half })
+    }
+
     /// Of answers that end at so many tokens.
     #[must_use]
     pub fn at_most(self, tokens: usize) -> Self {
@@ -94,29 +104,25 @@ pub(super) fn whole_s([first_s, total_s]: [f64; 2], expected: usize, tokens: usi
     first_s + token_s * tokens.saturating_sub(1) as f64
 }
 
-/// The middle one of the rates and lengths of some answers, newest or not: what the next one may be like.
+/// The middle one of the rates of some answers, newest or not: what the next one may be like. Those beside which another model
+/// answered say too little of it.
 #[must_use]
-pub fn usual(answers: &[Metrics]) -> (Rates, Option<Lengths>) {
+pub fn usual(answers: &[Metrics]) -> Rates {
     let middle = |values: Vec<f64>| {
         let mut values = values;
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     };
     let seconds = |speed: &dyn Fn(&Metrics) -> Option<f64>| {
-        let speeds = answers.iter().filter_map(speed);
+        let alone = answers.iter().filter(|answer| answer.beside_engines == 0);
+        let speeds = alone.filter_map(speed);
         let speeds = speeds.filter(|speed| *speed > 0.0);
         middle(speeds.map(|speed| 1.0 / speed).collect())
     };
-    let mut lengths: Vec<_> = answers.iter().map(|answer| answer.output_tokens).collect();
-    lengths.sort_unstable();
-    let rates = Rates {
+    Rates {
         prompt_token_s: seconds(&|answer| answer.prefill_tokens_per_second),
         token_s: seconds(&|answer| answer.decode_tokens_per_second),
-    };
-    let count = lengths.len();
-    let median = lengths.get(count / 2).copied();
-    let half = (count >= ENOUGH_ANSWERS).then(|| [lengths[count / 4], lengths[count * 3 / 4]]);
-    (rates, median.map(|median| Lengths { median, half }))
+    }
 }
 
 #[cfg(test)]
@@ -151,26 +157,32 @@ mod tests {
 
     #[test]
     fn what_is_usual_is_in_the_middle() {
-        let answer = |tokens, decode| Metrics {
-            output_tokens: tokens,
+        let answer = |decode| Metrics {
             decode_tokens_per_second: decode,
             ..Metrics::default()
         };
+        let beside_another = Metrics {
+            beside_engines: 1,
+            ..answer(Some(1.0))
+        };
         let answers = [
-            answer(10, Some(20.0)),
-            answer(300, Some(10.0)),
-            answer(40, None),
+            answer(Some(20.0)),
+            answer(Some(10.0)),
+            answer(None),
+            beside_another.clone(),
+            beside_another,
         ];
-        let (rates, length) = usual(&answers);
+        let rates = usual(&answers);
         assert_eq!((rates.token_s, rates.prompt_token_s), (Some(0.1), None));
         let expected = Lengths {
             median: 40,
             half: None,
         };
-        assert_eq!(length, Some(expected));
-        assert_eq!(usual(&[]), (Rates::default(), None));
-        let many: Vec<_> = (1..=9).map(|tokens| answer(tokens * 10, None)).collect();
-        let lengths = usual(&many).1.unwrap();
+        assert_eq!(Lengths::of(vec![10, 300, 40]), Some(expected));
+        assert_eq!(usual(&[]), Rates::default());
+        assert_eq!(Lengths::of(Vec::new()), None);
+        let many = (1..=9).map(|tokens| tokens * 10).collect();
+        let lengths = Lengths::of(many).unwrap();
         assert_eq!((lengths.median, lengths.half), (50, Some([30, 70])));
         let bounded = lengths.at_most(40);
         assert_eq!((bounded.median, bounded.half), (40, Some([30, 40])));

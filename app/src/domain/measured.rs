@@ -84,8 +84,15 @@ impl Measured {
             .filter(|_| decoded >= ENOUGH_TOKENS)
     }
 
-    /// Whether the estimates were near, where there were some. They are of computing: an answer tells nothing of them whose turn
-    /// came so late that no estimate could be near.
+    /// Whether there were estimates of which it tells nothing: they are of computing, and its turn came so late that none could
+    /// be near.
+    #[must_use]
+    pub(crate) fn is_late(&self) -> bool {
+        let took = self.time_to_first_token_s;
+        self.expected.is_some() && took.is_some_and(|took| self.queued_s > NEAR * took)
+    }
+
+    /// Whether the estimates were near, where there were some of which it [tells something](Self::is_late).
     #[must_use]
     pub(crate) fn near(&self) -> Option<Near> {
         let Expected {
@@ -95,7 +102,7 @@ impl Measured {
         } = self.expected?;
         let is_near = |expected: f64, took: f64| (expected - took).abs() <= NEAR * took;
         let took = self.time_to_first_token_s?;
-        if self.queued_s > NEAR * took {
+        if self.is_late() {
             return None;
         }
         let by_length =
@@ -284,8 +291,12 @@ pub(crate) mod tests {
         assert_eq!(near(0.18, 1.0, Some(20)), (false, true, Some(true)));
         assert_eq!(near(0.25, 2.25, Some(39)), (true, false, Some(true)));
         assert_eq!(near(0.25, 1.25, Some(50)), (true, true, Some(false)));
+        assert!(!answer.is_late());
         answer.queued_s = 0.2;
         assert_eq!(answer.near(), None);
+        assert!(answer.is_late());
+        answer.expected = None;
+        assert!(!answer.is_late());
     }
 
     #[test]

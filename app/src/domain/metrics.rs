@@ -19,8 +19,10 @@ pub struct Metrics {
     pub thought_s: Option<f64>,
     /// Tokens of the thought.
     pub thought_tokens: usize,
-    /// Seconds in the queue.
+    /// Seconds until work on it began.
     pub queued_s: f64,
+    /// Seconds of these for which its model was brought into memory.
+    pub loading_s: f64,
     /// Seconds spent on the prompt.
     pub prefill_s: Option<f64>,
     /// Prompt tokens computed a second.
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub usd_alone: Option<f64>,
     /// How many others were computed beside it, as a mean over its time.
     pub beside: f64,
+    /// The most answers of other models that were open meanwhile, of which no other figure knows.
+    pub beside_engines: usize,
     /// Seconds for which its memory was lent to others and nothing of it was computed.
     pub paused_s: f64,
     /// Seconds that threads waited because a quota of CPU had run out, summed over CPUs.
@@ -87,6 +91,7 @@ impl Metrics {
             thought_s: self.thought_s.or(rest.thought_s),
             thought_tokens: self.thought_tokens + rest.thought_tokens,
             queued_s: self.queued_s + rest.queued_s,
+            loading_s: self.loading_s + rest.loading_s,
             prefill_s: sum(self.prefill_s, rest.prefill_s),
             prefill_tokens_per_second: self
                 .prefill_tokens_per_second
@@ -101,6 +106,7 @@ impl Metrics {
             usd_alone: sum(self.usd_alone, rest.usd_alone),
             beside: (self.beside * self.total_s + rest.beside * rest.total_s)
                 / total_s.max(f64::MIN_POSITIVE),
+            beside_engines: self.beside_engines.max(rest.beside_engines),
             paused_s: self.paused_s + rest.paused_s,
             throttled_s: sum(self.throttled_s, rest.throttled_s),
             total_s,

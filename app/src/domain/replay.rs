@@ -10,6 +10,8 @@ const AROUND: usize = 60;
 pub enum Replayed {
     /// All tokens are the same, so many of them.
     Same(usize),
+    /// It was cut off and gone on with: each of so many pieces is the same.
+    SameInPieces(usize),
     /// As far as the answer was written it is the same; it had been cut off.
     SameSoFar,
     /// The text is the same, of so many tokens then and so many now.

@@ -96,6 +96,8 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
 /// Where the time went, in one sentence.
 fn sentence(t: Language, why: Why) -> String {
     match why {
+        Why::Loaded(Much::Most, seconds) => t.why_loaded(duration(t, seconds)),
+        Why::Loaded(Much::Largest, seconds) => t.why_loaded_largest(duration(t, seconds)),
         Why::Waited(Much::Most, seconds) => t.why_waited(duration(t, seconds)),
         Why::Waited(Much::Largest, seconds) => t.why_waited_largest(duration(t, seconds)),
         Why::Throttled(seconds) => t.why_throttled(duration(t, seconds)),
@@ -171,6 +173,7 @@ fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
 
 fn name(t: Language, what: What) -> &'static str {
     match what {
+        What::Loading => t.part_loading(),
         What::Waiting => t.part_waiting(),
         What::Reading => t.part_reading(),
         What::Thinking => t.part_thinking(),
@@ -198,7 +201,7 @@ fn note(t: Language, metrics: &Metrics, what: What) -> Option<String> {
             t.guesses_right(right, all)
         }
         What::Sharing => t.others(format!("{:.1}", metrics.beside)),
-        What::Waiting | What::Paused | What::Throttled => return None,
+        What::Loading | What::Waiting | What::Paused | What::Throttled => return None,
     })
 }
 

@@ -24,6 +24,9 @@ mod running;
 /// The longest that lanes may be measured, in minutes.
 pub const COMPARED_FOR_MINUTES: u64 = 10;
 
+/// The longest that a comparison may wait for chats, in minutes.
+pub const COMPARISON_WAITS_MINUTES: u64 = 60;
+
 #[component]
 pub(crate) fn ComparisonPage() -> impl IntoView {
     let loaded = use_context::<Loaded>().unwrap_or_default();
@@ -67,7 +70,7 @@ fn about(t: Language, comparison: &Comparison) -> AnyView {
         t.tokens_counted(plan.max_tokens),
         match plan.rounds {
             1 => t.of_one_round().to_owned(),
-            rounds => t.medians_of(rounds),
+            rounds => medians(t, comparison, rounds),
         },
         match plan.seed {
             None => t.greedy().to_owned(),
@@ -80,6 +83,19 @@ fn about(t: Language, comparison: &Comparison) -> AnyView {
         <p class="note">{where_and_when.join(" · ")} <br/> {how.join(" · ")}</p>
     }
     .into_any()
+}
+
+/// Of how many rounds the figures are medians: of fewer than were wanted where it ended before.
+fn medians(t: Language, comparison: &Comparison, wanted: usize) -> String {
+    if comparison.end.is_none() {
+        return t.medians_of(wanted);
+    }
+    match comparison.rounds() {
+        None => t.no_round_of(wanted),
+        Some([least, _]) if least >= wanted => t.medians_of(wanted),
+        Some([least, most]) if least == most => t.medians_of_fewer(least, wanted),
+        Some([least, most]) => t.medians_of_some(least, most, wanted),
+    }
 }
 
 /// The lanes as they are measured; at the end all of it gives way to the report.
@@ -158,6 +174,7 @@ fn ended(t: Language, comparison: &Comparison) -> Option<AnyView> {
         Some(ComparisonEnd::Complete) => return None,
         Some(ComparisonEnd::Stopped) => t.comparison_stopped().to_owned(),
         Some(ComparisonEnd::TooLong) => t.comparison_too_long(COMPARED_FOR_MINUTES),
+        Some(ComparisonEnd::NoTime) => t.comparison_no_time(COMPARISON_WAITS_MINUTES),
         Some(ComparisonEnd::CutOff) => t.comparison_cut_off().to_owned(),
         None => t.comparison_elsewhere().to_owned(),
     };
@@ -241,7 +258,7 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
     )
 }
 
-/// Lanes that could not be measured, and rounds that had to be measured again.
+/// Lanes that could not be measured, or had no time for it, and rounds that had to be measured again.
 fn troubles(t: Language, comparison: &Comparison) -> AnyView {
     let lanes = comparison.lanes.iter().filter_map(|lane| {
         let name = lane_name(t, &comparison.plan, &lane.lane);
@@ -253,7 +270,13 @@ fn troubles(t: Language, comparison: &Comparison) -> AnyView {
         let words = again.map(|again| format!("{name}{}{again}", t.colon()));
         words.map(|words| view! { <p class="note">{words}</p> }.into_any())
     });
-    lanes.collect::<Vec<_>>().into_any()
+    let unmeasured = comparison.unmeasured();
+    let unmeasured = unmeasured.filter(|_| comparison.end.is_some()).map(|lane| {
+        let name = lane_name(t, &comparison.plan, lane);
+        let words = format!("{name}{}{}", t.colon(), t.lane_unmeasured());
+        view! { <p class="outcome">{words}</p> }.into_any()
+    });
+    lanes.chain(unmeasured).collect::<Vec<_>>().into_any()
 }
 
 fn texts(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> AnyView {

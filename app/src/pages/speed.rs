@@ -121,11 +121,14 @@ fn report(t: Language, answers: &[&Measured]) -> AnyView {
     let costs = costs(answers);
     let charts = charts(t, answers, &gathered, &all, &costs);
     let cut = costs.are_cut.then(|| t.cost_of_days(DAYS));
+    let late = answers.iter().filter(|answer| answer.is_late()).count();
+    let late = (late > 0).then(|| t.estimates_late(late));
     view! {
         {summary(t, &all)}
         <div class="charts">{charts.iter().map(|chart| figure(t, chart)).collect_view()}</div>
         {cut.map(|cut| view! { <p class="note">{cut}</p> })}
         <p class="note">{t.estimates_why()}</p>
+        {late.map(|late| view! { <p class="note">{late}</p> })}
         {groups(t, t.by_model(), t.model(), models.into_iter().map(|(name, figures)| (name.to_owned(), figures)))}
         {groups(t, t.by_kernel(), t.kernel(), kernels)}
         {groups(

@@ -5,6 +5,8 @@ use crate::domain::{ENOUGH_TOKENS, Metrics};
 /// What time went into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
+    /// Its model was brought into memory.
+    Loading,
     /// Others were served first.
     Waiting,
     /// The prompt was computed.
@@ -37,6 +39,7 @@ pub(crate) struct Part {
 pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
     let total = metrics.total_s.max(0.0);
     let begin = metrics.queued_s.clamp(0.0, total);
+    let loaded = metrics.loading_s.clamp(0.0, begin);
     let first = metrics.time_to_first_token_s.unwrap_or(total);
     let first = metrics
         .prefill_s
@@ -46,7 +49,8 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
         .thought_s
         .map_or(first, |thought| (first + thought).clamp(first, total));
     let in_order = [
-        (What::Waiting, 0.0, begin),
+        (What::Loading, 0.0, loaded),
+        (What::Waiting, loaded, begin),
         (What::Reading, begin, first),
         (What::Thinking, first, said),
         (What::Writing, said, total),
@@ -94,6 +98,8 @@ pub(crate) enum Much {
 /// What took the most time of an answer, or made it slow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Why {
+    /// Its model was brought into memory for so many seconds.
+    Loaded(Much, f64),
     /// It waited for so many seconds.
     Waited(Much, f64),
     /// Threads waited for their quota for so many seconds, summed over CPUs.
@@ -135,11 +141,13 @@ pub(crate) fn why(metrics: &Metrics, threads: usize, usual: Option<f64>) -> Why 
         false => Much::Largest,
     };
     match metrics.throttled_s {
+        _ if share(What::Loading) > 0.5 => Why::Loaded(much, took(What::Loading)),
         _ if share(What::Waiting) > 0.5 => Why::Waited(much, took(What::Waiting)),
         Some(throttled) if share(What::Throttled) > 0.2 => Why::Throttled(throttled),
         _ if share(What::Paused) > 0.25 => Why::Paused(took(What::Paused)),
         _ if share(What::Sharing) > 0.4 => Why::Shared(metrics.beside),
         _ => match largest {
+            What::Loading => Why::Loaded(much, took(What::Loading)),
             What::Waiting => Why::Waited(much, took(What::Waiting)),
             What::Reading => {
                 let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);

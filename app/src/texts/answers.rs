@@ -79,6 +79,8 @@ super::texts! {
     decoding_alone: "Decoding alone, per million tokens" | "仅解码，每百万 token";
     first_token_verdict: "First token" | "首个 token";
     time_per_token: "Time per token" | "每个 token 耗时";
+    beside_engines: "Answers of other models meanwhile" | "同时由其他模型回答";
+    beside_engines_up_to[count]: "{count} at most, which made it slower; its share of the cost leaves them out" | "up to {count} at a time, which made it slower; its share of the cost leaves them out" | "最多 {count} 个，因而更慢；成本份额未计入它们";
     queued: "Queued" | "排队";
     prefill: "Prefill" | "预填充";
     prefill_speed: "Prefill speed" | "预填充速度";

@@ -55,12 +55,14 @@ super::texts! {
     lane_loads: "Loading the model" | "正在加载模型";
     lane_packs(done, total): "Packing its weights, {done} of {total}" | "正在打包权重，{done} / {total}";
     lane_measures(round, rounds): "Measuring round {round} of {rounds}" | "正在测量第 {round} / {rounds} 轮";
+    lane_unmeasured: "The comparison ended before a round of this lane was measured." | "比较在此通道测完一轮之前已结束。";
     lane_failed(why): "This lane could not be measured: {why}" | "此通道无法测量：{why}";
     lane_first(time): "first token {time}" | "首个 token {time}";
     rounds_given_up[count]: "{count} round was given up for a chat, and measured again" | "{count} rounds were given up for chats, and measured again" | "有 {count} 轮因对话而作废并重新测量";
     stop_comparison: "Stop" | "停止";
     comparison_stopped: "It was stopped; what was measured until then stands here." | "已停止；以下是此前的测量结果。";
     comparison_too_long(minutes): "It took longer than {minutes} minutes and was ended; what was measured until then stands here." | "超过 {minutes} 分钟而结束；以下是此前的测量结果。";
+    comparison_no_time(minutes): "Chats went first for {minutes} minutes in all, and it was ended; what was measured until then stands here." | "为对话让路累计 {minutes} 分钟而结束；以下是此前的测量结果。";
     comparison_cut_off: "The server ended before it was complete; what was measured until then stands here." | "服务器在完成前已关闭；以下是此前的测量结果。";
     comparison_elsewhere: "It was not completed, or another program of this server measures it." | "尚未完成，或由此服务的另一个程序测量。";
     comparison_unfollowed: "So many follow this comparison that there is no room; load the page again later." | "查看此对比的人过多；请稍后重新加载。";
@@ -69,6 +71,9 @@ super::texts! {
     greedy: "the likeliest token each time" | "始终取概率最高的 token";
     seeded(seed): "drawn with seed {seed}" | "随机种子 {seed}";
     medians_of(rounds): "medians of {rounds} rounds" | "{rounds} 轮的中位数";
+    medians_of_fewer(some, rounds): "medians of {some} of {rounds} rounds" | "{rounds} 轮中 {some} 轮的中位数";
+    medians_of_some(least, most, rounds): "medians of {least} to {most} of {rounds} rounds" | "{rounds} 轮中 {least} 至 {most} 轮的中位数";
+    no_round_of(rounds): "none of {rounds} rounds was measured" | "{rounds} 轮均未测量";
     of_one_round: "one round" | "一轮";
     in_words: "In words" | "结论";
     writes_times(lane, times, base): "{lane} writes {times} times as fast as {base}." | "{lane} 的生成速度是 {base} 的 {times} 倍。";
@@ -116,6 +121,7 @@ super::texts! {
     replay_start: "Compute again" | "重新计算";
     replay_running[count]: "Computing again: {count} token so far" | "Computing again: {count} tokens so far" | "正在重新计算：已输出 {count} 个 token";
     replay_same[count]: "Computed again: the same, {count} token." | "Computed again: the same, all {count} tokens." | "已重新计算：{count} 个 token 完全相同。";
+    replay_same_in_pieces(count): "Computed again in {count} pieces, as it was cut off and gone on with: the same." | "已按当时的中断与续写分 {count} 段重新计算：完全相同。";
     replay_same_so_far: "Computed again: the same as far as the answer was written." | "已重新计算：与已写出的部分完全相同。";
     replay_other_tokens(now, then): "Computed again: the same text, of {now} tokens where there were {then}." | "已重新计算：文本相同，但现在为 {now} 个 token，当时为 {then} 个。";
     replay_differs[count]: "Computed again: the text is another behind {count} character." | "Computed again: the text is another behind {count} characters." | "已重新计算：从第 {count} 个字符之后开始不同。";
@@ -123,6 +129,9 @@ super::texts! {
     replay_then: "Then" | "当时";
     replay_now: "Now" | "现在";
     replay_unchanged: "Model, files, version and settings are as they were." | "模型、文件、版本和设置均未改变。";
+    replay_unproved: "It was not kept which turns of the chat this answer was told, nor where it was gone on with: a difference may come from that, and proves nothing." | "未保存该回答生成时模型看到的轮次以及续写的位置：差异可能由此而来，不能说明问题。";
+    replay_nothing: "nothing of it was written, so there is nothing to compare with" | "它没有写出任何内容，因此无从比较";
+    replay_left_behind: "it was told earlier turns of the chat that it was copied from, and this chat has not got them" | "生成时模型看到了原对话中更早的轮次，而本对话中没有这些内容";
     replay_other_model(then, now): "it was made by {then}, and {now} is loaded now" | "它由 {then} 生成，而当前加载的是 {now}";
     replay_unknown: "nothing is known of how it was made" | "不知道它是如何生成的";
     replay_not_ended: "it has not ended yet" | "它尚未结束";

@@ -36,6 +36,7 @@ super::texts! {
     by_length_foreseen: "Whole, for the tokens that came" | "整个回答（按实际 token 数）";
     all_foreseen: "Whole, as told" | "整个回答（按预估）";
     estimates_why: "How long an answer will be nobody knows before it is written: an estimate of the whole is for as many tokens as the middle one of the last answers had. “For the tokens that came” says what the measured speeds are worth by themselves." | "回答的长度事先无从得知：整个回答的预估按最近回答的中位 token 数计算。“按实际 token 数”反映测得的速度本身有多准。";
+    estimates_late[count]: "{count} answer is left out there: it waited for its turn or its model for more than a quarter of the time to its first token, which no estimate knows." | "{count} answers are left out there: they waited for their turn or their model for more than a quarter of the time to their first token, which no estimate knows." | "其中未计入 {count} 个回答：其排队或等待载入模型的时间超过首个 token 时间的四分之一，而这段时间无法预估。";
     of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";
@@ -61,6 +62,7 @@ super::texts! {
     place_in_time: "When" | "时间位置";
     took: "Took" | "耗时";
     with: "With" | "内容";
+    part_loading: "Loading the model" | "载入模型";
     part_waiting: "Waiting" | "排队";
     part_reading: "Reading the prompt" | "读取提示词";
     part_thinking: "Thinking" | "思考";
@@ -71,6 +73,8 @@ super::texts! {
     part_throttled: "of it throttled" | "其中被限流";
     computed_and_cached(computed, cached): "tokens: {computed} computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";
     tokens_counted[count]: "{count} token" | "{count} tokens" | "{count} 个 token";
+    why_loaded(time): "Most of the time its model was loaded: {time}." | "大部分时间在载入模型：{time}。";
+    why_loaded_largest(time): "The largest part of the time its model was loaded: {time}." | "载入模型用去的时间最多：{time}。";
     why_waited(time): "Most of the time it waited for its turn: {time}." | "大部分时间在排队：{time}。";
     why_waited_largest(time): "The largest part of the time it waited for its turn: {time}." | "排队用去的时间最多：{time}。";
     why_throttled(time): "The container’s limit of CPU held it up: its threads waited {time} in all." | "容器的 CPU 限额拖慢了它：各线程共等待 {time}。";

@@ -18,6 +18,9 @@ pub struct Metrics {
     pub thought_s: Option<f64>,
     /// Work on the request began - request accepted.
     pub queued_s: f64,
+    /// Time of that for which the model was brought into memory, as whoever submits it says; absent where it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading_s: Option<f64>,
     /// Time spent computing the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill_s: Option<f64>,
@@ -48,6 +51,10 @@ pub struct Metrics {
     pub usd_alone: Option<f64>,
     /// How many other answers were computed beside it, as a mean over its time.
     pub beside: f64,
+    /// The most answers of other engines on this machine that were open meanwhile, as whoever submits it says: no other figure
+    /// knows of them, and they made it slower.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beside_engines: usize,
     /// Time for which its memory was lent to others and nothing of it was computed; absent where it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_s: Option<f64>,
@@ -272,6 +279,7 @@ impl Clock {
             time_to_first_answer_token_s: first_answer_token.map(since_accepted),
             thought_s,
             queued_s: since_accepted(self.began.unwrap_or(now)),
+            loading_s: None,
             prefill_s: self.prefill.map(|(_, time)| time.as_secs_f64()),
             prefill_tokens_per_second: self
                 .prefill
@@ -285,6 +293,7 @@ impl Clock {
             usd_share: usd_per_second * self.share.as_secs_f64(),
             usd_alone: self.alone_s.map(|seconds| usd_per_second * seconds),
             beside: self.beside / self.steps.as_secs_f64().max(f64::MIN_POSITIVE),
+            beside_engines: 0,
             paused_s: (!paused.is_zero()).then_some(paused.as_secs_f64()),
             throttled_s: self.throttled.map(|throttled| throttled.as_secs_f64()),
             completion_tokens: self.tokens,

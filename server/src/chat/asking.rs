@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nibble_app::chat::{Change, Chat, Started, WhenFull};
 use nibble_app::complaint::{Complaint, ComplaintKind};
-use nibble_app::domain::{Content, End, EndReason, Id, Origin};
+use nibble_app::domain::{Content, End, EndReason, Foreseen, Id, Origin};
 use nibble_app::settings::{SEED, Settings};
 use nibble_app::visitor::Visitor;
 use nibble_engine::{Caller, Error, ModelInfo};
@@ -28,8 +28,13 @@ impl ChatService {
         when_full: WhenFull,
     ) -> Result<Started, Complaint> {
         let (writer, origin) = (self.writer.clone(), self.origin(settings));
-        to_its_end(async move |asker| writer.start(visitor, ask, origin, when_full, asker).await)
-            .await
+        let told = self.estimates.take(visitor.owner, &ask);
+        let asked = Asked {
+            visitor,
+            when_full,
+            told,
+        };
+        to_its_end(async move |asker| writer.start(ask, origin, asked, asker).await).await
     }
 
     /// Has an answer gone on with that was cut off.
@@ -100,15 +105,28 @@ where
     done.unwrap_or_else(|_| Err(refusal(&Error::Broken)))
 }
 
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+struct Asked {
+    visitor: Visitor,
+    when_full: WhenFull,
+    /// What was expected of the answer when its question was typed.
+    told: Option<Foreseen>,
+}
+
 impl Writer {
     async fn start(
         self,
-        visitor: Visitor,
         ask: Ask,
         origin: Origin,
-        when_full: WhenFull,
+        asked: Asked,
         asker: Asker,
     ) -> Result<Started, Complaint> {
+        let Asked {
+            visitor,
+            when_full,
+            told,
+        } = asked;
         let begun = self.store.begin(visitor.owner, ask, origin).await;
         let begun = begun.map_err(unstored)?;
         let id = begun.turn.answer.id;
@@ -127,10 +145,10 @@ impl Writer {
             if begun.after.is_some() {
                 run.behind();
             }
-            tokio::spawn(on_behalf(follow_up(self, run, begun, caller, when_full)));
+            tokio::spawn(on_behalf(follow_up(self, run, begun, asked)));
             return Ok(started);
         }
-        let known = self.known_of(&begun).await;
+        let known = self.known_of(visitor.owner, &begun, told).await;
         let asked = self.asked(&run, &begun, caller, when_full);
         match unless_left(asked, &run, &asker).await {
             Ok(answer) => {
@@ -201,8 +219,8 @@ impl Writer {
         };
         match asked {
             Ok(rest) => {
-                let metrics = before.end.and_then(|end| end.metrics);
-                tokio::spawn(async move { self.write(answer, &run, rest, None, metrics).await });
+                let before = begun.before;
+                tokio::spawn(async move { self.write(answer, &run, rest, None, before).await });
                 Ok(Started {
                     conversation: begun.conversation,
                     turn: begun.turn,
@@ -248,13 +266,13 @@ async fn unless_left(
 }
 
 /// Waits for the answer before it, unless it is withdrawn meanwhile, and is then written.
-async fn follow_up(
-    writer: Writer,
-    run: Arc<Run>,
-    begun: Begun,
-    caller: Caller,
-    when_full: WhenFull,
-) {
+async fn follow_up(writer: Writer, run: Arc<Run>, begun: Begun, asked: Asked) {
+    let Asked {
+        visitor,
+        when_full,
+        told,
+    } = asked;
+    let caller = Caller(visitor.caller);
     let id = begun.turn.answer.id;
     let mut before = begun.after;
     while let Some(answer) = before {
@@ -265,6 +283,9 @@ async fn follow_up(
         // It may have been withdrawn, and have waited itself.
         before = writer.open_before(&begun).await;
     }
+    if begun.after.is_some() {
+        run.has_its_turn();
+    }
     // It may take a while to be loaded.
     let settings = &begun.turn.answer.origin.settings;
     let model = writer.models.named_or_first(&settings.model);
@@ -273,13 +294,14 @@ async fn follow_up(
     if run.is_unwanted() {
         return;
     }
-    if let Err(error) = &lease {
-        let reason = refusal(error).reason.to_string();
-        return writer.end(id, &run, End::failed(reason)).await;
-    }
-    let known = writer.known_of(&begun).await;
-    // It waits for nothing but its turn now.
-    run.queued(0, None);
+    match &lease {
+        Ok(lease) => run.was_loaded_for(lease.waited()),
+        Err(error) => {
+            let reason = refusal(error).reason.to_string();
+            return writer.end(id, &run, End::failed(reason)).await;
+        }
+    };
+    let known = writer.known_of(visitor.owner, &begun, told).await;
     let asked = writer.asked(&run, &begun, caller, when_full);
     match unless_left(asked, &run, &Asker::default()).await {
         Ok(answer) => writer.write(id, &run, answer, Some(known), None).await,

@@ -1,6 +1,9 @@
 //! What a message would come to, and what its answer may take: by the rates that the engine measures, or where it has none
 //! yet those of the last answers, and by how long these were.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +11,7 @@ use nibble_app::chat::{Outlook, Outlooks};
 use nibble_app::complaint::Complaint;
 use nibble_app::domain::{Attachment, Content, Foreseen, Id, Lengths, Rates, usual};
 use nibble_app::settings::{MessageForm, Settings};
-use nibble_app::visitor::Visitor;
+use nibble_app::visitor::{Owner, Visitor};
 use nibble_engine::{Caller, Error, Foresight, Pace};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -18,7 +21,7 @@ use super::asking::made_by;
 use super::complaints::{refusal, unstored};
 use super::writing::Writer;
 use crate::metered::Metered;
-use crate::store::{Begun, StoreError};
+use crate::store::{Ask, Begun, StoreError};
 
 /// Answers by whose rates and lengths the next one is foreseen.
 const LAST: usize = 99;
@@ -27,6 +30,9 @@ const LENGTHS: Lengths = Lengths {
     median: 100,
     half: None,
 };
+
+/// So many estimates are remembered until their messages are sent.
+const REMEMBERED: usize = 1024;
 
 /// Messages that are foreseen at once, each with its branch in memory, and how long one waits for its turn.
 const AT_ONCE: usize = 2;
@@ -57,9 +63,64 @@ impl Turns {
     }
 }
 
+/// The last estimates that were told, oldest first: one for each conversation in which something is typed.
+#[derive(Default)]
+pub(super) struct Estimates(Mutex<VecDeque<Estimate>>);
+
+struct Estimate {
+    owner: Owner,
+    /// Nothing for a chat that is not begun.
+    conversation: Option<Id>,
+    /// Of the message's text.
+    hash: u64,
+    foreseen: Foreseen,
+}
+
+impl Estimates {
+    fn tell(&self, owner: Owner, conversation: Option<Id>, text: &str, foreseen: Foreseen) {
+        let mut told = self.lock();
+        told.retain(|told| told.owner != owner || told.conversation != conversation);
+        if told.len() >= REMEMBERED {
+            told.pop_front();
+        }
+        told.push_back(Estimate {
+            owner,
+            conversation,
+            hash: hash(text),
+            foreseen,
+        });
+    }
+
+    /// What was told of a message that is sent now, with the text that it had then.
+    pub(super) fn take(&self, owner: Owner, ask: &Ask) -> Option<Foreseen> {
+        let (conversation, text) = match ask {
+            Ask::First(content) => (None, &content.text),
+            Ask::Next(id, content) => (Some(*id), &content.text),
+            Ask::Instead(..) | Ask::Again(_) => return None,
+        };
+        let mut told = self.lock();
+        let at = told.iter().position(|told| {
+            (told.owner, told.conversation, told.hash) == (owner, conversation, hash(text))
+        });
+        Some(told.remove(at?)?.foreseen)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Estimate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What is known of a model and its answers when one is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
+    /// What was told before it was sent.
+    pub(super) told: Option<Foreseen>,
     /// Of the engine.
     pace: Pace,
     /// Of the last answers, for what the engine has not measured yet.
@@ -70,6 +131,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// What was expected of an answer: what was told before it was sent, else what is foreseen when its prompt is read.
+    pub(super) fn expected(&self, prompt: usize, cached: usize) -> Option<Foreseen> {
+        self.told.or_else(|| self.foreseen(prompt, cached))
+    }
+
     /// What an answer may take whose prompt has so many tokens, some of them cached.
     pub(super) fn foreseen(&self, prompt: usize, cached: usize) -> Option<Foreseen> {
         let computed = prompt.saturating_sub(cached).max(1);
@@ -85,29 +151,40 @@ impl Known {
 }
 
 impl Writer {
-    /// What is known of the model that an answer is going to be asked of.
-    pub(super) async fn known_of(&self, begun: &Begun) -> Known {
+    /// What is known of the model that an answer is going to be asked of, and what its owner was told of it.
+    pub(super) async fn known_of(
+        &self,
+        owner: Owner,
+        begun: &Begun,
+        told: Option<Foreseen>,
+    ) -> Known {
         let settings = &begun.turn.answer.origin.settings;
         let model = self.models.named_or_first(&settings.model);
-        self.known(&model, settings).await
+        let known = self.known(owner, &model, settings).await;
+        Known { told, ..known }
     }
 
-    /// How fast the last answers of a model were, and how long: those alone that it made as it does now.
-    pub(super) async fn usual(&self, model: &Metered) -> (Rates, Option<Lengths>) {
-        let last = self.store.last_measured(&made_by(model.info()), LAST).await;
-        usual(&last.unwrap_or_else(|error| {
-            tracing::error!("the last answers cannot be read: {error}");
-            Vec::new()
-        }))
+    /// How fast the last answers of a model were, whoever asked, and how long those of this owner: those alone that it made as
+    /// it does now. How long others' are is theirs to know.
+    async fn usual(&self, owner: Owner, model: &Metered) -> (Rates, Option<Lengths>) {
+        let as_now = made_by(model.info());
+        let last = self.store.last_measured(&as_now, LAST).await;
+        let lengths = self.store.last_lengths(owner, &as_now, LAST).await;
+        let unread = |error| tracing::error!("the last answers cannot be read: {error}");
+        let rates = last.map_err(unread).map(|last| usual(&last));
+        let lengths = lengths.map_err(unread).map(Lengths::of);
+        (rates.unwrap_or_default(), lengths.unwrap_or_default())
     }
 
-    /// What is known of a model now, for an answer with these settings.
-    async fn known(&self, model: &Metered, settings: &Settings) -> Known {
-        let (usual, lengths) = self.usual(model).await;
+    /// What is known of a model now, for an answer of this owner with these settings.
+    async fn known(&self, owner: Owner, model: &Metered, settings: &Settings) -> Known {
+        let (usual, lengths) = self.usual(owner, model).await;
         let pace = model.loaded().map(|model| model.pace());
-        let load = model.load();
+        // Engines share the machine, whichever model answers.
+        let load = model.load_of_all();
         let beside = load.running + load.waiting + load.paused;
         Known {
+            told: None,
             pace: pace.unwrap_or_default(),
             usual,
             lengths: lengths.unwrap_or(LENGTHS).at_most(settings.max_tokens),
@@ -128,6 +205,7 @@ impl Outlooks for ChatService {
     ) -> Result<Outlook, Complaint> {
         let settings = Settings::from_form(form)?;
         let text = form.question(!attachments.is_empty() || more > 0)?;
+        let asked = text.clone();
         let content = Content { text, attachments };
         let conversation = match form.conversation.as_str() {
             "" => None,
@@ -147,7 +225,8 @@ impl Outlooks for ChatService {
                 ..Outlook::default()
             });
         };
-        let known = self.writer.known(&model, &settings).await;
+        let id = conversation.as_ref().map(|conversation| conversation.id);
+        let known = self.writer.known(visitor.owner, &model, &settings).await;
         let caller = Caller(visitor.caller);
         let _turn = self.foreseeing.take().await?;
         let next = self.writer.next(conversation, content, settings, caller);
@@ -162,13 +241,17 @@ impl Outlooks for ChatService {
             ..
         } = foresight.map_err(|error| refusal(&error))?;
         let prompt_tokens = prompt_tokens.saturating_add(more);
+        let foreseen = known.foreseen(prompt_tokens, cached_tokens);
+        if let Some(foreseen) = foreseen {
+            self.estimates.tell(visitor.owner, id, &asked, foreseen);
+        }
         Ok(Outlook {
             prompt_tokens,
             cached_tokens,
             context,
             beside: known.beside,
             is_out: false,
-            foreseen: known.foreseen(prompt_tokens, cached_tokens),
+            foreseen,
         })
     }
 }
@@ -180,12 +263,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_estimate_is_that_of_the_message_that_was_told_it() {
+        let estimates = Estimates::default();
+        let foreseen = |first_s| Foreseen {
+            first_s,
+            ..Foreseen::default()
+        };
+        let (me, other) = (Owner([1; 16]), Owner([2; 16]));
+        let first = |text: &str| Ask::First(text.into());
+        estimates.tell(me, None, "wh", foreseen(1.0));
+        estimates.tell(me, None, "why?", foreseen(2.0));
+        estimates.tell(me, Some(Id(1)), "and?", foreseen(3.0));
+        assert_eq!(estimates.take(me, &first("wh")), None);
+        assert_eq!(estimates.take(other, &first("why?")), None);
+        assert_eq!(estimates.take(me, &Ask::Next(Id(2), "and?".into())), None);
+        assert_eq!(estimates.take(me, &first("why?")), Some(foreseen(2.0)));
+        assert_eq!(estimates.take(me, &first("why?")), None);
+        let next = Ask::Next(Id(1), "and?".into());
+        assert_eq!(estimates.take(me, &next), Some(foreseen(3.0)));
+        for at in 0..REMEMBERED + 9 {
+            estimates.tell(me, Some(Id(at as u128)), "", foreseen(4.0));
+        }
+        assert_eq!(estimates.lock().len(), REMEMBERED);
+    }
+
+    #[test]
     fn what_the_engine_measures_comes_before_what_answers_took() {
         let usual = Rates {
             prompt_token_s: Some(0.01),
             token_s: Some(0.3),
         };
         let known = |pace, beside| Known {
+            told: None,
             pace,
             usual,
             lengths: LENGTHS.at_most(11),

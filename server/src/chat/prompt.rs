@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use nibble_app::chat::WhenFull;
-use nibble_app::complaint::Complaint;
-use nibble_app::domain::{self, Content, Id, Origin, Turn};
+use nibble_app::complaint::{Complaint, ComplaintKind};
+use nibble_app::domain::{self, Content, Id, Origin, Piece, Turn};
+use nibble_app::language::{Language, Told};
 use nibble_app::settings::Settings;
 use nibble_engine::{
     self as engine, Caller, Conversation, Error, Message, Prompt, Request, Role, Sampling, Thinking,
@@ -101,6 +102,12 @@ impl Writer {
         }
         turns.drain(..within);
         let model = self.models.named_or_first(&answer.origin.settings.model);
+        // It is loaded for whichever comes first, to count tokens or to answer.
+        let lease = model.lease(None).await.map_err(|error| {
+            model.count_refused(&error);
+            refusal(&error)
+        })?;
+        let loading = run.was_loaded_for(lease.waited());
         let told = Branch {
             turns: turns.into(),
             origin: Arc::new(answer.origin.clone()),
@@ -111,13 +118,26 @@ impl Writer {
             true => start_of(&model, &told).await?,
             false => 0,
         };
-        let asked = match self.ask(&model, run, told.from(start)).await {
+        let request = Request {
+            accepted: Some(run.started()),
+            ..told.from(start)
+        };
+        let mut asked = match self.ask(&model, run, request).await {
             Ok(asked) => asked,
             Err(error @ Error::TooLong { .. }) if start < told.last() => {
                 return Err(too_long(&model, &told, error).await);
             }
             Err(error) => return Err(refusal(&error)),
         };
+        asked.was_loaded_for(loading);
+        let piece = Piece {
+            turns: told.turns.len() - start,
+            thought: answer.thought.len(),
+            text: answer.text.len(),
+        };
+        if let Err(error) = self.store.add_piece(answer.id, piece).await {
+            tracing::error!("what an answer was told is not kept: {error}");
+        }
         if within + start > before
             && let Err(error) = self.store.begin_memory(told.turns[start].question.id).await
         {
@@ -126,14 +146,16 @@ impl Writer {
         Ok(asked)
     }
 
-    /// Asks the engine for an answer once more, with all that it was told when it wrote it.
+    /// Asks the engine for an answer once more, or for a piece of it, with all that it was told when it wrote it; where that was
+    /// not kept, with what it would be told now.
     ///
     /// # Errors
-    /// Those of the engine and the store.
+    /// Those of the engine and the store, and that some of what it was told is not in this conversation.
     pub(super) async fn asked_again(
         &self,
         conversation: Id,
         answer: Id,
+        piece: Option<Piece>,
         caller: Caller,
     ) -> Result<MeteredAnswer, Complaint> {
         let branch = self.window(conversation, Some(answer), Part::Whole);
@@ -142,10 +164,19 @@ impl Writer {
         } = branch.await.map_err(unstored)?;
         let began = memory.and_then(|id| turns.iter().position(|turn| turn.question.id == id));
         let last = turns.last_mut().ok_or_else(Complaint::gone)?;
-        last.answer.text.clear();
-        last.answer.thought.clear();
+        let Piece { thought, text, .. } = piece.unwrap_or_default();
+        let (said, thinking) = (&mut last.answer.text, &mut last.answer.thought);
+        *said = said.get(..text).unwrap_or_default().to_owned();
+        *thinking = thinking.get(..thought).unwrap_or_default().to_owned();
         let origin = Arc::new(last.answer.origin.clone());
-        turns.drain(..within_bytes(&turns, began.unwrap_or(0)));
+        let left_out = match piece {
+            Some(piece) => turns
+                .len()
+                .checked_sub(piece.turns)
+                .ok_or_else(left_behind)?,
+            None => within_bytes(&turns, began.unwrap_or(0)),
+        };
+        turns.drain(..left_out);
         let model = self.models.named_or_first(&origin.settings.model);
         let told = Branch {
             turns: turns.into(),
@@ -153,12 +184,20 @@ impl Writer {
             advised: model.info().sampling,
             caller,
         };
-        let start = match began.is_some() {
+        let start = match began.is_some() && piece.is_none() {
             true => start_of(&model, &told).await?,
             false => 0,
         };
         let asked = model.submit(told.from(start)).await;
         asked.map_err(|error| refusal(&error))
+    }
+}
+
+/// That an answer was told turns of the chat that it was copied from.
+fn left_behind() -> Complaint {
+    Complaint {
+        reason: Told::new(Language::replay_left_behind),
+        kind: ComplaintKind::Unavailable,
     }
 }
 

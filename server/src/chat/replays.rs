@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 use nibble_app::chat::{Replay, Replaying, Speeds};
 use nibble_app::complaint::{Complaint, ComplaintKind};
-use nibble_app::domain::{Answer, Changed, EndReason, Id, Parting, Replayed};
+use nibble_app::domain::{Answer, Changed, EndReason, Id, Parting, Piece, Replayed};
 use nibble_app::language::{Language, Told};
 use nibble_app::visitor::{Owner, Visitor};
 use nibble_engine::{Caller, Error, Event, FinishReason};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::ChatService;
 use super::complaints::reason;
+use super::writing::Writer;
 use crate::metered::MeteredAnswer;
 
 /// What came of so many is remembered.
@@ -81,7 +82,11 @@ impl nibble_app::chat::Replays for ChatService {
         if before.end.is_none() {
             return Err(refused(Told::new(Language::replay_not_ended)));
         }
-        if then.model.is_empty() {
+        if is_cut_off(&before) && before.thought.is_empty() && before.text.is_empty() {
+            return Err(refused(Told::new(Language::replay_nothing)));
+        }
+        let pieces = pieces(&before);
+        if then.model.is_empty() || pieces.is_none() {
             return Err(refused(Told::new(Language::replay_unknown)));
         }
         if then.model != now.model {
@@ -91,6 +96,7 @@ impl nibble_app::chat::Replays for ChatService {
         }
         let replay = Replay {
             changed: Changed::between(then, &now),
+            is_told_the_same: !then.pieces.is_empty(),
             tokens: 0,
             outcome: None,
         };
@@ -100,12 +106,17 @@ impl nibble_app::chat::Replays for ChatService {
         let (writer, caller) = (self.writer.clone(), Caller(visitor.caller));
         // A model may have to be loaded first.
         tokio::spawn(async move {
-            let outcome = match writer.asked_again(conversation, answer, caller).await {
-                Ok(asked) => computed(asked, &before, &state).await,
-                Err(complaint) => {
-                    Replayed::Failed(complaint.reason.told(visitor.language).to_owned())
-                }
+            let again = Again {
+                writer: &writer,
+                conversation,
+                caller,
+                before: &before,
+                state: &state,
             };
+            let outcome = again.pieces(&pieces.unwrap_or_default()).await;
+            let outcome = outcome.unwrap_or_else(|complaint| {
+                Replayed::Failed(complaint.reason.told(visitor.language).to_owned())
+            });
             state.send_modify(|replay| replay.outcome = Some(outcome));
         });
         Ok(())
@@ -131,71 +142,180 @@ fn refused(reason: Told) -> Complaint {
     }
 }
 
-/// Reads what is computed to its end, and says what came of it.
-async fn computed(
-    mut asked: MeteredAnswer,
-    before: &Answer,
-    state: &watch::Sender<Replay>,
-) -> Replayed {
-    let (mut thought, mut text) = (String::new(), String::new());
-    loop {
-        match asked.next().await {
-            Some(Event::Thought(piece)) => thought.push_str(&piece),
-            Some(Event::Text(piece)) => text.push_str(&piece),
-            Some(Event::Finished(completion)) => {
-                let now = Computed {
-                    thought,
-                    text,
-                    tokens: completion.metrics.completion_tokens,
-                };
-                return outcome(before, &now, completion.finish_reason);
-            }
-            Some(Event::Failed(error)) => return Replayed::Failed(reason(&error).to_string()),
-            None => return Replayed::Failed(reason(&Error::Stopped).to_string()),
-            Some(_) => continue,
+/// Bytes of a thought and of a text.
+type Bytes = (usize, usize);
+
+/// The pieces of an answer, each with the bytes before and up to its end; one of which nothing is known where that was not kept.
+/// Nothing where they are not those of its text, as only a file from elsewhere says.
+fn pieces(answer: &Answer) -> Option<Vec<(Option<Piece>, Bytes, Bytes)>> {
+    let (thought, text) = (&answer.thought, &answer.text);
+    let all = (thought.len(), text.len());
+    let kept = &answer.origin.pieces;
+    if kept.is_empty() {
+        return Some(vec![(None, (0, 0), all)]);
+    }
+    let begins = |piece: &Piece| (piece.thought, piece.text);
+    let ends = kept.iter().skip(1).map(begins).chain([all]);
+    let mut found = Vec::new();
+    for (piece, end) in kept.iter().zip(ends) {
+        let begin = begins(piece);
+        let is_sound = piece.turns > 0
+            && thought.get(begin.0..end.0).is_some()
+            && text.get(begin.1..end.1).is_some();
+        if !is_sound {
+            return None;
         }
-        state.send_modify(|replay| replay.tokens += 1);
+        found.push((Some(*piece), begin, end));
+    }
+    (begins(&kept[0]) == (0, 0)).then_some(found)
+}
+
+/// An answer that is computed again.
+struct Again<'a> {
+    writer: &'a Writer,
+    conversation: Id,
+    caller: Caller,
+    before: &'a Answer,
+    state: &'a watch::Sender<Replay>,
+}
+
+impl Again<'_> {
+    /// Computes the pieces one after the other, each behind what there was before it, until one is another.
+    ///
+    /// # Errors
+    /// Those of [`Writer::asked_again`].
+    async fn pieces(
+        &self,
+        pieces: &[(Option<Piece>, Bytes, Bytes)],
+    ) -> Result<Replayed, Complaint> {
+        let before = self.before;
+        let mut outcome = Replayed::SameSoFar;
+        for (at, (piece, begin, end)) in pieces.iter().enumerate() {
+            let asked = self
+                .writer
+                .asked_again(self.conversation, before.id, *piece, self.caller);
+            let begun = Computed {
+                thought: before.thought[..begin.0].to_owned(),
+                text: before.text[..begin.1].to_owned(),
+                tokens: 0,
+            };
+            let is_last = at + 1 == pieces.len();
+            let until = (!is_last).then_some(*end);
+            let (now, finish) = match computed(asked.await?, begun, until, self.state).await {
+                Ok(computed) => computed,
+                Err(failed) => return Ok(failed),
+            };
+            let then = (&before.thought[..end.0], &before.text[..end.1]);
+            outcome = match is_last {
+                true => outcome_of(before, &now, finish, pieces.len()),
+                false => so_far(then, &now, finish),
+            };
+            if !matches!(outcome, Replayed::SameSoFar) {
+                break;
+            }
+        }
+        Ok(outcome)
     }
 }
 
-/// What was computed again.
+/// Reads what is computed, behind what there was before, to its end, or until there is as much as `until` says.
+///
+/// # Errors
+/// That it has no end.
+async fn computed(
+    mut asked: MeteredAnswer,
+    begun: Computed,
+    until: Option<Bytes>,
+    state: &watch::Sender<Replay>,
+) -> Result<(Computed, FinishReason), Replayed> {
+    let mut now = begun;
+    loop {
+        match asked.next().await {
+            Some(Event::Thought(piece)) => now.thought.push_str(&piece),
+            Some(Event::Text(piece)) => now.text.push_str(&piece),
+            Some(Event::Finished(completion)) => {
+                now.tokens = completion.metrics.completion_tokens;
+                return Ok((now, completion.finish_reason));
+            }
+            Some(Event::Failed(error)) => {
+                return Err(Replayed::Failed(reason(&error).to_string()));
+            }
+            None => return Err(Replayed::Failed(reason(&Error::Stopped).to_string())),
+            Some(_) => continue,
+        }
+        state.send_modify(|replay| replay.tokens += 1);
+        if until.is_some_and(|(thought, text)| {
+            now.text.len() >= text && (text > 0 || now.thought.len() >= thought)
+        }) {
+            return Ok((now, FinishReason::Length));
+        }
+    }
+}
+
+/// What was computed again, with what stood before it.
 struct Computed {
     thought: String,
     text: String,
     tokens: usize,
 }
 
-/// Whether it is the same: the thought, the text, and how many tokens they are of, where that was kept. What was cut off is
-/// compared as far as it goes, and so is what went on from there, of which a single answer is the beginning.
-fn outcome(before: &Answer, now: &Computed, finish: FinishReason) -> Replayed {
-    let (then, again) = (
-        (before.thought.as_str(), before.text.as_str()),
-        (now.thought.as_str(), now.text.as_str()),
-    );
-    let end = before.end.as_ref();
-    let was_cut_off = matches!(
-        end.map(|end| &end.reason),
+impl Computed {
+    fn said(&self) -> (&str, &str) {
+        (&self.thought, &self.text)
+    }
+}
+
+/// Whether the person, the program or a failure ended it.
+fn is_cut_off(answer: &Answer) -> bool {
+    matches!(
+        answer.end.as_ref().map(|end| &end.reason),
         Some(
             EndReason::Stopped | EndReason::CutOff | EndReason::Interrupted | EndReason::Failed(_)
         )
-    );
+    )
+}
+
+/// Whether a piece that was gone on with is the same as far as it goes.
+fn so_far(then: (&str, &str), now: &Computed, finish: FinishReason) -> Replayed {
+    if finish == FinishReason::Cancelled {
+        return Replayed::Failed(reason(&Error::Ending).to_string());
+    }
+    match begins(now.said(), then) {
+        true => Replayed::SameSoFar,
+        false => parted(then, now.said()),
+    }
+}
+
+fn parted(then: (&str, &str), now: (&str, &str)) -> Replayed {
+    let parting = Parting::of(then.0, now.0).or_else(|| Parting::of(then.1, now.1));
+    parting.map_or(Replayed::SameSoFar, Replayed::Differs)
+}
+
+/// Whether it is the same: the thought, the text, and how many tokens they are of, where that was kept and it is of one piece.
+/// What was cut off is compared as far as it goes. Where it was not kept how many pieces there are, what is computed may be the
+/// first of several.
+fn outcome_of(before: &Answer, now: &Computed, finish: FinishReason, pieces: usize) -> Replayed {
+    let then = (before.thought.as_str(), before.text.as_str());
+    let (again, was_cut_off) = (now.said(), is_cut_off(before));
     if finish == FinishReason::Cancelled {
         return Replayed::Failed(reason(&Error::Ending).to_string());
     }
     if then == again && !was_cut_off {
+        let end = before.end.as_ref();
         let tokens = end.and_then(|end| end.metrics.as_ref());
         let tokens = tokens.map(|metrics| metrics.output_tokens);
         return match tokens.filter(|tokens| *tokens > 0) {
+            _ if pieces > 1 => Replayed::SameInPieces(pieces),
             Some(tokens) if tokens != now.tokens => Replayed::OtherTokens(tokens, now.tokens),
             _ => Replayed::Same(now.tokens),
         };
     }
-    let goes_on = finish == FinishReason::Length && begins(then, again);
+    let is_known = !before.origin.pieces.is_empty();
+    let goes_on = !is_known && finish == FinishReason::Length && begins(then, again);
     if goes_on || (was_cut_off && begins(again, then)) {
         return Replayed::SameSoFar;
     }
-    let parting = Parting::of(then.0, again.0).or_else(|| Parting::of(then.1, again.1));
-    parting.map_or(Replayed::SameSoFar, Replayed::Differs)
+    parted(then, again)
 }
 
 /// Whether a thought and a text begin with others. Where there is no text yet, the thought may go on.

@@ -4,4 +4,5 @@ mod failures;
 mod memory;
 mod processes;
 mod queue;
+mod replays;
 mod speed;

@@ -25,7 +25,7 @@ impl ChatService {
 
     /// The median of the last answers of a model as it is loaded here, whoever asked, in tokens a second.
     pub(super) async fn decode_speed(&self, info: &ModelInfo) -> Option<f64> {
-        let (rates, _) = usual(&self.last_of(info).await);
+        let rates = usual(&self.last_of(info).await);
         rates.token_s.map(|seconds| 1.0 / seconds)
     }
 
@@ -39,7 +39,9 @@ impl ChatService {
 }
 
 fn work_done(work: &StepWork, answers: &[Metrics]) -> WorkDone {
-    let is_alone = |answer: &&Metrics| answer.beside < ALONE && answer.paused_s <= 0.0;
+    let is_alone = |answer: &&Metrics| {
+        answer.beside < ALONE && answer.beside_engines == 0 && answer.paused_s <= 0.0
+    };
     // No guesses are made beside prompts.
     let is_plain = |answer: &&Metrics| is_alone(answer) && answer.drafted_tokens == 0;
     let decodes = answers.iter().filter(is_plain).filter_map(|answer| {
@@ -119,6 +121,11 @@ mod tests {
             decode_tokens_per_second: Some(10.0),
             ..plain.clone()
         };
+        let beside_another = Metrics {
+            beside_engines: 1,
+            decode_tokens_per_second: Some(10.0),
+            ..plain.clone()
+        };
         let guessed = Metrics {
             drafted_tokens: 4,
             decode_tokens_per_second: Some(150.0),
@@ -129,7 +136,10 @@ mod tests {
             output_tokens: 16,
             ..plain.clone()
         };
-        let found = work_done(&work, &[beside.clone(), plain, guessed, short]);
+        let found = work_done(
+            &work,
+            &[beside.clone(), beside_another, plain, guessed, short],
+        );
         let decode = found.decode.unwrap();
         assert_eq!((decode.answers, decode.tokens), (1, 20));
         assert!((decode.tokens_per_second - 50.0).abs() < 1e-9);

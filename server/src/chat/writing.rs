@@ -147,7 +147,7 @@ async fn written(mut answer: MeteredAnswer, run: &Run, known: Option<Known>) -> 
             Event::Queued { before, seconds } => run.queued(before, seconds),
             Event::Prefill { done, total } => {
                 // At first those are done that were cached.
-                foreseen = foreseen.or_else(|| Some(known?.foreseen(total, done)));
+                foreseen = foreseen.or_else(|| Some(known?.expected(total, done)));
                 run.prefill(done, total);
             }
             Event::Thought(thought) => run.think(&thought),
@@ -190,6 +190,7 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         thought_s: measured.thought_s,
         thought_tokens: measured.thought_tokens,
         queued_s: measured.queued_s,
+        loading_s: measured.loading_s.unwrap_or(0.0),
         prefill_s: measured.prefill_s,
         prefill_tokens_per_second: measured.prefill_tokens_per_second,
         decode_tokens_per_second: measured.decode_tokens_per_second,
@@ -200,6 +201,7 @@ pub(crate) fn metrics(completion: Completion) -> Metrics {
         usd_share: measured.usd_share,
         usd_alone: measured.usd_alone,
         beside: measured.beside,
+        beside_engines: measured.beside_engines,
         paused_s: measured.paused_s.unwrap_or(0.0),
         throttled_s: measured.throttled_s,
         prompt_tokens: completion.prompt_tokens,

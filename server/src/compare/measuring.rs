@@ -11,7 +11,7 @@ use nibble_engine::{
     Error, Event, Message, Prompt, Request, Role, Sampling, Speculation, Thinking,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Run;
 use crate::chat::{metrics, reason};
@@ -80,14 +80,19 @@ impl Bench<'_> {
             loop {
                 self.until_idle().await;
                 self.run.stage(Stage::Measuring { round });
+                let began = Instant::now();
                 if !is_warm {
                     let mut warming = self.request(&engine);
                     warming.max_tokens = WARM_TOKENS;
                     warming.prompt = Prompt::Raw("Hello".to_owned());
                     is_warm = self.answered(&engine, warming, false).await?;
+                    if !is_warm {
+                        self.run.lose(began.elapsed());
+                    }
                 } else if self.answered(&engine, self.request(&engine), true).await? {
                     break;
                 } else {
+                    self.run.lose(began.elapsed());
                     self.run.change(|lane| lane.given_up += 1);
                 }
             }
@@ -100,6 +105,7 @@ impl Bench<'_> {
         let first = self.models.first();
         if !first.is_idle() {
             self.run.stage(Stage::Waiting);
+            let _waiting = self.run.wait();
             first.all_ended().await;
         }
     }

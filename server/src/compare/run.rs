@@ -1,27 +1,51 @@
 //! A comparison that runs: what there is of it, who ends it, and who follows it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::stream;
 use nibble_app::chat::{LaneStep, LaneSteps, Stage};
 use nibble_app::domain::{Comparison, ComparisonEnd, Id, Lane, Measurement};
 use nibble_app::visitor::Owner;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep};
 
 /// The most readers.
 const READERS: usize = 64;
 /// Steps closer together come as one.
 const PACE: Duration = Duration::from_millis(100);
 
+/// How often it is looked at the least whether it takes too long.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// One comparison in the making.
 pub(crate) struct Run {
     pub(crate) id: Id,
     pub(crate) owner: Owner,
     started: Instant,
+    waits: Mutex<Waits>,
     stop: watch::Sender<bool>,
     state: watch::Sender<State>,
     places: Arc<Semaphore>,
+}
+
+/// How long chats went first.
+#[derive(Default)]
+struct Waits {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+/// As long as this is there, chats go first.
+pub(super) struct Waiting<'a>(&'a Run);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waits = self.0.waits();
+        if let Some(since) = waits.since.take() {
+            waits.before += since.elapsed();
+        }
+    }
 }
 
 struct State {
@@ -41,6 +65,7 @@ impl Run {
             id: state.comparison.id,
             owner,
             started: Instant::now(),
+            waits: Mutex::default(),
             stop: watch::Sender::new(false),
             state: watch::Sender::new(state),
             places: Arc::new(Semaphore::new(READERS)),
@@ -61,6 +86,42 @@ impl Run {
     pub(super) async fn stopped(&self) {
         // The sender lives as long as `self`.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    /// It waits for chats from now on.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waits().since = Some(Instant::now());
+        Waiting(self)
+    }
+
+    /// What was measured for so long counts for nothing, because of a chat.
+    pub(super) fn lose(&self, time: Duration) {
+        self.waits().before += time;
+    }
+
+    fn waited(&self) -> Duration {
+        let waits = self.waits();
+        waits.before + waits.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready when it takes longer than it may, or waits longer for chats; says which.
+    pub(super) async fn is_over(&self, longest: Duration, patience: Duration) -> ComparisonEnd {
+        loop {
+            let waited = self.waited();
+            let measured = self.started.elapsed().saturating_sub(waited);
+            if measured >= longest {
+                return ComparisonEnd::TooLong;
+            }
+            if waited >= patience {
+                return ComparisonEnd::NoTime;
+            }
+            let left = (longest - measured).min(patience - waited);
+            sleep(left.max(LOOK)).await;
+        }
     }
 
     /// The next lane begins.
@@ -137,7 +198,7 @@ impl Reader {
                 return None;
             }
             self.state.changed().await.ok()?;
-            tokio::time::sleep(PACE).await;
+            sleep(PACE).await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
 use nibble_engine::{Answer, Completion, Error, Event, FinishReason, Stopper};
@@ -26,6 +27,8 @@ pub(crate) struct MeteredAnswer {
     pub(super) lease: Arc<Lease>,
     pub(super) stage: Stage,
     pub(super) course: Course,
+    /// How long its model was brought into memory for it.
+    pub(super) loading: Duration,
     pub(super) trace: Option<RequestTrace>,
     pub(super) tab: Tab,
     /// Whether its reader has left.
@@ -48,6 +51,11 @@ impl MeteredAnswer {
     /// Whether the end of the program ended it.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.ticket.is_cut_off()
+    }
+
+    /// Its model was brought into memory for so long before it was submitted.
+    pub(crate) fn was_loaded_for(&mut self, time: Duration) {
+        self.loading += time;
     }
 
     fn observe(&mut self, event: Option<&Event>) {
@@ -116,6 +124,7 @@ impl MeteredAnswer {
             lease: Arc::clone(&self.lease),
             stage: mem::replace(&mut self.stage, Stage::Ended),
             course: self.course,
+            loading: self.loading,
             trace: self.trace.take(),
             tab: mem::take(&mut self.tab),
             is_left: self.is_left,
@@ -144,7 +153,12 @@ impl Stream for MeteredAnswer {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let event = ready!(Pin::new(&mut self.answer).poll_next(context));
+        let mut event = ready!(Pin::new(&mut self.answer).poll_next(context));
+        if let Some(Event::Finished(completion)) = &mut event {
+            let loading = Some(self.loading).filter(|loading| !loading.is_zero());
+            completion.metrics.beside_engines = self.ticket.others();
+            completion.metrics.loading_s = loading.map(|loading| loading.as_secs_f64());
+        }
         self.observe(event.as_ref());
         Poll::Ready(event)
     }

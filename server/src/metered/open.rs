@@ -1,7 +1,7 @@
 //! The answers that are open, as the end of the program needs to know them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nibble_engine::Stopper;
@@ -22,6 +22,10 @@ pub(super) struct Ticket {
     id: u64,
     stopper: Stopper,
     cut_off: AtomicBool,
+    /// Whose it is, by its place.
+    model: usize,
+    /// The most answers of other models that were open at a time meanwhile.
+    others: AtomicUsize,
 }
 
 impl OpenAnswers {
@@ -36,13 +40,26 @@ impl OpenAnswers {
         let _ = ending.wait_for(|is| *is).await;
     }
 
-    pub(super) fn enter(&self, stopper: Stopper) -> Arc<Ticket> {
+    /// Enters an answer of a model.
+    pub(super) fn enter(&self, stopper: Stopper, model: usize) -> Arc<Ticket> {
         let ticket = Arc::new(Ticket {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             stopper,
             cut_off: AtomicBool::new(false),
+            model,
+            others: AtomicUsize::new(0),
         });
-        self.lock().insert(ticket.id, Arc::clone(&ticket));
+        let mut tickets = self.lock();
+        tickets.insert(ticket.id, Arc::clone(&ticket));
+        let mut of_model: HashMap<usize, usize> = HashMap::new();
+        for open in tickets.values() {
+            *of_model.entry(open.model).or_default() += 1;
+        }
+        for open in tickets.values() {
+            let others = tickets.len() - of_model[&open.model];
+            open.others.fetch_max(others, Ordering::Relaxed);
+        }
+        drop(tickets);
         self.count.send_modify(|count| *count += 1);
         ticket
     }
@@ -107,6 +124,11 @@ impl OpenAnswers {
 }
 
 impl Ticket {
+    /// The most answers of other models that were open at a time meanwhile.
+    pub(super) fn others(&self) -> usize {
+        self.others.load(Ordering::Relaxed)
+    }
+
     /// Whether the end of the program ended it.
     pub(super) fn is_cut_off(&self) -> bool {
         self.cut_off.load(Ordering::Relaxed)

@@ -152,7 +152,7 @@ impl Metered {
         tab: Tab,
     ) -> MeteredAnswer {
         self.telemetry.waiting.inc();
-        let ticket = self.open.enter(answer.stopper());
+        let ticket = self.open.enter(answer.stopper(), self.index);
         MeteredAnswer {
             answer,
             telemetry: Arc::clone(&self.telemetry),
@@ -161,6 +161,7 @@ impl Metered {
             lease: Arc::clone(lease),
             stage: Stage::Waiting,
             course: Course::new(accepted),
+            loading: lease.waited(),
             trace,
             tab,
             is_left: false,

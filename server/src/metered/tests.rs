@@ -223,6 +223,51 @@ async fn the_time_of_a_question_counts_from_before_its_model_is_loaded() {
 }
 
 #[tokio::test]
+async fn an_answer_knows_how_many_of_other_models_were_open_meanwhile() {
+    let held = [Held::default(), Held::default()].map(Arc::new);
+    let offers = held.iter().zip(["one", "two"]).map(|(held, id)| {
+        let loaded = held.clone();
+        let mut info = held.info().clone();
+        info.id = id.to_owned();
+        Offer {
+            info,
+            file: None,
+            bytes: 1,
+            kv_blocks: 0,
+            keep: KeepAlive::Always,
+            load: Box::new(move || Ok(loaded.clone() as Arc<dyn Generator>)),
+        }
+    });
+    let models = Models::new(offers.collect(), Box::new(|| None), None, None);
+    let telemetry = Telemetry::new(held[0].info(), 0, 1.0).unwrap();
+    let first = Metered::new(models, Arc::new(telemetry));
+    let second = first.beside(1).unwrap();
+    let others = async |model: &mut MeteredAnswer, held: &Held| {
+        held.take().unwrap().1.send(Event::Finished(Completion {
+            finish_reason: FinishReason::Stop,
+            prompt_tokens: 1,
+            cached_tokens: 0,
+            token_ids: Vec::new(),
+            metrics: Metrics::default(),
+        }));
+        match model.next().await {
+            Some(Event::Finished(completion)) => completion.metrics.beside_engines,
+            event => panic!("{event:?}"),
+        }
+    };
+    let mut alone = first.submit(request()).await.unwrap();
+    assert_eq!(others(&mut alone, &held[0]).await, 0);
+    drop(alone);
+    let mut slow = first.submit(request()).await.unwrap();
+    for _ in 0..2 {
+        let mut beside = second.submit(request()).await.unwrap();
+        assert_eq!(others(&mut beside, &held[1]).await, 1);
+    }
+    // What has ended since was there.
+    assert_eq!(others(&mut slow, &held[0]).await, 1);
+}
+
+#[tokio::test]
 async fn an_answer_that_fails_is_counted_once() {
     let (held, model) = metered();
     let mut answer = model.submit(request()).await.unwrap();

@@ -1,7 +1,7 @@
 //! Who follows a run, step after step.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nibble_app::chat::{Phase, Progress};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -9,7 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::{PACE, PACED, READERS, State};
 
 pub(super) struct Reader {
-    pub(super) started: Instant,
     pub(super) state: watch::Receiver<State>,
     /// Bytes of text.
     pub(super) read: usize,
@@ -42,7 +41,7 @@ impl Reader {
         self.thought += thought.len();
         Some(Progress {
             phase: state.phase,
-            elapsed: self.started.elapsed(),
+            elapsed: state.started.elapsed(),
             thought: thought.to_owned(),
             text: text.to_owned(),
             tokens: state.tokens,

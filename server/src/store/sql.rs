@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use nibble_app::chat::{Change, List, ListQuery};
 use nibble_app::domain::{
-    Answer, Comparison, Conversation, End, Id, Measured, Message, Metrics, Origin, Question,
+    Answer, Comparison, Conversation, End, Id, Measured, Message, Metrics, Origin, Piece, Question,
     Transcript, Tree,
 };
 use nibble_app::presets::Preset;
@@ -127,6 +127,10 @@ impl Store for SqlStore {
         self.memory_begun(question).await
     }
 
+    async fn add_piece(&self, answer: Id, piece: Piece) -> Result<(), StoreError> {
+        self.piece_added(answer, piece).await
+    }
+
     async fn reopen(&self, owner: Owner, answer: Id) -> Result<Begun, StoreError> {
         self.open_again(owner, answer).await
     }
@@ -198,6 +202,15 @@ impl Store for SqlStore {
 
     async fn last_measured(&self, of: &Origin, most: usize) -> Result<Vec<Metrics>, StoreError> {
         self.measured_last(of, most).await
+    }
+
+    async fn last_lengths(
+        &self,
+        owner: Owner,
+        of: &Origin,
+        most: usize,
+    ) -> Result<Vec<usize>, StoreError> {
+        self.lengths_last(owner, of, most).await
     }
 
     async fn settings(&self, owner: Owner) -> Result<Option<Settings>, StoreError> {

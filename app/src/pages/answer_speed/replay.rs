@@ -74,10 +74,11 @@ fn appended(t: Language, mut steps: Replaying, told: Option<usize>) -> AnyView {
 fn ended(t: Language, replay: Replay) -> AnyView {
     let is_same = matches!(
         replay.outcome,
-        Some(Replayed::Same(_) | Replayed::SameSoFar)
+        Some(Replayed::Same(_) | Replayed::SameInPieces(_) | Replayed::SameSoFar)
     );
     let outcome = replay.outcome.map(|outcome| match outcome {
         Replayed::Same(tokens) => said(t.replay_same(tokens)),
+        Replayed::SameInPieces(pieces) => said(t.replay_same_in_pieces(pieces)),
         Replayed::SameSoFar => said(t.replay_same_so_far().to_owned()),
         Replayed::OtherTokens(then, now) => {
             let words = t.replay_other_tokens(grouped(now), grouped(then));
@@ -89,7 +90,11 @@ fn ended(t: Language, replay: Replay) -> AnyView {
         }
     });
     let unchanged = replay.changed.is_empty() && !is_same;
-    let unchanged = unchanged.then(|| view! { <p class="note">{t.replay_unchanged()}</p> });
+    let unchanged = match replay.is_told_the_same {
+        true => unchanged.then(|| t.replay_unchanged()),
+        false => (!is_same).then(|| t.replay_unproved()),
+    };
+    let unchanged = unchanged.map(|said| view! { <p class="note">{said}</p> });
     let changed = replay.changed.iter().map(|changed| {
         view! { <li>{in_words(t, changed)}</li> }
     });

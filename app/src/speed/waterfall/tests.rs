@@ -35,6 +35,27 @@ fn parts_follow_each_other_and_fill_the_time() {
 }
 
 #[test]
+fn bringing_the_model_into_memory_is_a_part_of_its_own() {
+    let mut loaded = Metrics {
+        loading_s: 0.75,
+        ..metrics()
+    };
+    let told: Vec<_> = parts(&loaded, 2)
+        .iter()
+        .map(|part| (part.what, part.from, part.took))
+        .collect();
+    assert_eq!(
+        told[..2],
+        [
+            (What::Loading, Some(0.0), 0.75),
+            (What::Waiting, Some(0.75), 0.25),
+        ]
+    );
+    (loaded.queued_s, loaded.loading_s) = (3.0, 2.5);
+    assert_eq!(why(&loaded, 2, None), Why::Loaded(Much::Most, 2.5));
+}
+
+#[test]
 fn what_lies_within_is_told_beside() {
     let metrics = Metrics {
         beside: 1.5,

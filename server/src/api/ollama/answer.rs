@@ -80,7 +80,7 @@ fn end(line: &mut Value, completion: &Completion) -> Result<(), ApiError> {
     line["done"] = true.into();
     line["done_reason"] = reason.into();
     line["total_duration"] = nanoseconds(metrics.total_s);
-    line["load_duration"] = 0.into();
+    line["load_duration"] = nanoseconds(metrics.loading_s.unwrap_or_default());
     line["prompt_eval_count"] = completion.prompt_tokens.into();
     line["prompt_eval_duration"] = nanoseconds(metrics.prefill_s.unwrap_or_default());
     line["eval_count"] = completion.token_ids.len().into();

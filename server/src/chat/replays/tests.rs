@@ -32,7 +32,8 @@ fn computed(thought: &str, text: &str, tokens: usize) -> Computed {
 #[test]
 fn the_same_text_is_the_same_and_what_was_cut_off_is_so_far() {
     let of = |before: &str, reason, now: &str, finish| {
-        outcome(&answer("", before, reason), &computed("", now, 3), finish)
+        let before = answer("", before, reason);
+        outcome_of(&before, &computed("", now, 3), finish, 1)
     };
     let (complete, stopped) = (|| EndReason::Complete, || EndReason::Stopped);
     let stop = FinishReason::Stop;
@@ -50,8 +51,9 @@ fn the_same_text_is_the_same_and_what_was_cut_off_is_so_far() {
 
 #[test]
 fn the_same_text_of_other_tokens_is_not_the_same() {
-    let of =
-        |before: &Answer, tokens| outcome(before, &computed("", "a b", tokens), FinishReason::Stop);
+    let of = |before: &Answer, tokens| {
+        outcome_of(before, &computed("", "a b", tokens), FinishReason::Stop, 1)
+    };
     let mut before = answer("", "a b", EndReason::Complete);
     assert_eq!(of(&before, 3), Replayed::Same(3));
     assert_eq!(of(&before, 4), Replayed::OtherTokens(3, 4));
@@ -68,7 +70,7 @@ fn a_thought_is_not_a_text() {
     let of = |before: (&str, &str), reason, now: (&str, &str)| {
         let before = answer(before.0, before.1, reason);
         let now = computed(now.0, now.1, 3);
-        outcome(&before, &now, FinishReason::Stop)
+        outcome_of(&before, &now, FinishReason::Stop, 1)
     };
     let complete = || EndReason::Complete;
     assert_eq!(of(("a", "b"), complete(), ("a", "b")), Replayed::Same(3));
@@ -82,10 +84,55 @@ fn a_thought_is_not_a_text() {
 }
 
 #[test]
+fn the_pieces_of_an_answer_are_those_of_its_text() {
+    let piece = |turns, thought, text| Piece {
+        turns,
+        thought,
+        text,
+    };
+    let of = |kept: &[Piece]| {
+        let mut answer = answer("a", "中b", EndReason::Complete);
+        answer.origin.pieces = kept.to_vec();
+        let found = pieces(&answer)?.into_iter();
+        Some(
+            found
+                .map(|(_, begin, end)| (begin, end))
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(of(&[]), Some(vec![((0, 0), (1, 4))]));
+    let two = [piece(2, 0, 0), piece(1, 1, 3)];
+    assert_eq!(of(&two), Some(vec![((0, 0), (1, 3)), ((1, 3), (1, 4))]));
+    for bad in [
+        vec![piece(0, 0, 0)],
+        vec![piece(1, 0, 1)],
+        vec![piece(1, 0, 0), piece(1, 1, 2)],
+        vec![piece(1, 0, 0), piece(1, 1, 9)],
+        vec![piece(1, 0, 0), piece(1, 1, 4), piece(1, 1, 3)],
+    ] {
+        assert_eq!(of(&bad), None, "{bad:?}");
+    }
+}
+
+#[test]
+fn where_pieces_are_known_a_single_one_does_not_stand_for_several() {
+    let mut before = answer("", "a b c", EndReason::Complete);
+    let beginning = computed("", "a b", 3);
+    let of = |before: &Answer| outcome_of(before, &beginning, FinishReason::Length, 1);
+    assert_eq!(of(&before), Replayed::SameSoFar);
+    before.origin.pieces = vec![Piece::default()];
+    assert!(matches!(of(&before), Replayed::Differs(_)));
+    let whole = computed("", "a b c", 9);
+    let of_two = outcome_of(&before, &whole, FinishReason::Stop, 2);
+    assert_eq!(of_two, Replayed::SameInPieces(2));
+}
+
+#[test]
 fn an_owner_has_one_at_a_time_and_what_came_of_it_is_its_owners() {
     let replays = Replays::default();
     let blank = || Replay {
         changed: Vec::new(),
+        is_told_the_same: true,
         tokens: 0,
         outcome: None,
     };
@@ -104,6 +151,7 @@ fn those_that_are_computed_are_not_forgotten_for_others() {
     let replays = Replays::default();
     let blank = || Replay {
         changed: Vec::new(),
+        is_told_the_same: true,
         tokens: 0,
         outcome: None,
     };

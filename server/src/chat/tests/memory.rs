@@ -16,9 +16,9 @@ const ELSEWHERE: &str = "value=\"new-chat\"";
 const FORGET: &str = "value=\"forget\"";
 const LINE: &str = "The model no longer sees what stands above";
 
-struct Chat {
+pub(super) struct Chat {
     engine: Arc<Reading>,
-    browser: Browser,
+    pub(super) browser: Browser,
     path: String,
     asked: usize,
 }
@@ -28,7 +28,7 @@ impl Chat {
         Self::answering(10).await
     }
 
-    async fn answering(words: usize) -> Self {
+    pub(super) async fn answering(words: usize) -> Self {
         Self::with(Reading::new(CONTEXT, words)).await
     }
 
@@ -48,7 +48,7 @@ impl Chat {
     }
 
     /// With four turns of 20 and `be brief` of 3 the context has no room for a fifth.
-    async fn full() -> Self {
+    pub(super) async fn full() -> Self {
         let mut chat = Self::new().await;
         for _ in 1..4 {
             assert_eq!(chat.ask("").await.status, StatusCode::FOUND);
@@ -61,13 +61,13 @@ impl Chat {
         self.path.trim_start_matches("/c/")
     }
 
-    async fn page(&self) -> String {
+    pub(super) async fn page(&self) -> String {
         // It streams to the answer's end.
         self.browser.get(&self.path).await.body
     }
 
     /// Asks the next question, whose last word is its number.
-    async fn ask(&mut self, when_full: &str) -> Reply {
+    pub(super) async fn ask(&mut self, when_full: &str) -> Reply {
         let question = format!("{QUESTION} {}", self.asked);
         self.asked += 1;
         self.send(&question, when_full).await
@@ -81,7 +81,7 @@ impl Chat {
     }
 
     /// The number of the question with which the last prompt began, behind what holds for all of them.
-    fn first_told(&self) -> usize {
+    pub(super) fn first_told(&self) -> usize {
         let told = self.engine.told();
         assert_eq!(told[0], "be brief");
         let number = told[1].strip_prefix(QUESTION).unwrap().trim();
@@ -95,7 +95,7 @@ impl Chat {
         question.split('<').next()?.trim().parse().ok()
     }
 
-    async fn last_answer(&self) -> String {
+    pub(super) async fn last_answer(&self) -> String {
         let page = self.page().await;
         let (_, run) = page.rsplit_once("data-run=\"").unwrap();
         run[..32].to_owned()

@@ -24,6 +24,25 @@ async fn taken(engine: &Held) -> Option<(Request, AnswerSender)> {
 }
 
 #[tokio::test]
+async fn the_time_of_a_question_counts_from_when_the_answer_before_it_has_ended() {
+    let engine = Arc::new(Held::default());
+    let browser = Browser::new(engine.clone());
+    let before = Instant::now();
+    let sent = browser.post_json("/api/send", &message("", "one")).await;
+    let sent = sent.json();
+    let conversation = sent["conversation"].as_str().unwrap();
+    let (first, sender) = taken(&engine).await.unwrap();
+    assert!(first.accepted.unwrap() >= before);
+    browser
+        .post_json("/api/send", &message(conversation, "two"))
+        .await;
+    let ended = Instant::now();
+    drop(sender);
+    let (second, _sender) = taken(&engine).await.unwrap();
+    assert!(second.accepted.unwrap() >= ended);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_withdrawn_question_waits_for_what_that_waited_for() {
     let engine = Arc::new(Held::default());
     let browser = Browser::new(engine.clone());

@@ -9,7 +9,7 @@ use crate::generator::Generator;
 use crate::lanes::Lanes;
 use crate::models::{Models, Offer};
 use crate::state::AppState;
-use crate::test_support::browser::{Browser, message};
+use crate::test_support::browser::{Browser, message, settings, store};
 use crate::test_support::client::state;
 use crate::test_support::scripted::{Scripted, offer};
 
@@ -177,6 +177,56 @@ async fn there_is_one_at_a_time_and_its_owner_ends_it() {
     let page = browser.chunks(&path).await.concat();
     assert!(page.contains("It was stopped"), "{page}");
     begun(&other, ["scalar", "avx2"]).await;
+}
+
+#[tokio::test]
+async fn a_comparison_that_is_stopped_says_of_how_many_rounds_it_is_and_which_lanes_are_missing() {
+    // A round of 1.2 s.
+    let browser = browser(Duration::from_millis(60));
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    let rounds = async || {
+        let json = browser.get(&format!("{path}/export.json")).await.json();
+        let rounds = json["lanes"][0]["rounds"].as_array();
+        rounds.map_or(0, Vec::len)
+    };
+    while rounds().await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    browser.post_form("/compare/stop", &name(&path)).await;
+    browser.chunks(&path).await;
+    let page = browser.get(&path).await.body;
+    let measured = rounds().await;
+    let told = format!("medians of {measured} of 3 rounds");
+    assert!(page.contains(&told), "no {told} in {page}");
+    let missing = "avx2 · 1 thread · floats: The comparison ended before a round of this lane";
+    assert!(page.contains(missing), "{page}");
+}
+
+#[tokio::test]
+async fn a_comparison_is_written_down_when_the_database_is_well_again() {
+    let store = store();
+    let twin = store.twin();
+    let chats = Models::only(Arc::new(Scripted::new(&["hi"], Duration::ZERO)));
+    let state = AppState::of(chats, settings(), store, None);
+    let browser = Browser::at_server(state.comparing(Some(Arc::new(Words(Duration::ZERO)))));
+    twin.execute(
+        "CREATE TRIGGER full BEFORE UPDATE ON comparisons BEGIN SELECT RAISE(ABORT, 'full'); END",
+    )
+    .await;
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    let json = async || browser.get(&format!("{path}/export.json")).await.json();
+    while json().await["end"] != "complete" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    twin.execute("DROP TRIGGER full").await;
+    browser.chunks(&path).await;
+    let page = browser.get(&path).await.body;
+    assert!(
+        page.contains("All lanes gave the same 20 tokens."),
+        "{page}"
+    );
+    assert!(!page.contains("It was not completed"), "{page}");
 }
 
 #[tokio::test]

@@ -35,6 +35,14 @@ async fn a_message_is_foreseen_for_scripts_and_without_them_and_not_sent() {
     // An answer of three tokens was written meanwhile.
     let next = browser.post_json(CHECK, &message(id, "and?")).await;
     assert!(words(&next).contains("for 3 tokens"), "{}", words(&next));
+    // How long somebody's answers are is told to nobody else, and to nobody of a chat that is deleted.
+    let other = browser.other();
+    let theirs = other.post_json(CHECK, &message("", "what?")).await;
+    assert!(
+        words(&theirs).contains("for 100 tokens"),
+        "{}",
+        words(&theirs)
+    );
     let mut with_files = message("", "").to_vec();
     with_files.push(("more", "2040"));
     let long = browser.post_json(CHECK, &with_files).await;
@@ -66,6 +74,51 @@ async fn estimates_are_kept_with_answers_and_charted() {
     assert!(speed.contains("Estimates within 25 %"), "{speed}");
     // All ten tokens were computed, at 20 ms each: 0.2 s of 0.25 s.
     assert!(speed.contains("<td>100 of 100</td>"), "{speed}");
+}
+
+#[tokio::test]
+async fn what_is_judged_is_the_estimate_that_was_told_before_sending() {
+    let browser = quick();
+    let expected = async |path: &str| {
+        browser.get(path).await;
+        let file = browser.get(&format!("{path}/export.json")).await.json();
+        file.to_string()
+    };
+    let told = browser.post_json(CHECK, &message("", "what?")).await;
+    assert!(words(&told).contains("about 120 ms"), "{}", words(&told));
+    let file = expected(&ask(&browser).await).await;
+    assert!(file.contains("\"first_s\":0.12,"), "{file}");
+    // Nothing was told of this one, which is foreseen when its prompt is read: all ten tokens are computed.
+    let file = expected(&ask(&browser).await).await;
+    assert!(file.contains("\"first_s\":0.2,"), "{file}");
+}
+
+#[tokio::test]
+async fn the_time_for_which_a_model_is_loaded_is_kept_with_the_answer_that_waited() {
+    let offer = Offer {
+        info: Scripted::new(&[], Duration::ZERO).info().clone(),
+        file: None,
+        bytes: 1,
+        kv_blocks: 0,
+        keep: KeepAlive::Always,
+        load: Box::new(|| {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(Arc::new(Scripted::new(&["hi"], Duration::ZERO)) as Arc<dyn Generator>)
+        }),
+    };
+    let models = Models::new(vec![offer], Box::new(|| None), None, None);
+    let browser = Browser::at_server(client::state(models));
+    let loading_s = async || {
+        let path = ask(&browser).await;
+        browser.get(&path).await;
+        let file = browser.get(&format!("{path}/export.json")).await;
+        let file = file.json().to_string();
+        let (_, loading) = file.split_once("\"loading_s\":").expect("a figure");
+        let loading = loading.split([',', '}']).next().unwrap();
+        loading.parse::<f64>().unwrap()
+    };
+    assert!(loading_s().await > 0.0);
+    assert_eq!(loading_s().await, 0.0);
 }
 
 /// A browser at a server of two models, the second of which is not in memory, and how often that was loaded.

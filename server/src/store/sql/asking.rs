@@ -231,6 +231,7 @@ impl SqlStore {
             conversation,
             turn: Turn { question, answer },
             after,
+            before: None,
         })
     }
 

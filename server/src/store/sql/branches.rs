@@ -79,9 +79,9 @@ impl SqlStore {
         parent: Option<Id>,
     ) -> Result<(), StoreError> {
         let insert = sqlx::query(
-            "INSERT INTO messages (id, conversation, parent, role, created, thought, text, attachments, state, reason, origin, metrics, memory)
+            "INSERT INTO messages (id, conversation, parent, role, created, thought, text, attachments, state, reason, origin, metrics, elsewhere, memory)
              SELECT $2, $3, $4, role, created, thought, text, attachments,
-             CASE WHEN state IN ('queued', 'running') THEN 'interrupted' ELSE state END, reason, origin, metrics,
+             CASE WHEN state IN ('queued', 'running') THEN 'interrupted' ELSE state END, reason, origin, metrics, 1,
              CASE WHEN CAST($4 AS TEXT) IS NULL THEN 0 ELSE memory END
              FROM messages WHERE id = $1",
         )

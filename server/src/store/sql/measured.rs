@@ -13,6 +13,13 @@ use crate::store::StoreError;
 
 /// How often more answers are read, where those before were of other models.
 const READS: usize = 8;
+/// The last answers, whosever they are: also what they deleted was computed.
+const LAST_OF_ALL: &str = "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND elsewhere = 0 AND n < $1 ORDER BY n DESC LIMIT $2";
+/// The last answers that an owner can read, of so many conversations as tell enough.
+const LAST_OF_OWNER: &str =
+    "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND elsewhere = 0 AND n < $1 AND hidden IS NULL
+     AND conversation IN (SELECT id FROM conversations WHERE owner = $3 AND deleted IS NULL ORDER BY pinned DESC, updated DESC LIMIT 50)
+     ORDER BY n DESC LIMIT $2";
 /// Hardly a line is shorter.
 const LINE_BYTES: usize = 64;
 /// Digits that any number may have.
@@ -28,12 +35,11 @@ impl SqlStore {
             ),
             Dialect::Postgres => ("string_agg(line, chr(10))", "messages m"),
         };
-        // What a chat began with is a copy of another's answers.
         let sql = format!(
             "SELECT {joined} AS lines FROM (
                  SELECT (m.created || ',' || coalesce(m.foreseen, ',,') || ',' || m.figures) AS line FROM conversations c JOIN {messages} ON m.conversation = c.id
                  WHERE c.owner = $1 AND c.deleted IS NULL AND m.figures IS NOT NULL AND m.hidden IS NULL
-                 AND m.created >= c.created
+                 AND m.elsewhere = 0
                  ORDER BY c.pinned DESC, c.updated DESC LIMIT {MEASURED}) found"
         );
         let select = sqlx::query(AssertSqlSafe(sql)).bind(owner.to_string());
@@ -46,20 +52,42 @@ impl SqlStore {
         Ok(read.expect("reading lines does not panic"))
     }
 
-    /// Those that are as fast as one of this origin, among the last answers of this database, whoever asked; what came by a
-    /// file or as a copy was written by none of its programs.
+    /// Those that are as fast as one of this origin, among the last answers of this database, whoever asked.
     pub(super) async fn measured_last(
         &self,
         of: &Origin,
         most: usize,
     ) -> Result<Vec<Metrics>, StoreError> {
+        self.last(of, most, LAST_OF_ALL, None).await
+    }
+
+    /// The tokens of those among the last answers of an owner's newest conversations.
+    pub(super) async fn lengths_last(
+        &self,
+        owner: Owner,
+        of: &Origin,
+        most: usize,
+    ) -> Result<Vec<usize>, StoreError> {
+        let last = self.last(of, most, LAST_OF_OWNER, Some(owner)).await?;
+        Ok(last.iter().map(|answer| answer.output_tokens).collect())
+    }
+
+    /// Those that are as fast as one of this origin, as `select` reads them.
+    async fn last(
+        &self,
+        of: &Origin,
+        most: usize,
+        select: &'static str,
+        owner: Option<Owner>,
+    ) -> Result<Vec<Metrics>, StoreError> {
         let (mut found, mut before) = (Vec::new(), i64::MAX);
         for _ in 0..READS {
-            let select = sqlx::query(
-                "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND writer IS NOT NULL AND n < $1 ORDER BY n DESC LIMIT $2",
-            )
-            .bind(before)
-            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+            let mut select = sqlx::query(select)
+                .bind(before)
+                .bind(i64::try_from(most).unwrap_or(i64::MAX));
+            if let Some(owner) = owner {
+                select = select.bind(owner.to_string());
+            }
             let rows = self.told(select.fetch_all(&self.pool).await)?;
             let Some(last) = rows.last() else { break };
             before = self.told(last.try_get("n"))?;

@@ -164,7 +164,7 @@ async fn is_usable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> 
 }
 
 /// The version of the tables: how many changes of them there are.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 /// Changes of the tables, oldest first: one that was released stays as it is.
 fn migrations(dialect: Dialect) -> Migrator {
@@ -178,6 +178,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/sqlite/6_comparisons.sql"),
             include_str!("../migrations/sqlite/7_foreseen.sql"),
             include_str!("../migrations/sqlite/8_lines.sql"),
+            include_str!("../migrations/sqlite/9_elsewhere.sql"),
         ],
         Dialect::Postgres => [
             include_str!("../migrations/postgres/1_conversations.sql"),
@@ -188,6 +189,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/postgres/6_comparisons.sql"),
             include_str!("../migrations/postgres/7_foreseen.sql"),
             include_str!("../migrations/postgres/8_lines.sql"),
+            include_str!("../migrations/postgres/9_elsewhere.sql"),
         ],
     };
     let migrations = (1..).zip(all).map(|(version, sql)| {

@@ -13,13 +13,17 @@ impl SqlStore {
         let asked = asked.ok_or(StoreError::Gone)?;
         let (conversation, question, _) = self.question(&mut writing, owner, asked).await?;
         let select = sqlx::query(
-            "SELECT id, thought, text, state, reason, origin, metrics FROM messages
+            "SELECT id, thought, text, state, reason, origin, metrics, elsewhere FROM messages
              WHERE id = $1 AND hidden IS NULL AND state NOT IN ('queued', 'running')
              AND NOT EXISTS (SELECT 1 FROM messages after WHERE after.parent = $1 AND after.hidden IS NULL)",
         )
         .bind(id.to_string());
         let row = self.told(select.fetch_optional(&mut *writing).await)?;
-        let answer = self.told(rows::answer(&row.ok_or(StoreError::Gone)?))?;
+        let row = row.ok_or(StoreError::Gone)?;
+        let answer = self.told(rows::answer(&row))?;
+        let is_of_here = !self.told(rows::is_elsewhere(&row))?;
+        let end = answer.end.as_ref().filter(|_| is_of_here);
+        let before = end.and_then(|end| end.metrics.clone());
         let update = sqlx::query(
             "UPDATE messages SET state = 'running', writer = $2, stopping = 0 WHERE id = $1",
         )
@@ -35,6 +39,7 @@ impl SqlStore {
             conversation,
             turn: Turn { question, answer },
             after: None,
+            before,
         })
     }
 }

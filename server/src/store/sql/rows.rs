@@ -40,6 +40,11 @@ pub(super) fn begins_memory(row: &AnyRow) -> Read<bool> {
     Ok(row.try_get::<i64, _>("memory")? != 0)
 }
 
+/// Whether what an answer took is no figure of this place.
+pub(super) fn is_elsewhere(row: &AnyRow) -> Read<bool> {
+    Ok(row.try_get::<i64, _>("elsewhere")? != 0)
+}
+
 /// A question, but for its siblings.
 pub(super) fn question(row: &AnyRow) -> Read<Question> {
     Ok(Question {

@@ -129,8 +129,8 @@ impl SqlStore {
             }
         };
         let insert = sqlx::query(
-            "INSERT INTO messages (id, conversation, parent, created, role, thought, text, state, reason, origin, metrics, attachments, memory)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "INSERT INTO messages (id, conversation, parent, created, role, thought, text, state, reason, origin, metrics, attachments, memory, elsewhere)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)",
         )
         .bind(message.id.to_string())
         .bind(conversation.to_string())

@@ -1,6 +1,6 @@
 //! Answers while they are written, at their end, and when nobody writes them any more.
 
-use nibble_app::domain::{End, EndReason, Id, Metrics};
+use nibble_app::domain::{End, EndReason, Id, Metrics, Origin, Piece};
 
 use super::{Dialect, SqlStore, now, rows};
 use crate::store::{StoreError, Written};
@@ -35,12 +35,19 @@ impl SqlStore {
         };
         let foreseen = end.metrics.as_ref().and_then(foreseen);
         let metrics = end.metrics.as_ref().map(rows::to_json).transpose();
-        let select = sqlx::query("SELECT metrics FROM messages WHERE id = $1").bind(id.to_string());
+        let select = sqlx::query("SELECT metrics, elsewhere FROM messages WHERE id = $1")
+            .bind(id.to_string());
         let row = self.told(select.fetch_optional(&mut *writing).await)?;
-        let before = self.told(row.as_ref().map(rows::metrics).transpose())?;
+        let before = self
+            .told(row.as_ref().map(rows::metrics).transpose())?
+            .flatten();
+        let was_elsewhere = self.told(row.as_ref().map(rows::is_elsewhere).transpose())?;
+        // Where it was not gone on with after all, its figures are the old ones.
+        let is_new = end.metrics.is_some() && end.metrics != before;
+        let is_elsewhere = was_elsewhere == Some(true) && !is_new;
         // Another process may have taken it for interrupted.
         let update = sqlx::query(
-            "UPDATE messages SET thought = $6, text = $2, state = $3, reason = $4, metrics = COALESCE($5, metrics), foreseen = $7
+            "UPDATE messages SET thought = $6, text = $2, state = $3, reason = $4, metrics = COALESCE($5, metrics), foreseen = $7, elsewhere = $8
              WHERE id = $1 AND state IN ('queued', 'running', 'interrupted')",
         )
         .bind(id.to_string())
@@ -49,11 +56,13 @@ impl SqlStore {
         .bind(reason)
         .bind(self.told(metrics)?)
         .bind(rows::plain(thought))
-        .bind(foreseen);
+        .bind(foreseen)
+        .bind(i64::from(is_elsewhere));
         let updated = self.told(update.execute(&mut *writing).await)?;
         if updated.rows_affected() > 0 {
-            // An answer that went on has figures from before.
-            let before = before.flatten().map_or(0.0, |metrics| metrics.usd_share);
+            // An answer that went on has figures from before, unless these are of elsewhere.
+            let before = before.filter(|_| is_elsewhere == (was_elsewhere == Some(true)));
+            let before = before.map_or(0.0, |metrics| metrics.usd_share);
             let metrics = end.metrics.as_ref();
             let usd = metrics.map_or(0.0, |metrics| metrics.usd_share - before);
             let update = sqlx::query(
@@ -65,6 +74,23 @@ impl SqlStore {
             .bind(now());
             self.told(update.execute(&mut *writing).await)?;
         }
+        self.told(writing.commit().await)
+    }
+
+    pub(super) async fn piece_added(&self, answer: Id, piece: Piece) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let select =
+            sqlx::query("SELECT origin FROM messages WHERE id = $1").bind(answer.to_string());
+        let row = self.told(select.fetch_optional(&mut *writing).await)?;
+        let origin = row.as_ref().map(|row| rows::json::<Origin>(row, "origin"));
+        let Some(mut origin) = self.told(origin.transpose())?.flatten() else {
+            return Ok(());
+        };
+        origin.pieces.push(piece);
+        let update = sqlx::query("UPDATE messages SET origin = $2 WHERE id = $1")
+            .bind(answer.to_string())
+            .bind(self.told(rows::to_json(&origin))?);
+        self.told(update.execute(&mut *writing).await)?;
         self.told(writing.commit().await)
     }
 

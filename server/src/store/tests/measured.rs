@@ -8,9 +8,12 @@ on_every_database! {
     an_answer_is_measured_at_its_end_and_its_owner_alone_sees_it
     what_is_deleted_or_hidden_is_not_measured
     a_copy_is_not_measured_again
-    an_imported_answer_is_measured_whatever_its_file_says
+    a_copy_that_is_gone_on_with_is_measured_for_what_came_here
+    a_clock_that_is_set_back_loses_no_answer
+    an_imported_answer_is_not_measured_whatever_its_file_says
     an_estimate_is_kept_beside_what_the_answer_took
     the_last_answers_of_a_model_are_those_of_all_owners_made_in_the_same_way
+    the_last_lengths_are_those_that_their_owner_can_read
 }
 
 fn origin() -> Origin {
@@ -171,7 +174,71 @@ async fn a_copy_is_not_measured_again(Place { store, .. }: &Place) {
     assert_eq!(store.last_measured(&origin(), 9).await.unwrap().len(), 1);
 }
 
-async fn an_imported_answer_is_measured_whatever_its_file_says(Place { store, .. }: &Place) {
+async fn a_copy_that_is_gone_on_with_is_measured_for_what_came_here(Place { store, .. }: &Place) {
+    let stopped = End {
+        reason: EndReason::Stopped,
+        ..end()
+    };
+    let asked = Ask::First("why?".into());
+    let first = store.begin(ME, asked, origin()).await.unwrap();
+    let id = first.turn.answer.id;
+    store.finish(&written(id, "be"), &stopped).await.unwrap();
+    let copy = store.copy(ME, id, Copied::Whole).await.unwrap();
+    let copied = whole(store, copy).await[0].answer.clone();
+    let usd = async || store.conversation(copy).await.unwrap().unwrap().0.usd;
+    let count = async || store.measured(ME).await.unwrap().len();
+    // It could not be gone on with.
+    let begun = store.reopen(ME, copied.id).await.unwrap();
+    assert_eq!(begun.before, None);
+    store
+        .finish(&written(copied.id, "be"), &stopped)
+        .await
+        .unwrap();
+    assert_eq!((count().await, usd().await), (1, 0.0));
+    let begun = store.reopen(ME, copied.id).await.unwrap();
+    assert_eq!(begun.before, None);
+    let mut rest = end();
+    if let Some(metrics) = &mut rest.metrics {
+        metrics.output_tokens = 7;
+        metrics.usd_share = 0.5;
+    }
+    store
+        .finish(&written(copied.id, "because"), &rest)
+        .await
+        .unwrap();
+    assert_eq!((count().await, usd().await), (2, 0.5));
+    let mut tokens: Vec<_> = store.last_lengths(ME, &origin(), 9).await.unwrap();
+    tokens.sort_unstable();
+    assert_eq!(tokens, [7, 20]);
+    // What was asked here goes on with what it took.
+    let begun = store.reopen(ME, id).await.unwrap();
+    assert_eq!(begun.before, stopped.metrics);
+}
+
+async fn a_clock_that_is_set_back_loses_no_answer(Place { store, .. }: &Place) {
+    answered(store).await;
+    store
+        .execute("UPDATE messages SET created = created - 1000000")
+        .await;
+    assert_eq!(store.measured(ME).await.unwrap().len(), 1);
+}
+
+async fn the_last_lengths_are_those_that_their_owner_can_read(Place { store, .. }: &Place) {
+    let lengths = async |owner| store.last_lengths(owner, &origin(), 9).await.unwrap();
+    let [first, second] = [answered(store).await, answered(store).await];
+    assert_eq!(lengths(ME).await, [20, 20]);
+    assert_eq!(lengths(OTHER).await, [0; 0]);
+    assert_eq!(store.last_lengths(ME, &origin(), 1).await.unwrap(), [20]);
+    let question = first.turn.question.id;
+    store.hide(ME, question, true).await.unwrap();
+    let id = second.conversation.id;
+    store.change(ME, id, Change::Delete).await.unwrap();
+    assert_eq!(lengths(ME).await, [0; 0]);
+    // How fast they were is told of all.
+    assert_eq!(store.last_measured(&origin(), 9).await.unwrap().len(), 2);
+}
+
+async fn an_imported_answer_is_not_measured_whatever_its_file_says(Place { store, .. }: &Place) {
     use nibble_app::domain::Said;
 
     let begun = answered(store).await;
@@ -189,11 +256,16 @@ async fn an_imported_answer_is_measured_whatever_its_file_says(Place { store, ..
     (metrics.total_s, metrics.queued_s) = (1e300, -5.0);
     origin.kernel = "a,b\nc".to_owned();
     origin.model = "d,\n\0\\u0000 e".to_owned();
+    let foreign = origin.clone();
     let transcript = Transcript {
         conversation,
         messages,
     };
     store.import(OTHER, &transcript).await.unwrap();
+    assert_eq!(store.measured(OTHER).await.unwrap(), []);
+    assert_eq!(store.last_measured(&foreign, 9).await.unwrap(), []);
+    // Were it of here, its figures would be read all the same.
+    store.execute("UPDATE messages SET elsewhere = 0").await;
     let measured = store.measured(OTHER).await.unwrap();
     assert_eq!(measured.len(), 1);
     assert!(measured[0].total_s > 1e9 && measured[0].queued_s == 0.0);
