@@ -116,6 +116,9 @@ pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays + Outlooks {
     /// The models that conversations may have, at least one.
     fn served(&self) -> Vec<ModelServed>;
 
+    /// Whether a visitor chooses which of them answers.
+    fn switching(&self, visitor: Visitor) -> Leave;
+
     /// What a first conversation starts with.
     fn defaults(&self) -> Settings;
 

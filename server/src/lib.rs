@@ -30,6 +30,7 @@ pub mod models;
 pub mod offers;
 pub mod origins;
 mod pages;
+pub mod permitted;
 mod preparation;
 mod reader;
 mod request_id;

@@ -5,7 +5,7 @@ super::texts! {
     compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways, or by another model of this server." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数、权重格式或此服务器的其他模型。";
     compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
     compare_default_prompt: "Explain in a few sentences why the sky is blue and why sunsets are red." | "请用几句话解释天空为什么是蓝色的，日落为什么是红色的。";
-    compare_not_allowed: "comparing loads the whole machine, and others can reach this server without a password: whoever runs it may set one, or allow this by --allow-compare" | "对比会占满整台机器，而他人无需密码即可访问此服务器：管理员可设置密码，或用 --allow-compare 允许对比";
+    compare_not_allowed: "comparing loads the whole machine, so it is for those who use this page on the server’s own machine, or have signed in: whoever runs it may set a password, or let all compare by --allow-compare" | "对比会占满整台机器，因此只有在服务器本机使用此页面或已登录的人才能对比：管理员可设置密码，或用 --allow-compare 允许所有人对比";
     compare_running_own: "Your comparison is running." | "你的对比正在进行。";
     compare_running_other: "Somebody else’s comparison is running; yours can begin when it has ended." | "其他人的对比正在进行，结束后你可以开始。";
     compare_busy: "another comparison is running, and there is one at a time" | "另一项对比正在进行，同一时间只能有一项";

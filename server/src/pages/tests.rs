@@ -15,6 +15,7 @@ mod forms;
 mod language;
 mod outlook;
 mod presets;
+mod switching;
 
 use crate::generator::Generator;
 use crate::test_support::browser::{Browser, form, message};
