@@ -95,9 +95,13 @@ impl Parts {
 
 /// Answers by the tokens of their context: up to 128, up to 256, up to 512 and so on; `all` are the figures of all of them.
 pub(crate) fn by_context(answers: &[&Measured], all: &Figures) -> Vec<(usize, Figures)> {
-    grouped(answers, all, |answer| {
-        answer.context().max(128).next_power_of_two()
-    })
+    grouped(answers, all, |answer| context_up_to(answer.context()))
+}
+
+/// Up to how many tokens the contexts have among which one of so many is.
+pub(super) fn context_up_to(tokens: usize) -> usize {
+    let powers = tokens.max(128).checked_next_power_of_two();
+    powers.unwrap_or(usize::MAX)
 }
 
 /// What answers cost by day, in the calendar of the server.

@@ -80,7 +80,13 @@ super::texts! {
     why_read_largest[count]: "The largest part of the time went into reading {count} token of prompt." | "The largest part of the time went into reading {count} tokens of prompt." | "读取 {count} 个 token 的提示词用去的时间最多。";
     why_thought[count]: "Most of the time went into {count} token of thought." | "Most of the time went into {count} tokens of thought." | "大部分时间用于 {count} 个 token 的思考。";
     why_thought_largest[count]: "The largest part of the time went into {count} token of thought." | "The largest part of the time went into {count} tokens of thought." | "{count} 个 token 的思考用去的时间最多。";
-    why_slower(share): "Tokens came slower than usual, at {share} % of the median speed; perhaps something else used the machine." | "token 输出比平常慢，为中位速度的 {share}%；机器可能在做其他事情。";
+    why_slower(share): "Tokens came slower than usual, at {share} % of the median speed of answers in a context as long that were computed alone." | "token 输出比平常慢，为上下文长度相近、单独计算的回答的中位速度的 {share}%。";
+    why_held_up(sentence, what, time): "{sentence} Of what is measured, {what} held it up the most: {time}." | "{sentence}在测得的原因中，{what}影响最大：{time}。";
+    why_unmeasured(sentence): "{sentence} Nothing that is measured held it up: fewer guesses may have been right, or something else used the machine." | "{sentence}测得的原因均未拖慢它：可能猜对的较少，或机器在做其他事情。";
+    held_up_by_pause: "lending its memory to others" | "将内存让给其他回答";
+    held_up_by_guesses: "computing guesses" | "计算猜测";
+    held_up_by_throttling: "the container’s limit of CPU" | "容器的 CPU 限额";
+    held_up_by_others: "computing others beside it" | "同时计算其他回答";
     why_wrote[count]: "Most of the time went into writing {count} token." | "Most of the time went into writing {count} tokens." | "大部分时间用于生成 {count} 个 token。";
     why_wrote_largest[count]: "The largest part of the time went into writing {count} token." | "The largest part of the time went into writing {count} tokens." | "生成 {count} 个 token 用去的时间最多。";
     why_usual(sentence): "{sentence} They came about as fast as usual." | "{sentence}速度与平常相当。";
