@@ -94,3 +94,21 @@ fn nothing_is_drawn_of_nothing() {
         "{html}"
     );
 }
+
+#[test]
+fn a_long_name_of_a_row_has_as_many_lines_as_it_needs() {
+    let mut chart = chart(Kind::Rows);
+    let height = rows::height(&chart);
+    chart.labels[0] =
+        "llama-3.2-1b-instruct-q4_k_m · avx512_vnni · 2 threads · as served, head in four bits"
+            .to_owned();
+    assert!(rows::height(&chart) > height);
+    let html = html(&chart);
+    for line in [
+        ">llama-3.2-1b-instruct-q4_k_m · avx512_vnni · 2 threads",
+        ">three<",
+    ] {
+        assert!(html.contains(line), "no {line} in {html}");
+    }
+    assert!(!html.contains("avx512_vnni · 2 threads · as served, head in four bits</text>"));
+}
