@@ -5,10 +5,11 @@ use leptos::prelude::*;
 use self::elsewhere::elsewhere;
 use super::NotFound;
 use super::speed::unread;
+use crate::answer::usd_per_million;
 use crate::button::post_button;
 use crate::chart::{Chart, Kind, Series, figure};
 use crate::chat::{ComparisonOf, Loaded, SharedChat};
-use crate::compare::{CompareForm, agreements, beside, lane_name, usd_per_million};
+use crate::compare::{CompareForm, agreements, beside, decoding_usd_per_million, lane_name};
 use crate::day::date;
 use crate::domain::{Comparison, ComparisonEnd, Measurement};
 use crate::figures::{bytes, duration, tokens_per_second, usd};
@@ -211,16 +212,16 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
     let price = comparison.plan.usd_per_hour;
     let rows = measured.iter().map(|lane| {
         let rate = |speed: Option<f64>| speed.map(|speed| tokens_per_second(t, speed));
-        let million = lane
-            .decode()
-            .map(|speed| usd(usd_per_million(price, speed)));
+        let decoding = lane.decode();
+        let decoding = decoding.map(|speed| usd(decoding_usd_per_million(price, speed)));
         view! {
             <tr>
                 <th scope="row">{lane_name(t, &comparison.plan, &lane.lane)}</th>
                 <td>{lane.first_token_s().map(|time| duration(t, time))}</td>
                 <td>{rate(lane.prefill())}</td>
                 <td>{rate(lane.decode())}</td>
-                <td>{million}</td>
+                <td>{lane.median(usd_per_million).map(usd)}</td>
+                <td>{decoding}</td>
                 <td>{lane.usd().map(usd)}</td>
                 <td>{format!("{} · {}", lane.quantization, bytes(lane.weight_bytes))}</td>
             </tr>
@@ -234,6 +235,7 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
             t.prefill_speed(),
             t.decode_speed(),
             t.usd_per_million(),
+            t.decoding_alone(),
             t.usd_an_answer(),
             t.held_as(),
         ],

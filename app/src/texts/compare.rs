@@ -91,8 +91,9 @@ super::texts! {
     share_comparison: "Who has this page’s address may read it; nothing of your chats is on it." | "知道此页面地址的人均可查看；其中不含任何对话内容。";
 
     elsewhere: "Elsewhere" | "在其他机器上";
-    elsewhere_why(lane, speed): "What a million tokens would cost at {speed}, the speed of {lane} on this machine, one answer at a time. How fast another machine is, nobody measured here: only its price is another." | "按 {lane} 在本机的速度 {speed}、一次一个回答计算的每百万 token 成本。其他机器的速度未在此测量，仅价格不同。";
+    elsewhere_why(lane, speed): "What decoding a million tokens would cost at {speed}, the speed of {lane} on this machine, one answer at a time; neither waiting nor prompts count. How fast another machine is, nobody measured here: only its price is another." | "按 {lane} 在本机的速度 {speed}、一次一个回答计算的每百万 token 解码成本，不计等待和提示词。其他机器的速度未在此测量，仅价格不同。";
     prices_as_of(year): "List prices by the hour, Linux on demand in us-east-1, as of {year}." | "按小时目录价，us-east-1 Linux 按需，{year} 年。";
+    other_prices_as_of(year): "The other prices by the hour are list prices, Linux on demand in us-east-1, as of {year}." | "其余为按小时目录价，us-east-1 Linux 按需，{year} 年。";
     where_it_runs: "Where" | "位置";
     beside_here: "Beside this machine" | "与本机相比";
     how_known: "How it is known" | "依据";
@@ -100,9 +101,15 @@ super::texts! {
     machine_of_your_own: "A machine of your own" | "自有机器";
     an_api: "An API" | "某个 API";
     basis_measured: "measured here" | "本机实测";
-    basis_priced: "computed: speed measured here, its price" | "计算值：本机速度，该机价格";
+    basis_listed: "computed: speed measured here, its list price" | "计算值：本机速度，该机目录价";
+    basis_typed: "computed: speed measured here, your price" | "计算值：本机速度，你输入的价格";
+    basis_refused: "not computed: what is wrong stands at its field below" | "未计算：错误见下方对应输入框";
     basis_powered: "computed: speed measured here, electricity alone" | "计算值：本机速度，仅电费";
     basis_entered: "entered, for a million output tokens" | "手动输入，每百万输出 token";
+    the_watts: "watts" | "瓦特";
+    the_tariff: "$ per kilowatt-hour" | "每千瓦时电价";
+    the_api_price: "$ per million tokens" | "每百万 token 价格";
+    power_needs_both: "watts and $ per kilowatt-hour make a price together, and this one is empty" | "瓦特与每千瓦时电价需同时填写，此项为空";
     change_prices: "Change prices" | "修改价格";
     usd_per_hour_of(machine): "{machine}, $ per hour" | "{machine}，每小时价格";
     watts: "Own machine, watts" | "自有机器，瓦特";
