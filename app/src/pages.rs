@@ -71,7 +71,10 @@ async fn filled(
     mut loaded: Loaded,
 ) -> Result<Loaded, Complaint> {
     let thread = match path.strip_prefix("/c/").map(str::parse::<Id>) {
-        Some(Ok(id)) => chat.open(visitor, id, number(query, "before")).await?,
+        Some(Ok(id)) => match number(query, "at") {
+            Some(answer) => chat.open_at(visitor, id, answer).await?,
+            None => chat.open(visitor, id, number(query, "before")).await?,
+        },
         None if path == "/" => {
             let mut settings = chat.last_settings(visitor).await?;
             if let Some(model) = value(query, "model") {

@@ -250,6 +250,15 @@ impl Chat for ChatService {
         self.thread(visitor, id, part).await
     }
 
+    async fn open_at(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        answer: Id,
+    ) -> Result<Option<Thread>, Complaint> {
+        self.thread_at(visitor, id, answer).await
+    }
+
     async fn end(&self, visitor: Visitor, id: Id) -> Result<Option<Thread>, Complaint> {
         self.end_of(visitor, id).await
     }

@@ -52,7 +52,7 @@ pub(crate) fn About() -> impl IntoView {
             {limits}
             <h2>{t.model()}</h2>
             {facts}
-            <h2>{t.formulas()}</h2>
+            <h2 id="formulas">{t.formulas()}</h2>
             {formulas}
         </Aside>
     }
@@ -62,10 +62,12 @@ fn found(t: Language, findings: &[Finding]) -> AnyView {
     let rows = findings.iter().map(|finding| {
         let advice = finding.advice.as_deref().map(|advice| t.sentence(advice));
         let advice = advice.map(|advice| view! { <p class="advice">{advice}</p> });
+        let note = finding.note.as_deref().map(|note| t.sentence(note));
+        let note = note.map(|note| view! { <p class="note">{note}</p> });
         view! {
             <tr>
                 <th scope="row">{finding.about}</th>
-                <td>{finding.found.clone()} {advice}</td>
+                <td>{finding.found.clone()} {advice} {note}</td>
             </tr>
         }
     });

@@ -9,7 +9,7 @@ use crate::chat::{Answer, Id, Loaded, Metrics};
 use crate::domain::{ENOUGH_TOKENS, Measured};
 use crate::figures::{duration, grouped, tokens_per_second, usd};
 use crate::language::Language;
-use crate::paths::{COST, DECODE, FIRST, SPEED, TOTAL};
+use crate::paths::{COST, DECODE, FIRST, PARTS, SPEED, TOTAL};
 use crate::shell::Aside;
 use crate::speed::{Gathered, Much, Part, What, Why, parts, rank, usual, why};
 use crate::visitor::language;
@@ -51,9 +51,10 @@ pub(crate) fn AnswerSpeed() -> impl IntoView {
 }
 
 fn ways(t: Language, answer: &Answer, conversation: Id) -> AnyView {
+    let id = answer.id;
     view! {
         <p class="ways">
-            <a class="button" href=format!("/c/{conversation}#m-{}", answer.id)>{t.to_the_answer()}</a>
+            <a class="button" href=format!("/c/{conversation}?at={id}#m-{id}")>{t.to_the_answer()}</a>
             <a class="button" href=SPEED>{t.all_answers()}</a>
         </p>
     }
@@ -87,7 +88,7 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
         {waterfall(t, metrics, &parts(metrics, threads))}
         {among(t, metrics, &alike)}
         <h2>{t.all_figures()}</h2>
-        <div class="metrics">{details(t, metrics, &origin.model)}</div>
+        <div class="metrics">{details(t, metrics, &origin.model, Some(""))}</div>
     }
     .into_any()
 }
@@ -171,7 +172,7 @@ fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
         }
     });
     view! {
-        <h2>{t.where_time_went()}</h2>
+        <h2 id=PARTS>{t.where_time_went()}</h2>
         <table class="waterfall">
             <thead class="unseen">
                 <tr>

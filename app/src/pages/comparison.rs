@@ -16,7 +16,7 @@ use crate::figures::{bytes, duration, tokens_per_second, usd};
 use crate::language::Language;
 use crate::paths::{COMPARE, DELETE_COMPARISON, STOP_COMPARISON};
 use crate::shell::Aside;
-use crate::visitor::language;
+use crate::visitor::{language, visitor};
 use crate::wide_table::wide_table;
 
 mod elsewhere;
@@ -40,6 +40,7 @@ pub(crate) fn ComparisonPage() -> impl IntoView {
     let reader = Reader {
         t,
         own: of.own,
+        signed_in: visitor().signed_in,
         asked: loaded.asked,
     };
     let shown = match of.is_running {
@@ -103,6 +104,8 @@ fn being_measured(reader: Reader, chat: SharedChat, of: ComparisonOf) -> AnyView
 struct Reader {
     t: Language,
     own: bool,
+    /// By a password, without which nobody reads it.
+    signed_in: bool,
     /// The query of the address, which may have prices.
     asked: String,
 }
@@ -126,6 +129,10 @@ impl Reader {
 
     fn ways(&self, comparison: &Comparison) -> AnyView {
         let (t, id) = (self.t, comparison.id);
+        let readers = match self.signed_in {
+            true => t.share_comparison_by_password(),
+            false => t.share_comparison(),
+        };
         let again = format!("{COMPARE}?{}", CompareForm::again(&comparison.plan).query());
         let files = [("JSON", "json"), ("CSV", "csv"), ("SVG", "svg")];
         let files = files.map(|(name, ending)| {
@@ -141,7 +148,7 @@ impl Reader {
             )
         });
         view! {
-            <p class="note">{t.share_comparison()}</p>
+            <p class="note">{readers}</p>
             <div class="ways">
                 <a class="button" href=again>{t.compare_again()}</a>
                 <a class="button" href=COMPARE>{t.all_comparisons()}</a>

@@ -9,6 +9,7 @@ use crate::actions::set_status;
 use crate::chart::{Chart, Kind, Series, figure};
 use crate::chat::{Loaded, SpeedOf};
 use crate::complaint::Complaint;
+use crate::day::zone;
 use crate::domain::{Filter, MEASURED, Measured};
 use crate::figures::{duration, grouped as digits, tokens_per_second, usd};
 use crate::language::Language;
@@ -48,7 +49,7 @@ pub(crate) fn Speed() -> impl IntoView {
     view! {
         <Aside title=t.speed() wide=true>
             <h1>{t.speed()}</h1>
-            <p class="note">{t.speed_why()}</p>
+            <p class="note">{t.speed_why()} " " {t.times_of_zone(zone())}</p>
             {limit.map(|limit| view! { <p class="note">{limit}</p> })}
             {choice}
             {report}

@@ -88,6 +88,7 @@ super::texts! {
     compare_again: "Compare again" | "再次对比";
     all_comparisons: "All comparisons" | "全部对比";
     comparison_file: "comparison" | "对比";
+    share_comparison_by_password: "Who has the password and this page’s address may read it; nothing of your chats is on it." | "拥有密码并知道此页面地址的人均可查看；其中不含任何对话内容。";
     share_comparison: "Who has this page’s address may read it; nothing of your chats is on it." | "知道此页面地址的人均可查看；其中不含任何对话内容。";
 
     elsewhere: "Elsewhere" | "在其他机器上";

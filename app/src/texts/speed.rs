@@ -3,6 +3,7 @@
 super::texts! {
     speed: "Speed" | "速度";
     speed_why: "What the answers in your chats on this server took and cost; nothing is kept of those that programs ask for by the API. Rates are of 17 tokens or more." | "你在此服务器上的对话回答所用的时间与成本；程序通过 API 请求的回答不留记录。速率仅统计 17 个及以上 token 的回答。";
+    times_of_zone(zone): "Days and times are those of the server’s time zone, {zone}; the CSV has UTC." | "日期与时间按服务器时区 {zone}；CSV 使用 UTC。";
     newest_answers(count): "Only {count} answers are counted, those of pinned and of the newest chats." | "仅统计 {count} 个回答：置顶的和最近的对话。";
     from_day: "From" | "从";
     to_day: "To" | "到";

@@ -91,7 +91,9 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
         "so there is nothing to compare with.",
         "<dt>Prompt tokens</dt>",
         "<dt>Model</dt><dd>Scripted 1B</dd>",
-        &format!("href=\"/c/{conversation}#m-{answer}\""),
+        &format!("href=\"/c/{conversation}?at={answer}#m-{answer}\""),
+        "<dd><a href=\"#parts\">",
+        "<h2 id=\"parts\">",
     ] {
         assert!(page.body.contains(part), "no {part} in {}", page.body);
     }

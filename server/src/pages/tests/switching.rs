@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::Request;
+use axum::http::header::{HOST, ORIGIN};
 use nibble_app::chat::Leave;
 use nibble_app::language::Language;
 
 use super::*;
 use crate::models::{KeepAlive, Models, Offer};
 use crate::permitted::Permitted;
-use crate::test_support::browser::{Reply, by_proxy, get, here, settings, store};
+use crate::test_support::browser::{ORIGIN_HERE, Reply, by_proxy, get, here, settings, store};
 
 const HTML: &str = "text/html,application/xhtml+xml";
 const CHOICE: &str = "<select id=\"model\"";
@@ -152,4 +153,34 @@ async fn an_answer_by_another_model_is_gone_on_with_and_computed_again_by_who_ma
     }
     let begun = place.post("/speed/replay", &named, nothing).await;
     assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
+}
+
+#[tokio::test]
+async fn a_file_of_chats_chooses_no_model_for_who_may_not() {
+    let place = Place::new(Permitted::Loopback);
+    let chat = place.ask("", "two", nothing).await.location().to_owned();
+    place.page(&chat, nothing).await;
+    let file = place.page(&format!("{chat}/export.json"), nothing).await;
+    assert!(file.contains("\"model\": \"two\""), "{file}");
+    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"chats.json\"\r\n\
+                Content-Type: application/json";
+    let body = format!("--edge\r\n{head}\r\n\r\n{file}\r\n--edge--\r\n");
+    let request = Request::post(IMPORT)
+        .header(HOST, "localhost:8080")
+        .header(ORIGIN, ORIGIN_HERE)
+        .header(CONTENT_TYPE, "multipart/form-data; boundary=edge");
+    let mut request = here(request.body(body.into()).unwrap());
+    by_proxy(&mut request);
+    let imported = place.browser.send(request).await;
+    assert_eq!(imported.status, StatusCode::OK, "{}", imported.body);
+    let list = place.page("/chats", by_proxy).await;
+    let mut chats = list.split("href=\"/c/").skip(1);
+    let copy = chats.find_map(|rest| {
+        let path = format!("/c/{}", rest.split('"').next()?);
+        (path != chat).then_some(path)
+    });
+    let copy = copy.expect("the imported chat");
+    place.ask(&copy, "", by_proxy).await;
+    let page = place.page(&copy, by_proxy).await;
+    assert!(page.contains("I am One"), "{page}");
 }
