@@ -92,11 +92,12 @@ async fn filled(
             return Ok(Loaded { list, ..loaded });
         }
         None if path == ABOUT => {
+            let model = value(query, "model").unwrap_or_default();
             return Ok(Loaded {
                 // The machine is known without the store.
                 last: last_metrics(chat, visitor).await,
                 machine: Some(chat.machine().await),
-                work: chat.work_done().await,
+                work: chat.work_done(&model).await,
                 ..loaded
             });
         }

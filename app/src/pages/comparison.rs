@@ -206,6 +206,7 @@ fn charts(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Ve
             .collect(),
         series: vec![Series { name, values }],
         written,
+        aim: None,
     };
     let decode = measured.iter().map(|lane| lane.decode()).collect();
     let first = measured.iter().map(|lane| lane.first_token_s()).collect();

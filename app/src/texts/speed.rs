@@ -37,6 +37,9 @@ super::texts! {
     by_length_foreseen: "Whole, for the tokens that came" | "整个回答（按实际 token 数）";
     all_foreseen: "Whole, as told" | "整个回答（按预估）";
     estimates_why: "How long an answer will be nobody knows before it is written: an estimate of the whole is for as many tokens as the middle one of the last answers had. “For the tokens that came” says what the measured speeds are worth by themselves." | "回答的长度事先无从得知：整个回答的预估按最近回答的中位 token 数计算。“按实际 token 数”反映测得的速度本身有多准。";
+    estimates_reached(name, near, all, share): "{name}: {near} of {all} within 25 %, {share} of 100" | "{name}：{all} 个中有 {near} 个误差在 25% 以内（{share}%）";
+    estimates_aim(aim): "The aim is {aim} of 100." | "目标为 {aim}%。";
+    aim_of(value): "aim: {value}" | "目标：{value}";
     of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";

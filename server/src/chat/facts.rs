@@ -75,8 +75,8 @@ impl Facts for ChatService {
         machine
     }
 
-    async fn work_done(&self) -> WorkDone {
-        self.work_of_last().await
+    async fn work_done(&self, model: &str) -> WorkDone {
+        self.work_of_last(model).await
     }
 
     async fn models(&self, visitor: Visitor) -> Models {

@@ -189,3 +189,19 @@ async fn filled(store: &SqlStore, owner: Owner) {
         store.execute(&insert(columns, &messages)).await;
     }
 }
+
+#[tokio::test]
+async fn estimates_are_told_beside_their_aim_and_times_with_their_zone() {
+    let (browser, ..) = answered().await;
+    let page = browser.get("/speed").await.body;
+    for part in [
+        "Days and times are those of the server’s time zone, ",
+        "the CSV has UTC.",
+        "First token: 1 of 1 within 25 %, 100 of 100",
+        "The aim is 80 of 100.",
+        "class=\"aim\"",
+        "aim: 80 of 100",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+}
