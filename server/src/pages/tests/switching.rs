@@ -161,7 +161,7 @@ async fn a_file_of_chats_chooses_no_model_for_who_may_not() {
     let chat = place.ask("", "two", nothing).await.location().to_owned();
     place.page(&chat, nothing).await;
     let file = place.page(&format!("{chat}/export.json"), nothing).await;
-    assert!(file.contains("\"model\": \"two\""), "{file}");
+    assert!(file.contains(r#""model":"two""#), "{file}");
     let head = "Content-Disposition: form-data; name=\"file\"; filename=\"chats.json\"\r\n\
                 Content-Type: application/json";
     let body = format!("--edge\r\n{head}\r\n\r\n{file}\r\n--edge--\r\n");
@@ -176,7 +176,7 @@ async fn a_file_of_chats_chooses_no_model_for_who_may_not() {
     let list = place.page("/chats", by_proxy).await;
     let mut chats = list.split("href=\"/c/").skip(1);
     let copy = chats.find_map(|rest| {
-        let path = format!("/c/{}", rest.split('"').next()?);
+        let path = format!("/c/{}", rest.get(..32)?);
         (path != chat).then_some(path)
     });
     let copy = copy.expect("the imported chat");
