@@ -38,6 +38,8 @@ pub(crate) struct Chart {
     pub(crate) series: Vec<Series>,
     /// A value with its unit.
     pub(crate) written: fn(Language, f64) -> String,
+    /// What values are to reach, where lines are to reach something.
+    pub(crate) aim: Option<f64>,
 }
 
 /// A name, and a value for each label where there is one.
@@ -83,7 +85,7 @@ pub(crate) fn figure(t: Language, chart: &Chart) -> AnyView {
 fn picture(t: Language, chart: &Chart, most: f64) -> Vec<AnyView> {
     let scale = Scale {
         labels: chart.labels.len(),
-        top: round_above(most),
+        top: round_above(chart.aim.map_or(most, |aim| most.max(aim))),
     };
     let drawn = match chart.kind {
         Kind::Lines => lines(chart, scale),
@@ -91,7 +93,8 @@ fn picture(t: Language, chart: &Chart, most: f64) -> Vec<AnyView> {
         Kind::Rows => return rows::drawn(t, chart, most),
     };
     let around = grid(t, chart, scale).into_iter().chain(below(chart, scale));
-    around.chain(drawn).collect()
+    let aim = chart.aim.map(|aim| self::aim(t, chart, scale, aim));
+    around.chain(aim).chain(drawn).collect()
 }
 
 /// Where values and labels lie.
@@ -156,6 +159,16 @@ fn grid(t: Language, chart: &Chart, scale: Scale) -> Vec<AnyView> {
         .into_any()
     });
     lines.into()
+}
+
+/// A line that values are to reach, and which it is.
+fn aim(t: Language, chart: &Chart, scale: Scale, aim: f64) -> AnyView {
+    let y = scale.y(aim);
+    view! {
+        <line class="aim" x1=at(LEFT) y1=at(y) x2=at(RIGHT) y2=at(y)/>
+        <text x=at(RIGHT) y=at(y + 12.0) text-anchor="end">{t.aim_of((chart.written)(t, aim))}</text>
+    }
+    .into_any()
 }
 
 /// As many of the labels as have room.

@@ -116,6 +116,9 @@ pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays + Outlooks {
     /// The models that conversations may have, at least one.
     fn served(&self) -> Vec<ModelServed>;
 
+    /// Whether a visitor chooses which of them answers.
+    fn switching(&self, visitor: Visitor) -> Leave;
+
     /// What a first conversation starts with.
     fn defaults(&self) -> Settings;
 
@@ -140,6 +143,18 @@ pub trait Chat: Presets + Speeds + Facts + Comparisons + Replays + Outlooks {
         visitor: Visitor,
         id: Id,
         before: Option<Id>,
+    ) -> Result<Option<Thread>, Complaint>;
+
+    /// A conversation at its end where that has an answer, and else at this answer on whichever of its branches. One that is not
+    /// there, or hidden, or somebody else's, is as if none had been asked for.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn open_at(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        answer: Id,
     ) -> Result<Option<Thread>, Complaint>;
 
     /// As few turns at the end of a conversation as tell what its last answer took.

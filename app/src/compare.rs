@@ -11,7 +11,9 @@ mod form;
 mod svg;
 
 pub use self::csv::comparison_csv;
-pub(crate) use self::elsewhere::{Basis, Elsewhere};
+pub(crate) use self::elsewhere::{
+    API, API_FIELD, Basis, Elsewhere, Place, TARIFF, TARIFF_FIELD, WATTS, WATTS_FIELD,
+};
 pub use self::form::{CompareForm, CompareRefused, TOKENS, not_allowed};
 pub(crate) use self::form::{LaneForm, Preset, ROUNDS, field_names};
 pub use self::svg::comparison_svg;
@@ -100,8 +102,8 @@ pub(crate) fn agreements(t: Language, comparison: &Comparison) -> Vec<String> {
     }
 }
 
-/// Dollars for a million tokens that come at a speed, of a machine at a price.
-pub(crate) fn usd_per_million(usd_per_hour: f64, speed: f64) -> f64 {
+/// Dollars for decoding a million tokens at a speed, on a machine at a price: neither waiting nor prompts count.
+pub(crate) fn decoding_usd_per_million(usd_per_hour: f64, speed: f64) -> f64 {
     usd_per_hour / 3600.0 / speed * 1e6
 }
 

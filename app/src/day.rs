@@ -26,6 +26,15 @@ pub(crate) fn date(t: Language, milliseconds: i64) -> String {
         .to_string()
 }
 
+/// The time zone of the server: by its name, else by how far it is from UTC now.
+pub(crate) fn zone() -> String {
+    let zone = TimeZone::system();
+    match zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => format!("UTC{}", zone.to_offset(Timestamp::now())),
+    }
+}
+
 fn in_words(t: Language, date: Date, today: Date) -> String {
     let yesterday = today.checked_sub(1.day()).unwrap_or(today);
     if date == today {

@@ -32,9 +32,9 @@ pub struct Machine {
     pub threads: usize,
     /// Threads that this program may keep busy.
     pub allowed: usize,
-    /// CPUs of the system, and the cores that they are of.
+    /// CPUs that this program may run on.
     pub cpus: Option<usize>,
-    /// Cores of the system.
+    /// The cores that these are of.
     pub cores: Option<usize>,
     /// CPUs that a quota allows.
     pub quota: Option<f64>,
@@ -50,6 +50,8 @@ pub struct Machine {
     pub clock_driver: Option<String>,
     /// Bytes of memory that are left.
     pub memory: Option<u64>,
+    /// The model that is asked first and the bytes of memory that it needs, where it is not there yet.
+    pub needed: Option<(String, u64)>,
     /// The most bytes of memory that a container allows.
     pub memory_limit: Option<u64>,
     /// Bytes a second that the threads read.
@@ -67,8 +69,10 @@ pub struct Finding {
     pub about: &'static str,
     /// What was found.
     pub found: String,
-    /// What could be done, where something could be better.
+    /// What could be done, where something of this machine is left unused or held up.
     pub advice: Option<String>,
+    /// What may be better on another machine, or by trying it out: this one does what it can.
+    pub note: Option<String>,
 }
 
 impl Finding {
@@ -77,7 +81,12 @@ impl Finding {
             about,
             found: found.into(),
             advice,
+            note: None,
         }
+    }
+
+    fn noting(self, note: Option<String>) -> Self {
+        Self { note, ..self }
     }
 }
 
@@ -86,9 +95,6 @@ const SLOW_MEMORY: f64 = 0.5;
 
 /// More CPUs than these that others keep busy are more than what a quiet system does.
 const BUSY: f64 = 0.25;
-
-/// Less memory than this is not enough for more than the smallest models.
-const LITTLE_MEMORY: u64 = 1_000_000_000;
 
 /// Drivers whose CPUs set their clock by load also as `powersave`, which with any other holds it at its lowest (Linux,
 /// `Documentation/admin-guide/pm/intel_pstate.rst` and `amd-pstate.rst`). Where they leave it to the system, they have other
@@ -113,7 +119,7 @@ pub fn findings(t: Language, machine: &Machine) -> Vec<Finding> {
         machine
             .memory_limit
             .map(|limit| Finding::new(t.doctor_memory_limit(), bytes(limit), None)),
-        machine.memory.map(|memory| left(t, memory)),
+        machine.memory.map(|memory| left(t, machine, memory)),
         machine.read.map(|read| reading(t, machine, read)),
         machine
             .multiplies
@@ -131,12 +137,10 @@ fn kernel(t: Language, machine: &Machine) -> Finding {
             false => faster = faster.or(Some(name)),
         }
     }
-    let advice = match (runs, faster) {
-        (Some(runs), _) => Some(t.advice_other_kernel(runs)),
-        (None, Some(faster)) => Some(t.advice_better_cpu(faster)),
-        (None, None) => None,
-    };
-    Finding::new(t.kernel(), machine.kernel.clone(), advice)
+    let advice = runs.map(|runs| t.advice_other_kernel(runs));
+    let note = faster.filter(|_| runs.is_none());
+    let note = note.map(|faster| t.advice_better_cpu(faster));
+    Finding::new(t.kernel(), machine.kernel.clone(), advice).noting(note)
 }
 
 fn threads(t: Language, machine: &Machine) -> Finding {
@@ -159,10 +163,11 @@ fn threads(t: Language, machine: &Machine) -> Finding {
         let fits = doubled.map_or(allowed, |(_, cores)| allowed.min(cores));
         Some(t.advice_more_threads(fits))
     } else {
-        let shared = doubled.filter(|(_, cores)| threads > *cores);
-        shared.map(|(_, cores)| t.advice_hyper_threads(cores))
+        None
     };
-    Finding::new(t.threads_used(), found, advice)
+    let shared = doubled.filter(|(_, cores)| threads > *cores && advice.is_none());
+    let note = shared.map(|(_, cores)| t.advice_hyper_threads(cores));
+    Finding::new(t.threads_used(), found, advice).noting(note)
 }
 
 fn limit(t: Language, machine: &Machine, quota: f64) -> Finding {
@@ -199,9 +204,14 @@ fn governor(t: Language, governor: &str, driver: Option<&str>) -> Finding {
     Finding::new(t.doctor_governor(), found.join(" · "), advice)
 }
 
-fn left(t: Language, memory: u64) -> Finding {
-    let advice = (memory < LITTLE_MEMORY).then(|| t.advice_memory().to_owned());
-    Finding::new(t.doctor_memory(), bytes(memory), advice)
+/// Beside what the model needs that is not there yet.
+fn left(t: Language, machine: &Machine, memory: u64) -> Finding {
+    let Some((model, needed)) = &machine.needed else {
+        return Finding::new(t.doctor_memory(), bytes(memory), None);
+    };
+    let found = t.doctor_memory_needed(bytes(memory), model, bytes(*needed));
+    let advice = (memory < *needed).then(|| t.advice_memory().to_owned());
+    Finding::new(t.doctor_memory(), found, advice)
 }
 
 /// Beside what as many cores of such a CPU usually have.

@@ -27,6 +27,7 @@ pub use self::comparison::{
 };
 pub use self::foreseen::{Foreseen, Lengths, Rates, usual};
 pub use self::id::Id;
+pub(crate) use self::measured::Near;
 #[cfg(test)]
 pub(crate) use self::measured::tests::measured;
 pub use self::measured::{Expected, Filter, MEASURED, Measured};

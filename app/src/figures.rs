@@ -69,6 +69,8 @@ pub(crate) fn grouped(number: usize) -> String {
 
 /// An amount of dollars: cents when there are any, else the first three digits that are not zero.
 pub(crate) fn usd(dollars: f64) -> String {
+    // Zero has no sign.
+    let dollars = dollars + 0.0;
     if dollars >= 0.995 || dollars == 0.0 {
         format!("${}", group(&format!("{dollars:.2}")))
     } else {

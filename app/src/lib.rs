@@ -41,6 +41,7 @@ mod starters;
 mod texts;
 mod transfer;
 mod wide_table;
+mod wrapped;
 
 pub mod chat;
 pub mod compare;

@@ -21,7 +21,7 @@ pub use models::fetching_html;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::chat::{Chat, ListQuery, Loaded, Notice, SpeedOf, Thread};
+use crate::chat::{Chat, Leave, ListQuery, Loaded, Notice, SpeedOf, Thread};
 use crate::complaint::Complaint;
 use crate::domain::{Filter, Id, Metrics};
 use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
@@ -68,14 +68,23 @@ async fn filled(
     visitor: Visitor,
     path: &str,
     query: &str,
-    loaded: Loaded,
+    mut loaded: Loaded,
 ) -> Result<Loaded, Complaint> {
     let thread = match path.strip_prefix("/c/").map(str::parse::<Id>) {
-        Some(Ok(id)) => chat.open(visitor, id, number(query, "before")).await?,
+        Some(Ok(id)) => match number(query, "at") {
+            Some(answer) => chat.open_at(visitor, id, answer).await?,
+            None => chat.open(visitor, id, number(query, "before")).await?,
+        },
         None if path == "/" => {
             let mut settings = chat.last_settings(visitor).await?;
-            // One that is not served is the first, as everywhere.
-            settings.model = value(query, "model").unwrap_or(settings.model);
+            if let Some(model) = value(query, "model") {
+                // One that is not served is the first, as everywhere.
+                let is_other = chat.model(&model).id != chat.model(&settings.model).id;
+                match chat.switching(visitor) {
+                    Leave::Granted => settings.model = model,
+                    leave => loaded.trouble = is_other.then(|| leave.not_switched()),
+                }
+            }
             Some(Thread::blank(settings))
         }
         None if path == CHATS => {
@@ -83,11 +92,12 @@ async fn filled(
             return Ok(Loaded { list, ..loaded });
         }
         None if path == ABOUT => {
+            let model = value(query, "model").unwrap_or_default();
             return Ok(Loaded {
                 // The machine is known without the store.
                 last: last_metrics(chat, visitor).await,
                 machine: Some(chat.machine().await),
-                work: chat.work_done().await,
+                work: chat.work_done(&model).await,
                 ..loaded
             });
         }

@@ -8,6 +8,8 @@ pub(crate) const FIRST: &str = "first";
 pub(crate) const DECODE: &str = "decode";
 pub(crate) const TOTAL: &str = "total";
 pub(crate) const COST: &str = "cost";
+/// Where it says what the answer's time went into.
+pub(crate) const PARTS: &str = "parts";
 
 /// Compares kernels, threads and weights; one comparison's page follows it.
 pub const COMPARE: &str = "/compare";
@@ -26,6 +28,9 @@ pub const ABOUT: &str = "/about";
 
 /// Where it says what the machine can do at best.
 pub const ROOFLINE: &str = "/about#roofline";
+
+/// Where it says how figures are computed.
+pub(crate) const FORMULAS: &str = "/about#formulas";
 
 /// The models that there are.
 pub const MODELS: &str = "/about/models";

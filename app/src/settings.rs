@@ -10,8 +10,8 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::fields::{Field, WHOLE, at_most, optional, within};
-use self::fields::{NUMBER, field};
+use self::fields::field;
+pub(crate) use self::fields::{Field, NUMBER, WHOLE, at_most, optional, within};
 use crate::complaint::Complaint;
 use crate::language::{Language, Told};
 

@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 use leptos::prelude::*;
 
 use crate::blamed::Blamed;
-use crate::chat::{ModelCard, SharedChat};
+use crate::chat::{Leave, ModelCard, SharedChat};
 use crate::complaint::Complaint;
 use crate::figures::{bytes, count, group};
 use crate::presets_view::presets_fields;
 use crate::price::{KNOWN, known, origin, this_machine};
 use crate::sampling_view::sampling_fields;
 use crate::settings::{MAX_TOKENS, MessageForm, TEMPERATURE, USD_PER_HOUR};
-use crate::visitor::language;
+use crate::visitor::{language, visitor};
 
 #[component]
 pub(crate) fn SettingsView(
@@ -66,11 +66,12 @@ pub(crate) fn SettingsView(
     .into_any()
 }
 
-/// Which model answers next, where there are several.
+/// Which model answers next, where there are several and the visitor chooses.
 fn models(chosen: &str) -> Option<AnyView> {
     let t = language();
-    let served = use_context::<SharedChat>()?.served();
-    if served.len() < 2 {
+    let chat = use_context::<SharedChat>()?;
+    let served = chat.served();
+    if served.len() < 2 || chat.switching(visitor()) != Leave::Granted {
         return None;
     }
     // As the server takes it: one that is not known is the first.

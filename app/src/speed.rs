@@ -11,10 +11,12 @@ pub(crate) mod csv;
 mod statistics;
 mod waterfall;
 
-pub(crate) use self::buckets::{Costs, DAYS, Spread, by_context, by_time, costs, estimates};
+pub(crate) use self::buckets::{
+    Costs, DAYS, Spread, by_context, by_time, costs, estimates, estimates_in_all,
+};
 use self::statistics::Slow;
 pub(crate) use self::statistics::{Summary, rank};
-pub(crate) use self::waterfall::{Much, Part, What, Why, parts, why};
+pub(crate) use self::waterfall::{Much, Part, What, Why, parts, usual, why};
 
 /// What some answers took.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use nibble_app::chat::{
-    Change, Chat, Following, List, ListQuery, ModelCard, ModelServed, Started, Thread, WhenFull,
+    Change, Chat, Following, Leave, List, ListQuery, ModelCard, ModelServed, Started, Thread,
+    WhenFull,
 };
 use nibble_app::complaint::Complaint;
 use nibble_app::domain::{Answer, Attachment, Content, Conversation, Id};
@@ -37,6 +38,7 @@ mod prompt;
 mod reading;
 mod replays;
 mod speeds;
+mod switching;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -53,6 +55,7 @@ use self::writing::Writer;
 pub(crate) use self::writing::metrics;
 use crate::compare::Comparer;
 use crate::management::Management;
+use crate::permitted::Permitted;
 
 const DEFAULT_MAX_TOKENS: usize = 250;
 
@@ -68,7 +71,9 @@ pub(crate) struct ChatService {
     surveyed: Surveyed,
     limits: Measured,
     comparer: Arc<Comparer>,
+    comparers: OnceLock<Permitted>,
     management: OnceLock<Arc<Management>>,
+    switchers: OnceLock<Permitted>,
     replays: Replays,
     foreseeing: outlook::Turns,
     estimates: outlook::Estimates,
@@ -90,7 +95,9 @@ impl ChatService {
             surveyed: Surveyed::default(),
             limits: Measured::default(),
             comparer: Arc::default(),
+            comparers: OnceLock::new(),
             management: OnceLock::new(),
+            switchers: OnceLock::new(),
             replays: Replays::default(),
             foreseeing: outlook::Turns::default(),
             estimates: outlook::Estimates::default(),
@@ -206,6 +213,10 @@ impl Chat for ChatService {
         models.collect()
     }
 
+    fn switching(&self, visitor: Visitor) -> Leave {
+        self.may_switch(visitor)
+    }
+
     fn defaults(&self) -> Settings {
         let advised = self.writer.models.first().info().sampling.temperature;
         Settings {
@@ -221,7 +232,9 @@ impl Chat for ChatService {
 
     async fn last_settings(&self, visitor: Visitor) -> Result<Settings, Complaint> {
         let kept = self.writer.store.settings(visitor.owner).await;
-        Ok(kept.map_err(unstored)?.unwrap_or_else(|| self.defaults()))
+        let kept = kept.map_err(unstored)?;
+        let kept = kept.unwrap_or_else(|| self.defaults());
+        Ok(self.with_usable_model(visitor, kept))
     }
 
     async fn list(&self, visitor: Visitor, query: &ListQuery) -> Result<List, Complaint> {
@@ -239,6 +252,15 @@ impl Chat for ChatService {
         self.thread(visitor, id, part).await
     }
 
+    async fn open_at(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        answer: Id,
+    ) -> Result<Option<Thread>, Complaint> {
+        self.thread_at(visitor, id, answer).await
+    }
+
     async fn end(&self, visitor: Visitor, id: Id) -> Result<Option<Thread>, Complaint> {
         self.end_of(visitor, id).await
     }
@@ -253,7 +275,8 @@ impl Chat for ChatService {
         form: &MessageForm,
         attachments: Vec<Attachment>,
     ) -> Result<Started, Complaint> {
-        let settings = Settings::from_form(form)?;
+        let kept = self.settings_of(visitor, &form.conversation);
+        let settings = self.settings_from(visitor, form, kept).await?;
         let question = asked(form, attachments)?;
         let when_full = WhenFull::named(&form.when_full);
         let ask = match form.conversation.as_str() {
@@ -273,7 +296,8 @@ impl Chat for ChatService {
         answer: Id,
         form: &MessageForm,
     ) -> Result<Started, Complaint> {
-        let settings = Settings::from_form(form)?;
+        let kept = async { self.settings_at(visitor, answer).await.ok() };
+        let settings = self.settings_from(visitor, form, kept).await?;
         let when_full = WhenFull::named(&form.when_full);
         let ask = match when_full {
             WhenFull::NewChat => Ask::First(self.question_of(visitor, answer).await?),
@@ -288,6 +312,7 @@ impl Chat for ChatService {
         answer: Id,
         when_full: WhenFull,
     ) -> Result<Started, Complaint> {
+        self.may_ask_of(visitor, answer).await?;
         self.start_again(visitor, answer, when_full).await
     }
 

@@ -31,6 +31,7 @@ pub mod offers;
 mod on_behalf;
 pub mod origins;
 mod pages;
+pub mod permitted;
 mod preparation;
 mod reader;
 mod request_id;

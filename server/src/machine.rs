@@ -38,6 +38,7 @@ pub fn machine(survey: Survey, kernel: String, threads: usize, limits: Option<Li
         governor: survey.governor,
         clock_driver: survey.clock_driver,
         memory: available_memory(),
+        needed: None,
         memory_limit: survey.memory_limit,
         read: limits.map(|limits| limits.read_bytes_per_second),
         multiplies: limits.and_then(|limits| limits.multiplies_per_second),

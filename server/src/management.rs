@@ -20,14 +20,13 @@ use tokio::time::sleep;
 
 mod fetch;
 mod looked_at;
-mod managers;
 pub(crate) use self::fetch::Fetch;
 use self::fetch::Reporter;
 use self::looked_at::LookedAt;
 pub(crate) use self::looked_at::Planned;
-pub use self::managers::Managers;
 use crate::hub::{Cancel, Error, HubName, Shelf};
 use crate::offers::Offers;
+use crate::permitted::Permitted;
 use crate::served::{InUse, Served};
 
 /// How often what was removed long ago is looked for.
@@ -38,7 +37,7 @@ const COME_BACK_S: u64 = 10;
 
 /// What fetches, serves and removes models.
 pub struct Management {
-    managers: Managers,
+    managers: Permitted,
     shelf: Shelf,
     offers: Box<dyn Offers>,
     looked_at: LookedAt,
@@ -54,7 +53,7 @@ pub struct Management {
 
 impl Management {
     /// For these visitors, with models of a cache folder that become ones that can be asked.
-    pub fn new(managers: Managers, shelf: Shelf, offers: impl Offers + 'static) -> Self {
+    pub fn new(managers: Permitted, shelf: Shelf, offers: impl Offers + 'static) -> Self {
         Self {
             managers,
             shelf,

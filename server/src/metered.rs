@@ -110,6 +110,11 @@ impl Metered {
         &self.offer.info
     }
 
+    /// Bytes of memory that it takes when it is loaded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.offer.bytes
+    }
+
     /// As [`Models::free`].
     pub(crate) fn free(&self) -> Option<u64> {
         self.models.free()

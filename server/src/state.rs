@@ -13,6 +13,7 @@ use crate::lanes::Lanes;
 use crate::management::Management;
 use crate::metered::Metered;
 use crate::models::Models;
+use crate::permitted::Permitted;
 use crate::preparation::Preparation;
 use crate::response_items::ResponseItems;
 use crate::served::Served;
@@ -128,12 +129,17 @@ impl AppState {
         }
     }
 
-    /// The same, whose visitors may compare lanes where there are some.
+    /// The same, where these visitors may compare lanes.
     #[must_use]
-    pub fn comparing(self, lanes: Option<Arc<dyn Lanes>>) -> Self {
-        if let Some(lanes) = lanes {
-            self.chat.compare_in(lanes);
-        }
+    pub fn comparing(self, lanes: Arc<dyn Lanes>, comparers: Permitted) -> Self {
+        self.chat.compare_in(lanes, comparers);
+        self
+    }
+
+    /// The same, where these visitors choose which model answers them by the page. Without it, the default of [`Permitted`].
+    #[must_use]
+    pub fn switching(self, switchers: Permitted) -> Self {
+        self.chat.switched_by(switchers);
         self
     }
 

@@ -69,6 +69,8 @@ fn of_enough(rate: Option<f64>, tokens: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::decoding_usd_per_million;
+    use crate::domain::compared::lane;
 
     /// 60 tokens in 53.7 s, of which the prompt took 51.3 s, at $0.94256 an hour.
     fn slow() -> Metrics {
@@ -96,6 +98,31 @@ mod tests {
         close(usd_per_million(&slow()), 234.33);
         close(usd_per_million_decoding(&slow()), 10.473);
         close(usd_per_hour(&slow()), 0.94256);
+    }
+
+    #[test]
+    fn a_cost_under_one_name_is_the_same_of_an_answer_and_of_a_lane() {
+        let (price, speed) = (3.6, 40.0);
+        let part = Metrics {
+            decode_tokens_per_second: Some(speed),
+            total_s: 2.0,
+            usd_total: price / 3600.0 * 2.0,
+            output_tokens: 41,
+            ..Metrics::default()
+        };
+        let answer = part.clone().and(&part);
+        let decode = decode_speed(&answer).unwrap();
+        let decoding = decoding_usd_per_million(price, decode);
+        close(usd_per_million_decoding(&answer), decoding);
+        let whole = usd_per_million(&answer).unwrap();
+        assert!(whole > decoding);
+        let [quick, slow] = [1.0, 4.0].map(|factor| Metrics {
+            usd_total: answer.usd_total * factor,
+            ..answer.clone()
+        });
+        let mut lane = lane("avx2", &[speed], &[]);
+        lane.rounds = vec![slow, answer, quick];
+        close(lane.median(usd_per_million), whole);
     }
 
     #[test]

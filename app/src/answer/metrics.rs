@@ -9,7 +9,7 @@ use super::formulas::{
 use crate::chat::Metrics;
 use crate::figures::{duration, grouped, milliseconds, times, tokens_per_second, usd};
 use crate::language::Language;
-use crate::paths::{COST, DECODE, FIRST, TOTAL};
+use crate::paths::{COST, DECODE, FIRST, FORMULAS, PARTS, TOTAL};
 use crate::price;
 
 /// The metrics of an answer.
@@ -29,7 +29,7 @@ pub(crate) fn Metrics(
             {line(t, &metrics, speed.as_deref())}
             <details class="more">
                 <summary>{t.more()}<span class="unseen">{t.more_figures()}</span></summary>
-                {details(t, &metrics, &model)}
+                {details(t, &metrics, &model, speed.as_deref())}
                 {speed.map(|speed| view! { <p class="of-speed"><a href=speed>{t.where_time_went()}</a></p> })}
             </details>
         </div>
@@ -100,8 +100,11 @@ fn number(figure: &str) -> impl IntoView + use<> {
     view! { <b>{number}</b>{unit} }
 }
 
-/// All figures of an answer, and the model whose they are where it has a name.
-pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
+/// All figures of an answer, and the model whose they are where it has a name. For who may see the page of its speed those lead
+/// on that are explained there, or among the formulas.
+pub(crate) fn details(t: Language, metrics: &Metrics, model: &str, page: Option<&str>) -> AnyView {
+    let parts = page.map(|page| format!("{page}#{PARTS}"));
+    let formulas = page.map(|_| FORMULAS.to_owned());
     let model = Some(model.to_owned()).filter(|model| !model.is_empty());
     let first = metrics.time_to_first_token_s;
     let speed = |speed| tokens_per_second(t, speed);
@@ -115,20 +118,20 @@ pub(crate) fn details(t: Language, metrics: &Metrics, model: &str) -> AnyView {
             {figure(t.usd_per_million(), usd_per_million(metrics).map(usd))}
             {figure(t.total_time(), Some(duration(t, metrics.total_s)))}
             {figure(t.total_cost(), Some(usd(metrics.usd_total)))}
-            {entry(t.decoding_alone(), decoding)}
+            {leading(t.decoding_alone(), decoding, &formulas)}
             {entry(t.first_token_verdict(), first.map(|first| against_first_bar(t, first)))}
-            {entry(t.time_per_token(), token_ms(metrics).map(|time| against_bar(t, time)))}
+            {leading(t.time_per_token(), token_ms(metrics).map(|time| against_bar(t, time)), &formulas)}
             {entry(t.beside_reader(), reading)}
-            {entry(t.part_loading(), waited(t, metrics.loading_s))}
-            {entry(t.queued(), waited(t, metrics.queued_s - metrics.loading_s))}
-            {entry(t.prefill(), metrics.prefill_s.map(|time| duration(t, time)))}
-            {entry(t.prefill_speed(), prefill_speed(metrics).map(speed))}
+            {leading(t.part_loading(), waited(t, metrics.loading_s), &parts)}
+            {leading(t.queued(), waited(t, metrics.queued_s - metrics.loading_s), &parts)}
+            {leading(t.prefill(), metrics.prefill_s.map(|time| duration(t, time)), &parts)}
+            {leading(t.prefill_speed(), prefill_speed(metrics).map(speed), &formulas)}
             {entry(t.prompt_tokens(), Some(prompt_tokens(t, metrics)))}
             {entry(t.output_tokens(), Some(grouped(metrics.output_tokens)))}
-            {entry(t.guessed_ahead(), guesses(t, metrics))}
-            {entry(t.computed_beside(), others(t, metrics.beside))}
-            {entry(t.beside_engines(), engines(t, metrics))}
-            {entry(t.cost_share(), Some(share(t, metrics)))}
+            {leading(t.guessed_ahead(), guesses(t, metrics), &parts)}
+            {leading(t.computed_beside(), others(t, metrics.beside), &parts)}
+            {leading(t.beside_engines(), engines(t, metrics), &parts)}
+            {leading(t.cost_share(), Some(share(t, metrics)), &formulas)}
             {entry(t.price(), price)}
             {entry(t.model(), model)}
         </dl>
@@ -154,7 +157,16 @@ fn figure(term: &'static str, figure: Option<String>) -> Option<AnyView> {
 }
 
 fn entry(term: &'static str, figure: Option<String>) -> Option<AnyView> {
+    leading(term, figure, &None)
+}
+
+/// An entry that leads to what explains it.
+fn leading(term: &'static str, figure: Option<String>, to: &Option<String>) -> Option<AnyView> {
     figure.map(|figure| {
+        let figure = match to.clone() {
+            Some(to) => view! { <a href=to>{figure}</a> }.into_any(),
+            None => figure.into_any(),
+        };
         view! {
             <div>
                 <dt>{term}</dt>

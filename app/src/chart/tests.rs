@@ -17,6 +17,7 @@ fn chart(kind: Kind) -> Chart {
             },
         ],
         written: |_, value| format!("{value} u"),
+        aim: None,
     }
 }
 
@@ -93,4 +94,35 @@ fn nothing_is_drawn_of_nothing() {
         !html.contains("<svg") && html.contains("Nothing measured"),
         "{html}"
     );
+}
+
+#[test]
+fn a_long_name_of_a_row_has_as_many_lines_as_it_needs() {
+    let mut chart = chart(Kind::Rows);
+    let height = rows::height(&chart);
+    chart.labels[0] =
+        "llama-3.2-1b-instruct-q4_k_m · avx512_vnni · 2 threads · as served, head in four bits"
+            .to_owned();
+    assert!(rows::height(&chart) > height);
+    let html = html(&chart);
+    for line in [
+        ">llama-3.2-1b-instruct-q4_k_m · avx512_vnni · 2 threads",
+        ">three<",
+    ] {
+        assert!(html.contains(line), "no {line} in {html}");
+    }
+    assert!(!html.contains("avx512_vnni · 2 threads · as served, head in four bits</text>"));
+}
+
+#[test]
+fn an_aim_is_a_line_of_its_own_within_the_picture() {
+    let mut chart = chart(Kind::Lines);
+    assert!(!html(&chart).contains("class=\"aim\""));
+    chart.aim = Some(80.0);
+    let html = html(&chart);
+    // The highest value is 40, and the edge is above the aim.
+    let y = at(BOTTOM - 0.8 * (BOTTOM - TOP));
+    let line = format!("y1=\"{y}\" x2=\"352.0\" y2=\"{y}\" class=\"aim\"");
+    assert!(html.contains(&line), "no {line} in {html}");
+    assert!(html.contains("aim: 80 u"), "{html}");
 }

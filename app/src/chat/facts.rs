@@ -72,7 +72,7 @@ pub struct Models {
     pub removed: Vec<ModelRemoved>,
 }
 
-/// What the last answers of the first model came to, whoever asked: those that were computed alone, and decoding without
+/// What the last answers of a model came to, whoever asked: those that were computed alone, and decoding without
 /// guesses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkDone {
@@ -131,8 +131,8 @@ pub trait Facts: Send + Sync {
     /// The machine, as it was found a moment ago.
     async fn machine(&self) -> Machine;
 
-    /// How far answers went of what the machine can do.
-    async fn work_done(&self) -> WorkDone;
+    /// How far answers of a model went of what the machine can do: of this name in requests, or else of the first.
+    async fn work_done(&self, model: &str) -> WorkDone;
 
     /// The models, for a visitor.
     async fn models(&self, visitor: Visitor) -> Models;

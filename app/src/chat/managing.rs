@@ -1,8 +1,9 @@
 //! What the pages need of a program whose models come and go while it runs.
 
+use crate::complaint::{Complaint, ComplaintKind};
 use crate::language::{Language, Told};
 
-/// Whether a visitor may fetch, serve and remove models.
+/// Whether a visitor may do what not all may: fetch, serve and remove models, or choose which of them answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leave {
     /// Yes.
@@ -17,7 +18,7 @@ pub enum Leave {
 }
 
 impl Leave {
-    /// Why not; nothing where the visitor may.
+    /// Why a visitor may not fetch, serve and remove models; nothing where that is not so.
     #[must_use]
     pub fn refusal(self, t: Language) -> Option<&'static str> {
         match self {
@@ -25,6 +26,26 @@ impl Leave {
             Self::Nobody => Some(t.managed_by_nobody()),
             Self::ByPassword => Some(t.managed_by_password()),
             Self::FromHere => Some(t.managed_from_here()),
+        }
+    }
+
+    /// The same of choosing which model answers.
+    #[must_use]
+    pub fn switch_refusal(self, t: Language) -> Option<&'static str> {
+        match self {
+            Self::Granted => None,
+            Self::Nobody => Some(t.switched_by_nobody()),
+            Self::ByPassword => Some(t.switched_by_password()),
+            Self::FromHere => Some(t.switched_from_here()),
+        }
+    }
+
+    /// What is told to who chose a model and may not.
+    #[must_use]
+    pub fn not_switched(self) -> Complaint {
+        Complaint {
+            reason: Told::new(|t| self.switch_refusal(t).unwrap_or_default()),
+            kind: ComplaintKind::Forbidden,
         }
     }
 }
@@ -78,5 +99,5 @@ pub struct ManageRefused {
     /// The name of what was to be fetched, as it was typed; nothing where something else was wanted.
     pub name: Option<String>,
     /// Why.
-    pub complaint: crate::complaint::Complaint,
+    pub complaint: Complaint,
 }

@@ -20,6 +20,7 @@ fn good() -> Machine {
         governor: None,
         clock_driver: None,
         memory: Some(8_000_000_000),
+        needed: None,
         memory_limit: None,
         read: Some(40e9),
         multiplies: Some(1e12),
@@ -46,10 +47,17 @@ fn each_thing_that_slows_it_is_advised_on() {
             (|machine| machine.kernels[2].1 = false) as fn(&mut Machine),
             "",
         ),
+        (|machine| machine.cores = Some(2), ""),
+        (
+            |machine| {
+                machine.memory = Some(600_000_000);
+                machine.needed = Some(("smollm2".to_owned(), 450_000_000));
+            },
+            "",
+        ),
         (|machine| machine.kernel = "avx2".to_owned(), "avx512_vnni"),
         (|machine| machine.threads = 8, "--threads 4"),
         (|machine| machine.threads = 2, "--threads 4"),
-        (|machine| machine.cores = Some(2), "--threads 2"),
         (|machine| machine.quota = Some(2.5), "limit"),
         (
             |machine| {
@@ -88,7 +96,13 @@ fn each_thing_that_slows_it_is_advised_on() {
             },
             "",
         ),
-        (|machine| machine.memory = Some(5_000), "memory"),
+        (
+            |machine| {
+                machine.memory = Some(5_000_000_000);
+                machine.needed = Some(("llama3.1".to_owned(), 6_000_000_000));
+            },
+            "memory",
+        ),
         (|machine| machine.read = Some(4e9), "memory"),
     ] {
         let mut machine = good();
@@ -143,12 +157,36 @@ fn a_limit_of_the_container_is_told() {
     assert_eq!(found.unwrap().found, "4.00 GB");
 }
 
-#[test]
-fn a_kernel_that_the_cpu_lacks_is_named() {
+/// What is noted of a machine that does all it can.
+fn notes(change: fn(&mut Machine)) -> Vec<String> {
     let mut machine = good();
-    machine.kernel = "avx2".to_owned();
-    machine.kernels[2].1 = false;
-    assert!(advice(&machine)[0].contains("`avx512_vnni`"));
+    change(&mut machine);
+    assert_eq!(advice(&machine), Vec::<String>::new());
+    let findings = findings(Language::English, &machine).into_iter();
+    findings.filter_map(|finding| finding.note).collect()
+}
+
+#[test]
+fn what_no_option_changes_is_noted_and_no_fault() {
+    assert_eq!(notes(|_| ()), Vec::<String>::new());
+    let lacking = notes(|machine| {
+        machine.kernel = "avx2".to_owned();
+        machine.kernels[2].1 = false;
+    });
+    assert!(lacking[0].contains("`avx512_vnni`"), "{lacking:?}");
+    let doubled = notes(|machine| machine.cores = Some(2));
+    assert!(doubled[0].contains("--threads 2"), "{doubled:?}");
+    // Two threads of one core, as `taskset -c 0,32` gives.
+    let siblings = notes(|machine| {
+        (machine.threads, machine.allowed) = (2, 2);
+        (machine.cpus, machine.cores) = (Some(2), Some(1));
+    });
+    assert!(siblings[0].contains("--threads 1"), "{siblings:?}");
+    let of_cores = notes(|machine| {
+        machine.threads = 2;
+        (machine.cpus, machine.cores) = (Some(4), Some(2));
+    });
+    assert_eq!(of_cores, Vec::<String>::new());
 }
 
 #[test]

@@ -199,7 +199,8 @@ impl Measurement {
         self.median(|round| Some(round.usd_total))
     }
 
-    fn median(&self, of: impl Fn(&Metrics) -> Option<f64>) -> Option<f64> {
+    /// The median of a figure of the rounds that have it.
+    pub(crate) fn median(&self, of: impl Fn(&Metrics) -> Option<f64>) -> Option<f64> {
         let mut values: Vec<_> = self.rounds.iter().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len().checked_sub(1)? / 2).copied()

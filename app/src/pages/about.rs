@@ -3,11 +3,12 @@
 use leptos::prelude::*;
 
 use self::drawing::{block, program};
-use crate::chat::{Loaded, ModelCard, SharedChat};
+use crate::chat::{Loaded, ModelCard, ModelServed, SharedChat};
 use crate::doctor::{Finding, Machine, findings};
 use crate::domain::Metrics;
 use crate::figures::{bits_a_weight, bytes, count, grouped};
 use crate::language::Language;
+use crate::paths::ROOFLINE;
 use crate::shell::Aside;
 use crate::visitor::language;
 use crate::wide_table::wide_table;
@@ -25,13 +26,16 @@ pub(crate) fn About() -> impl IntoView {
         machine,
         last,
         work,
+        asked,
         ..
     } = use_context::<Loaded>().unwrap_or_default();
     let chat = use_context::<SharedChat>().expect("no chat is provided");
     let t = language();
     let machine = machine.unwrap_or_default();
     let limits = limits::limits(t, &machine, &work);
-    let (facts, formulas) = (model(t, &chat.model("")), formulas(t, last.as_ref()));
+    let shown = chat.model(&super::value(&asked, "model").unwrap_or_default());
+    let choice = choice(t, &chat.served(), &shown.id);
+    let (facts, formulas) = (model(t, &shown), formulas(t, last.as_ref()));
     view! {
         <Aside title=t.how_it_works() wide=true>
             <h1>{t.how_it_works()}</h1>
@@ -49,23 +53,44 @@ pub(crate) fn About() -> impl IntoView {
             <h2 id="machine">{t.this_machine()}</h2>
             {found(t, &findings(t, &machine))}
             {abilities(t, &machine)}
+            {choice}
             {limits}
             <h2>{t.model()}</h2>
             {facts}
-            <h2>{t.formulas()}</h2>
+            <h2 id="formulas">{t.formulas()}</h2>
             {formulas}
         </Aside>
     }
+}
+
+/// Which model the page tells of, where there are several.
+fn choice(t: Language, served: &[ModelServed], shown: &str) -> Option<AnyView> {
+    if served.len() < 2 {
+        return None;
+    }
+    let options = served.iter().map(|model| {
+        let is_shown = model.id == shown;
+        view! { <option value=model.id.clone() selected=is_shown>{model.name.clone()}</option> }
+    });
+    let choice = view! {
+        <form method="get" action=ROOFLINE class="filter">
+            <label>{t.model()} <select name="model">{options.collect_view()}</select></label>
+            <button type="submit">{t.show()}</button>
+        </form>
+    };
+    Some(choice.into_any())
 }
 
 fn found(t: Language, findings: &[Finding]) -> AnyView {
     let rows = findings.iter().map(|finding| {
         let advice = finding.advice.as_deref().map(|advice| t.sentence(advice));
         let advice = advice.map(|advice| view! { <p class="advice">{advice}</p> });
+        let note = finding.note.as_deref().map(|note| t.sentence(note));
+        let note = note.map(|note| view! { <p class="note">{note}</p> });
         view! {
             <tr>
                 <th scope="row">{finding.about}</th>
-                <td>{finding.found.clone()} {advice}</td>
+                <td>{finding.found.clone()} {advice} {note}</td>
             </tr>
         }
     });

@@ -9,9 +9,9 @@ use crate::chat::{Answer, Id, Loaded, Metrics};
 use crate::domain::{ENOUGH_TOKENS, Measured};
 use crate::figures::{duration, grouped, tokens_per_second, usd};
 use crate::language::Language;
-use crate::paths::{COST, DECODE, FIRST, SPEED, TOTAL};
+use crate::paths::{COST, DECODE, FIRST, PARTS, SPEED, TOTAL};
 use crate::shell::Aside;
-use crate::speed::{Figures, Gathered, Much, Part, What, Why, parts, rank, why};
+use crate::speed::{Gathered, Much, Part, What, Why, parts, rank, usual, why};
 use crate::visitor::language;
 
 mod replay;
@@ -51,9 +51,10 @@ pub(crate) fn AnswerSpeed() -> impl IntoView {
 }
 
 fn ways(t: Language, answer: &Answer, conversation: Id) -> AnyView {
+    let id = answer.id;
     view! {
         <p class="ways">
-            <a class="button" href=format!("/c/{conversation}#m-{}", answer.id)>{t.to_the_answer()}</a>
+            <a class="button" href=format!("/c/{conversation}?at={id}#m-{id}")>{t.to_the_answer()}</a>
             <a class="button" href=SPEED>{t.all_answers()}</a>
         </p>
     }
@@ -75,8 +76,7 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
         *other.model == *origin.model && *other.kernel == *origin.kernel && other.threads == threads
     };
     let alike: Vec<_> = others.iter().filter(alike).collect();
-    let usual = Figures::of(&alike).decode.median;
-    let usual = usual.filter(|_| alike.len() >= FEWEST);
+    let usual = usual(metrics, &alike);
     let made = [
         origin.model.clone(),
         origin.kernel.clone(),
@@ -88,7 +88,7 @@ fn of(t: Language, answer: &Answer, others: &[Measured]) -> AnyView {
         {waterfall(t, metrics, &parts(metrics, threads))}
         {among(t, metrics, &alike)}
         <h2>{t.all_figures()}</h2>
-        <div class="metrics">{details(t, metrics, &origin.model)}</div>
+        <div class="metrics">{details(t, metrics, &origin.model, Some(""))}</div>
     }
     .into_any()
 }
@@ -107,7 +107,15 @@ fn sentence(t: Language, why: Why) -> String {
         Why::Read(Much::Largest, tokens) => t.why_read_largest(tokens),
         Why::Thought(Much::Most, tokens) => t.why_thought(tokens),
         Why::Thought(Much::Largest, tokens) => t.why_thought_largest(tokens),
-        Why::Slower(share) => t.why_slower(format!("{:.0}", share * 100.0)),
+        Why::Slower { of_usual, held_up } => {
+            let slower = t.why_slower(format!("{:.0}", of_usual * 100.0));
+            match held_up {
+                Some((what, seconds)) => {
+                    t.why_held_up(slower, held_up_by(t, what), duration(t, seconds))
+                }
+                None => t.why_unmeasured(slower),
+            }
+        }
         Why::Wrote {
             much,
             tokens,
@@ -123,6 +131,17 @@ fn sentence(t: Language, why: Why) -> String {
             }
         }
         Why::Nothing => t.why_nothing().to_owned(),
+    }
+}
+
+/// What held an answer up, as a part of a sentence.
+fn held_up_by(t: Language, what: What) -> &'static str {
+    match what {
+        What::Paused => t.held_up_by_pause(),
+        What::Guessing => t.held_up_by_guesses(),
+        What::Throttled => t.held_up_by_throttling(),
+        // No other part lies within the rest.
+        _ => t.held_up_by_others(),
     }
 }
 
@@ -155,7 +174,7 @@ fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
         }
     });
     view! {
-        <h2>{t.where_time_went()}</h2>
+        <h2 id=PARTS>{t.where_time_went()}</h2>
         <table class="waterfall">
             <thead class="unseen">
                 <tr>

@@ -5,17 +5,18 @@ use leptos::prelude::*;
 use self::elsewhere::elsewhere;
 use super::NotFound;
 use super::speed::unread;
+use crate::answer::usd_per_million;
 use crate::button::post_button;
 use crate::chart::{Chart, Kind, Series, figure};
 use crate::chat::{ComparisonOf, Loaded, SharedChat};
-use crate::compare::{CompareForm, agreements, beside, lane_name, usd_per_million};
+use crate::compare::{CompareForm, agreements, beside, decoding_usd_per_million, lane_name};
 use crate::day::date;
 use crate::domain::{Comparison, ComparisonEnd, Measurement};
 use crate::figures::{bytes, duration, tokens_per_second, usd};
 use crate::language::Language;
 use crate::paths::{COMPARE, DELETE_COMPARISON, STOP_COMPARISON};
 use crate::shell::Aside;
-use crate::visitor::language;
+use crate::visitor::{language, visitor};
 use crate::wide_table::wide_table;
 
 mod elsewhere;
@@ -42,6 +43,7 @@ pub(crate) fn ComparisonPage() -> impl IntoView {
     let reader = Reader {
         t,
         own: of.own,
+        signed_in: visitor().signed_in,
         asked: loaded.asked,
     };
     let shown = match of.is_running {
@@ -118,6 +120,8 @@ fn being_measured(reader: Reader, chat: SharedChat, of: ComparisonOf) -> AnyView
 struct Reader {
     t: Language,
     own: bool,
+    /// By a password, without which nobody reads it.
+    signed_in: bool,
     /// The query of the address, which may have prices.
     asked: String,
 }
@@ -141,6 +145,10 @@ impl Reader {
 
     fn ways(&self, comparison: &Comparison) -> AnyView {
         let (t, id) = (self.t, comparison.id);
+        let readers = match self.signed_in {
+            true => t.share_comparison_by_password(),
+            false => t.share_comparison(),
+        };
         let again = format!("{COMPARE}?{}", CompareForm::again(&comparison.plan).query());
         let files = [("JSON", "json"), ("CSV", "csv"), ("SVG", "svg")];
         let files = files.map(|(name, ending)| {
@@ -156,7 +164,7 @@ impl Reader {
             )
         });
         view! {
-            <p class="note">{t.share_comparison()}</p>
+            <p class="note">{readers}</p>
             <div class="ways">
                 <a class="button" href=again>{t.compare_again()}</a>
                 <a class="button" href=COMPARE>{t.all_comparisons()}</a>
@@ -215,6 +223,7 @@ fn charts(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Ve
             .collect(),
         series: vec![Series { name, values }],
         written,
+        aim: None,
     };
     let decode = measured.iter().map(|lane| lane.decode()).collect();
     let first = measured.iter().map(|lane| lane.first_token_s()).collect();
@@ -228,16 +237,16 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
     let price = comparison.plan.usd_per_hour;
     let rows = measured.iter().map(|lane| {
         let rate = |speed: Option<f64>| speed.map(|speed| tokens_per_second(t, speed));
-        let million = lane
-            .decode()
-            .map(|speed| usd(usd_per_million(price, speed)));
+        let decoding = lane.decode();
+        let decoding = decoding.map(|speed| usd(decoding_usd_per_million(price, speed)));
         view! {
             <tr>
                 <th scope="row">{lane_name(t, &comparison.plan, &lane.lane)}</th>
                 <td>{lane.first_token_s().map(|time| duration(t, time))}</td>
                 <td>{rate(lane.prefill())}</td>
                 <td>{rate(lane.decode())}</td>
-                <td>{million}</td>
+                <td>{lane.median(usd_per_million).map(usd)}</td>
+                <td>{decoding}</td>
                 <td>{lane.usd().map(usd)}</td>
                 <td>{format!("{} · {}", lane.quantization, bytes(lane.weight_bytes))}</td>
             </tr>
@@ -251,6 +260,7 @@ fn table(t: Language, comparison: &Comparison, measured: &[&Measurement]) -> Any
             t.prefill_speed(),
             t.decode_speed(),
             t.usd_per_million(),
+            t.decoding_alone(),
             t.usd_an_answer(),
             t.held_as(),
         ],

@@ -15,7 +15,7 @@ use crate::figures::{bits_a_weight, bytes, count};
 use crate::language::Language;
 use crate::paths::{FETCH_MODEL, MODELS};
 use crate::shell::Aside;
-use crate::visitor::language;
+use crate::visitor::{language, visitor};
 use crate::wide_table::wide_table;
 
 /// What says why something was refused.
@@ -70,6 +70,9 @@ fn used(t: Language) -> AnyView {
     let chat = use_context::<SharedChat>().expect("no chat is provided");
     let served = chat.served();
     let several = served.len() > 1;
+    let refusal = chat.switching(visitor()).switch_refusal(t);
+    let refusal = refusal.filter(|_| several);
+    let refusal = refusal.map(|why| view! { <p class="note">{t.sentence(why)}</p> });
     let used = served.into_iter().map(|served| {
         let model = chat.model(&served.id);
         let mut used = vec![
@@ -85,19 +88,24 @@ fn used(t: Language) -> AnyView {
             };
             used.push(is_there.to_owned());
         }
-        let begin = several.then(|| begin(t, &served.id, &model.name));
+        let begin = several.then(|| begin(t, &served.id, &model.name)).flatten();
         view! { <p>{used.join(" · ")}" "{begin}</p> }
     });
-    used.collect_view().into_any()
+    view! { {used.collect_view()} {refusal} }.into_any()
 }
 
-/// Leads to a new chat with a model.
-fn begin(t: Language, id: &str, name: &str) -> AnyView {
+/// Leads to a new chat with a model, for who may choose it.
+fn begin(t: Language, id: &str, name: &str) -> Option<AnyView> {
+    let chat = use_context::<SharedChat>()?;
+    if chat.switching(visitor()) != Leave::Granted {
+        return None;
+    }
     let mut address = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
     address.append_pair("model", id);
     let label = t.chat_with_named(name);
-    view! { <a class="button begin" href=address.finish() aria-label=label>{t.new_chat()}</a> }
-        .into_any()
+    let begin =
+        view! { <a class="button begin" href=address.finish() aria-label=label>{t.new_chat()}</a> };
+    Some(begin.into_any())
 }
 
 /// The field for what has no short name.

@@ -9,13 +9,15 @@ use crate::actions::set_status;
 use crate::chart::{Chart, Kind, Series, figure};
 use crate::chat::{Loaded, SpeedOf};
 use crate::complaint::Complaint;
+use crate::day::zone;
 use crate::domain::{Filter, MEASURED, Measured};
 use crate::figures::{duration, grouped as digits, tokens_per_second, usd};
 use crate::language::Language;
 use crate::paths::{ROOFLINE, SPEED, SPEED_FILE};
 use crate::shell::Aside;
 use crate::speed::{
-    Costs, DAYS, Figures, Gathered, Spread, Summary, by_context, by_time, costs, estimates, grouped,
+    Costs, DAYS, Figures, Gathered, Spread, Summary, by_context, by_time, costs, estimates,
+    estimates_in_all, grouped,
 };
 use crate::visitor::language;
 use crate::wide_table::wide_table;
@@ -27,6 +29,9 @@ const FIRST_EDGES: [f64; 11] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 
 const SPEED_EDGES: [f64; 11] = [
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1000.0,
 ];
+
+/// How many of a hundred estimates are to be near: four of five.
+const AIM: f64 = 80.0;
 
 #[component]
 pub(crate) fn Speed() -> impl IntoView {
@@ -48,7 +53,7 @@ pub(crate) fn Speed() -> impl IntoView {
     view! {
         <Aside title=t.speed() wide=true>
             <h1>{t.speed()}</h1>
-            <p class="note">{t.speed_why()}</p>
+            <p class="note">{t.speed_why()} " " {t.times_of_zone(zone())}</p>
             {limit.map(|limit| view! { <p class="note">{limit}</p> })}
             {choice}
             {report}
@@ -127,6 +132,7 @@ fn report(t: Language, answers: &[&Measured]) -> AnyView {
         {summary(t, &all)}
         <div class="charts">{charts.iter().map(|chart| figure(t, chart)).collect_view()}</div>
         {cut.map(|cut| view! { <p class="note">{cut}</p> })}
+        {reached(t, answers)}
         <p class="note">{t.estimates_why()}</p>
         {late.map(|late| view! { <p class="note">{late}</p> })}
         {groups(t, t.by_model(), t.model(), models.into_iter().map(|(name, figures)| (name.to_owned(), figures)))}
@@ -265,6 +271,7 @@ fn lines(
             },
         ],
         written: *written,
+        aim: None,
     }
 }
 
@@ -294,6 +301,7 @@ fn spread(
             true => format!("{count}"),
             false => String::new(),
         },
+        aim: None,
     }
 }
 
@@ -311,6 +319,7 @@ fn by_day(t: Language, days: &[(Date, f64)]) -> Chart {
             values: days.iter().map(|(_, usd)| Some(*usd)).collect(),
         }],
         written: |_, dollars| usd(dollars),
+        aim: None,
     }
 }
 
@@ -329,7 +338,26 @@ fn foreseen(t: Language, answers: &[&Measured]) -> Chart {
         labels: parts.iter().map(|(label, _)| label.clone()).collect(),
         series: series.collect(),
         written: |t, share| t.of_a_hundred(format!("{share:.0}")),
+        aim: Some(AIM),
     }
+}
+
+/// How many of all estimates were near, beside how many are to be.
+fn reached(t: Language, answers: &[&Measured]) -> Option<AnyView> {
+    let names = [t.first_foreseen(), t.by_length_foreseen(), t.all_foreseen()];
+    let counts = estimates_in_all(answers);
+    let counts = names.into_iter().zip(counts);
+    let reached = counts.filter(|(_, [all, _])| *all > 0);
+    let reached = reached.map(|(name, [all, near])| {
+        let share = 100.0 * near as f64 / all as f64;
+        t.estimates_reached(name, digits(near), digits(all), format!("{share:.0}"))
+    });
+    let reached: Vec<_> = reached.collect();
+    if reached.is_empty() {
+        return None;
+    }
+    let aim = t.estimates_aim(format!("{AIM:.0}"));
+    Some(view! { <p class="note">{reached.join(" · ")} " " {aim}</p> }.into_any())
 }
 
 /// A table of those that have something in common, which may be wider than its page.

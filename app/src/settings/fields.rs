@@ -18,7 +18,7 @@ pub(crate) struct Field(
 /// Tells of a field, the least and the most that it may be, and what was found.
 pub(crate) type Rule = fn(Language, &str, &str, &str, &str) -> String;
 
-pub(super) const NUMBER: Rule =
+pub(crate) const NUMBER: Rule =
     |t, what, low, high, found| t.must_be_number(what, low, high, found);
 pub(crate) const WHOLE: Rule = |t, what, low, high, found| t.must_be_whole(what, low, high, found);
 

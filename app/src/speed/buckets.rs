@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::{Figures, grouped};
-use crate::domain::Measured;
+use crate::domain::{Measured, Near};
 
 /// Points of a chart over time.
 const MOMENTS: i64 = 24;
@@ -34,6 +34,25 @@ pub(crate) fn by_time(answers: &[&Measured], all: &Figures) -> Vec<(String, Figu
 /// it was told.
 pub(crate) type Shares = [Option<f64>; 3];
 
+/// The same as counts: how many there were, and how many of them were near.
+type Counts = [[usize; 2]; 3];
+
+/// These of all answers.
+pub(crate) fn estimates_in_all(answers: &[&Measured]) -> Counts {
+    let mut counts = Counts::default();
+    let near = answers.iter().filter_map(|answer| answer.near());
+    near.for_each(|near| count(&mut counts, near));
+    counts
+}
+
+fn count(counts: &mut Counts, near: Near) {
+    let each = [Some(near.first), near.by_length, Some(near.whole)];
+    for ([all, near], is_near) in counts.iter_mut().zip(each) {
+        *all += usize::from(is_near.is_some());
+        *near += usize::from(is_near == Some(true));
+    }
+}
+
 /// These of equal parts of the answers' time.
 pub(crate) fn estimates(answers: &[&Measured]) -> Vec<(String, Shares)> {
     let near = answers.iter().copied();
@@ -42,15 +61,9 @@ pub(crate) fn estimates(answers: &[&Measured]) -> Vec<(String, Shares)> {
     let Some(parts) = Parts::of(&foreseen) else {
         return Vec::new();
     };
-    // Of each part how many there were, and how many of them were near.
-    let mut counts: BTreeMap<i64, [[usize; 2]; 3]> = BTreeMap::new();
+    let mut counts: BTreeMap<i64, Counts> = BTreeMap::new();
     for (answer, near) in foreseen.into_iter().zip(near) {
-        let counts = counts.entry(parts.of_answer(answer)).or_default();
-        let each = [Some(near.first), near.by_length, Some(near.whole)];
-        for ([all, near], is_near) in counts.iter_mut().zip(each) {
-            *all += usize::from(is_near.is_some());
-            *near += usize::from(is_near == Some(true));
-        }
+        count(counts.entry(parts.of_answer(answer)).or_default(), near);
     }
     let shares = counts.into_iter().map(|(part, counts)| {
         let share = counts.map(|[all, near]| (all > 0).then(|| 100.0 * near as f64 / all as f64));
@@ -95,9 +108,13 @@ impl Parts {
 
 /// Answers by the tokens of their context: up to 128, up to 256, up to 512 and so on; `all` are the figures of all of them.
 pub(crate) fn by_context(answers: &[&Measured], all: &Figures) -> Vec<(usize, Figures)> {
-    grouped(answers, all, |answer| {
-        answer.context().max(128).next_power_of_two()
-    })
+    grouped(answers, all, |answer| context_up_to(answer.context()))
+}
+
+/// Up to how many tokens the contexts have among which one of so many is.
+pub(super) fn context_up_to(tokens: usize) -> usize {
+    let powers = tokens.max(128).checked_next_power_of_two();
+    powers.unwrap_or(usize::MAX)
 }
 
 /// What answers cost by day, in the calendar of the server.
@@ -226,6 +243,8 @@ mod tests {
         let of = |shares: [i32; 3]| shares.map(|share| (share >= 0).then_some(f64::from(share)));
         assert_eq!(shares, [[100, 100, 0], [100, 0, 100], [0, -1, 0]].map(of));
         assert_eq!(estimates(&[&answers[3]]), []);
+        let counts = estimates_in_all(&answers.each_ref());
+        assert_eq!(counts, [[3, 2], [2, 1], [3, 1]]);
     }
 
     #[test]

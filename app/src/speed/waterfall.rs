@@ -1,6 +1,17 @@
 //! Where the time of one answer went, and the most of it in a word.
 
-use crate::domain::{ENOUGH_TOKENS, Metrics};
+use super::Figures;
+use super::buckets::context_up_to;
+use crate::domain::{ENOUGH_TOKENS, Measured, Metrics};
+
+/// Beside so many others, as a mean, an answer is as good as alone.
+const ALONE: f64 = 0.05;
+
+/// The fewest answers whose median says what is usual.
+const USUAL: usize = 5;
+
+/// The least part of an answer's time that may explain why its tokens came slower.
+const TELLING: f64 = 0.05;
 
 /// What time went into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +85,7 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
 /// Seconds of its steps that went into others: all of them but its part, by which its share of the cost is known. Where time
 /// costs nothing, as if each that was computed had an equal part.
 fn sharing(metrics: &Metrics) -> f64 {
-    if metrics.beside < 0.05 {
+    if metrics.beside < ALONE {
         return 0.0;
     }
     let computed_s = metrics.total_s - metrics.queued_s - metrics.paused_s;
@@ -112,8 +123,13 @@ pub(crate) enum Why {
     Read(Much, usize),
     /// So many tokens were thought.
     Thought(Much, usize),
-    /// Tokens came at this share of the median speed.
-    Slower(f64),
+    /// Tokens came slower than usual.
+    Slower {
+        /// This share of the median speed.
+        of_usual: f64,
+        /// What held it up the most of all that is measured, and for how many seconds.
+        held_up: Option<(What, f64)>,
+    },
     /// So many tokens were written.
     Wrote {
         much: Much,
@@ -123,6 +139,17 @@ pub(crate) enum Why {
     },
     /// Nothing came out.
     Nothing,
+}
+
+/// The median speed of decode of the answers among these that are as long as one, by doubling lengths of context, and were
+/// computed alone; nothing where they are too few to tell.
+pub(crate) fn usual(metrics: &Metrics, alike: &[&Measured]) -> Option<f64> {
+    let up_to = context_up_to(metrics.prompt_tokens.saturating_add(metrics.output_tokens));
+    let is_like =
+        |other: &&Measured| other.beside < ALONE && context_up_to(other.context()) == up_to;
+    let alike: Vec<_> = alike.iter().copied().filter(is_like).collect();
+    let decode = Figures::of(&alike).decode;
+    decode.median.filter(|_| decode.count >= USUAL)
 }
 
 /// What an answer's time says; `usual` is the median speed of decode, where there are others to compare with.
@@ -154,13 +181,19 @@ pub(crate) fn why(metrics: &Metrics, threads: usize, usual: Option<f64>) -> Why 
                 Why::Read(much, computed)
             }
             What::Thinking => Why::Thought(much, metrics.thought_tokens),
-            _ => written(metrics, much, usual),
+            _ => {
+                let within = parts.iter().filter(|part| part.from.is_none());
+                let held_up = within.max_by(|one, other| one.took.total_cmp(&other.took));
+                let held_up = held_up.filter(|part| share(part.what) >= TELLING);
+                let held_up = held_up.map(|part| (part.what, part.took));
+                written(metrics, much, usual, held_up)
+            }
         },
     }
 }
 
 /// What is said of an answer that took its time to be written.
-fn written(metrics: &Metrics, much: Much, usual: Option<f64>) -> Why {
+fn written(metrics: &Metrics, much: Much, usual: Option<f64>, held_up: Option<(What, f64)>) -> Why {
     let tokens = metrics.output_tokens;
     if tokens == 0 {
         return Why::Nothing;
@@ -168,7 +201,7 @@ fn written(metrics: &Metrics, much: Much, usual: Option<f64>) -> Why {
     let speed = metrics.decode_tokens_per_second;
     let speed = speed.filter(|_| tokens > ENOUGH_TOKENS).zip(usual);
     match speed.map(|(speed, usual)| speed / usual) {
-        Some(slower) if slower < 0.8 => Why::Slower(slower),
+        Some(of_usual) if of_usual < 0.8 => Why::Slower { of_usual, held_up },
         of_usual => Why::Wrote {
             much,
             tokens: tokens.saturating_sub(metrics.thought_tokens),

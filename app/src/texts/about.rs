@@ -93,6 +93,9 @@ super::texts! {
     managed_by_nobody: "this server lets nobody fetch or remove models by its page" | "此服务器不允许通过页面获取或移除模型";
     managed_by_password: "models are fetched and removed by those who have signed in" | "只有登录后才能获取或移除模型";
     managed_from_here: "models are fetched and removed by those who use this page on the server’s own machine, or have signed in" | "只有在服务器本机使用此页面或已登录的人才能获取或移除模型";
+    switched_by_nobody: "this server lets nobody choose by its page which model answers" | "此服务器不允许通过页面选择由哪个模型回答";
+    switched_by_password: "which model answers is chosen by those who have signed in" | "只有登录后才能选择由哪个模型回答";
+    switched_from_here: "which model answers is chosen by those who use this page on the server’s own machine, or have signed in" | "只有在服务器本机使用此页面或已登录的人才能选择由哪个模型回答";
     chat_with_named(name): "New chat with {name}" | "新对话，使用 {name}";
     acts: "Actions" | "操作";
     serve: "Serve" | "启用";

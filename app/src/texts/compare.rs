@@ -5,7 +5,7 @@ super::texts! {
     compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways, or by another model of this server." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数、权重格式或此服务器的其他模型。";
     compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
     compare_default_prompt: "Explain in a few sentences why the sky is blue and why sunsets are red." | "请用几句话解释天空为什么是蓝色的，日落为什么是红色的。";
-    compare_not_allowed: "comparing loads the whole machine, and others can reach this server without a password: whoever runs it may set one, or allow this by --allow-compare" | "对比会占满整台机器，而他人无需密码即可访问此服务器：管理员可设置密码，或用 --allow-compare 允许对比";
+    compare_not_allowed: "comparing loads the whole machine, so it is for those who use this page on the server’s own machine, or have signed in: whoever runs it may set a password, or let all compare by --allow-compare" | "对比会占满整台机器，因此只有在服务器本机使用此页面或已登录的人才能对比：管理员可设置密码，或用 --allow-compare 允许所有人对比";
     compare_running_own: "Your comparison is running." | "你的对比正在进行。";
     compare_running_other: "Somebody else’s comparison is running; yours can begin when it has ended." | "其他人的对比正在进行，结束后你可以开始。";
     compare_busy: "another comparison is running, and there is one at a time" | "另一项对比正在进行，同一时间只能有一项";
@@ -93,11 +93,13 @@ super::texts! {
     compare_again: "Compare again" | "再次对比";
     all_comparisons: "All comparisons" | "全部对比";
     comparison_file: "comparison" | "对比";
+    share_comparison_by_password: "Who has the password and this page’s address may read it; nothing of your chats is on it." | "拥有密码并知道此页面地址的人均可查看；其中不含任何对话内容。";
     share_comparison: "Who has this page’s address may read it; nothing of your chats is on it." | "知道此页面地址的人均可查看；其中不含任何对话内容。";
 
     elsewhere: "Elsewhere" | "在其他机器上";
-    elsewhere_why(lane, speed): "What a million tokens would cost at {speed}, the speed of {lane} on this machine, one answer at a time. How fast another machine is, nobody measured here: only its price is another." | "按 {lane} 在本机的速度 {speed}、一次一个回答计算的每百万 token 成本。其他机器的速度未在此测量，仅价格不同。";
+    elsewhere_why(lane, speed): "What decoding a million tokens would cost at {speed}, the speed of {lane} on this machine, one answer at a time; neither waiting nor prompts count. How fast another machine is, nobody measured here: only its price is another." | "按 {lane} 在本机的速度 {speed}、一次一个回答计算的每百万 token 解码成本，不计等待和提示词。其他机器的速度未在此测量，仅价格不同。";
     prices_as_of(year): "List prices by the hour, Linux on demand in us-east-1, as of {year}." | "按小时目录价，us-east-1 Linux 按需，{year} 年。";
+    other_prices_as_of(year): "The other prices by the hour are list prices, Linux on demand in us-east-1, as of {year}." | "其余为按小时目录价，us-east-1 Linux 按需，{year} 年。";
     where_it_runs: "Where" | "位置";
     beside_here: "Beside this machine" | "与本机相比";
     how_known: "How it is known" | "依据";
@@ -105,9 +107,15 @@ super::texts! {
     machine_of_your_own: "A machine of your own" | "自有机器";
     an_api: "An API" | "某个 API";
     basis_measured: "measured here" | "本机实测";
-    basis_priced: "computed: speed measured here, its price" | "计算值：本机速度，该机价格";
+    basis_listed: "computed: speed measured here, its list price" | "计算值：本机速度，该机目录价";
+    basis_typed: "computed: speed measured here, your price" | "计算值：本机速度，你输入的价格";
+    basis_refused: "not computed: what is wrong stands at its field below" | "未计算：错误见下方对应输入框";
     basis_powered: "computed: speed measured here, electricity alone" | "计算值：本机速度，仅电费";
     basis_entered: "entered, for a million output tokens" | "手动输入，每百万输出 token";
+    the_watts: "watts" | "瓦特";
+    the_tariff: "$ per kilowatt-hour" | "每千瓦时电价";
+    the_api_price: "$ per million tokens" | "每百万 token 价格";
+    power_needs_both: "watts and $ per kilowatt-hour make a price together, and this one is empty" | "瓦特与每千瓦时电价需同时填写，此项为空";
     change_prices: "Change prices" | "修改价格";
     usd_per_hour_of(machine): "{machine}, $ per hour" | "{machine}，每小时价格";
     watts: "Own machine, watts" | "自有机器，瓦特";

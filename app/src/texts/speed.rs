@@ -3,6 +3,7 @@
 super::texts! {
     speed: "Speed" | "速度";
     speed_why: "What the answers in your chats on this server took and cost; nothing is kept of those that programs ask for by the API. Rates are of 17 tokens or more." | "你在此服务器上的对话回答所用的时间与成本；程序通过 API 请求的回答不留记录。速率仅统计 17 个及以上 token 的回答。";
+    times_of_zone(zone): "Days and times are those of the server’s time zone, {zone}; the CSV has UTC." | "日期与时间按服务器时区 {zone}；CSV 使用 UTC。";
     newest_answers(count): "Only {count} answers are counted, those of pinned and of the newest chats." | "仅统计 {count} 个回答：置顶的和最近的对话。";
     from_day: "From" | "从";
     to_day: "To" | "到";
@@ -37,6 +38,9 @@ super::texts! {
     all_foreseen: "Whole, as told" | "整个回答（按预估）";
     estimates_why: "How long an answer will be nobody knows before it is written: an estimate of the whole is for as many tokens as the middle one of the last answers had. “For the tokens that came” says what the measured speeds are worth by themselves." | "回答的长度事先无从得知：整个回答的预估按最近回答的中位 token 数计算。“按实际 token 数”反映测得的速度本身有多准。";
     estimates_late[count]: "{count} answer is left out there: it waited for its turn or its model for more than a quarter of the time to its first token, which no estimate knows." | "{count} answers are left out there: they waited for their turn or their model for more than a quarter of the time to their first token, which no estimate knows." | "其中未计入 {count} 个回答：其排队或等待载入模型的时间超过首个 token 时间的四分之一，而这段时间无法预估。";
+    estimates_reached(name, near, all, share): "{name}: {near} of {all} within 25 %, {share} of 100" | "{name}：{all} 个中有 {near} 个误差在 25% 以内（{share}%）";
+    estimates_aim(aim): "The aim is {aim} of 100." | "目标为 {aim}%。";
+    aim_of(value): "aim: {value}" | "目标：{value}";
     of_a_hundred(share): "{share} of 100" | "{share}%";
     by_model: "By model" | "按模型";
     by_kernel: "By kernel" | "按计算内核";
@@ -84,7 +88,13 @@ super::texts! {
     why_read_largest[count]: "The largest part of the time went into reading {count} token of prompt." | "The largest part of the time went into reading {count} tokens of prompt." | "读取 {count} 个 token 的提示词用去的时间最多。";
     why_thought[count]: "Most of the time went into {count} token of thought." | "Most of the time went into {count} tokens of thought." | "大部分时间用于 {count} 个 token 的思考。";
     why_thought_largest[count]: "The largest part of the time went into {count} token of thought." | "The largest part of the time went into {count} tokens of thought." | "{count} 个 token 的思考用去的时间最多。";
-    why_slower(share): "Tokens came slower than usual, at {share} % of the median speed; perhaps something else used the machine." | "token 输出比平常慢，为中位速度的 {share}%；机器可能在做其他事情。";
+    why_slower(share): "Tokens came slower than usual, at {share} % of the median speed of answers in a context as long that were computed alone." | "token 输出比平常慢，为上下文长度相近、单独计算的回答的中位速度的 {share}%。";
+    why_held_up(sentence, what, time): "{sentence} Of what is measured, {what} held it up the most: {time}." | "{sentence}在测得的原因中，{what}影响最大：{time}。";
+    why_unmeasured(sentence): "{sentence} Nothing that is measured held it up: fewer guesses may have been right, or something else used the machine." | "{sentence}测得的原因均未拖慢它：可能猜对的较少，或机器在做其他事情。";
+    held_up_by_pause: "lending its memory to others" | "将内存让给其他回答";
+    held_up_by_guesses: "computing guesses" | "计算猜测";
+    held_up_by_throttling: "the container’s limit of CPU" | "容器的 CPU 限额";
+    held_up_by_others: "computing others beside it" | "同时计算其他回答";
     why_wrote[count]: "Most of the time went into writing {count} token." | "Most of the time went into writing {count} tokens." | "大部分时间用于生成 {count} 个 token。";
     why_wrote_largest[count]: "The largest part of the time went into writing {count} token." | "The largest part of the time went into writing {count} tokens." | "生成 {count} 个 token 用去的时间最多。";
     why_usual(sentence): "{sentence} They came about as fast as usual." | "{sentence}速度与平常相当。";

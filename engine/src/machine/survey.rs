@@ -21,9 +21,9 @@ pub struct Survey {
     pub cpu: Option<String>,
     /// By which numbers the CPU tells what kind it is.
     pub kind: Option<CpuKind>,
-    /// CPUs of the system; two threads of a core count as two.
+    /// CPUs that this process may run on, by its affinity; two threads of a core count as two.
     pub cpus: Option<usize>,
-    /// Cores of the system.
+    /// The cores that these are of.
     pub cores: Option<usize>,
     /// Threads that this process may keep busy, by its affinity and whole CPUs of a quota.
     pub allowed: usize,
@@ -70,7 +70,14 @@ impl Survey {
     /// What stands in the files below a root.
     fn read(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).ok();
-        let cpus = cpus(&root.join("sys/devices/system/cpu"));
+        let may_run_on = text("proc/self/status").and_then(|status| {
+            let list = entry(&status, "Cpus_allowed_list")?;
+            listed(list)
+        });
+        let mut cpus = cpus(&root.join("sys/devices/system/cpu"));
+        if let Some(may_run_on) = may_run_on {
+            cpus.retain(|cpu| number(cpu).is_some_and(|cpu| may_run_on.contains(&cpu)));
+        }
         let siblings = cpus.iter().filter_map(|cpu| {
             let siblings = fs::read_to_string(cpu.join("topology/thread_siblings_list"));
             Some(siblings.ok()?.trim().to_owned())
@@ -101,13 +108,33 @@ impl Survey {
 /// The folders of the CPUs that are online.
 fn cpus(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let cpus = entries.map(|entry| entry.path()).filter(|path| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix("cpu"));
-        number.is_some_and(|number| number.parse::<usize>().is_ok())
-            && path.join("topology").is_dir()
-    });
+    let cpus = entries
+        .map(|entry| entry.path())
+        .filter(|path| number(path).is_some() && path.join("topology").is_dir());
     cpus.collect()
+}
+
+/// The number of the CPU of a folder.
+fn number(folder: &Path) -> Option<usize> {
+    let name = folder.file_name()?.to_str()?;
+    name.strip_prefix("cpu")?.parse().ok()
+}
+
+/// The numbers of a list such as `0-3,8`.
+fn listed(list: &str) -> Option<BTreeSet<usize>> {
+    /// No system has more CPUs.
+    const MOST: usize = 1 << 16;
+    let mut numbers = BTreeSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first: usize = first.trim().parse().ok()?;
+        let last: usize = last.trim().parse().ok()?;
+        if last >= MOST {
+            return None;
+        }
+        numbers.extend(first..=last);
+    }
+    Some(numbers)
 }
 
 /// The name in `/proc/cpuinfo`; Arm's CPUs have none there, and those of servers are known by their numbers.
@@ -224,8 +251,28 @@ mod tests {
         assert_eq!(survey.huge_pages.as_deref(), Some("madvise"));
         assert_eq!(survey.governor.as_deref(), Some("powersave"));
         assert_eq!(survey.clock_driver.as_deref(), Some("intel_pstate"));
+        // Two threads of one core, as `taskset -c 2,3` gives.
+        write(
+            "proc/self/status",
+            "Name:\tnibble\nCpus_allowed_list:\t2-3\n",
+        );
+        let bound = Survey::read(root.path());
+        assert_eq!((bound.cpus, bound.cores), (Some(2), Some(1)));
+        write("proc/self/status", "Cpus_allowed_list:\t0,3\n");
+        let bound = Survey::read(root.path());
+        assert_eq!((bound.cpus, bound.cores), (Some(2), Some(2)));
         let nothing = Survey::read(&root.path().join("nothing"));
         assert_eq!(nothing, Survey::default());
+    }
+
+    #[test]
+    fn a_list_of_cpus_is_read_with_its_ranges() {
+        let numbers = |list| listed(list).map(|numbers| numbers.into_iter().collect::<Vec<_>>());
+        assert_eq!(numbers("0-2,8"), Some(vec![0, 1, 2, 8]));
+        assert_eq!(numbers("5"), Some(vec![5]));
+        for wrong in ["", "a", "1-", "0-99999999999", "0-70000"] {
+            assert_eq!(numbers(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nibble_app::chat::{
-    Chat, Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps,
+    Chat, Comparing, ComparisonEntry, ComparisonOf, Comparisons, Facts, LaneSteps, Leave,
 };
 use nibble_app::compare::{lane_name, not_allowed};
 use nibble_app::complaint::{Complaint, ComplaintKind};
@@ -18,15 +18,25 @@ use super::ChatService;
 use super::complaints::{refusal, unstored};
 use crate::compare::Entered;
 use crate::lanes::Lanes;
+use crate::permitted::Permitted;
 use crate::store::now;
 
 /// Where another comparison runs, it may end after so many seconds.
 const SOON_S: u64 = 30;
 
 impl ChatService {
-    /// From now on visitors may compare.
-    pub(crate) fn compare_in(&self, lanes: Arc<dyn Lanes>) {
+    /// From now on these visitors may compare.
+    pub(crate) fn compare_in(&self, lanes: Arc<dyn Lanes>, comparers: Permitted) {
+        // A second time it would be the same.
+        let _ = self.comparers.set(comparers);
         self.comparer.allow(lanes);
+    }
+
+    /// What loads lanes, for a visitor who may compare.
+    fn lanes_for(&self, visitor: Visitor) -> Option<&Arc<dyn Lanes>> {
+        let leave = self.comparers.get()?.leave(visitor);
+        let lanes = self.comparer.lanes();
+        lanes.filter(|_| leave == Leave::Granted)
     }
 
     /// Ready when no comparison runs, and the last one is written down.
@@ -69,7 +79,7 @@ impl Comparisons for ChatService {
     async fn comparing(&self, visitor: Visitor) -> Result<Comparing, Complaint> {
         let own = self.writer.store.comparisons(visitor.owner).await;
         let own = own.map_err(unstored)?;
-        let lanes = self.comparer.lanes();
+        let lanes = self.lanes_for(visitor);
         let running = self.comparer.running();
         let info = self.writer.models.first().info();
         let entry = |comparison: &Comparison| ComparisonEntry {
@@ -120,7 +130,7 @@ impl Comparisons for ChatService {
     }
 
     async fn compare(&self, visitor: Visitor, plan: Plan) -> Result<Id, Complaint> {
-        let Some(lanes) = self.comparer.lanes() else {
+        let Some(lanes) = self.lanes_for(visitor) else {
             return Err(not_allowed());
         };
         let comparison = Comparison {

@@ -64,16 +64,19 @@ impl ChatService {
 impl Facts for ChatService {
     async fn machine(&self) -> Machine {
         let survey = self.survey().await;
-        let info = self.writer.models.first().info();
+        let first = self.writer.models.first();
+        let info = first.info();
         let measured = self.limits_on(&survey);
         let limits = measured.map(|(_, limits)| limits);
         let mut machine = machine(survey, info.kernel.clone(), info.threads, limits);
         machine.measured = measured.map(|(at, _)| at);
+        let is_out = first.loaded().is_none();
+        machine.needed = is_out.then(|| (info.name.clone(), first.bytes()));
         machine
     }
 
-    async fn work_done(&self) -> WorkDone {
-        self.work_of_last().await
+    async fn work_done(&self, model: &str) -> WorkDone {
+        self.work_of_last(model).await
     }
 
     async fn models(&self, visitor: Visitor) -> Models {

@@ -65,7 +65,9 @@ impl ChatService {
         imported: &mut Imported,
     ) -> Result<(), StoreError> {
         match found.transcript {
-            Ok(transcript) => {
+            Ok(mut transcript) => {
+                let settings = std::mem::take(&mut transcript.conversation.settings);
+                transcript.conversation.settings = self.with_usable_model(visitor, settings);
                 self.writer.store.import(visitor.owner, &transcript).await?;
                 imported.chats += 1;
                 imported.skipped += found.skipped;

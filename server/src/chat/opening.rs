@@ -20,11 +20,49 @@ impl ChatService {
         id: Id,
         part: Part,
     ) -> Result<Option<Thread>, Complaint> {
+        self.branch_of(visitor, id, None, part).await
+    }
+
+    /// A page that has this answer, see [`Chat::open_at`].
+    pub(super) async fn thread_at(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        answer: Id,
+    ) -> Result<Option<Thread>, Complaint> {
+        let end = self.thread(visitor, id, Part::Last(TURNS)).await?;
+        let has_it = |thread: &Thread| thread.turns.iter().any(|turn| turn.answer.id == answer);
+        match end {
+            Some(thread) if thread.own && !has_it(&thread) => {
+                let there = self
+                    .branch_of(visitor, id, Some(answer), Part::Last(TURNS))
+                    .await?;
+                let there = there.filter(has_it);
+                // What is asked on this page does not follow it.
+                let there = there.map(|there| Thread {
+                    later: true,
+                    ..there
+                });
+                Ok(Some(there.unwrap_or(thread)))
+            }
+            end => Ok(end),
+        }
+    }
+
+    /// A part of the branch that ends with a message, or of the one that is shown.
+    async fn branch_of(
+        &self,
+        visitor: Visitor,
+        id: Id,
+        tip: Option<Id>,
+        part: Part,
+    ) -> Result<Option<Thread>, Complaint> {
         let found = self.readable(visitor, id).await.map_err(unstored)?;
         let Some((conversation, own)) = found else {
             return Ok(None);
         };
-        let window = self.writer.window(id, conversation.tip, part).await;
+        let tip = tip.or(conversation.tip);
+        let window = self.writer.window(id, tip, part).await;
         let Window {
             turns,
             earlier,

@@ -203,7 +203,8 @@ impl Outlooks for ChatService {
         attachments: Vec<Attachment>,
         more: usize,
     ) -> Result<Outlook, Complaint> {
-        let settings = Settings::from_form(form)?;
+        let kept = self.settings_of(visitor, &form.conversation);
+        let settings = self.settings_from(visitor, form, kept).await?;
         let text = form.question(!attachments.is_empty() || more > 0)?;
         let asked = text.clone();
         let content = Content { text, attachments };

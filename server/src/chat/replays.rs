@@ -94,6 +94,7 @@ impl nibble_app::chat::Replays for ChatService {
                 t.replay_other_model(&then.model, &now.model)
             })));
         }
+        self.may_ask_of(visitor, answer).await?;
         let replay = Replay {
             changed: Changed::between(then, &now),
             is_told_the_same: !then.pieces.is_empty(),

@@ -16,9 +16,9 @@ const LONG_ANSWER: usize = 17;
 const ALONE: f64 = 0.05;
 
 impl ChatService {
-    /// What the last answers of the first model came to that were alone: prompts, and decoding without guesses.
-    pub(super) async fn work_of_last(&self) -> WorkDone {
-        let model = self.writer.models.first();
+    /// What the last answers of a model came to that were alone: prompts, and decoding without guesses.
+    pub(super) async fn work_of_last(&self, model: &str) -> WorkDone {
+        let model = self.writer.models.named_or_first(model);
         let info = model.info();
         work_done(&info.work, &self.last_of(info).await)
     }

@@ -235,16 +235,18 @@ fn what_is_not_typed_is_the_models_own() {
 }
 
 #[test]
-fn who_may_manage_models_is_one_of_four() {
-    let refused = refusal(&["serve", "--manage-models", "everyone"]);
-    for word in [
-        "`loopback`",
-        "`password`",
-        "`anyone`",
-        "`nobody`",
-        "`everyone`",
-    ] {
-        assert!(refused.contains(word), "no {word} in {refused}");
+fn who_may_manage_and_switch_models_is_one_of_four() {
+    for option in ["--manage-models", "--switch-models"] {
+        let refused = refusal(&["serve", option, "everyone"]);
+        for word in [
+            "`loopback`",
+            "`password`",
+            "`anyone`",
+            "`nobody`",
+            "`everyone`",
+        ] {
+            assert!(refused.contains(word), "no {word} in {refused}");
+        }
+        assert!(parse(&["serve", option, "nobody"]).is_ok());
     }
-    assert!(parse(&["serve", "--manage-models", "nobody"]).is_ok());
 }

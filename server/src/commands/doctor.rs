@@ -9,6 +9,7 @@ use nibble_app::language::Language;
 use nibble_engine::available_memory;
 use nibble_engine::bench::{self, Limits};
 use nibble_engine::survey::Survey;
+use nibble_server::hub::{DEFAULT_NAME, KNOWN_MODELS};
 use nibble_server::machine::machine;
 use serde_json::json;
 
@@ -21,6 +22,10 @@ const MOST_BYTES: u64 = 512 << 20;
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     compute: ComputeArgs,
+    /// Short name of the model whose need of memory is held against what is left (`nibble models` lists them); of several the
+    /// first
+    #[arg(long, env = "NIBBLE_MODEL", hide_env_values = true, value_name = "MODEL", default_value = DEFAULT_NAME)]
+    model: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,7 +47,8 @@ pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     let survey = Survey::take();
     let bytes = available_memory().map_or(MOST_BYTES, |left| MOST_BYTES.min(left / 8));
     let limits = Limits::measure(args.compute.threads, usize::try_from(bytes)?)?;
-    let machine = machine(survey, kernel.name.to_owned(), limits.threads, Some(limits));
+    let mut machine = machine(survey, kernel.name.to_owned(), limits.threads, Some(limits));
+    machine.needed = needed(&args.model);
     let found = findings(Language::English, &machine);
     let advised = found.iter().filter(|finding| finding.advice.is_some());
     let advised = advised.count();
@@ -57,14 +63,26 @@ pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     }
 }
 
+/// What a model takes of memory, by the table of short names; nothing of one that has none.
+fn needed(models: &str) -> Option<(String, u64)> {
+    let first = models.split(',').map(str::trim).next().unwrap_or_default();
+    let name = if first.is_empty() {
+        DEFAULT_NAME
+    } else {
+        first
+    };
+    let known = KNOWN_MODELS.iter().find(|known| known.name == name)?;
+    Some((known.name.to_owned(), known.memory_bytes()))
+}
+
 fn as_json(findings: &[Finding]) -> serde_json::Value {
     let findings = findings.iter().map(|finding| {
-        json!({ "about": finding.about, "found": finding.found, "advice": finding.advice })
+        json!({ "about": finding.about, "found": finding.found, "advice": finding.advice, "note": finding.note })
     });
     json!({ "findings": findings.collect::<Vec<_>>() })
 }
 
-/// A line for each, and its advice below it.
+/// A line for each, and below it its advice, with a mark, or its note.
 fn lines(findings: &[Finding]) -> String {
     let widest = findings.iter().map(|finding| finding.about.len()).max();
     let width = widest.unwrap_or(0);
@@ -73,10 +91,12 @@ fn lines(findings: &[Finding]) -> String {
             about,
             found,
             advice,
+            note,
         } = finding;
         let mark = if advice.is_some() { '!' } else { ' ' };
         let advice = advice
             .iter()
+            .chain(note)
             .map(|advice| format!("  {:width$}  {advice}\n", ""));
         format!(
             "{mark} {about:width$}  {found}\n{}",
@@ -96,14 +116,28 @@ mod tests {
             about,
             found: "2".to_owned(),
             advice: advice.map(str::to_owned),
+            note: None,
         };
-        let findings = [finding("Threads", None), finding("Load", Some("end it"))];
+        let noted = Finding {
+            note: Some("try 1".to_owned()),
+            ..finding("Threads", None)
+        };
+        let findings = [noted, finding("Load", Some("end it"))];
         assert_eq!(
             lines(&findings),
-            "  Threads  2\n! Load     2\n           end it\n"
+            "  Threads  2\n           try 1\n! Load     2\n           end it\n"
         );
         let json = as_json(&findings);
         assert_eq!(json["findings"][1]["advice"], "end it");
         assert!(json["findings"][0]["advice"].is_null());
+        assert_eq!(json["findings"][0]["note"], "try 1");
+    }
+
+    #[test]
+    fn a_models_need_of_memory_is_that_of_its_name() {
+        let (name, bytes) = needed("").unwrap();
+        assert_eq!(name, DEFAULT_NAME);
+        assert!(needed("llama3.1, smollm2").unwrap().1 > bytes);
+        assert_eq!(needed("./some.gguf"), None);
     }
 }

@@ -14,7 +14,8 @@ use clap::builder::FalseyValueParser;
 use nibble_engine::LoadOptions;
 use nibble_server::hub::{Shelf, cache_folder};
 use nibble_server::lanes::Lanes;
-use nibble_server::management::{Management, Managers};
+use nibble_server::management::Management;
+use nibble_server::permitted::Permitted;
 use nibble_server::state::{AppState, Settings};
 use nibble_server::store::SqlStore;
 use nibble_server::traces::Traces;
@@ -76,7 +77,8 @@ pub(crate) struct ServeArgs {
     /// The most tokens of an answer to a program that names no limit, where the context is not shorter
     #[arg(long, env = "NIBBLE_DEFAULT_MAX_TOKENS", hide_env_values = true, value_name = "N", value_parser = count(1..=10_000_000), default_value = "4096")]
     default_max_tokens: usize,
-    /// Let all who reach the page compare kernels, which loads the whole machine, though others reach it without a password
+    /// Let all who reach the page compare kernels, which loads the whole machine; without it who uses it on this machine without
+    /// a proxy, or has signed in
     #[arg(long, env = "NIBBLE_ALLOW_COMPARE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     allow_compare: bool,
     /// Who may fetch, serve and remove models by the page: loopback (who uses it on this machine without a proxy, or has signed
@@ -86,10 +88,21 @@ pub(crate) struct ServeArgs {
         env = "NIBBLE_MANAGE_MODELS",
         hide_env_values = true,
         value_name = "WHO",
-        value_parser = managers,
+        value_parser = permitted,
         default_value = "loopback"
     )]
-    manage_models: Managers,
+    manage_models: Permitted,
+    /// Who may choose which of several models answers them on the page, for which one may have to be loaded and another to
+    /// leave: loopback, password, anyone or nobody, as above; the API's clients name the model that they want
+    #[arg(
+        long,
+        env = "NIBBLE_SWITCH_MODELS",
+        hide_env_values = true,
+        value_name = "WHO",
+        value_parser = permitted,
+        default_value = "loopback"
+    )]
+    switch_models: Permitted,
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
@@ -110,8 +123,13 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(args.addr.addr)?;
     let address = listener.local_addr()?;
     let sign_in = args.password.sign_in()?;
-    if args.manage_models == Managers::Password && sign_in.is_none() {
-        bail!("--manage-models `password` needs a password: `--password-file FILE` names one");
+    for (option, permitted) in [
+        ("--manage-models", args.manage_models),
+        ("--switch-models", args.switch_models),
+    ] {
+        if permitted == Permitted::Password && sign_in.is_none() {
+            bail!("{option} `password` needs a password: `--password-file FILE` names one");
+        }
     }
     let (access, key_file) = args.access.access()?;
     if let Some(who) = openness::told(address, sign_in.is_some(), access.keys.is_some()) {
@@ -132,8 +150,11 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         ..LoadOptions::default()
     };
     let models = models::found(&args.models, &args.load, &limits)?;
-    let may_compare = openness::may_compare(address, sign_in.is_some(), args.allow_compare);
-    let lanes = may_compare.then(|| Arc::new(models.lanes()) as Arc<dyn Lanes>);
+    let lanes: Arc<dyn Lanes> = Arc::new(models.lanes());
+    let comparers = match args.allow_compare {
+        true => Permitted::Anyone,
+        false => Permitted::Loopback,
+    };
     // Where nobody may change models, those that were removed earlier are still deleted after their time.
     let shelf = Shelf::from_env()
         .inspect_err(|error| tracing::warn!("there is no folder of models: {error}"))
@@ -154,7 +175,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
         let state = state
             .behind(sign_in)
             .with(access)
-            .comparing(lanes)
+            .comparing(lanes, comparers)
+            .switching(args.switch_models)
             .managing(management)
             .keeping_limits_in(limits_file);
         if let Some(key_file) = key_file {
@@ -179,9 +201,9 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// An environment file may leave it empty.
-fn managers(word: &str) -> Result<Managers, String> {
+fn permitted(word: &str) -> Result<Permitted, String> {
     match word {
-        "" => Ok(Managers::default()),
+        "" => Ok(Permitted::default()),
         word => word.parse(),
     }
 }

@@ -15,6 +15,7 @@ mod forms;
 mod language;
 mod outlook;
 mod presets;
+mod switching;
 
 use crate::generator::Generator;
 use crate::test_support::browser::{Browser, form, message};
@@ -46,7 +47,7 @@ async fn a_form_post_leads_to_a_page_with_the_answer_and_its_figures() {
         "<dt>Time to first token</dt><dd>250<span class=\"unit\"> ms</span></dd>",
         "<dt>Decode speed</dt><dd>40.0<span class=\"unit\"> tokens/s</span></dd>",
         "<dt>Cost per million tokens</dt><dd>$62.50<",
-        "<dt>Decoding alone, per million tokens</dt><dd>$25.00<",
+        "<dt>Decoding alone, per million tokens</dt><dd><a href=\"/about#formulas\">$25.00<",
         "<dt>Total time</dt><dd>1.25<span class=\"unit\"> s</span></dd>",
         "<dt>Total cost</dt><dd>$0.00125<",
         "<dt>First token</dt><dd>✓ meets the 1 s bar<",

@@ -1,17 +1,19 @@
 //! A browser for tests, as far as routes can tell: requests in process, and their answers as text.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE,
 };
 use axum::http::request;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
@@ -20,6 +22,7 @@ use tower::ServiceExt;
 use crate::access::Access;
 use crate::generator::Generator;
 use crate::lanes::Lanes;
+use crate::permitted::Permitted;
 use crate::router;
 use crate::sign_in::SignIn;
 use crate::state::{AppState, Settings};
@@ -101,9 +104,10 @@ impl Browser {
         }
     }
 
-    /// At a server whose visitors may compare these lanes.
+    /// At a server all whose visitors may compare these lanes.
     pub(crate) fn comparing(generator: Arc<dyn Generator>, lanes: Arc<dyn Lanes>) -> Self {
-        Self::at_server(AppState::new(generator, settings(), store(), None).comparing(Some(lanes)))
+        let state = AppState::new(generator, settings(), store(), None);
+        Self::at_server(state.comparing(lanes, Permitted::Anyone))
     }
 
     /// At a server that has this password.
@@ -245,6 +249,19 @@ pub(crate) fn upload(
         .header(CONTENT_TYPE, "multipart/form-data; boundary=edge")
         .header(CONTENT_LENGTH, body.len());
     request.body(Body::from(body)).unwrap()
+}
+
+/// Over a connection from the machine itself.
+pub(crate) fn here(mut request: Request<Body>) -> Request<Body> {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
+}
+
+/// By a proxy of this machine, for somebody who may be anywhere.
+pub(crate) fn by_proxy(request: &mut Request<Body>) {
+    let client = HeaderValue::from_static("127.0.0.1");
+    request.headers_mut().insert("x-forwarded-for", client);
 }
 
 pub(crate) fn get(path: &str) -> request::Builder {

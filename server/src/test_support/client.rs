@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use crate::api::routes;
 use crate::generator::Generator;
 use crate::models::Models;
+use crate::permitted::Permitted;
 use crate::state::{AppState, Settings};
 use crate::test_support::browser::store;
 use crate::test_support::held::Held;
@@ -46,7 +47,7 @@ pub(crate) async fn send(generator: Arc<dyn Generator>, request: Request<Body>) 
     send_to(&state(Models::only(generator)), request).await
 }
 
-/// A server of these models.
+/// A server of these models, one of which answers whoever chooses it.
 pub(crate) fn state(models: Arc<Models>) -> AppState {
     let settings = Settings {
         usd_per_hour: 0.94256,
@@ -57,7 +58,7 @@ pub(crate) fn state(models: Arc<Models>) -> AppState {
         connections: 64,
         h2c: false,
     };
-    AppState::of(models, settings, store(), None)
+    AppState::of(models, settings, store(), None).switching(Permitted::Anyone)
 }
 
 /// The API of a server.

@@ -41,15 +41,50 @@ pub(super) fn formulas(t: Language, last: Option<&Metrics>) -> Vec<Formula> {
     .collect()
 }
 
-/// Terms that add up to a time; the last of them is what is left of it.
+/// Terms that add up to a time; the last of them is what is left of it. All are rounded to one digit, so that what is read adds
+/// up too.
 fn sum(t: Language, terms: &[f64], all: f64) -> Option<String> {
-    let rest = all - terms.iter().sum::<f64>();
-    if rest < 0.0 {
+    if all < terms.iter().sum::<f64>() {
         return None;
     }
-    let terms = terms.iter().copied().chain([rest]);
-    let terms: Vec<_> = terms.map(|term| duration(t, term)).collect();
-    Some(format!("{} = {}", terms.join(" + "), duration(t, all)))
+    let digit = digit(all);
+    let rounded = |seconds: f64| (seconds / digit).round();
+    let whole = rounded(all);
+    let mut left = whole;
+    let mut written = Vec::new();
+    for term in terms {
+        // Halves that are rounded up may be more than there is.
+        let term = rounded(*term).min(left);
+        left -= term;
+        written.push(term);
+    }
+    written.push(left);
+    let written = written.into_iter().map(|term| of_digits(t, term, digit));
+    let terms: Vec<_> = written.collect();
+    Some(format!(
+        "{} = {}",
+        terms.join(" + "),
+        of_digits(t, whole, digit)
+    ))
+}
+
+/// The last digit of a sum, in seconds.
+fn digit(seconds: f64) -> f64 {
+    match seconds {
+        ..0.9995 => 0.001,
+        ..59.95 => 0.01,
+        _ => 1.0,
+    }
+}
+
+fn of_digits(t: Language, count: f64, digit: f64) -> String {
+    let seconds = count * digit;
+    match digit {
+        ..0.01 => t.milliseconds(format!("{count:.0}")),
+        ..1.0 => t.seconds(format!("{seconds:.2}")),
+        _ if seconds < 60.0 => t.seconds(format!("{seconds:.0}")),
+        _ => duration(t, seconds),
+    }
 }
 
 fn first(t: Language, last: &Metrics) -> Option<String> {
@@ -179,12 +214,12 @@ mod tests {
         assert_eq!(
             worked,
             [
-                "20 ms + 112 ms + 117 ms = 250 ms",
+                "20 ms + 113 ms + 117 ms = 250 ms",
                 "250 ms + 250 ms = 500 ms",
                 "90 / 112 ms = 800 tokens/s",
                 "(20 − 1) / 475 ms = 40.0 tokens/s",
                 "1000 / 40.0 = 25.0 ms",
-                "250 ms + 1.00 s = 1.25 s",
+                "0.25 s + 1.00 s = 1.25 s",
                 "$5.76 / 3600 × 1.25 s = $0.00200",
                 "$0.00200 / 20 × 10⁶ = $100.00",
                 "$5.76 / 3600 / 40.0 tokens/s × 10⁶ = $40.00",
@@ -192,6 +227,23 @@ mod tests {
                 "$5.76 / 3600 × 500 ms = $0.000800",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_read_of_a_sum_adds_up() {
+        let t = Language::English;
+        let of = |terms: &[f64], all| sum(t, terms, all).unwrap();
+        assert_eq!(
+            of(&[0.0204, 0.1124], 0.25),
+            "20 ms + 112 ms + 118 ms = 250 ms"
+        );
+        assert_eq!(of(&[0.0005, 0.0005], 0.001), "1 ms + 0 ms + 0 ms = 1 ms");
+        assert_eq!(
+            of(&[0.004, 5.006], 12.344),
+            "0.00 s + 5.01 s + 7.33 s = 12.34 s"
+        );
+        assert_eq!(of(&[59.6], 75.0), "1 min 00 s + 15 s = 1 min 15 s");
+        assert_eq!(sum(t, &[2.0], 1.0), None);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(super) fn ended(t: Language, models: &Models) -> Option<AnyView> {
     let fetching = models.fetching.as_ref()?;
     let name = &fetching.name;
     let (words, chat) = match fetching.end.as_ref()? {
-        FetchEnd::Served(id) => (t.was_fetched(name), Some(begin(t, id, name))),
+        FetchEnd::Served(id) => (t.was_fetched(name), begin(t, id, name)),
         FetchEnd::Unserved(why) => return Some(failed(t.was_not_served(name, why))),
         FetchEnd::Failed(why) => return Some(failed(t.was_not_fetched(name, why))),
         FetchEnd::Cancelled => (t.fetch_was_cancelled(name), None),

@@ -63,7 +63,7 @@ fn one_here(t: Language, model: &ModelHere, leave: Leave) -> AnyView {
 
 fn acts(t: Language, model: &ModelHere, leave: Leave) -> AnyView {
     let name = &model.name;
-    let begin = model.served.as_ref().map(|id| begin(t, id, name));
+    let begin = model.served.as_ref().and_then(|id| begin(t, id, name));
     let may = leave == Leave::Granted;
     let serve = (may && model.served.is_none()).then(|| match model.is_whole {
         true => act(FETCH_MODEL, name, t.serve(), t.serve_named(name)),

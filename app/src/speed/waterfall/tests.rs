@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::measured;
 
 /// Four seconds: one in the queue, two of the prompt, one of 41 tokens.
 fn metrics() -> Metrics {
@@ -150,7 +151,11 @@ fn what_took_over_half_is_the_reason() {
         decode_tokens_per_second: Some(20.5),
         ..quick()
     };
-    assert_eq!(of(slower), Why::Slower(0.5));
+    let unmeasured = Why::Slower {
+        of_usual: 0.5,
+        held_up: None,
+    };
+    assert_eq!(of(slower), unmeasured);
     let wrote = Why::Wrote {
         much: Much::Most,
         tokens: 41,
@@ -241,5 +246,83 @@ fn a_speed_is_usual_only_beside_others_and_near_them() {
     assert_eq!(of(None), wrote(false));
     assert_eq!(of(Some(38.0)), wrote(true));
     assert_eq!(of(Some(20.0)), wrote(false));
-    assert_eq!(of(Some(80.0)), Why::Slower(0.5));
+    let slower = Why::Slower {
+        of_usual: 0.5,
+        held_up: None,
+    };
+    assert_eq!(of(Some(80.0)), slower);
+}
+
+#[test]
+fn what_was_measured_is_named_before_what_was_not() {
+    let of = |metrics: Metrics| match why(&metrics, 2, Some(80.0)) {
+        Why::Slower { of_usual, held_up } => {
+            assert_eq!(of_usual, 0.5);
+            held_up.map(|(what, _)| what)
+        }
+        other => panic!("{other:?}"),
+    };
+    let free = || Metrics {
+        queued_s: 0.0,
+        prefill_s: Some(0.5),
+        usd_total: 0.0,
+        usd_share: 0.0,
+        ..metrics()
+    };
+    assert_eq!(of(free()), None);
+    // 37 of 100 went into others, and 24 of 100 into pauses: less than makes a reason by itself.
+    let shared = Metrics {
+        beside: 0.6,
+        ..free()
+    };
+    assert_eq!(of(shared), Some(What::Sharing));
+    let paused = Metrics {
+        paused_s: 0.96,
+        ..free()
+    };
+    assert_eq!(of(paused), Some(What::Paused));
+    let throttled = Metrics {
+        throttled_s: Some(1.5),
+        guesses_s: Some(0.2),
+        ..free()
+    };
+    assert_eq!(of(throttled), Some(What::Throttled));
+    let guessing = Metrics {
+        guesses_s: Some(0.9),
+        ..free()
+    };
+    assert_eq!(of(guessing), Some(What::Guessing));
+    let hardly = Metrics {
+        paused_s: 0.01,
+        ..free()
+    };
+    assert_eq!(of(hardly), None);
+}
+
+#[test]
+fn usual_is_what_answers_of_that_length_reach_alone() {
+    let mut answers = [40.0; 5].map(|speed| Measured {
+        decode_tokens_per_second: Some(speed),
+        prompt_tokens: 4000,
+        output_tokens: 40,
+        ..measured(0, "avx2")
+    });
+    let of = |answers: &[Measured]| {
+        let answers: Vec<_> = answers.iter().collect();
+        let metrics = Metrics {
+            prompt_tokens: 2100,
+            ..metrics()
+        };
+        usual(&metrics, &answers)
+    };
+    assert_eq!(of(&answers), Some(40.0));
+    assert_eq!(of(&answers[1..]), None, "four are too few");
+    let short = [500.0; 9].map(|speed| Measured {
+        decode_tokens_per_second: Some(speed),
+        ..measured(0, "avx2")
+    });
+    assert_eq!(of(&[&answers[..], &short[..]].concat()), Some(40.0));
+    assert_eq!(of(&short), None);
+    answers[0].beside = 1.0;
+    assert_eq!(of(&answers), None, "one of them was not alone");
 }

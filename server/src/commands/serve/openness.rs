@@ -32,22 +32,9 @@ pub(super) fn told(address: SocketAddr, has_password: bool, has_keys: bool) -> O
     ))
 }
 
-/// Whether visitors may load the whole machine to compare kernels.
-pub(super) fn may_compare(address: SocketAddr, has_password: bool, is_allowed: bool) -> bool {
-    address.ip().is_loopback() || has_password || is_allowed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn beyond_this_machine_comparing_needs_a_password_or_leave() {
-        let (here, everywhere) = (([127, 0, 0, 1], 80).into(), ([0, 0, 0, 0], 80).into());
-        assert!(may_compare(here, false, false));
-        assert!(!may_compare(everywhere, false, false));
-        assert!(may_compare(everywhere, true, false) && may_compare(everywhere, false, true));
-    }
 
     fn beyond(has_password: bool, has_keys: bool) -> String {
         told(([0, 0, 0, 0], 3000).into(), has_password, has_keys).unwrap()

@@ -8,10 +8,13 @@ use nibble_engine::Error;
 use crate::generator::Generator;
 use crate::lanes::Lanes;
 use crate::models::{Models, Offer};
+use crate::permitted::Permitted;
 use crate::state::AppState;
 use crate::test_support::browser::{Browser, message, settings, store};
 use crate::test_support::client::state;
 use crate::test_support::scripted::{Scripted, offer};
+
+mod leave;
 
 const PIECES: [&str; 20] = ["word "; 20];
 
@@ -52,7 +55,7 @@ fn browser(pause: Duration) -> Browser {
 fn two_models(pause: Duration) -> AppState {
     let offers = ["One", "Two"].map(|name| offer(name, None));
     let models = Models::new(offers.into(), Box::new(|| None), None, None);
-    state(models).comparing(Some(Arc::new(Words(pause))))
+    state(models).comparing(Arc::new(Words(pause)), Permitted::Anyone)
 }
 
 fn beside_another() -> Browser {
@@ -208,7 +211,8 @@ async fn a_comparison_is_written_down_when_the_database_is_well_again() {
     let twin = store.twin();
     let chats = Models::only(Arc::new(Scripted::new(&["hi"], Duration::ZERO)));
     let state = AppState::of(chats, settings(), store, None);
-    let browser = Browser::at_server(state.comparing(Some(Arc::new(Words(Duration::ZERO)))));
+    let browser =
+        Browser::at_server(state.comparing(Arc::new(Words(Duration::ZERO)), Permitted::Anyone));
     twin.execute(
         "CREATE TRIGGER full BEFORE UPDATE ON comparisons BEGIN SELECT RAISE(ABORT, 'full'); END",
     )

@@ -20,12 +20,13 @@ use crate::generator::Generator;
 use crate::hub::Shelf;
 use crate::hub::tests::repositories::hub;
 use crate::hub::tests::stand_in::{Mishap, StandIn};
-use crate::management::{Management, Managers};
+use crate::management::Management;
 use crate::models::{Models, Offer};
 use crate::offers::Offers;
+use crate::permitted::Permitted;
 use crate::sign_in::{SIGN_IN, SignIn};
 use crate::state::AppState;
-use crate::test_support::browser::{Browser, Reply, form, get, settings, store};
+use crate::test_support::browser::{Browser, Reply, form, get, here, settings, store};
 use crate::test_support::scripted::{Scripted, offer};
 
 mod fetching;
@@ -53,7 +54,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(managers: Managers) -> Self {
+    fn new(managers: Permitted) -> Self {
         let (hub, home) = (hub(), TempDir::new().unwrap());
         let browser = Browser::at_server(server(&hub, &home, managers, None));
         Self { hub, home, browser }
@@ -113,26 +114,20 @@ impl Place {
 }
 
 /// A server whose first model comes from this file.
-fn server(hub: &StandIn, home: &TempDir, managers: Managers, first: Option<PathBuf>) -> AppState {
+fn server(hub: &StandIn, home: &TempDir, managers: Permitted, first: Option<PathBuf>) -> AppState {
     let generator: Arc<dyn Generator> =
         Arc::new(Scripted::new(&["I am first"], Duration::ZERO).named("First"));
     let offer = offer("First", first);
     let models = Models::new(vec![offer], Box::new(|| None), Some(1000), Some(generator));
     let shelf = Shelf::of(home.path(), &hub.endpoint);
     let management = Management::new(managers, shelf, Scripts);
-    AppState::of(models, settings(), store(), None).managing(Some(management))
-}
-
-/// Over a connection from the machine itself.
-fn here(mut request: Request<Body>) -> Request<Body> {
-    let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-    request.extensions_mut().insert(ConnectInfo(peer));
-    request
+    let state = AppState::of(models, settings(), store(), None).switching(Permitted::Anyone);
+    state.managing(Some(management))
 }
 
 #[tokio::test]
 async fn the_short_address_leads_readers_to_the_page_and_is_the_apis_for_programs() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     for path in ["/models", "/models/"] {
         let by_reader = get(path).header(ACCEPT, HTML).body(Body::empty()).unwrap();
         let led = place.browser.send(by_reader).await;
@@ -145,7 +140,7 @@ async fn the_short_address_leads_readers_to_the_page_and_is_the_apis_for_program
 
 #[tokio::test]
 async fn a_model_of_the_hub_is_told_with_what_its_files_say() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place.fetch().await;
     let page = place.page().await;
     let (_, row) = page

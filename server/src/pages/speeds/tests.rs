@@ -91,7 +91,9 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
         "so there is nothing to compare with.",
         "<dt>Prompt tokens</dt>",
         "<dt>Model</dt><dd>Scripted 1B</dd>",
-        &format!("href=\"/c/{conversation}#m-{answer}\""),
+        &format!("href=\"/c/{conversation}?at={answer}#m-{answer}\""),
+        "<dd><a href=\"#parts\">",
+        "<h2 id=\"parts\">",
     ] {
         assert!(page.body.contains(part), "no {part} in {}", page.body);
     }
@@ -185,5 +187,21 @@ async fn filled(store: &SqlStore, owner: Owner) {
         let columns =
             "messages (id, conversation, role, created, text, state, foreseen, origin, metrics)";
         store.execute(&insert(columns, &messages)).await;
+    }
+}
+
+#[tokio::test]
+async fn estimates_are_told_beside_their_aim_and_times_with_their_zone() {
+    let (browser, ..) = answered().await;
+    let page = browser.get("/speed").await.body;
+    for part in [
+        "Days and times are those of the server’s time zone, ",
+        "the CSV has UTC.",
+        "First token: 1 of 1 within 25 %, 100 of 100",
+        "The aim is 80 of 100.",
+        "class=\"aim\"",
+        "aim: 80 of 100",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
     }
 }

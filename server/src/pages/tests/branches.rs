@@ -318,3 +318,41 @@ fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
         },
     })
 }
+
+#[tokio::test]
+async fn a_page_is_opened_at_an_answer_that_lies_elsewhere() {
+    let begun = Begun::new().await;
+    let (id, first) = (begun.id().to_owned(), begun.last_answer().await);
+    begun.again().await;
+    let place = |answer: &str| format!("id=\"m-{answer}\"");
+    let page = begun.page().await;
+    assert!(!page.contains(&place(&first)), "{page}");
+    let at = |answer: &str| format!("{}?at={answer}", begun.path);
+    let there = begun.browser.get(&at(&first)).await.body;
+    assert!(there.contains(&place(&first)), "{there}");
+    assert!(there.contains("id=\"later\""), "{there}");
+    // What is shown is as it was, and what is not there is not looked for.
+    let shown = begun.last_answer().await;
+    assert_ne!(shown, first);
+    for answer in [shown.as_str(), "x", &"0".repeat(32)] {
+        let page = begun.browser.get(&at(answer)).await.body;
+        assert!(page.contains(&place(&shown)), "{answer}: {page}");
+        assert!(!page.contains("id=\"later\""), "{answer}: {page}");
+    }
+    // Who reads what is shared sees the branch that is shown.
+    let shared = [("conversation", id.as_str()), ("shared", "true")];
+    begun.post("/api/share", &shared).await;
+    let page = begun.browser.other().get(&at(&first)).await.body;
+    assert!(!page.contains(&place(&first)) && page.contains(&place(&shown)));
+    for _ in 0..41 {
+        let asked = begun
+            .browser
+            .post_form("/api/send", &message(&id, "more?"))
+            .await;
+        begun.browser.get(asked.location()).await;
+    }
+    let page = begun.page().await;
+    assert!(!page.contains(&place(&shown)), "{page}");
+    let there = begun.browser.get(&at(&shown)).await.body;
+    assert!(there.contains(&place(&shown)), "{there}");
+}

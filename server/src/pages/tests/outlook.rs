@@ -190,3 +190,20 @@ async fn a_conversation_is_answered_by_the_model_of_its_settings() {
     let speed = browser.get("/speed?model=Two").await.body;
     assert!(speed.contains("<option value=\"Two\" selected>"), "{speed}");
 }
+
+#[tokio::test]
+async fn the_page_of_how_it_works_tells_of_the_model_that_is_chosen() {
+    let (browser, loads) = two_models();
+    for (path, name) in [
+        ("/about", "One"),
+        ("/about?model=two", "Two"),
+        ("/about?model=none", "One"),
+    ] {
+        let page = browser.get(path).await.body;
+        let told = format!("<th scope=\"row\">Model</th><td>{name}</td>");
+        assert!(page.contains(&told), "{path}: {page}");
+        let chosen = format!("selected>{name}</option>");
+        assert!(page.contains(&chosen), "{path}: {page}");
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 0, "reading loads nothing");
+}

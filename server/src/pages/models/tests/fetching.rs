@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_model_that_is_fetched_is_listed_chosen_and_asked_without_a_restart() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     let before = place.page().await;
     assert!(
         before.contains("aria-label=\"Fetch llama3.2:1b\""),
@@ -42,7 +42,7 @@ async fn a_model_that_is_fetched_is_listed_chosen_and_asked_without_a_restart() 
 
 #[tokio::test]
 async fn one_model_is_fetched_at_a_time_and_cancelling_ends_it_at_once() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place
         .hub
         .happens("model.safetensors", Mishap::StallsAfter(7));
@@ -85,7 +85,7 @@ async fn one_model_is_fetched_at_a_time_and_cancelling_ends_it_at_once() {
 
 #[tokio::test]
 async fn what_the_hub_says_and_names_that_are_none_are_told() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place.hub.needs_token("secret");
     place.post(FETCH_MODEL, &MODEL).await;
     let page = place.page_with("owner/name was not fetched").await;
@@ -133,7 +133,7 @@ async fn what_the_hub_says_and_names_that_are_none_are_told() {
 
 #[tokio::test]
 async fn what_the_program_says_of_a_fetch_is_in_the_language_of_its_reader() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place
         .hub
         .happens("model.safetensors", Mishap::StallsAfter(7));
@@ -152,7 +152,7 @@ async fn what_the_program_says_of_a_fetch_is_in_the_language_of_its_reader() {
 async fn the_end_of_the_program_ends_a_fetch() {
     let (hub, home) = (hub(), TempDir::new().unwrap());
     hub.happens("model.safetensors", Mishap::StallsAfter(7));
-    let state = server(&hub, &home, Managers::Anyone, None);
+    let state = server(&hub, &home, Permitted::Anyone, None);
     let browser = Browser::at_server(state.clone());
     state.chat.all_fetched().await;
     browser.post_form(FETCH_MODEL, &MODEL).await;
@@ -169,7 +169,7 @@ async fn the_end_of_the_program_ends_a_fetch() {
 
 #[tokio::test]
 async fn a_fetch_is_followed_as_events_to_its_end() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     let none = place.browser.get(FETCH_EVENTS).await.body;
     assert!(none.contains("event: ended"), "{none}");
     place

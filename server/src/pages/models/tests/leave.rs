@@ -1,6 +1,7 @@
 //! Who may fetch and remove, and what others see.
 
 use super::*;
+use crate::test_support::browser::by_proxy;
 
 /// Whether a browser at a page has buttons, and the status of what it posts.
 async fn may(place: &Place, change: impl Fn(&mut Request<Body>)) -> (bool, StatusCode) {
@@ -22,23 +23,22 @@ async fn who_may_not_sees_no_buttons_one_sentence_and_is_refused() {
         let peer = SocketAddr::from(([192, 0, 2, 1], 9));
         request.extensions_mut().insert(ConnectInfo(peer));
     };
-    let by_proxy = |request: &mut Request<Body>| {
-        let client = HeaderValue::from_static("127.0.0.1");
-        request.headers_mut().insert("x-forwarded-for", client);
+    let proxied = |request: &mut Request<Body>| {
+        by_proxy(request);
     };
     for (managers, [by_here, by_elsewhere, by_proxied]) in [
-        (Managers::Loopback, [YES, NO, NO]),
-        (Managers::Password, [NO, NO, NO]),
-        (Managers::Anyone, [YES, YES, YES]),
-        (Managers::Nobody, [NO, NO, NO]),
+        (Permitted::Loopback, [YES, NO, NO]),
+        (Permitted::Password, [NO, NO, NO]),
+        (Permitted::Anyone, [YES, YES, YES]),
+        (Permitted::Nobody, [NO, NO, NO]),
     ] {
         let place = Place::new(managers);
         assert_eq!(may(&place, here).await, by_here, "{managers:?}");
         assert_eq!(may(&place, elsewhere).await, by_elsewhere, "{managers:?}");
-        assert_eq!(may(&place, by_proxy).await, by_proxied, "{managers:?}");
+        assert_eq!(may(&place, proxied).await, by_proxied, "{managers:?}");
         assert!(place.hub.seen().is_empty());
     }
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     let page = place.browser.get(MODELS).await.body;
     let why = "on the server’s own machine, or have signed in.";
     assert!(
@@ -68,7 +68,7 @@ async fn who_may_not_sees_no_buttons_one_sentence_and_is_refused() {
 #[tokio::test]
 async fn who_has_signed_in_may_from_everywhere() {
     let (hub, home) = (hub(), TempDir::new().unwrap());
-    let state = server(&hub, &home, Managers::Password, None);
+    let state = server(&hub, &home, Permitted::Password, None);
     let sign_in = SignIn::new("correct horse").unwrap();
     let browser = Browser::at_server(state.behind(Some(sign_in)));
     let refused = browser.post_form(FETCH_MODEL, &MODEL).await;

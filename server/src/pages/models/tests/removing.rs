@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_removed_model_is_not_served_and_undo_brings_all_of_it_back() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place.fetch().await;
     let removed = place.post(REMOVE_MODEL, &MODEL).await;
     assert_eq!(removed.status, StatusCode::SEE_OTHER, "{}", removed.body);
@@ -31,7 +31,7 @@ async fn a_removed_model_is_not_served_and_undo_brings_all_of_it_back() {
 
 #[tokio::test]
 async fn a_model_that_is_in_memory_or_the_first_stays() {
-    let place = Place::new(Managers::Loopback);
+    let place = Place::new(Permitted::Loopback);
     place.fetch().await;
     let mut fields = crate::test_support::browser::message("", "who?").to_vec();
     fields.push(("model", "name"));
@@ -47,7 +47,7 @@ async fn a_model_that_is_in_memory_or_the_first_stays() {
     let first = Browser::at_server(server(
         &place.hub,
         &place.home,
-        Managers::Loopback,
+        Permitted::Loopback,
         Some(place.folder()),
     ));
     let request = here(form(REMOVE_MODEL, &MODEL, HTML));
@@ -66,7 +66,7 @@ async fn what_was_removed_long_ago_is_deleted_where_nobody_may_remove() {
     std::fs::create_dir_all(&folder).unwrap();
     let record = r#"{"name":"a/b","bytes":1,"was_served":false,"at":0,"places":[]}"#;
     std::fs::write(folder.join("nibble.json"), record).unwrap();
-    let _server = server(&hub, &home, Managers::Nobody, None);
+    let _server = server(&hub, &home, Permitted::Nobody, None);
     let start = Instant::now();
     while folder.exists() {
         assert!(start.elapsed() < Duration::from_secs(60), "it stays");

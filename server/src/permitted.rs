@@ -1,13 +1,13 @@
-//! Who may fetch, serve and remove models.
+//! Who may do what is not for all who reach the page: manage models, choose which answers, compare.
 
 use std::str::FromStr;
 
 use nibble_app::chat::Leave;
 use nibble_app::visitor::Visitor;
 
-/// The visitors who may, as the command line names them.
+/// The visitors who may, as the command line names them. Each is asked for anew, as strangers come by a proxy of this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Managers {
+pub enum Permitted {
     /// Who asks from the server's own machine, and who has signed in.
     #[default]
     Loopback,
@@ -19,8 +19,9 @@ pub enum Managers {
     Nobody,
 }
 
-impl Managers {
-    pub(super) fn leave(self, visitor: Visitor) -> Leave {
+impl Permitted {
+    /// Whether a visitor is one of them, or who is.
+    pub(crate) fn leave(self, visitor: Visitor) -> Leave {
         match self {
             Self::Anyone => Leave::Granted,
             Self::Loopback | Self::Password if visitor.signed_in => Leave::Granted,
@@ -32,7 +33,7 @@ impl Managers {
     }
 }
 
-impl FromStr for Managers {
+impl FromStr for Permitted {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
@@ -69,11 +70,11 @@ mod tests {
             ("anyone", [true, true, true]),
             ("nobody", [false, false, false]),
         ] {
-            let managers: Managers = word.parse().unwrap();
-            let found = [nobody, here, signed_in].map(|who| managers.leave(who) == Leave::Granted);
+            let permitted: Permitted = word.parse().unwrap();
+            let found = [nobody, here, signed_in].map(|who| permitted.leave(who) == Leave::Granted);
             assert_eq!(found, allowed, "{word}");
         }
-        let refused = "everyone".parse::<Managers>().unwrap_err();
+        let refused = "everyone".parse::<Permitted>().unwrap_err();
         assert!(refused.contains("`everyone`") && refused.contains("`anyone`"));
     }
 }
