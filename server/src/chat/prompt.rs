@@ -79,7 +79,7 @@ impl Writer {
     ///
     /// # Errors
     /// Those of the engine and the store. Where all turns are more than the context has room for, and the last one alone is
-    /// not, [`ComplaintKind::Full`](nibble_app::complaint::ComplaintKind::Full).
+    /// not, [`ComplaintKind::Full`].
     pub(super) async fn asked(
         &self,
         run: &Run,
