@@ -35,11 +35,13 @@ async fn an_answer_that_reaches_max_tokens_says_length() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_request_that_waits_begins_at_once_and_is_kept_alive() {
     let generator = Arc::new(Held::default());
     let response = send(generator.clone(), ask(question(json!({ "stream": true })))).await;
     let (_, sender) = generator.take().unwrap();
+    // Not before: it was read on a thread of its own, for which a clock that is paused does not wait.
+    tokio::time::pause();
     let start = tokio::time::Instant::now();
     let mut stream = response.into_body().into_data_stream();
     stream.next().await.unwrap().unwrap();
