@@ -67,8 +67,16 @@ fn tokens(answers: &[Completion]) -> Vec<&[u32]> {
     answers.iter().map(|answer| &*answer.token_ids).collect()
 }
 
-/// Answers of so many tokens, more than fit the memory of the engine that computes them together; for how many seconds they paused.
-fn check(options: &LoadOptions, texts: &[&str], max_tokens: usize) -> f64 {
+/// What became of answers that were asked at once.
+struct Company {
+    /// For how many seconds they paused together.
+    paused_s: f64,
+    /// The most that ran beside one of them, on average.
+    beside: f64,
+}
+
+/// Answers of so many tokens, more than fit the memory of the engine that computes them together.
+fn check(options: &LoadOptions, texts: &[&str], max_tokens: usize) -> Company {
     let requests = |speculation| -> Vec<_> {
         let request = |text: &&str| request(text, max_tokens, speculation);
         texts.iter().map(request).collect()
@@ -87,19 +95,21 @@ fn check(options: &LoadOptions, texts: &[&str], max_tokens: usize) -> f64 {
         ..options.clone()
     })
     .expect("it loads");
-    let mut paused_s = 0.0;
+    let (mut paused_s, mut beside) = (0.0, 0.0_f64);
     for speculation in [Speculation::Off, Speculation::Fixed(7), Speculation::Auto] {
         let found = asked(&engine, &requests(speculation));
         assert_eq!(tokens(&found), alone, "{options:?}, {speculation:?}");
         let paused = found.iter().filter_map(|answer| answer.metrics.paused_s);
         paused_s += paused.sum::<f64>();
+        let others = found.iter().map(|answer| answer.metrics.beside);
+        beside = others.fold(beside, f64::max);
     }
     let last = texts.len() - 1;
     for _ in 0..2 {
         let again = request(texts[last], max_tokens, Speculation::Off);
         assert_eq!(tokens(&asked(&engine, &[again])), alone[last..]);
     }
-    paused_s
+    Company { paused_s, beside }
 }
 
 fn options(model: &Path, kv: KvPrecision) -> LoadOptions {
@@ -125,7 +135,7 @@ fn of_every_kernel_with_a_tiny_model() {
                 kernel,
                 ..options(&model, kv)
             };
-            paused_s += check(&options, &TEXTS, 90);
+            paused_s += check(&options, &TEXTS, 90).paused_s;
         }
         count += 1;
     }
@@ -141,15 +151,15 @@ fn of_the_default_model() {
     let (texts, max_tokens, context) = match is_emulated {
         // Three blocks: two answers begin, and one of them gets the third.
         true => (&SENTENCES[..2], 8, 96),
-        // Eight: four answers begin, and come to have three each. The fifth has a prompt of several steps, beside those that
-        // are left of them.
-        false => (&all[..], 40, 256),
+        // Eight: four answers begin, one of which ends early, and the others come to have three each. The fifth has a prompt of
+        // several steps, beside those that are left of them.
+        false => (&all[..], 48, 256),
     };
     let options = LoadOptions {
         context: Some(context),
         ..options(&support::default_model(), KvPrecision::F16)
     };
-    let paused_s = check(&options, texts, max_tokens);
-    // Where a step takes seconds the first answer may end before the second needs another block.
-    assert!(is_emulated || paused_s > 0.0, "nobody paused");
+    let Company { paused_s, beside } = check(&options, texts, max_tokens);
+    // Three at once have no room. Where a step takes so long that fewer run, each ends before another needs its blocks.
+    assert!(paused_s > 0.0 || beside < 1.5, "nobody paused");
 }
