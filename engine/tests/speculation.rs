@@ -238,13 +238,16 @@ fn the_default_model_drafts_for_itself() {
     }
     let model = support::default_model();
     let engine = Engine::load(&options(model.clone(), Some(model))).expect("both load");
-    let requests = (0..3).map(|seed| Request {
+    let requests = (0..2).map(|seed| Request {
         prompt: Prompt::Raw("Once upon a time, in a small village,".into()),
         sampling: sampling(0.0, seed),
         max_tokens: 60,
         ..Request::default()
     });
-    let right = compared(&engine, &requests.collect::<Vec<_>>());
-    // Of three answers, mostly those of seven guesses at a time.
-    assert!(right > 100, "{right}");
+    let requests: Vec<_> = requests.collect();
+    // How many are guessed for several follows from how long their readers wait.
+    compared(&engine, &requests);
+    let right = compared(&engine, &requests[..1]);
+    // Seven at a time, where nobody else waits.
+    assert!(right > 40, "{right}");
 }
