@@ -235,9 +235,9 @@ fn usage_of(completion: &Completion) -> Value {
     usage(completion.prompt_tokens, completion.cached_tokens, output)
 }
 
-/// Without `citations`, which some clients know as an array or not at all.
+/// `citations` must be there, and some clients know them as an array alone.
 fn text_block(text: &str) -> Value {
-    json!({ "type": "text", "text": text })
+    json!({ "type": "text", "text": text, "citations": [] })
 }
 
 fn call_block(call: &ToolCall, input: &Value) -> Value {
