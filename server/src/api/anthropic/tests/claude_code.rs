@@ -70,7 +70,7 @@ async fn a_turn_of_claude_code_is_answered() {
     assert_eq!(whole["context_management"], json!({ "applied_edits": [] }));
     assert_eq!(
         whole["content"],
-        json!([{ "type": "text", "text": "Hello!" }])
+        json!([{ "type": "text", "text": "Hello!", "citations": [] }])
     );
 }
 
