@@ -3,7 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nibble_engine::{Answer, AnswerSender, Error, ModelInfo, Prompt, Reading, Request, Thinking};
+use nibble_engine::metrics::Metrics;
+use nibble_engine::{
+    Answer, AnswerSender, Completion, Error, Event, FinishReason, ModelInfo, Prompt, Reading,
+    Request, Thinking,
+};
 
 use crate::generator::Generator;
 use crate::test_support::scripted::Scripted;
@@ -11,6 +15,21 @@ use crate::test_support::scripted::Scripted;
 /// Whether whoever reads an answer has left: it is dropped while it waits, and stopped once the model works on it.
 pub(crate) fn is_left(sender: &AnswerSender) -> bool {
     sender.is_abandoned() || sender.is_stopped()
+}
+
+/// The end of an answer to a prompt of ten tokens that took a second.
+pub(crate) fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
+    Event::Finished(Completion {
+        finish_reason,
+        prompt_tokens: 10,
+        cached_tokens: 0,
+        token_ids: vec![1; tokens],
+        metrics: Metrics {
+            completion_tokens: tokens,
+            total_s: 1.0,
+            ..Metrics::default()
+        },
+    })
 }
 
 /// Keeps every request together with the end that feeds its answer.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use nibble_engine::{
 };
 
 use crate::generator::Generator;
-use crate::models::{KeepAlive, Offer};
+use crate::models::{KeepAlive, Models, Offer};
 
 /// Answers every request with the same thought and pieces, one every `pause`, and the same calls.
 pub(crate) struct Scripted {
@@ -93,6 +94,31 @@ pub(crate) fn offer(name: &str, file: Option<PathBuf>) -> Offer {
         keep: KeepAlive::For(Duration::from_secs(300)),
         load: Box::new(move || Ok(Arc::new(model()) as Arc<dyn Generator>)),
     }
+}
+
+/// Two such models, One and Two, the second of which is not in memory, and how often one was loaded.
+pub(crate) fn two_models() -> (Arc<Models>, Arc<AtomicUsize>) {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let offers = ["One", "Two"].map(|name| {
+        let loads = Arc::clone(&loads);
+        let Offer { load, .. } = offer(name, None);
+        Offer {
+            keep: KeepAlive::Always,
+            load: Box::new(move || {
+                loads.fetch_add(1, Ordering::SeqCst);
+                load()
+            }),
+            ..offer(name, None)
+        }
+    });
+    let first = Scripted::new(&["I am ", "One"], Duration::ZERO).named("One");
+    let models = Models::new(
+        offers.into(),
+        Box::new(|| None),
+        None,
+        Some(Arc::new(first)),
+    );
+    (models, loads)
 }
 
 /// A token that is the second likeliest, beside the likeliest.

@@ -127,15 +127,19 @@ fn where_pieces_are_known_a_single_one_does_not_stand_for_several() {
     assert_eq!(of_two, Replayed::SameInPieces(2));
 }
 
-#[test]
-fn an_owner_has_one_at_a_time_and_what_came_of_it_is_its_owners() {
-    let replays = Replays::default();
-    let blank = || Replay {
+/// A replay that has only begun.
+fn blank() -> Replay {
+    Replay {
         changed: Vec::new(),
         is_told_the_same: true,
         tokens: 0,
         outcome: None,
-    };
+    }
+}
+
+#[test]
+fn an_owner_has_one_at_a_time_and_what_came_of_it_is_its_owners() {
+    let replays = Replays::default();
     let (me, other) = (Owner([1; 16]), Owner([2; 16]));
     let sender = replays.enter(me, Id(1), blank()).unwrap();
     assert!(replays.enter(me, Id(2), blank()).is_none());
@@ -149,12 +153,6 @@ fn an_owner_has_one_at_a_time_and_what_came_of_it_is_its_owners() {
 #[test]
 fn those_that_are_computed_are_not_forgotten_for_others() {
     let replays = Replays::default();
-    let blank = || Replay {
-        changed: Vec::new(),
-        is_told_the_same: true,
-        tokens: 0,
-        outcome: None,
-    };
     let enter = |number: u8| {
         let (owner, answer) = (Owner([number; 16]), Id(number.into()));
         replays.enter(owner, answer, blank())

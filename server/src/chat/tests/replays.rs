@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nibble_engine::metrics::Metrics;
-use nibble_engine::{AnswerSender, Completion, Error, Event, FinishReason, Prompt, Request, Turn};
+use nibble_engine::{AnswerSender, Error, Event, FinishReason, Prompt, Request, Turn};
 
 use super::memory::Chat;
 use crate::test_support::browser::{Browser, message, store};
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, finished};
 use crate::test_support::scripted::Scripted;
 
 /// What its page says of an answer that is computed again.
@@ -19,20 +18,6 @@ async fn replayed(browser: &Browser, answer: &str) -> String {
         .await;
     assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
     browser.chunks(&format!("/speed/{answer}")).await.concat()
-}
-
-fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
-    Event::Finished(Completion {
-        finish_reason,
-        prompt_tokens: 10,
-        cached_tokens: 0,
-        token_ids: vec![1; tokens],
-        metrics: Metrics {
-            completion_tokens: tokens,
-            total_s: 1.0,
-            ..Metrics::default()
-        },
-    })
 }
 
 async fn taken(engine: &Held) -> (Request, AnswerSender) {

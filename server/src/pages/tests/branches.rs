@@ -1,11 +1,10 @@
 //! What people do with questions, answers and conversations.
 
-use nibble_engine::metrics::Metrics;
-use nibble_engine::{Completion, FinishReason, Turn};
+use nibble_engine::{FinishReason, Turn};
 
 use super::*;
 use crate::test_support::browser::Reply;
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, finished};
 
 /// A conversation with one answer, as its page and the names that stand on it.
 struct Begun {
@@ -303,20 +302,6 @@ async fn an_answer_that_was_cut_off_goes_on_from_its_last_byte() {
     assert!(page.contains(">It is blue.</p>"), "{page}");
     assert!(page.contains("<dt>Output tokens</dt><dd>5</dd>"), "{page}");
     assert!(!page.contains(">Continue</button>"), "{page}");
-}
-
-fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
-    Event::Finished(Completion {
-        finish_reason,
-        prompt_tokens: 10,
-        cached_tokens: 0,
-        token_ids: vec![1; tokens],
-        metrics: Metrics {
-            completion_tokens: tokens,
-            total_s: 1.0,
-            ..Metrics::default()
-        },
-    })
 }
 
 #[tokio::test]

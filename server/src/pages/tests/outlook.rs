@@ -1,10 +1,11 @@
 //! What a message comes to before it is sent, and which model it goes to.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::models::{KeepAlive, Models, Offer};
 use crate::test_support::client;
+use crate::test_support::scripted::two_models;
 
 const CHECK: &str = "/api/check";
 
@@ -121,34 +122,10 @@ async fn the_time_for_which_a_model_is_loaded_is_kept_with_the_answer_that_waite
     assert_eq!(loading_s().await, 0.0);
 }
 
-/// A browser at a server of two models, the second of which is not in memory, and how often that was loaded.
-fn two_models() -> (Browser, Arc<AtomicUsize>) {
-    let loads = Arc::new(AtomicUsize::new(0));
-    let model = |name: &str| Scripted::new(&["I am ", name], Duration::ZERO).named(name);
-    let offer = |name: &'static str| {
-        let loads = Arc::clone(&loads);
-        Offer {
-            info: model(name).info().clone(),
-            file: None,
-            bytes: 1,
-            kv_blocks: 0,
-            keep: KeepAlive::Always,
-            load: Box::new(move || {
-                loads.fetch_add(1, Ordering::SeqCst);
-                let model = Scripted::new(&["I am ", name], Duration::ZERO).named(name);
-                Ok(Arc::new(model) as Arc<dyn Generator>)
-            }),
-        }
-    };
-    let offers = vec![offer("One"), offer("Two")];
-    let first = Arc::new(model("One"));
-    let models = Models::new(offers, Box::new(|| None), None, Some(first));
-    (Browser::at_server(client::state(models)), loads)
-}
-
 #[tokio::test]
 async fn a_conversation_is_answered_by_the_model_of_its_settings() {
-    let (browser, loads) = two_models();
+    let (models, loads) = two_models();
+    let browser = Browser::at_server(client::state(models));
     let page = browser.get("/").await.body;
     assert!(
         page.contains("<option value=\"one\" selected>One</option>"),
@@ -193,7 +170,8 @@ async fn a_conversation_is_answered_by_the_model_of_its_settings() {
 
 #[tokio::test]
 async fn the_page_of_how_it_works_tells_of_the_model_that_is_chosen() {
-    let (browser, loads) = two_models();
+    let (models, loads) = two_models();
+    let browser = Browser::at_server(client::state(models));
     for (path, name) in [
         ("/about", "One"),
         ("/about?model=two", "Two"),

@@ -9,9 +9,9 @@ use nibble_app::chat::Leave;
 use nibble_app::language::Language;
 
 use super::*;
-use crate::models::{KeepAlive, Models, Offer};
 use crate::permitted::Permitted;
 use crate::test_support::browser::{ORIGIN_HERE, Reply, by_proxy, get, here, settings, store};
+use crate::test_support::scripted::two_models;
 
 const HTML: &str = "text/html,application/xhtml+xml";
 const CHOICE: &str = "<select id=\"model\"";
@@ -24,26 +24,7 @@ struct Place {
 
 impl Place {
     fn new(switchers: Permitted) -> Self {
-        let loads = Arc::new(AtomicUsize::new(0));
-        let model = |name: &str| Scripted::new(&["I am ", name], Duration::ZERO).named(name);
-        let offer = |name: &'static str| {
-            let loads = Arc::clone(&loads);
-            Offer {
-                info: model(name).info().clone(),
-                file: None,
-                bytes: 1,
-                kv_blocks: 0,
-                keep: KeepAlive::Always,
-                load: Box::new(move || {
-                    loads.fetch_add(1, Ordering::SeqCst);
-                    let model = Scripted::new(&["I am ", name], Duration::ZERO).named(name);
-                    Ok(Arc::new(model) as Arc<dyn Generator>)
-                }),
-            }
-        };
-        let first = Arc::new(model("One"));
-        let models = vec![offer("One"), offer("Two")];
-        let models = Models::new(models, Box::new(|| None), None, Some(first));
+        let (models, loads) = two_models();
         let state = AppState::of(models, settings(), store(), None).switching(switchers);
         Self {
             browser: Browser::at_server(state),
