@@ -17,11 +17,22 @@ use crate::model::forward::PREFILL_CHUNK;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Caller(pub u64);
 
+impl Caller {
+    /// The most places that may be taken on a list of `limit` for a caller to get one who has `own`. Those who have none find
+    /// some when others, or a single one, have taken all.
+    pub fn places(own: usize, limit: usize) -> usize {
+        match own {
+            0 => limit + limit / PLACES_PER_SPARE,
+            _ => limit,
+        }
+    }
+}
+
 /// Answers that run before any step was measured.
 const FIRST_RUNNING: usize = 4;
 /// Prompts go on by so many rows however slow the machine is.
 const LEAST_PREFILL_ROWS: usize = 16;
-/// Of so many places on the waiting list there is one more for a caller who has none.
+/// Of so many places on a list of those who wait there is one more for a caller who has none.
 const PLACES_PER_SPARE: usize = 4;
 /// What a step with answers that decode may take: their readers see a pause of that length.
 pub(crate) const STEP: Duration = Duration::from_millis(400);
@@ -156,15 +167,6 @@ pub(crate) fn order(waiting: impl Iterator<Item = (Caller, u64)>) -> Vec<usize> 
         .collect();
     turns.sort_unstable();
     turns.into_iter().map(|(.., index)| index).collect()
-}
-
-/// The most places that may be taken on a list of `limit` for a caller to get one who has `own`. Those who have none find some
-/// when others, or a single one, have taken all.
-pub(crate) fn places(own: usize, limit: usize) -> usize {
-    match own {
-        0 => limit + limit / PLACES_PER_SPARE,
-        _ => limit,
-    }
 }
 
 /// What callers have had of the rows that are for prompts. A caller who comes, or comes back, starts between the least and the

@@ -5,7 +5,7 @@
 //!
 //! A place is taken before a prompt is rendered and tokenised, so that what is refused costs nothing. The prompts of a list
 //! of places take no more memory than so many contexts of tokens. When all are taken there are a few more for callers who have
-//! none, as [`policy::places`] says.
+//! none, as [`Caller::places`] says.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -306,7 +306,7 @@ impl State {
     fn check_room(&self, caller: Caller, limit: usize) -> Result<(), Error> {
         let (own, others): (Vec<_>, Vec<_>) = self.callers().partition(|of| *of == caller);
         let waiting = own.len() + others.len();
-        let limit = policy::places(own.len(), limit);
+        let limit = Caller::places(own.len(), limit);
         if waiting < limit {
             return Ok(());
         }

@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nibble_engine::{Caller, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Requests that have begun or wait to.
+/// Requests that have begun or wait to; some more for callers who have none.
 const LIMIT: usize = 64;
-/// More of them, for callers who have none.
-const SPARE: usize = 16;
 /// Groups of texts that one caller has in the queue.
 const GROUPS: usize = 2;
 
@@ -38,10 +36,8 @@ impl Embeddings {
     pub(super) fn enter(self: &Arc<Self>, caller: Caller) -> Result<EmbeddingPlace, Error> {
         let mut lines = self.lock();
         let waiting: usize = lines.values().map(|line| line.open).sum();
-        let limit = match lines.contains_key(&caller) {
-            true => LIMIT,
-            false => LIMIT + SPARE,
-        };
+        let own = lines.get(&caller).map_or(0, |line| line.open);
+        let limit = Caller::places(own, LIMIT);
         if waiting >= limit {
             return Err(Error::Busy {
                 waiting,
@@ -96,7 +92,7 @@ mod tests {
         let own: Vec<_> = (0..LIMIT).map(|_| list.enter(Caller(1)).unwrap()).collect();
         let refused = list.enter(Caller(1)).err();
         assert!(matches!(refused, Some(Error::Busy { limit: LIMIT, .. })));
-        let others = (2..).take(SPARE).map(|caller| list.enter(Caller(caller)));
+        let others = (2..).take(16).map(|caller| list.enter(Caller(caller)));
         let others: Vec<_> = others.map(Result::unwrap).collect();
         assert!(list.enter(Caller(99)).is_err() && list.enter(Caller(2)).is_err());
         drop((own, others));

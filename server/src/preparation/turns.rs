@@ -7,9 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nibble_engine::{Caller, Error};
 use tokio::sync::oneshot;
 
-/// Of so many places to wait there is one more for a caller who has none, as in the queue of the engine.
-const PLACES_PER_SPARE: usize = 4;
-
 /// Places for work, and those who wait for one.
 pub(super) struct Turns {
     /// Places that nobody has; none while somebody waits.
@@ -70,10 +67,7 @@ impl Turns {
     /// Puts somebody at the end of their caller's queue, and a caller who has none behind the others.
     fn enter(&mut self, caller: Caller) -> Result<(u64, oneshot::Receiver<Turn>), Error> {
         let own = self.waiting.iter_mut().find(|(of, _)| *of == caller);
-        let limit = match own {
-            Some(_) => self.limit,
-            None => self.limit + self.limit / PLACES_PER_SPARE,
-        };
+        let limit = Caller::places(own.as_ref().map_or(0, |(_, queue)| queue.len()), self.limit);
         if self.count >= limit {
             return Err(Error::Busy {
                 waiting: limit,

@@ -84,6 +84,7 @@ fn the_youngest_of_who_has_most_makes_way_unless_it_has_just_gone_on() {
 
 #[test]
 fn who_has_no_place_finds_one_when_others_have_taken_all() {
+    let places = Caller::places;
     assert_eq!((places(0, 64), places(1, 64), places(63, 64)), (80, 64, 64));
     // A short list has none to spare.
     assert_eq!((places(0, 3), places(1, 3)), (3, 3));

@@ -81,6 +81,9 @@ impl Answers {
 
     /// The events of all, as they come.
     pub(super) fn events(self) -> BoxStream<'static, ChoiceEvent> {
+        if self.later.is_none() {
+            return events(0..self.begun.len(), self.begun);
+        }
         let (asked, at_once) = self.asked();
         let asked = asked.into_iter().map(|(choices, asking)| {
             let events = asking.map(move |answers| match answers {
