@@ -4,7 +4,9 @@ Left out are its tests of thoughts, which it asks of other names of models alone
 answered here by the only model there is.
 """
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +50,11 @@ def test_answers_have_the_published_forms(server):
 @pytest.mark.shows("conformance", "tools")
 def test_calls_of_tools_have_the_published_forms(caller):
     for form, test in CALLS.items():
-        (result,) = results(caller, form, [test])
-        assert result["status"] == "passed", result
+        # A model of noise is drawn from without a seed: one in fifteen of its answers is longer than what is asked for.
+        tries = (results(caller, form, [test])[0] for _ in range(6))
+        refused = list(itertools.takewhile(lambda result: result["status"] != "passed", tries))
+        assert len(refused) < 6, refused
+        assert all(re.search("got '(max_tokens|length|incomplete)'", str(result["errors"])) for result in refused), refused
 
 
 @pytest.mark.shows("errors")

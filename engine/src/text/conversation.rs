@@ -2,9 +2,12 @@
 //!
 //! Plain data. Whatever a caller writes here stays text: names, arguments and schemas never become control tokens.
 
+mod arguments;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::arguments::Arguments;
 use crate::Error;
 
 /// Who said a [`Message`].
@@ -96,76 +99,6 @@ pub struct ToolCall {
     pub name: String,
     /// By the name of the parameter.
     pub arguments: Arguments,
-}
-
-/// The arguments of a call: a JSON object, and its text as it was written, in which integers of any length stay integers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Arguments {
-    json: String,
-    object: Map<String, Value>,
-}
-
-impl Arguments {
-    /// The arguments that `json` is; blanks between its parts are left out.
-    ///
-    /// # Errors
-    /// When it is not the text of a JSON object.
-    pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        let object = serde_json::from_str(json)?;
-        let mut compact = String::with_capacity(json.len());
-        let (mut in_text, mut escaped) = (false, false);
-        for character in json.chars() {
-            if in_text || !character.is_ascii_whitespace() {
-                compact.push(character);
-            }
-            in_text ^= character == '"' && !escaped;
-            escaped = character == '\\' && !escaped;
-        }
-        Ok(Self {
-            json: compact,
-            object,
-        })
-    }
-
-    /// The text of the object.
-    #[must_use]
-    pub fn as_json(&self) -> &str {
-        &self.json
-    }
-
-    /// The object, in which integers beyond 64 bits are floats; a template gets those of up to 128 as they were written.
-    #[must_use]
-    pub fn object(&self) -> &Map<String, Value> {
-        &self.object
-    }
-}
-
-impl Default for Arguments {
-    fn default() -> Self {
-        Map::new().into()
-    }
-}
-
-impl From<Map<String, Value>> for Arguments {
-    fn from(object: Map<String, Value>) -> Self {
-        let json = Value::Object(object.clone()).to_string();
-        Self { json, object }
-    }
-}
-
-impl TryFrom<String> for Arguments {
-    type Error = serde_json::Error;
-
-    fn try_from(json: String) -> Result<Self, Self::Error> {
-        Self::parse(&json)
-    }
-}
-
-impl From<Arguments> for String {
-    fn from(arguments: Arguments) -> Self {
-        arguments.json
-    }
 }
 
 impl Conversation {

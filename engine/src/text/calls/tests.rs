@@ -169,13 +169,7 @@ fn numbers_stay_as_they_were_written() {
         r#"{"a":123456789012345678901234,"b":[-99999999999999999999,1e400,0.10],"c":"1 2"}"#;
     let spaced = written.replace(':', " : ").replace(",\"", " ,\n\"");
     let answer = format!(r#"<tool_call>{{"name": "add", "arguments": {spaced}}}</tool_call>"#);
-    // What is beyond a float is JSON, but nothing reads it.
-    assert_text(CallFormat::Tagged, &[&answer]);
-    let (written, answer) = (
-        written.replace("e400", "e40"),
-        answer.replace("e400", "e40"),
-    );
-    assert_eq!(read(CallFormat::Tagged, &answer), [call("add", &written)]);
+    assert_eq!(read(CallFormat::Tagged, &answer), [call("add", written)]);
 }
 
 #[test]
