@@ -93,6 +93,10 @@ impl Folder {
             files: Mutex::default(),
         };
         folder.look();
+        // What an earlier start had more room for.
+        folder
+            .make_room(0, SystemTime::now())
+            .map_err(failed("make room in"))?;
         Ok(folder)
     }
 
@@ -219,7 +223,7 @@ impl Folder {
     /// # Errors
     /// What the system says.
     pub(super) fn write(&self, name: &str, block: &[u8], used: SystemTime) -> io::Result<bool> {
-        if !self.make_room(used)? {
+        if !self.make_room(self.file as u64, used)? {
             return Ok(false);
         }
         // For its owner alone, as temporary files are.
@@ -236,13 +240,13 @@ impl Folder {
         Ok(true)
     }
 
-    /// Makes room for one more file, longest unused first; false, and nothing is removed, where what was used before `used`
-    /// is not enough.
-    fn make_room(&self, used: SystemTime) -> io::Result<bool> {
+    /// Makes room for so many more bytes, longest unused first; false, and nothing is removed, where what was used before
+    /// `used` is not enough.
+    fn make_room(&self, more: u64, used: SystemTime) -> io::Result<bool> {
         let mut removed = Vec::new();
         let mut files = self.lock();
         let all: u64 = files.values().map(|entry| entry.bytes).sum();
-        let mut excess = (all + self.file as u64).saturating_sub(self.most);
+        let mut excess = (all + more).saturating_sub(self.most);
         if excess > 0 {
             let earlier = files.iter().filter(|(_, entry)| entry.used < used);
             let mut earlier: Vec<_> = earlier

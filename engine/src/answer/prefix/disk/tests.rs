@@ -85,6 +85,19 @@ fn the_longest_unused_makes_room_and_never_what_was_used_later() {
 }
 
 #[test]
+fn a_start_with_less_room_removes_the_longest_unused() {
+    let place = tempfile::tempdir().unwrap();
+    let wide = opened(place.path(), "a", 4);
+    let names = names(&wide, 32 * 4);
+    for (seconds, name) in (100..).zip(&names) {
+        assert!(wide.write(name, &[0; BLOCK], at(seconds)).unwrap());
+    }
+    let narrow = opened(place.path(), "a", 2);
+    assert_eq!(narrow.own_bytes(), 2 * narrow.file_bytes());
+    assert!(narrow.read(&names[1]).is_none() && narrow.read(&names[2]).is_some());
+}
+
+#[test]
 fn what_nobody_here_has_written_is_left_alone() {
     let place = tempfile::tempdir().unwrap();
     let first = opened(place.path(), "a", 1);

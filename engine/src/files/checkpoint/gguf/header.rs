@@ -55,10 +55,12 @@ impl Header {
         let mut tensors = reader.tensors(tensor_count)?;
 
         let data_start = (reader.position() as u64).next_multiple_of(alignment);
+        // Before what goes beyond the file is refused, as the last tensor does whose blocks are smaller than its type's.
+        let data_len = (file_len as u64).saturating_sub(data_start);
+        refuse_other_blocks(&tensors, alignment, data_len)?;
         for tensor in &mut tensors {
             place(tensor, data_start, alignment, file_len)?;
         }
-        refuse_other_blocks(&tensors, alignment, file_len)?;
         refuse_overlaps(&tensors)?;
         Ok(Self {
             bytes: reader.read_so_far(),
@@ -108,32 +110,36 @@ fn place(
 }
 
 /// Some makers of files use the numbers of [`TensorType::Q1_0`] and [`TensorType::Q2_0`] for blocks of another size, which
-/// nothing tells but where the next tensor begins, or the file ends.
+/// nothing tells but where the next tensor begins, or the data ends. Offsets are still relative to the data.
 fn refuse_other_blocks(
     tensors: &[TensorEntry],
     alignment: u64,
-    file_len: usize,
+    data_len: u64,
 ) -> Result<(), String> {
-    let mut starts: Vec<_> = tensors.iter().map(|tensor| tensor.bytes.start).collect();
+    let start_of = |tensor: &TensorEntry| tensor.bytes.start as u64;
+    let mut starts: Vec<_> = tensors.iter().map(start_of).collect();
     starts.sort_unstable();
     let few_bits = |kind| matches!(kind, TensorType::Q1_0 | TensorType::Q2_0);
     for tensor in tensors.iter().filter(|tensor| few_bits(tensor.kind)) {
         let TensorEntry {
             name, kind, bytes, ..
         } = tensor;
-        let behind = starts.partition_point(|start| *start <= bytes.start);
+        let behind = starts.partition_point(|start| *start <= start_of(tensor));
         let next = starts.get(behind).copied();
-        let room = next.unwrap_or(file_len) - bytes.start;
-        let (length, padding) = (bytes.len(), alignment as usize);
-        let whole = length.next_multiple_of(padding);
-        let fits = match next {
-            Some(_) => room == whole,
-            None => (length..=whole).contains(&room),
+        let room = next.unwrap_or(data_len).saturating_sub(start_of(tensor));
+        let length = bytes.len() as u64;
+        let whole = length.checked_next_multiple_of(alignment).unwrap_or(length);
+        let (fits, why) = match next {
+            Some(_) => (room == whole, ""),
+            // One that begins behind the end is cut off, whatever its blocks are.
+            None if room == 0 => (true, ""),
+            None if room < length => (false, ", or the file is cut off"),
+            None => (room <= whole, ""),
         };
         if !fits {
             return Err(format!(
                 "`{name}` takes {length} bytes as {kind:?}, blocks of {} numbers in {} bytes, but the file has {room} \
-                 for it: its blocks are of another size",
+                 for it: its blocks are of another size{why}",
                 kind.block_len(),
                 kind.block_bytes()
             ));

@@ -144,8 +144,11 @@ fn blocks_of_another_size_under_the_number_of_a_type_are_refused_with_both_sizes
             assert_refused(&behind(file(other)), &words);
             assert_refused(&file(other), &words);
         }
-        let few = behind(file(length - 32));
-        assert_refused(&few, &[&taken, "the file has"]);
+        // And smaller ones, of which the last go beyond the end of the file.
+        let room = format!("the file has {}", (length - 32).next_multiple_of(32));
+        for few in [behind(file(length - 32)), file(length - 32)] {
+            assert_refused(&few, &[&taken, &room, "another size"]);
+        }
     }
 }
 
