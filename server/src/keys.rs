@@ -4,6 +4,7 @@
 //! `/metrics`, refusals and the log know it by. What a key has spent goes by its name, so it outlasts a change of the file.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
@@ -39,6 +40,8 @@ const FIRST_CALLER: u64 = 0xffff_ffff_0000_0000;
 pub struct Keys {
     of_environment: Option<Line>,
     known: RwLock<Vec<Arc<Key>>>,
+    /// The number of the next key: none has that of another, not even of one that is no longer known.
+    next: AtomicU64,
     usage: Usage,
 }
 
@@ -72,6 +75,7 @@ impl Keys {
         let keys = Self {
             of_environment: of_environment.map_err(|why| format!("the key {why}"))?,
             known: RwLock::default(),
+            next: AtomicU64::new(0),
             usage: Usage::default(),
         };
         keys.replace(file.unwrap_or_default())?;
@@ -94,16 +98,12 @@ impl Keys {
             .iter()
             .map(|key| (key.name.clone(), Arc::clone(&key.spent)))
             .collect();
-        let first = known.iter().map(|key| key.spent.number() + 1).max();
-        let mut next = first.unwrap_or(0);
         *known = lines
             .into_iter()
             .map(|line| {
                 let before = spent.get(&line.name).cloned();
-                let spent = before.unwrap_or_else(|| {
-                    next += 1;
-                    Arc::new(Spent::new(next - 1))
-                });
+                let number = || self.next.fetch_add(1, Ordering::Relaxed);
+                let spent = before.unwrap_or_else(|| Arc::new(Spent::new(number())));
                 self.usage.begin(&line.name);
                 Arc::new(Key {
                     name: line.name,

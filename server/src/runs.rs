@@ -181,8 +181,10 @@ impl Run {
             .send_modify(|state| state.phase = Phase::Prefill { done, total });
     }
 
-    /// Begins with what was written before.
+    /// Begins with what was written before, which stays where somebody stops it before the engine is asked: it is no question
+    /// to be withdrawn.
     pub(crate) fn go_on_with(&self, thought: &str, text: &str) {
+        self.attach(Stopper::default());
         self.state.send_modify(|state| {
             thought.clone_into(&mut state.thought);
             text.clone_into(&mut state.text);

@@ -227,9 +227,9 @@ impl Outlooks for ChatService {
             });
         };
         let id = conversation.as_ref().map(|conversation| conversation.id);
+        let _turn = self.foreseeing.take().await?;
         let known = self.writer.known(visitor.owner, &model, &settings).await;
         let caller = Caller(visitor.caller);
-        let _turn = self.foreseeing.take().await?;
         let next = self.writer.next(conversation, content, settings, caller);
         let request = next.await?;
         let counted = model

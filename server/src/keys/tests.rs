@@ -185,6 +185,13 @@ fn callers_are_keys_and_no_address_is_one() {
     let anna = keys.holding(ANNA.as_bytes()).unwrap().caller();
     let bert = keys.holding(BERT.as_bytes()).unwrap().caller();
     assert_ne!(anna, bert);
+    // A key that comes later is no caller that there was.
+    let other = "sk-other-of-thirty-two-characters-and-more";
+    keys.replace(&format!("anna {ANNA}")).unwrap();
+    keys.replace(&format!("anna {ANNA}\nclara {other}"))
+        .unwrap();
+    let clara = keys.holding(other.as_bytes()).unwrap().caller();
+    assert!(clara != anna && clara != bert);
     let address = crate::caller::number("fe80::1".parse().unwrap());
     assert!(address < FIRST_CALLER);
     assert!(u64::from(u32::MAX) < FIRST_CALLER);

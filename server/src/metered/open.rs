@@ -59,6 +59,10 @@ impl OpenAnswers {
             let others = tickets.len() - of_model[&open.model];
             open.others.fetch_max(others, Ordering::Relaxed);
         }
+        // What was cut off before this one was there has passed it by.
+        if *self.is_cut_off.borrow() {
+            ticket.end();
+        }
         drop(tickets);
         self.count.send_modify(|count| *count += 1);
         ticket
@@ -89,8 +93,7 @@ impl OpenAnswers {
     pub(super) fn cut_off(&self) {
         self.is_cut_off.send_replace(true);
         for ticket in self.lock().values() {
-            ticket.cut_off.store(true, Ordering::Relaxed);
-            ticket.stopper.stop();
+            ticket.end();
         }
     }
 
@@ -127,6 +130,12 @@ impl Ticket {
     /// The most answers of other models that were open at a time meanwhile.
     pub(super) fn others(&self) -> usize {
         self.others.load(Ordering::Relaxed)
+    }
+
+    /// Ends its answer at its next token, as the program ends.
+    fn end(&self) {
+        self.cut_off.store(true, Ordering::Relaxed);
+        self.stopper.stop();
     }
 
     /// Whether the end of the program ended it.

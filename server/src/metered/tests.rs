@@ -300,6 +300,17 @@ async fn when_the_program_ends_open_answers_are_waited_for_and_cut_off_and_new_o
     waiter.await.unwrap();
 }
 
+#[test]
+fn an_answer_that_comes_just_after_all_were_cut_off_is_cut_off_too() {
+    let open = open::OpenAnswers::default();
+    let [before, after] = [Stopper::default(), Stopper::default()];
+    let before_it = open.enter(before.clone(), 0);
+    open.cut_off();
+    let after_it = open.enter(after.clone(), 0);
+    assert!(before.is_stopped() && before_it.is_cut_off());
+    assert!(after.is_stopped() && after_it.is_cut_off());
+}
+
 #[tokio::test]
 async fn a_prompt_in_preparation_is_waited_for_and_then_cut_off() {
     let (end, blocked) = Blocked::new();

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use nibble_engine::{AnswerSender, Error, Request};
+use nibble_engine::{AnswerSender, Error, Event, FinishReason, Request};
 use tokio::task::JoinSet;
 
 use crate::models::Models;
 use crate::state::AppState;
 use crate::test_support::blocked::Blocked;
 use crate::test_support::browser::{Browser, message, settings, store};
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, finished};
 
 /// The next request that the engine gets; nothing when it gets none for a while.
 async fn taken(engine: &Held) -> Option<(Request, AnswerSender)> {
@@ -107,6 +107,32 @@ async fn a_question_that_is_withdrawn_before_it_is_prepared_gives_its_place_up()
     browser.post_json("/api/stop", &[("run", &run)]).await;
     wait(&state, 0).await;
     drop(go_on);
+    assert!(others.join_all().await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_stopped_before_it_goes_on_stays_as_it_was() {
+    let (go_on, blocked, state, browser) = blocked();
+    go_on.send(()).unwrap();
+    let sent = browser.post_json("/api/send", &message("", "one")).await;
+    let sent = sent.json();
+    let path = format!("/c/{}", sent["conversation"].as_str().unwrap());
+    let run = sent["run"].as_str().unwrap();
+    let (_, sender) = taken(&blocked.held).await.unwrap();
+    sender.send(Event::Text("so far".into()));
+    sender.send(finished(FinishReason::Length, 2));
+    browser.get(&format!("/runs/{run}/events")).await;
+    let others = all_turns(&state);
+    let fields = [("answer", run)];
+    let stopped = async {
+        wait(&state, 1).await;
+        browser.post_json("/api/stop", &[("run", run)]).await;
+        drop(go_on);
+    };
+    tokio::join!(browser.post_form("/api/continue", &fields), stopped);
+    while !taken(&blocked.held).await.unwrap().1.is_stopped() {}
+    let page = browser.get(&path).await.body;
+    assert!(page.contains("so far") && page.contains("one"), "{page}");
     assert!(others.join_all().await.iter().all(Result::is_ok));
 }
 

@@ -15,9 +15,10 @@ impl SqlStore {
         let select = sqlx::query(
             "SELECT id, thought, text, state, reason, origin, metrics, elsewhere FROM messages
              WHERE id = $1 AND hidden IS NULL AND state NOT IN ('queued', 'running')
-             AND NOT EXISTS (SELECT 1 FROM messages after WHERE after.parent = $1 AND after.hidden IS NULL)",
+             AND NOT EXISTS (SELECT 1 FROM messages after WHERE after.conversation = $2 AND after.parent = $1 AND after.hidden IS NULL)",
         )
-        .bind(id.to_string());
+        .bind(id.to_string())
+        .bind(conversation.id.to_string());
         let row = self.told(select.fetch_optional(&mut *writing).await)?;
         let row = row.ok_or(StoreError::Gone)?;
         let answer = self.told(rows::answer(&row))?;

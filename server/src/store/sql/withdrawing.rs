@@ -19,14 +19,19 @@ impl SqlStore {
         let conversation = self.told(rows::id(&row, "conversation"))?;
         let mut before = self.told(rows::optional_id(&row, "parent"))?;
         self.remove(&mut writing, answer).await?;
-        match self.newest_answer(&mut writing, question).await? {
+        match self
+            .newest_answer(&mut writing, conversation, question)
+            .await?
+        {
             Some(other) => before = Some(other),
             None => self.remove(&mut writing, question).await?,
         }
         // What was asked meanwhile, and waits too, goes on from there.
-        let update = sqlx::query("UPDATE messages SET parent = $2 WHERE parent = $1")
-            .bind(answer.to_string())
-            .bind(before.map(|id| id.to_string()));
+        let update =
+            sqlx::query("UPDATE messages SET parent = $3 WHERE conversation = $1 AND parent = $2")
+                .bind(conversation.to_string())
+                .bind(answer.to_string())
+                .bind(before.map(|id| id.to_string()));
         self.told(update.execute(&mut *writing).await)?;
         self.show_another(&mut writing, conversation, answer, before)
             .await?;
@@ -42,11 +47,14 @@ impl SqlStore {
     async fn newest_answer(
         &self,
         writing: &mut Writing,
+        conversation: Id,
         question: Id,
     ) -> Result<Option<Id>, StoreError> {
-        let select =
-            sqlx::query("SELECT id FROM messages WHERE parent = $1 ORDER BY n DESC LIMIT 1")
-                .bind(question.to_string());
+        let select = sqlx::query(
+            "SELECT id FROM messages WHERE conversation = $1 AND parent = $2 ORDER BY n DESC LIMIT 1",
+        )
+        .bind(conversation.to_string())
+        .bind(question.to_string());
         let row = self.told(select.fetch_optional(&mut **writing).await)?;
         self.told(row.map(|row| rows::id(&row, "id")).transpose())
     }
