@@ -2,7 +2,9 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use nibble_engine::metrics::Metrics;
-use nibble_engine::{Completion, Event, FinishReason, Prompt, Request, Sampling, Thinking};
+use nibble_engine::{
+    Completion, Event, FinishReason, Prompt, Request, Sampling, Stopper, Thinking,
+};
 
 use super::*;
 use crate::models::Offer;

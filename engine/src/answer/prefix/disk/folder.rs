@@ -94,10 +94,14 @@ impl Folder {
         };
         folder.look();
         // What an earlier start had more room for.
-        folder
-            .make_room(0, SystemTime::now())
-            .map_err(failed("make room in"))?;
-        Ok(folder)
+        match folder.make_room(0, SystemTime::now()) {
+            Ok(_) => Ok(folder),
+            Err(reason) => Err(Error::File {
+                action: "make room in",
+                path: folder.path,
+                reason,
+            }),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
