@@ -166,7 +166,7 @@ pub(crate) trait Store: Send + Sync {
     async fn measured(&self, owner: Owner) -> Result<Vec<Measured>, StoreError>;
 
     /// What the last answers took that were made [as fast](Origin::is_as_fast_as) as one of this origin, whoever asked: so
-    /// many at the most, and of those that are not too long ago.
+    /// many at the most, and of the last ones of its model, however many there are of others.
     async fn last_measured(&self, of: &Origin, most: usize) -> Result<Vec<Metrics>, StoreError>;
 
     /// How many tokens the last of these had that an owner asked for and can read, in the newest conversations.

@@ -11,15 +11,11 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Dialect, SqlStore, rows};
 use crate::store::StoreError;
 
-/// How often more answers are read, where those before were of other models.
+/// How often more answers are read, where those before were made in another way.
 const READS: usize = 8;
-/// The last answers, whosever they are: also what they deleted was computed.
-const LAST_OF_ALL: &str = "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND elsewhere = 0 AND n < $1 ORDER BY n DESC LIMIT $2";
-/// The last answers that an owner can read, of so many conversations as tell enough.
-const LAST_OF_OWNER: &str =
-    "SELECT n, metrics, origin FROM messages WHERE metrics IS NOT NULL AND elsewhere = 0 AND n < $1 AND hidden IS NULL
-     AND conversation IN (SELECT id FROM conversations WHERE owner = $3 AND deleted IS NULL ORDER BY pinned DESC, updated DESC LIMIT 50)
-     ORDER BY n DESC LIMIT $2";
+/// Those that an owner can read, of so many conversations as tell enough.
+const OF_OWNER: &str = "hidden IS NULL AND conversation IN
+    (SELECT id FROM conversations WHERE owner = $3 AND deleted IS NULL ORDER BY pinned DESC, updated DESC LIMIT 50)";
 /// Hardly a line is shorter.
 const LINE_BYTES: usize = 64;
 /// Digits that any number may have.
@@ -52,13 +48,22 @@ impl SqlStore {
         Ok(read.expect("reading lines does not panic"))
     }
 
-    /// Those that are as fast as one of this origin, among the last answers of this database, whoever asked.
+    /// Those that are as fast as one of this origin, among the last answers of its model, whoever asked: also what they deleted
+    /// was computed.
     pub(super) async fn measured_last(
         &self,
         of: &Origin,
         most: usize,
     ) -> Result<Vec<Metrics>, StoreError> {
-        self.last(of, most, LAST_OF_ALL, None).await
+        // The expressions of the index `messages_of_model`.
+        let of_model = match self.dialect {
+            Dialect::Sqlite => "json_extract(origin, '$.model') = json_extract($3, '$.model')",
+            Dialect::Postgres => {
+                "left(nibble_words(origin, 'model'), 200) = left(nibble_words($3, 'model'), 200)"
+            }
+        };
+        let origin = self.told(rows::to_json(of))?;
+        self.last(of, most, of_model, &origin).await
     }
 
     /// The tokens of those among the last answers of an owner's newest conversations.
@@ -68,26 +73,28 @@ impl SqlStore {
         of: &Origin,
         most: usize,
     ) -> Result<Vec<usize>, StoreError> {
-        let last = self.last(of, most, LAST_OF_OWNER, Some(owner)).await?;
+        let last = self.last(of, most, OF_OWNER, &owner.to_string()).await?;
         Ok(last.iter().map(|answer| answer.output_tokens).collect())
     }
 
-    /// Those that are as fast as one of this origin, as `select` reads them.
+    /// Those that are as fast as one of this origin, among the last answers of which `is_among` holds with this value as `$3`.
     async fn last(
         &self,
         of: &Origin,
         most: usize,
-        select: &'static str,
-        owner: Option<Owner>,
+        is_among: &str,
+        value: &str,
     ) -> Result<Vec<Metrics>, StoreError> {
+        let sql = format!(
+            "SELECT n, metrics, origin FROM messages
+             WHERE metrics IS NOT NULL AND elsewhere = 0 AND n < $1 AND {is_among} ORDER BY n DESC LIMIT $2"
+        );
         let (mut found, mut before) = (Vec::new(), i64::MAX);
         for _ in 0..READS {
-            let mut select = sqlx::query(select)
+            let select = sqlx::query(AssertSqlSafe(sql.clone()))
                 .bind(before)
-                .bind(i64::try_from(most).unwrap_or(i64::MAX));
-            if let Some(owner) = owner {
-                select = select.bind(owner.to_string());
-            }
+                .bind(i64::try_from(most).unwrap_or(i64::MAX))
+                .bind(value.to_owned());
             let rows = self.told(select.fetch_all(&self.pool).await)?;
             let Some(last) = rows.last() else { break };
             before = self.told(last.try_get("n"))?;

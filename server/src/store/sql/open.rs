@@ -164,7 +164,7 @@ async fn is_usable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> 
 }
 
 /// The version of the tables: how many changes of them there are.
-pub(super) const VERSION: i64 = 9;
+pub(super) const VERSION: i64 = 10;
 
 /// Changes of the tables, oldest first: one that was released stays as it is.
 fn migrations(dialect: Dialect) -> Migrator {
@@ -179,6 +179,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/sqlite/7_foreseen.sql"),
             include_str!("../migrations/sqlite/8_lines.sql"),
             include_str!("../migrations/sqlite/9_elsewhere.sql"),
+            include_str!("../migrations/sqlite/10_of_model.sql"),
         ],
         Dialect::Postgres => [
             include_str!("../migrations/postgres/1_conversations.sql"),
@@ -190,6 +191,7 @@ fn migrations(dialect: Dialect) -> Migrator {
             include_str!("../migrations/postgres/7_foreseen.sql"),
             include_str!("../migrations/postgres/8_lines.sql"),
             include_str!("../migrations/postgres/9_elsewhere.sql"),
+            include_str!("../migrations/postgres/10_of_model.sql"),
         ],
     };
     let migrations = (1..).zip(all).map(|(version, sql)| {

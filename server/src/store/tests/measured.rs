@@ -13,6 +13,7 @@ on_every_database! {
     an_imported_answer_is_not_measured_whatever_its_file_says
     an_estimate_is_kept_beside_what_the_answer_took
     the_last_answers_of_a_model_are_those_of_all_owners_made_in_the_same_way
+    the_last_answers_of_a_model_are_known_behind_any_number_of_another
     the_last_lengths_are_those_that_their_owner_can_read
 }
 
@@ -147,6 +148,26 @@ async fn the_last_answers_of_a_model_are_those_of_all_owners_made_in_the_same_wa
         change(&mut other);
         assert_eq!(count(other, 9).await, 0, "{which}");
     }
+}
+
+async fn the_last_answers_of_a_model_are_known_behind_any_number_of_another(
+    Place { store, .. }: &Place,
+) {
+    answered(store).await;
+    let names: Vec<_> = (1..=900).map(|n| format!("('{n:032x}')")).collect();
+    // Both databases name the column of a list so.
+    let others = format!(
+        "INSERT INTO messages (id, conversation, role, created, text, state, origin, metrics)
+         SELECT other.column1, conversation, role, created, text, state, replace(origin, 'Tiny', 'Larger'), metrics
+         FROM messages, (VALUES {}) other WHERE role = 'answer'",
+        names.join(", ")
+    );
+    store.execute(&others).await;
+    let count = async |of| store.last_measured(&of, 99).await.unwrap().len();
+    let mut larger = origin();
+    larger.model = "Larger".to_owned();
+    assert_eq!(count(larger).await, 99);
+    assert_eq!(count(origin()).await, 1);
 }
 
 async fn what_is_deleted_or_hidden_is_not_measured(Place { store, .. }: &Place) {
