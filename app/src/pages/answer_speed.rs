@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::NotFound;
 use super::speed::unread;
-use crate::answer::{decode_speed, details, usd_per_million};
+use crate::answer::{decode_speed, details, prefill_speed, usd_per_million};
 use crate::chat::{Answer, Id, Loaded, Metrics};
 use crate::domain::{ENOUGH_TOKENS, Measured};
 use crate::figures::{duration, grouped, tokens_per_second, usd};
@@ -154,6 +154,10 @@ fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
             Some(_) => "bar",
             None => "bar within",
         };
+        let took = match part.what {
+            What::Cached => t.seconds(0),
+            _ => duration(t, part.took),
+        };
         view! {
             <tr>
                 <th scope="row">{name(t, part.what)}</th>
@@ -168,7 +172,7 @@ fn waterfall(t: Language, metrics: &Metrics, parts: &[Part]) -> AnyView {
                         />
                     </svg>
                 </td>
-                <td>{duration(t, part.took)}</td>
+                <td>{took}</td>
                 <td class="note">{note(t, metrics, part.what)}</td>
             </tr>
         }
@@ -194,6 +198,7 @@ fn name(t: Language, what: What) -> &'static str {
     match what {
         What::Loading => t.part_loading(),
         What::Waiting => t.part_waiting(),
+        What::Cached => t.part_cached(),
         What::Reading => t.part_reading(),
         What::Thinking => t.part_thinking(),
         What::Writing => t.part_writing(),
@@ -207,9 +212,16 @@ fn name(t: Language, what: What) -> &'static str {
 /// What a part had to do with.
 fn note(t: Language, metrics: &Metrics, what: What) -> Option<String> {
     Some(match what {
+        What::Cached => {
+            let cached = metrics.cached_tokens;
+            match prefill_speed(metrics).filter(|speed| *speed > 0.0) {
+                Some(speed) => t.cached_worth(grouped(cached), duration(t, cached as f64 / speed)),
+                None => t.tokens_counted(cached),
+            }
+        }
         What::Reading => {
             let computed = metrics.prompt_tokens.saturating_sub(metrics.cached_tokens);
-            t.computed_and_cached(grouped(computed), grouped(metrics.cached_tokens))
+            t.tokens_counted(computed)
         }
         What::Thinking => t.tokens_counted(metrics.thought_tokens),
         What::Writing => {

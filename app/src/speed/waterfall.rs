@@ -20,7 +20,9 @@ pub(crate) enum What {
     Loading,
     /// Others were served first.
     Waiting,
-    /// The prompt was computed.
+    /// Nothing: tokens of the prompt were in the cache.
+    Cached,
+    /// The rest of the prompt was computed.
     Reading,
     /// The thought was put out.
     Thinking,
@@ -46,7 +48,8 @@ pub(crate) struct Part {
     pub(crate) took: f64,
 }
 
-/// The parts one after another, and then what is within them. None that is not measured or less than a millisecond.
+/// The parts one after another, and then what is within them. None that is not measured or less than a millisecond, but for
+/// cached tokens, whose part is that they took none.
 pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
     let total = metrics.total_s.max(0.0);
     let begin = metrics.queued_s.clamp(0.0, total);
@@ -62,6 +65,7 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
     let in_order = [
         (What::Loading, 0.0, loaded),
         (What::Waiting, loaded, begin),
+        (What::Cached, begin, begin),
         (What::Reading, begin, first),
         (What::Thinking, first, said),
         (What::Writing, said, total),
@@ -78,7 +82,10 @@ pub(crate) fn parts(metrics: &Metrics, threads: usize) -> Vec<Part> {
     let parts = in_order.into_iter().chain(within);
     parts
         .map(|(what, from, took)| Part { what, from, took })
-        .filter(|part| part.took >= 0.001)
+        .filter(|part| match part.what {
+            What::Cached => metrics.cached_tokens > 0,
+            _ => part.took >= 0.001,
+        })
         .collect()
 }
 

@@ -68,6 +68,7 @@ super::texts! {
     with: "With" | "内容";
     part_loading: "Loading the model" | "载入模型";
     part_waiting: "Waiting" | "排队";
+    part_cached: "From the cache" | "来自缓存";
     part_reading: "Reading the prompt" | "读取提示词";
     part_thinking: "Thinking" | "思考";
     part_writing: "Writing" | "生成";
@@ -75,7 +76,7 @@ super::texts! {
     part_guessing: "of it with guesses" | "其中含猜测";
     part_sharing: "of it for others" | "其中用于其他回答";
     part_throttled: "of it throttled" | "其中被限流";
-    computed_and_cached(computed, cached): "tokens: {computed} computed, {cached} cached" | "计算 {computed} 个 token，缓存 {cached} 个";
+    cached_worth(tokens, time): "tokens: {tokens}; computing them would have taken about {time}" | "{tokens} 个 token；若需计算约需 {time}";
     tokens_counted[count]: "{count} token" | "{count} tokens" | "{count} 个 token";
     why_loaded(time): "Most of the time its model was loaded: {time}." | "大部分时间在载入模型：{time}。";
     why_loaded_largest(time): "The largest part of the time its model was loaded: {time}." | "载入模型用去的时间最多：{time}。";

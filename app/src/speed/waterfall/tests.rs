@@ -29,10 +29,26 @@ fn parts_follow_each_other_and_fill_the_time() {
         told,
         [
             (What::Waiting, Some(0.0), 1.0),
+            (What::Cached, Some(1.0), 0.0),
             (What::Reading, Some(1.0), 2.0),
             (What::Writing, Some(3.0), 1.0),
         ]
     );
+    let all: f64 = parts.iter().map(|part| part.took).sum();
+    assert_eq!(all, metrics().total_s);
+}
+
+#[test]
+fn tokens_of_the_cache_are_a_part_only_where_there_are_some() {
+    let of = |cached_tokens| {
+        let metrics = Metrics {
+            cached_tokens,
+            ..metrics()
+        };
+        let parts = parts(&metrics, 2);
+        parts.iter().any(|part| part.what == What::Cached)
+    };
+    assert_eq!([0, 1].map(of), [false, true]);
 }
 
 #[test]
@@ -117,7 +133,11 @@ fn strange_figures_stay_within_the_time() {
         total_s: -1.0,
         ..metrics
     };
-    assert_eq!(parts(&backwards, 1), []);
+    let took: Vec<_> = parts(&backwards, 1)
+        .iter()
+        .map(|part| (part.what, part.took))
+        .collect();
+    assert_eq!(took, [(What::Cached, 0.0)]);
 }
 
 #[test]

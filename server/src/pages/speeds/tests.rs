@@ -2,21 +2,25 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_DISPOSITION, CONTENT_TYPE};
 use nibble_app::domain::Id;
 use nibble_app::visitor::Owner;
 
 use super::*;
 use crate::store::{Database, SqlStore, Store};
-use crate::test_support::browser::{Browser, message};
+use crate::test_support::browser::{Browser, get, message, store};
 use crate::test_support::scripted::Scripted;
 
 const PIECES: [&str; 20] = ["word "; 20];
 
 /// A browser with an answer, its name and its conversation's.
 async fn answered() -> (Browser, String, String) {
-    let browser = Browser::scripted(&PIECES, Duration::ZERO);
+    answered_by(Browser::scripted(&PIECES, Duration::ZERO)).await
+}
+
+async fn answered_by(browser: Browser) -> (Browser, String, String) {
     let sent = browser
         .post_json("/api/send", &message("", "what?"))
         .await
@@ -86,7 +90,7 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     for part in [
         "Most of the time went into writing 20 tokens.</p>",
         "<th scope=\"row\">Reading the prompt</th>",
-        "tokens: 10 computed, 0 cached",
+        "<td class=\"note\">10 tokens",
         "<span id=\"decode\"></span>",
         "so there is nothing to compare with.",
         "<dt>Prompt tokens</dt>",
@@ -97,6 +101,7 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     ] {
         assert!(page.body.contains(part), "no {part} in {}", page.body);
     }
+    assert!(!page.body.contains("From the cache"), "{}", page.body);
     let other = browser.other();
     other.get("/").await;
     assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
@@ -111,6 +116,49 @@ async fn one_answer_says_where_its_time_went_to_its_owner_alone() {
     assert_eq!(chat.status, StatusCode::OK);
     assert!(!chat.body.contains("href=\"/speed/"), "{}", chat.body);
     assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn cached_tokens_are_a_part_without_time_that_says_what_computing_them_would_have_taken() {
+    let (store, engine) = (store(), Scripted::new(&PIECES, Duration::ZERO));
+    let twin = store.twin();
+    let (browser, answer, _) = answered_by(Browser::with_store(Arc::new(engine), store)).await;
+    let path = format!("/speed/{answer}");
+    let cached = async |prompt: usize| {
+        twin.execute(&format!(
+            "UPDATE messages SET metrics = json_set(metrics, '$.prompt_tokens', {prompt}, '$.cached_tokens', 100)
+             WHERE role = 'answer'"
+        ))
+        .await;
+    };
+    // 50 tokens a second were computed.
+    cached(300).await;
+    let page = browser.get(&path).await.body;
+    let worth = "tokens: 100; computing them would have taken about 2.00 s";
+    for part in [
+        "<th scope=\"row\">From the cache</th>",
+        "<td>0 s</td>",
+        worth,
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    let chinese = get(&path).header(ACCEPT_LANGUAGE, "zh-CN");
+    let chinese = browser
+        .send(chinese.body(Body::empty()).unwrap())
+        .await
+        .body;
+    for part in [
+        "来自缓存",
+        "<td>0 秒</td>",
+        "100 个 token；若需计算约需 2.00 秒",
+    ] {
+        assert!(chinese.contains(part), "no {part} in {chinese}");
+    }
+    // Of so few that were computed there is no rate.
+    cached(110).await;
+    let page = browser.get(&path).await.body;
+    assert!(page.contains("<td class=\"note\">100 tokens"), "{page}");
+    assert!(!page.contains("would have taken"), "{page}");
 }
 
 /// How long `/speed` takes from the request to the last byte of the page, through all of the router, and how much of that is
