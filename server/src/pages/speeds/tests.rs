@@ -161,8 +161,11 @@ async fn cached_tokens_are_a_part_without_time_that_says_what_computing_them_wou
     assert!(!page.contains("would have taken"), "{page}");
 }
 
+/// `/speed` is to take less behind a hundred thousand answers.
+const AIM: Duration = Duration::from_millis(100);
+
 /// How long `/speed` takes from the request to the last byte of the page, through all of the router, and how much of that is
-/// the database. It prints, and asserts no time; the aim is under 100 ms for the page:
+/// the database. It prints these, and fails where the median of the page is not below [`AIM`]:
 ///
 /// `cargo test --release -p nibble --lib -- --ignored --nocapture a_hundred_thousand`, or with others `make page-figures`
 #[tokio::test(flavor = "multi_thread")]
@@ -181,6 +184,7 @@ async fn a_hundred_thousand_answers() {
     let own: Id = sent["conversation"].as_str().unwrap().parse().unwrap();
     let (_, owner) = twin.conversation(own).await.unwrap().unwrap();
     filled(&twin, owner).await;
+    let mut medians = Vec::new();
     for path in ["/speed", "/speed?model=Tiny&kernel=avx2", "/speed.csv", "/"] {
         let mut times = Vec::new();
         for _ in 0..20 {
@@ -196,10 +200,12 @@ async fn a_hundred_thousand_answers() {
             "{path}: first {first:?}, median {:?}, most {:?}",
             times[10], times[19]
         );
+        medians.push(times[10]);
     }
     let began = Instant::now();
     let answers = twin.measured(owner).await.unwrap();
     println!("read {} answers in {:?}", answers.len(), began.elapsed());
+    assert!(medians[0] < AIM, "/speed takes {:?}", medians[0]);
 }
 
 /// 5,000 conversations of 20 answers each, over 50 days, of two models and two kernels, with estimates.
