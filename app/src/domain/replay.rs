@@ -35,11 +35,9 @@ pub struct Parting {
     pub now: String,
 }
 
-/// What is another than when the answer was made.
+/// What is another than when the answer was made, of the same model: no other one computes it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// The model, then and now.
-    Model(String, String),
     /// The model's files were written anew.
     Files,
     /// How its weights are held, then and now.
@@ -62,12 +60,10 @@ impl Changed {
         let both = |then: &String, now: &String, changed: fn(String, String) -> Self| {
             known(then, now).then(|| changed(then.clone(), now.clone()))
         };
-        let is_same_model = then.model == now.model;
-        let files = is_same_model && known(&then.fingerprint, &now.fingerprint);
+        let files = known(&then.fingerprint, &now.fingerprint);
         let threads = (then.threads != 0 && then.threads != now.threads)
             .then_some(Self::Threads(then.threads, now.threads));
         [
-            both(&then.model, &now.model, Self::Model),
             files.then_some(Self::Files),
             both(&then.quantization, &now.quantization, Self::Quantization),
             both(&then.kv, &now.kv, Self::Kv),
@@ -148,10 +144,5 @@ mod tests {
             Changed::Version("1".into(), "2".into()),
         ];
         assert_eq!(Changed::between(&then, &now), changed);
-        then.model = "Other".into();
-        assert!(matches!(
-            Changed::between(&then, &now)[0],
-            Changed::Model(..)
-        ));
     }
 }

@@ -145,7 +145,6 @@ super::texts! {
     replay_not_ended: "it has not ended yet" | "它尚未结束";
     replay_busy: "another answer is computed again; wait for its end" | "另一个回答正在重新计算；请等待其结束";
     changed_since: "What is another than then" | "与当时不同之处";
-    changed_model(then, now): "The model: {then} then, {now} now." | "模型：当时 {then}，现在 {now}。";
     changed_files: "The model’s files were written anew." | "模型文件已被重新写入。";
     changed_quantization(then, now): "How weights are held: {then} then, {now} now." | "权重格式：当时 {then}，现在 {now}。";
     changed_kv(then, now): "How keys and values are held: {then} then, {now} now." | "键和值的存储精度：当时 {then}，现在 {now}。";

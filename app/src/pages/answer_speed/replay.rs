@@ -133,7 +133,6 @@ fn parted(t: Language, parting: Parting) -> AnyView {
 
 fn in_words(t: Language, changed: &Changed) -> String {
     match changed {
-        Changed::Model(then, now) => t.changed_model(then, now),
         Changed::Files => t.changed_files().to_owned(),
         Changed::Quantization(then, now) => t.changed_quantization(then, now),
         Changed::Kv(then, now) => t.changed_kv(then, now),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use nibble_engine::{AnswerSender, Error, Event, FinishReason, Prompt, Request, Turn};
 
 use super::memory::Chat;
+use crate::store::SqlStore;
 use crate::test_support::browser::{Browser, message, store};
 use crate::test_support::held::{Held, finished};
 use crate::test_support::scripted::Scripted;
@@ -139,13 +140,62 @@ async fn nothing_is_the_same_as_an_answer_of_which_nothing_was_written() {
     assert!(engine.take().is_none());
 }
 
-#[tokio::test]
-async fn where_it_was_not_kept_what_an_answer_was_told_a_difference_proves_nothing() {
+/// A browser with the answer `one two`, its name, and the store that it is in.
+async fn answered() -> (Browser, String, SqlStore) {
     let (store, engine) = (store(), Scripted::new(&["one ", "two"], Duration::ZERO));
     let twin = store.twin();
     let browser = Browser::with_store(Arc::new(engine), store);
     let [conversation, answer] = asked(&browser).await;
     browser.get(&format!("/c/{conversation}")).await;
+    (browser, answer, twin)
+}
+
+#[tokio::test]
+async fn what_is_another_than_when_an_answer_was_made_is_named() {
+    let (browser, answer, twin) = answered().await;
+    let now_as_then = replayed(&browser, &answer).await;
+    assert!(
+        !now_as_then.contains("What is another than then"),
+        "{now_as_then}"
+    );
+    let then = async |field: &str, value: &str| {
+        twin.execute(&format!(
+            "UPDATE messages SET origin = json_set(origin, '$.{field}', '{value}') WHERE role = 'answer'"
+        ))
+        .await;
+    };
+    for (field, value) in [
+        ("kernel", "neon_i8mm"),
+        ("version", "0.0.1"),
+        ("fingerprint", "another"),
+    ] {
+        then(field, value).await;
+    }
+    let page = replayed(&browser, &answer).await;
+    let version = env!("CARGO_PKG_VERSION");
+    for said in [
+        "Computed again: the same",
+        "What is another than then",
+        "The model’s files were written anew.",
+        "The kernel: neon_i8mm then, scalar now; all kernels give the same bits.",
+        &format!("The version of Nibble: 0.0.1 then, {version} now."),
+    ] {
+        assert!(page.contains(said), "no {said} in {page}");
+    }
+    assert!(!page.contains("which change no bit"), "{page}");
+    // Another model does not compute it again.
+    then("model", "Another 2B").await;
+    let refused = browser
+        .post_form("/speed/replay", &[("answer", &answer)])
+        .await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let why = "was made by Another 2B, and Scripted 1B is loaded now";
+    assert!(refused.body.contains(why), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn where_it_was_not_kept_what_an_answer_was_told_a_difference_proves_nothing() {
+    let (browser, answer, twin) = answered().await;
     twin.execute("UPDATE messages SET text = 'one too' WHERE role = 'answer'")
         .await;
     let page = replayed(&browser, &answer).await;
