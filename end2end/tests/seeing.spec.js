@@ -135,6 +135,16 @@ test("the figures below an answer are those of its page and of all answers", asy
   expect(Math.abs(shown / speed - 1)).toBeLessThan(0.03);
 });
 
+/**
+ * Where zero is in the picture of a chart, and what a unit of length is worth.
+ * @param {import("@playwright/test").Locator} picture
+ */
+async function scale(picture) {
+  const grid = await picture.locator("line.grid").evaluateAll((all) => all.map((line) => Number(line.getAttribute("y1"))));
+  const top = number((await picture.locator("text[text-anchor=end]").nth(2).textContent()) ?? "");
+  return { zero: grid[0], unit: top / (grid[0] - grid[2]) };
+}
+
 test("points of a chart lie where the figures of the file say", async ({ chat, page }) => {
   for (const tokens of [30, 60]) {
     await chat.open(tokens);
@@ -158,14 +168,68 @@ test("points of a chart lie where the figures of the file say", async ({ chat, p
     const picture = page.getByRole("img", { name: `Chart: ${title}` });
     const points = picture.locator("g.first .mark");
     const heights = await points.evaluateAll((all) => all.map((mark) => Number(mark.getAttribute("cy"))));
-    const grid = await picture.locator("line.grid").evaluateAll((all) => all.map((line) => Number(line.getAttribute("y1"))));
-    const top = number((await picture.locator("text[text-anchor=end]").nth(2).textContent()) ?? "");
-    const unit = top / (grid[0] - grid[2]);
+    const { zero, unit } = await scale(picture);
     expect(heights.length).toBe(2);
     heights.forEach((height, answer) => {
-      const value = (grid[0] - height) * unit;
+      const value = (zero - height) * unit;
       expect(Math.abs(value - figures[answer])).toBeLessThan(0.03 * figures[answer] + 0.1 * unit);
     });
+  }
+});
+
+/**
+ * What the bars of a chart on `/speed` are worth, each with its label.
+ * @param {import("@playwright/test").Page} page
+ * @param {string} title
+ */
+async function bars(page, title) {
+  const chart = page.locator("figure.chart").filter({ has: page.getByText(title, { exact: true }) });
+  const { unit } = await scale(chart.getByRole("img"));
+  const drawn = chart.locator("svg rect.bar");
+  const heights = await drawn.evaluateAll((all) => all.map((bar) => Number(bar.getAttribute("height"))));
+  const labels = await chart.locator("tbody th").allTextContents();
+  expect(labels.length).toBe(heights.length);
+  return heights.map((height, at) => ({ label: labels[at], value: height * unit }));
+}
+
+/** @param {number[]} values */
+const sum = (values) => values.reduce((all, value) => all + value, 0);
+
+test("bars of costs and spreads are the figures below the answers", async ({ chat, page }) => {
+  const costs = /** @type {number[]} */ ([]);
+  const speeds = /** @type {number[]} */ ([]);
+  const firsts = /** @type {number[]} */ ([]);
+  for (const tokens of [30, 60]) {
+    await chat.open(tokens);
+    await chat.ask(LONG);
+    await expect(chat.metrics).toBeVisible();
+    costs.push(number(await chat.figure("Share of the cost")));
+    speeds.push(number(await chat.figure("Decode speed")));
+    firsts.push(number(await chat.figure("Time to first token")));
+  }
+  // They are written down a moment after they are shown.
+  await expect(async () => {
+    await page.goto("/speed");
+    await expect(page.locator(".summary dd").first()).toHaveText("2", { timeout: 1_000 });
+  }).toPass();
+  // There may be a midnight between them.
+  const days = await bars(page, "Cost by day");
+  const drawn = sum(days.map(({ value }) => value));
+  expect(Math.abs(drawn / sum(costs) - 1)).toBeLessThan(0.03);
+  for (const [title, figures, edges] of /** @type {[string, number[], number[]][]} */ ([
+    ["How many were how fast", speeds, [1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000]],
+    ["How many took how long to the first token", firsts, [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300]],
+  ])) {
+    const parts = await bars(page, title);
+    const upTo = (/** @type {string} */ label) => (label.startsWith("<") ? number(label.slice(1)) : Infinity);
+    // A figure that is shown near an edge may be counted on either side of it.
+    for (const edge of [...edges, Infinity]) {
+      const below = sum(parts.filter(({ label }) => upTo(label) <= edge).map(({ value }) => value));
+      const fewest = figures.filter((figure) => figure < 0.97 * edge).length;
+      const most = figures.filter((figure) => figure < 1.03 * edge).length;
+      expect(below).toBeGreaterThan(fewest - 0.03);
+      expect(below).toBeLessThan(most + 0.03);
+    }
   }
 });
 
