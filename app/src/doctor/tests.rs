@@ -129,16 +129,28 @@ fn memory_is_held_against_what_such_machines_have() {
         let found = found.next().unwrap();
         (found.found, found.advice.is_some())
     };
-    // Four of 96 cores of a socket with 460.8 GB/s.
-    let told = "40.0 GB/s; as many cores of such a CPU usually have 19.2 GB/s";
+    // Four cores on one chip.
+    let told = "40.0 GB/s; as many cores of such a CPU usually have 50.0 GB/s";
     assert_eq!(reading(|_| {}), (told.to_owned(), false));
-    assert!(!reading(|machine| machine.read = Some(9.7e9)).1);
-    assert!(reading(|machine| machine.read = Some(9.5e9)).1);
+    assert!(!reading(|machine| machine.read = Some(25.1e9)).1);
+    assert!(reading(|machine| machine.read = Some(24.9e9)).1);
     // What is slow for many cores is not for few.
     let few = |machine: &mut Machine| {
-        (machine.read, machine.threads) = (Some(9.5e9), 2);
+        (machine.read, machine.threads) = (Some(24.9e9), 2);
     };
     assert!(!reading(few).1);
+    // Two cores of Zen 3 that have more than their equal part of the socket, and little for all that.
+    let slow = |machine: &mut Machine| {
+        (machine.kind, machine.cores) = (Some(CpuKind::X86(25, 1)), Some(2));
+        machine.read = Some(14.9e9);
+    };
+    let told = "14.9 GB/s; as many cores of such a CPU usually have 30.0 GB/s";
+    assert_eq!(reading(slow), (told.to_owned(), true));
+    let quick = |machine: &mut Machine| {
+        (machine.kind, machine.cores) = (Some(CpuKind::X86(25, 1)), Some(2));
+        machine.read = Some(15.1e9);
+    };
+    assert!(!reading(quick).1);
     let unknown = |machine: &mut Machine| {
         (machine.read, machine.kind) = (Some(1e9), None);
     };
