@@ -452,6 +452,11 @@ fn the_doctor_says_what_it_finds_and_exits_by_it() {
         let is_there = findings.iter().any(|finding| finding["about"] == about);
         assert!(is_there, "no {about} in {json}");
     }
+    let mut memory = findings
+        .iter()
+        .filter(|finding| finding["about"] == "Free memory");
+    let needs = memory.next().unwrap()["found"].as_str().unwrap();
+    assert!(needs.contains(&format!("; {MODEL} needs ")), "{needs}");
     let advised = findings.iter().any(|finding| !finding["advice"].is_null());
     assert_eq!(found.status.code(), Some(i32::from(advised)), "{json}");
     let unknown = run(&["doctor", "--kernel", "abacus"]);
