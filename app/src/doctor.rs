@@ -1,6 +1,8 @@
 //! Whether a machine runs the model as fast as it can: a finding for each thing that decides about it, with advice where
 //! something could be better. In words of the reader's language; who prints them to a terminal takes English.
 
+use std::time::Duration;
+
 use crate::figures::{bytes, rate_of_bytes, rate_of_products};
 use crate::language::Language;
 
@@ -60,6 +62,8 @@ pub struct Machine {
     pub multiplies: Option<f64>,
     /// When these two were measured, in milliseconds since 1970.
     pub measured: Option<i64>,
+    /// How long that took.
+    pub took: Option<Duration>,
 }
 
 /// One thing that decides about speed.

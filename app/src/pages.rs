@@ -21,7 +21,7 @@ pub use models::fetching_html;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::chat::{Chat, Leave, ListQuery, Loaded, Notice, SpeedOf, Thread};
+use crate::chat::{Chat, Leave, ListQuery, Loaded, Notice, SpeedOf, Thread, WorkDone};
 use crate::complaint::Complaint;
 use crate::domain::{Filter, Id, Metrics};
 use crate::paths::{ABOUT, COMPARE, MODELS, SPEED};
@@ -123,7 +123,21 @@ async fn filled(
                 ..loaded
             });
         }
-        None if path == SPEED || path.starts_with("/speed/") => {
+        None if path == SPEED => {
+            let speeds = speeds(chat, visitor, path, query).await?;
+            let machine = chat.known_machine().await;
+            let work = match (machine.read, &speeds.model) {
+                (Some(_), Some(model)) => chat.work_done(model).await,
+                _ => WorkDone::default(),
+            };
+            return Ok(Loaded {
+                speeds: Some(speeds),
+                machine: Some(machine),
+                work,
+                ..loaded
+            });
+        }
+        None if path.starts_with("/speed/") => {
             let speeds = Some(speeds(chat, visitor, path, query).await?);
             return Ok(Loaded { speeds, ..loaded });
         }
@@ -164,9 +178,20 @@ async fn speeds(
         (None, Some(_)) => Vec::new(),
         _ => chat.measured(visitor).await?,
     };
+    let filter = Filter::of(query);
+    let model = match &*filter.model {
+        "" => Some(String::new()),
+        name => {
+            let mut served = chat.served().into_iter();
+            served
+                .find(|model| model.name == name)
+                .map(|model| model.id)
+        }
+    };
     Ok(SpeedOf {
         answers: Arc::new(answers),
-        filter: Filter::of(query),
+        filter,
+        model,
         one,
     })
 }

@@ -82,7 +82,8 @@ impl Decades {
     }
 }
 
-pub(crate) fn roofline(t: Language, line: &Roofline) -> AnyView {
+/// On the page at an address its numbers are explained; it is empty on that page itself.
+pub(crate) fn roofline(t: Language, line: &Roofline, at: &str) -> AnyView {
     let ridge = line.multiplies / line.read;
     let intensities = || line.points.iter().map(|point| point.done.intensity());
     let across = Decades::around(intensities().chain([ridge, ridge * 10.0]));
@@ -125,13 +126,13 @@ pub(crate) fn roofline(t: Language, line: &Roofline) -> AnyView {
             </svg>
             <figcaption class="note">{t.roofline_in_words()}</figcaption>
         </figure>
-        {numbers(t, line)}
+        {numbers(t, line, at)}
     }
     .into_any()
 }
 
 /// The numbers of the roof and of each point; they and what they are lead to how they are computed.
-fn numbers(t: Language, line: &Roofline) -> AnyView {
+fn numbers(t: Language, line: &Roofline, at: &str) -> AnyView {
     let rows = line.points.iter().map(|Point { name, done }| {
         let numbers = [
             (BYTES, bytes(whole(done.bytes_per_token()))),
@@ -141,7 +142,7 @@ fn numbers(t: Language, line: &Roofline) -> AnyView {
             (SHARE, format!("{:.0} %", line.share(done) * 100.0)),
         ];
         let numbers = numbers.map(|(key, number)| {
-            view! { <td><a href=format!("#{key}")>{number}</a></td> }
+            view! { <td><a href=format!("{at}#{key}")>{number}</a></td> }
         });
         view! {
             <tr>
@@ -158,13 +159,13 @@ fn numbers(t: Language, line: &Roofline) -> AnyView {
         (SHARE, t.of_the_roof()),
     ];
     let heads = heads.map(|(key, name)| {
-        view! { <th scope="col"><a href=format!("#{key}")>{name}</a></th> }
+        view! { <th scope="col"><a href=format!("{at}#{key}")>{name}</a></th> }
     });
     let roof = t.roof_of(
         rate_of_bytes(t, line.read),
         rate_of_products(t, line.multiplies),
     );
-    let roof = view! { <p class="note"><a href=format!("#{ROOF}")>{roof}</a></p> };
+    let roof = view! { <p class="note"><a href=format!("{at}#{ROOF}")>{roof}</a></p> };
     if line.points.is_empty() {
         return roof.into_any();
     }
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_point_is_drawn_and_told() {
-        let html = Owner::new().with(|| roofline(Language::English, &line()).to_html());
+        let html = Owner::new().with(|| roofline(Language::English, &line(), "").to_html());
         assert_eq!(html.matches("<circle").count(), 2, "{html}");
         let share = "<td><a href=\"#share-of-the-roof\">50 %</a></td>";
         assert_eq!(html.matches(share).count(), 2, "{html}");

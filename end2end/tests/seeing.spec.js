@@ -52,9 +52,14 @@ for (const look of /** @type {const} */ ([
       await expectFitting(page);
       await page.emulateMedia({ forcedColors: null });
       await measure(page);
-      await expectFitting(page);
-      await page.emulateMedia({ forcedColors: "active" });
-      await expectFitting(page);
+      for (const path of ["/about", "/speed"]) {
+        await page.goto(path);
+        await expect(page.getByRole("heading", { name: "Roofline" })).toBeVisible();
+        await expectFitting(page);
+        await page.emulateMedia({ forcedColors: "active" });
+        await expectFitting(page);
+        await page.emulateMedia({ forcedColors: null });
+      }
     });
   });
 }
@@ -110,6 +115,10 @@ for (const javaScriptEnabled of [true, false]) {
         await link.click();
         await expect(page.locator(`tr[id="${id}"]`)).toContainText(" = ");
       }
+      await page.goto("/speed");
+      await roofline.getByRole("link", { name: "Of the roof", exact: true }).click();
+      await expect(page).toHaveURL(/\/about#share-of-the-roof$/);
+      await expect(page.locator("tr#share-of-the-roof")).toContainText(" = ");
     });
   });
 }

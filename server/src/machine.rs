@@ -43,5 +43,6 @@ pub fn machine(survey: Survey, kernel: String, threads: usize, limits: Option<Li
         read: limits.map(|limits| limits.read_bytes_per_second),
         multiplies: limits.and_then(|limits| limits.multiplies_per_second),
         measured: None,
+        took: limits.map(|limits| limits.took),
     }
 }

@@ -26,6 +26,9 @@ use crate::traces::Traces;
 const FILED_AT_ONCE: usize = 1;
 const WAITING: usize = 16;
 
+/// A machine is measured when nothing was asked of it for so long, so that whoever starts the server to ask at once is first.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Settings of a server that routes read; the command line makes them.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -158,6 +161,15 @@ impl AppState {
         if let Some(file) = file {
             self.chat.keep_limits_in(file);
         }
+        self
+    }
+
+    /// The same, which measures once what the machine can do at best where that is not known, when nothing is asked for a while.
+    /// Must be called where tasks can be spawned.
+    #[must_use]
+    pub fn measuring_limits(self) -> Self {
+        let chat = Arc::clone(&self.chat);
+        tokio::spawn(async move { chat.measure_limits_when_idle(QUIET).await });
         self
     }
 

@@ -131,6 +131,9 @@ pub trait Facts: Send + Sync {
     /// The machine, as it was found a moment ago.
     async fn machine(&self) -> Machine;
 
+    /// The machine, as it was found last, or without how busy it is: nothing is waited for.
+    async fn known_machine(&self) -> Machine;
+
     /// How far answers of a model went of what the machine can do: of this name in requests, or else of the first.
     async fn work_done(&self, model: &str) -> WorkDone;
 

@@ -15,6 +15,8 @@ pub struct SpeedOf {
     pub answers: Arc<Vec<Measured>>,
     /// Which of them the address wants.
     pub filter: Filter,
+    /// By which name the model is asked that it wants, empty for the first; nothing of one that is not served.
+    pub model: Option<String>,
     /// The one that it names, and the conversation that it is in.
     pub one: Option<(Answer, Id)>,
 }

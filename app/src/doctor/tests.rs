@@ -25,6 +25,7 @@ fn good() -> Machine {
         read: Some(40e9),
         multiplies: Some(1e12),
         measured: None,
+        took: None,
     }
 }
 

@@ -17,6 +17,8 @@ mod drawing;
 mod limits;
 mod worked;
 
+pub(super) use limits::elsewhere as limits_elsewhere;
+
 /// Where the measuring of the machine's limits is asked for.
 pub const MEASURE: &str = "/about/measure";
 

@@ -13,6 +13,7 @@ use crate::day::zone;
 use crate::domain::{Filter, MEASURED, Measured};
 use crate::figures::{duration, grouped as digits, tokens_per_second, usd};
 use crate::language::Language;
+use crate::pages::about::limits_elsewhere;
 use crate::paths::{ROOFLINE, SPEED, SPEED_FILE};
 use crate::shell::Aside;
 use crate::speed::{
@@ -36,15 +37,24 @@ const AIM: f64 = 80.0;
 #[component]
 pub(crate) fn Speed() -> impl IntoView {
     let Loaded {
-        speeds, trouble, ..
+        speeds,
+        machine,
+        work,
+        trouble,
+        ..
     } = use_context::<Loaded>().unwrap_or_default();
     let t = language();
     if let Some(trouble) = trouble {
         return unread(t, t.speed(), &trouble);
     }
     let SpeedOf {
-        answers, filter, ..
+        answers,
+        filter,
+        model,
+        ..
     } = speeds.unwrap_or_default();
+    let model = model.unwrap_or_default();
+    let roofline = machine.and_then(|machine| limits_elsewhere(t, &machine, &work, &model));
     let wanted = filter.wanted(&answers);
     let (choice, report) = (choice(t, &answers, &filter), report(t, &wanted));
     let download = !wanted.is_empty();
@@ -57,6 +67,7 @@ pub(crate) fn Speed() -> impl IntoView {
             {limit.map(|limit| view! { <p class="note">{limit}</p> })}
             {choice}
             {report}
+            {roofline}
             <p class="ways">
                 {download.then(|| view! { <a class="button" href=file>{t.download_csv()}</a> })}
                 <a class="button" href=ROOFLINE>{t.best_of_machine()}</a>

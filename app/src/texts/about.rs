@@ -58,7 +58,7 @@ super::texts! {
     formulas_of_roofline: "Formulas of the roofline" | "Roofline 的计算公式";
     work_of(part, answers, speed): "{part}: {speed}, the median of the answers that count ({answers})." | "{part}：{speed}，为所计回答（{answers} 个）的中位数。";
     no_answer_alone: "No answer of this model was computed alone and without guesses yet, so nothing stands below the roof." | "尚无此模型单独计算且未使用推测的回答，因此上限之下暂无数据点。";
-    limits_of(day): "Measured on {day}, when no answers were computed." | "测量于 {day}，当时没有正在计算的回答。";
+    limits_of(day, took): "Measured on {day} in {took}, when no answers were computed." | "测量于 {day}，用时 {took}，当时没有正在计算的回答。";
     measure_limits: "Measure this machine (about a second)" | "测量本机（约一秒）";
     not_idle: "answers or a comparison are being computed, beside which nothing can be measured: try again when they have ended" | "正在计算回答或对比，此时无法测量：请在结束后重试";
     limits_not_measured: "the machine’s limits cannot be measured now" | "暂时无法测量本机上限";

@@ -56,13 +56,21 @@ impl Survey {
     /// Looks at the running machine, which takes 0.3 s.
     #[must_use]
     pub fn take() -> Self {
+        Self {
+            busy: busy(Path::new("/proc/stat"), WATCHED),
+            ..Self::at_once()
+        }
+    }
+
+    /// The same without how busy its CPUs are, for which nothing is waited.
+    #[must_use]
+    pub fn at_once() -> Self {
         let cgroup = Cgroup::of_this_process();
         Self {
             allowed: available(),
             quota: cgroup.quota(),
             throttling: cgroup.throttling(),
             memory_limit: cgroup.memory().map(|memory| memory.limit),
-            busy: busy(Path::new("/proc/stat"), WATCHED),
             ..Self::read(Path::new("/"))
         }
     }

@@ -27,6 +27,12 @@ const FRESH: Duration = Duration::from_secs(10);
 pub(super) struct Surveyed(Mutex<Option<(Instant, Survey)>>, tokio::sync::Mutex<()>);
 
 impl Surveyed {
+    /// However long ago that was.
+    fn last(&self) -> Option<Survey> {
+        let last = self.0.lock().ok()?;
+        last.as_ref().map(|(_, survey)| survey.clone())
+    }
+
     fn fresh(&self) -> Option<Survey> {
         let last = self.0.lock().ok()?;
         let (at, survey) = last.as_ref()?;
@@ -58,12 +64,9 @@ impl ChatService {
     pub(super) async fn survey(&self) -> Survey {
         self.surveyed.now(|| self.idle()).await
     }
-}
 
-#[async_trait]
-impl Facts for ChatService {
-    async fn machine(&self) -> Machine {
-        let survey = self.survey().await;
+    /// The machine by what was found of it.
+    fn machine_by(&self, survey: Survey) -> Machine {
         let first = self.writer.models.first();
         let info = first.info();
         let measured = self.limits_on(&survey);
@@ -73,6 +76,24 @@ impl Facts for ChatService {
         let is_out = first.loaded().is_none();
         machine.needed = is_out.then(|| (info.name.clone(), first.bytes()));
         machine
+    }
+}
+
+#[async_trait]
+impl Facts for ChatService {
+    async fn machine(&self) -> Machine {
+        self.machine_by(self.survey().await)
+    }
+
+    async fn known_machine(&self) -> Machine {
+        let survey = match self.surveyed.last() {
+            Some(survey) => survey,
+            None => {
+                let survey = tokio::task::spawn_blocking(Survey::at_once).await;
+                survey.unwrap_or_default()
+            }
+        };
+        self.machine_by(survey)
     }
 
     async fn work_done(&self, model: &str) -> WorkDone {

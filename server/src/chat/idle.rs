@@ -1,8 +1,10 @@
 //! Whether anything else is computed while the machine is looked at or measured: answers, and lanes of a comparison.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::ChatService;
 use crate::compare::Run;
@@ -36,6 +38,17 @@ impl ChatService {
             && load.running + load.waiting == 0
             && self.comparer.running().is_none();
         is_idle.then_some(idle)
+    }
+
+    /// Ready when nothing was computed for so long.
+    pub(super) async fn idle_for(&self, quiet: Duration) {
+        loop {
+            let idle = self.idle();
+            sleep(quiet).await;
+            if idle.is_some_and(|idle| idle.lasts()) {
+                return;
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use nibble_engine::available_memory;
 use nibble_engine::bench::{self, Limits};
@@ -51,6 +52,7 @@ struct Kept {
     measured: i64,
     read_bytes_per_second: f64,
     multiplies_per_second: Option<f64>,
+    took_ms: u64,
 }
 
 /// The limits that were measured.
@@ -132,6 +134,7 @@ impl ChatService {
             threads: of.threads,
             read_bytes_per_second: kept.read_bytes_per_second,
             multiplies_per_second: kept.multiplies_per_second,
+            took: Duration::from_millis(kept.took_ms),
         };
         Some((kept.measured, limits))
     }
@@ -149,8 +152,28 @@ impl ChatService {
         }
     }
 
-    /// Measures what the machine can do at best, at most once a minute. What is measured beside an answer or a comparison is
-    /// not kept.
+    /// Measures once what the machine can do at best where that is not known of it, as soon as nothing was computed for so
+    /// long. Whoever asks something meanwhile ends it, and it begins anew behind that.
+    pub(crate) async fn measure_limits_when_idle(&self, quiet: Duration) {
+        loop {
+            self.idle_for(quiet).await;
+            let survey = self.survey().await;
+            if self.limits_on(&survey).is_some() {
+                return;
+            }
+            match self.measure_limits().await {
+                Ok(()) => return,
+                Err(Refused::Fresh | Refused::Busy) => {}
+                Err(Refused::Failed(error)) => {
+                    tracing::warn!("the machine's limits are not measured: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Measures what the machine can do at best, at most once a minute. An answer or a comparison that begins meanwhile ends it,
+    /// and then nothing is kept.
     pub(crate) async fn measure_limits(&self) -> Result<(), Refused> {
         let Ok(_turn) = self.limits.turn.try_lock() else {
             return Err(Refused::Fresh);
@@ -166,18 +189,23 @@ impl ChatService {
         let threads = of.threads;
         let bytes = available_memory().map_or(BYTES, |left| BYTES.min(left / 8));
         let bytes = usize::try_from(bytes).unwrap_or_default();
-        let measure = move || Limits::measure(Some(threads), bytes);
-        let limits = tokio::task::spawn_blocking(measure).await;
+        let measure = move || {
+            let limits = Limits::measure(Some(threads), bytes, &|| idle.lasts());
+            (limits, idle.lasts())
+        };
+        let measured = tokio::task::spawn_blocking(measure).await;
+        let (limits, lasted) = measured.map_err(|error| Refused::Failed(error.to_string()))?;
         let limits = limits.map_err(|error| Refused::Failed(error.to_string()))?;
-        let limits = limits.map_err(|error| Refused::Failed(error.to_string()))?;
-        if !idle.lasts() {
+        if !lasted {
             return Err(Refused::Busy);
         }
+        tracing::debug!(took = ?limits.took, "the machine's limits are measured");
         self.limits.keep(Kept {
             of,
             measured: now(),
             read_bytes_per_second: limits.read_bytes_per_second,
             multiplies_per_second: limits.multiplies_per_second,
+            took_ms: u64::try_from(limits.took.as_millis()).unwrap_or(u64::MAX),
         });
         Ok(())
     }
@@ -198,6 +226,7 @@ mod tests {
             measured,
             read_bytes_per_second: 20e9,
             multiplies_per_second: None,
+            took_ms: 700,
         }
     }
 

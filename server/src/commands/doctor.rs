@@ -49,7 +49,7 @@ pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     };
     let survey = Survey::take();
     let bytes = available_memory().map_or(MOST_BYTES, |left| MOST_BYTES.min(left / 8));
-    let limits = Limits::measure(args.compute.threads, usize::try_from(bytes)?)?;
+    let limits = Limits::measure(args.compute.threads, usize::try_from(bytes)?, &|| true)?;
     let mut machine = machine(survey, kernel.name.to_owned(), limits.threads, Some(limits));
     machine.needed = needed(&args.model, args.compute.kernel.as_deref());
     let found = findings(Language::English, &machine);

@@ -178,7 +178,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
             .comparing(lanes, comparers)
             .switching(args.switch_models)
             .managing(management)
-            .keeping_limits_in(limits_file);
+            .keeping_limits_in(limits_file)
+            .measuring_limits();
         if let Some(key_file) = key_file {
             signals::on_hangup(move || log_keys(key_file.read_again()))?;
         }

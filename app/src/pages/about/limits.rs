@@ -7,9 +7,10 @@ use crate::chat::{Done, MeasureRefused, WorkDone};
 use crate::day::date;
 use crate::doctor::Machine;
 use crate::figures::{
-    bytes, count, grouped, rate_of_bytes, rate_of_products, tokens_per_second, whole,
+    bytes, count, duration, grouped, rate_of_bytes, rate_of_products, tokens_per_second, whole,
 };
 use crate::language::Language;
+use crate::paths::ABOUT;
 use crate::roofline::{
     BYTES, INTENSITY, PRODUCTS, Point, REACHED, ROOF, Roofline, SHARE, roofline,
 };
@@ -17,15 +18,7 @@ use crate::wide_table::wide_table;
 
 /// The limits where they were measured, and the button that measures them.
 pub(super) fn limits(t: Language, machine: &Machine, work: &WorkDone) -> AnyView {
-    let line = machine.read.zip(machine.multiplies);
-    let line = line.map(|(read, multiplies)| Roofline {
-        read,
-        multiplies,
-        points: points(t, work),
-    });
-    let read = machine.read.filter(|_| line.is_none());
-    let memory = read.map(|read| memory(t, read, &points(t, work)));
-    let when = machine.measured.map(|at| t.limits_of(date(t, at)));
+    let line = line(t, machine, work);
     let refused = use_context::<MeasureRefused>();
     let refused = refused.map(|MeasureRefused(complaint)| {
         let reason = complaint.reason.sentence(t);
@@ -34,15 +27,63 @@ pub(super) fn limits(t: Language, machine: &Machine, work: &WorkDone) -> AnyView
     view! {
         <h2 id="roofline">{t.roofline()}</h2>
         {refused}
-        {line.as_ref().map(|line| roofline(t, line))}
+        {drawn(t, machine, work, "")}
         {line.as_ref().map(|line| counted(t, line))}
-        {memory}
-        {when.map(|when| view! { <p class="note">{when}</p> })}
+        {when(t, machine)}
         <form method="post" action=MEASURE>
             <button type="submit">{t.measure_limits()}</button>
         </form>
     }
     .into_any()
+}
+
+/// The limits where they were measured, on another page: their numbers lead to what this one says of a model, by its name in
+/// requests, or of the first.
+pub(in crate::pages) fn elsewhere(
+    t: Language,
+    machine: &Machine,
+    work: &WorkDone,
+    model: &str,
+) -> Option<AnyView> {
+    let at = match model {
+        "" => ABOUT.to_owned(),
+        model => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            format!("{ABOUT}?{}", query.append_pair("model", model).finish())
+        }
+    };
+    let drawn = drawn(t, machine, work, &at)?;
+    let limits = view! {
+        <h2 id="roofline">{t.roofline()}</h2>
+        {drawn}
+        {when(t, machine)}
+    };
+    Some(limits.into_any())
+}
+
+/// What the machine can do at best, and where answers stand below that; its numbers are explained at an address.
+fn drawn(t: Language, machine: &Machine, work: &WorkDone, at: &str) -> Option<AnyView> {
+    let read = machine.read?;
+    Some(match line(t, machine, work) {
+        Some(line) => roofline(t, &line, at),
+        None => memory(t, read, &points(t, work)),
+    })
+}
+
+fn line(t: Language, machine: &Machine, work: &WorkDone) -> Option<Roofline> {
+    let (read, multiplies) = machine.read.zip(machine.multiplies)?;
+    Some(Roofline {
+        read,
+        multiplies,
+        points: points(t, work),
+    })
+}
+
+/// When that was measured.
+fn when(t: Language, machine: &Machine) -> Option<AnyView> {
+    let (at, took) = machine.measured.zip(machine.took)?;
+    let when = t.limits_of(date(t, at), duration(t, took.as_secs_f64()));
+    Some(view! { <p class="note">{when}</p> }.into_any())
 }
 
 /// Where it is not measured how fast the kernel multiplies: what memory gives, and how much of that each kind of work reads.
@@ -190,6 +231,8 @@ fn share(t: Language, line: &Roofline, done: &Done) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -248,5 +291,32 @@ mod tests {
         // The roof leads to its rule also where nothing stands below it.
         assert!(nothing.contains("href=\"#roof\""), "{nothing}");
         assert!(nothing.contains("<tr id=\"roof\">"), "{nothing}");
+    }
+
+    #[test]
+    fn on_another_page_the_numbers_lead_to_their_formulas() {
+        let html = |machine: &Machine, model: &str| {
+            let owner = Owner::new();
+            let work = WorkDone::default();
+            owner.with(|| {
+                let limits = elsewhere(Language::English, machine, &work, model);
+                limits.map(|limits| limits.to_html())
+            })
+        };
+        let machine = Machine {
+            read: Some(20e9),
+            multiplies: Some(500e9),
+            measured: Some(1_770_000_000_000),
+            took: Some(Duration::from_millis(620)),
+            ..Machine::default()
+        };
+        let first = html(&machine, "").unwrap();
+        assert!(first.contains("href=\"/about#roof\""), "{first}");
+        assert!(!first.contains("href=\"#"), "{first}");
+        assert_eq!(first.matches(" id=\"").count(), 1, "{first}");
+        assert!(first.contains(" in 620 ms, when no answers"), "{first}");
+        let other = html(&machine, "a b").unwrap();
+        assert!(other.contains("href=\"/about?model=a+b#roof\""), "{other}");
+        assert_eq!(html(&Machine::default(), ""), None);
     }
 }

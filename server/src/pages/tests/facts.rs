@@ -1,6 +1,9 @@
 //! How it works, and the models.
 
+use nibble_app::chat::Facts;
+
 use super::*;
+use crate::test_support::browser::{settings, store};
 
 #[tokio::test]
 async fn how_it_works_has_the_machine_the_model_and_the_last_answers_numbers() {
@@ -41,6 +44,8 @@ async fn limits_are_measured_once_and_drawn() {
     let browser = quick();
     let page = browser.get("/about").await.body;
     assert!(!page.contains("Measured on"), "{page}");
+    let speed = browser.get("/speed").await.body;
+    assert!(!speed.contains("id=\"roofline\""), "{speed}");
     for _ in 0..2 {
         let measured = browser.post_form("/about/measure", &[]).await;
         assert_eq!(measured.status, StatusCode::SEE_OTHER, "{}", measured.body);
@@ -55,6 +60,31 @@ async fn limits_are_measured_once_and_drawn() {
         page.contains("<th scope=\"row\">Reading memory</th>"),
         "{page}"
     );
+    let speed = browser.get("/speed").await.body;
+    assert!(speed.contains("<h2 id=\"roofline\">"), "{speed}");
+    assert!(speed.contains("Measured on"), "{speed}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_nothing_to_do_measures_its_limits_by_itself() {
+    let generator = Arc::new(Scripted::new(&["word "; 20], Duration::from_millis(50)));
+    let state = AppState::new(generator, settings(), store(), None);
+    let browser = Browser::at_server(state.clone());
+    ask(&browser).await;
+    let quiet = Duration::from_millis(1);
+    state.chat.measure_limits_when_idle(quiet).await;
+    // The answer went first.
+    assert!(state.model.is_idle());
+    for path in ["/about", "/speed"] {
+        let page = browser.get(path).await.body;
+        assert!(page.contains("Measured on"), "{path}: {page}");
+    }
+    // What is known is not measured anew.
+    let machine = state.chat.known_machine().await;
+    state.chat.measure_limits_when_idle(quiet).await;
+    let again = state.chat.known_machine().await;
+    assert!(machine.measured.is_some());
+    assert_eq!(machine.measured, again.measured);
 }
 
 #[tokio::test]
