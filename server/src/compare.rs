@@ -1,7 +1,8 @@
 //! Measures one prompt in several lanes, one after the other, each by an engine of its own that is loaded for it.
 //!
-//! Figures are of a machine that does nothing else, and chats go first: a lane waits until no answer is open, and an answer
-//! that is asked for meanwhile ends the round, which is measured again behind it. There is one comparison at a time.
+//! Figures are of a machine that does nothing else, and chats and fetches go first: a lane waits until no answer is open and no
+//! model is fetched, and one that begins meanwhile ends the round, which is measured again behind it. There is one comparison at a
+//! time.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,12 +18,14 @@ use crate::served::Served;
 use crate::store::Store;
 
 mod measuring;
+mod others;
 mod run;
 
 use self::measuring::Bench;
+pub(crate) use self::others::Others;
 pub(crate) use self::run::Run;
 
-/// The longest that it may take, while it does not wait for chats.
+/// The longest that it may take, while it does not wait for others.
 const LONGEST: Duration = Duration::from_secs(COMPARED_FOR_MINUTES * 60);
 /// The longest that it may wait for them.
 const PATIENCE: Duration = Duration::from_secs(COMPARISON_WAITS_MINUTES * 60);
@@ -113,12 +116,19 @@ impl Comparer {
 
 impl Entered {
     /// Measures all lanes, whoever reads them, and writes down what came of it.
-    pub(crate) async fn measure(self, lanes: Arc<dyn Lanes>, models: Served, store: &dyn Store) {
+    pub(crate) async fn measure(
+        self,
+        lanes: Arc<dyn Lanes>,
+        models: Served,
+        others: Others,
+        store: &dyn Store,
+    ) {
         let run = &self.run;
         let bench = Bench {
             run,
             lanes,
             models: &models,
+            others: &others,
             place: &self.comparer.place,
         };
         let end = tokio::select! {

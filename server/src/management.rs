@@ -102,9 +102,7 @@ impl Management {
         let (id, cancel) = (fetch.shown.id, fetch.cancel.clone());
         let mut busy = None;
         self.fetch.send_if_modified(|current| {
-            let running = current
-                .as_ref()
-                .filter(|current| current.shown.end.is_none());
+            let running = current.as_ref().filter(|current| current.runs());
             busy = running.map(|running| running.shown.name.clone());
             if busy.is_none() {
                 *current = Some(fetch);

@@ -103,7 +103,7 @@ pub struct Measurement {
     pub weight_bytes: u64,
     /// What each round took.
     pub rounds: Vec<Metrics>,
-    /// Rounds that were given up because somebody chatted, and measured again.
+    /// Rounds that were given up because somebody chatted or fetched a model, and measured again.
     pub given_up: usize,
     /// The tokens of the first round.
     pub tokens: Vec<u32>,
@@ -144,7 +144,7 @@ pub enum ComparisonEnd {
     Stopped,
     /// It took too long.
     TooLong,
-    /// It waited too long for chats.
+    /// It waited too long for chats and fetches.
     NoTime,
     /// The program ended.
     CutOff,

@@ -25,7 +25,7 @@ mod running;
 /// The longest that lanes may be measured, in minutes.
 pub const COMPARED_FOR_MINUTES: u64 = 10;
 
-/// The longest that a comparison may wait for chats, in minutes.
+/// The longest that a comparison may wait for chats and fetches, in minutes.
 pub const COMPARISON_WAITS_MINUTES: u64 = 60;
 
 #[component]

@@ -60,7 +60,7 @@ super::texts! {
     no_answer_alone: "No answer of this model was computed alone and without guesses yet, so nothing stands below the roof." | "尚无此模型单独计算且未使用推测的回答，因此上限之下暂无数据点。";
     limits_of(day, took): "Measured on {day} in {took}, when no answers were computed." | "测量于 {day}，用时 {took}，当时没有正在计算的回答。";
     measure_limits: "Measure this machine (about a second)" | "测量本机（约一秒）";
-    not_idle: "answers or a comparison are being computed, beside which nothing can be measured: try again when they have ended" | "正在计算回答或对比，此时无法测量：请在结束后重试";
+    not_idle: "answers or a comparison are being computed, or a model is being fetched, beside which nothing can be measured: try again when that has ended" | "正在计算回答或对比，或正在获取模型，此时无法测量：请在结束后重试";
     limits_not_measured: "the machine’s limits cannot be measured now" | "暂时无法测量本机上限";
 
     formulas: "Formulas" | "计算公式";

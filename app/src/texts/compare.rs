@@ -3,7 +3,7 @@
 super::texts! {
     compare: "Compare" | "对比";
     compare_why: "One prompt, answered by two to four lanes one after the other: by other kernels, on more or fewer threads, with weights held in other ways, or by another model of this server." | "同一提示词由两到四条通道依次回答：可选择不同的内核、线程数、权重格式或此服务器的其他模型。";
-    compare_rules: "A lane has the machine to itself. Chats go first: a lane waits for those that run, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话优先：通道会等待正在进行的对话；测量中若有对话进来，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
+    compare_rules: "A lane has the machine to itself. Chats and models that are fetched go first: a lane waits for those on their way, and one that comes meanwhile ends the round, which is measured again after it. Loading a lane, for which its weights may be packed, goes on while chats run. What is loaded needs memory beside the model in use, for which another model may have to wait." | "每条通道独占整台机器。对话和获取模型优先：通道会等待正在进行的对话和获取；测量中若有新的开始，该轮作废，之后重新测量。通道的加载（可能需要打包权重）在对话期间继续进行。除正在使用的模型外，每条通道还需额外内存，其他模型可能因此需要等待。";
     compare_default_prompt: "Explain in a few sentences why the sky is blue and why sunsets are red." | "请用几句话解释天空为什么是蓝色的，日落为什么是红色的。";
     compare_not_allowed: "comparing loads the whole machine, so it is for those who use this page on the server’s own machine, or have signed in: whoever runs it may set a password, or let all compare by --allow-compare" | "对比会占满整台机器，因此只有在服务器本机使用此页面或已登录的人才能对比：管理员可设置密码，或用 --allow-compare 允许所有人对比";
     compare_running_own: "Your comparison is running." | "你的对比正在进行。";
@@ -51,18 +51,18 @@ super::texts! {
     no_such_weights(found): "there is no way `{found}` to hold weights" | "没有名为 `{found}` 的权重格式";
     too_few_lanes(least, found): "there must be at least {least} lanes, found {found}" | "至少需要 {least} 条通道，实际为 {found} 条";
 
-    lane_waits: "Waiting: chats are answered first" | "等待中：优先回答对话";
+    lane_waits: "Waiting: chats and models that are fetched go first" | "等待中：对话和获取模型优先";
     lane_loads: "Loading the model" | "正在加载模型";
     lane_packs(done, total): "Packing its weights, {done} of {total}" | "正在打包权重，{done} / {total}";
     lane_measures(round, rounds): "Measuring round {round} of {rounds}" | "正在测量第 {round} / {rounds} 轮";
     lane_unmeasured: "The comparison ended before a round of this lane was measured." | "比较在此通道测完一轮之前已结束。";
     lane_failed(why): "This lane could not be measured: {why}" | "此通道无法测量：{why}";
     lane_first(time): "first token {time}" | "首个 token {time}";
-    rounds_given_up[count]: "{count} round was given up for a chat, and measured again" | "{count} rounds were given up for chats, and measured again" | "有 {count} 轮因对话而作废并重新测量";
+    rounds_given_up[count]: "{count} round was given up for a chat or a fetch, and measured again" | "{count} rounds were given up for chats or fetches, and measured again" | "有 {count} 轮因对话或获取模型而作废并重新测量";
     stop_comparison: "Stop" | "停止";
     comparison_stopped: "It was stopped; what was measured until then stands here." | "已停止；以下是此前的测量结果。";
     comparison_too_long(minutes): "It took longer than {minutes} minutes and was ended; what was measured until then stands here." | "超过 {minutes} 分钟而结束；以下是此前的测量结果。";
-    comparison_no_time(minutes): "Chats went first for {minutes} minutes in all, and it was ended; what was measured until then stands here." | "为对话让路累计 {minutes} 分钟而结束；以下是此前的测量结果。";
+    comparison_no_time(minutes): "Chats and fetches went first for {minutes} minutes in all, and it was ended; what was measured until then stands here." | "为对话和获取模型让路累计 {minutes} 分钟而结束；以下是此前的测量结果。";
     comparison_cut_off: "The server ended before it was complete; what was measured until then stands here." | "服务器在完成前已关闭；以下是此前的测量结果。";
     comparison_elsewhere: "It was not completed, or another program of this server measures it." | "尚未完成，或由此服务的另一个程序测量。";
     comparison_unfollowed: "So many follow this comparison that there is no room; load the page again later." | "查看此对比的人过多；请稍后重新加载。";

@@ -56,7 +56,7 @@ impl ChatService {
 
     /// Writes down a comparison that has the only place, and measures it: both to their end whoever leaves.
     async fn begin(&self, entered: Entered, lanes: Arc<dyn Lanes>) -> Result<(), Complaint> {
-        let writer = self.writer.clone();
+        let (writer, others) = (self.writer.clone(), self.others());
         let begun = tokio::spawn(async move {
             let (store, comparison) = (Arc::clone(&writer.store), entered.run.comparison());
             let owner = entered.run.owner;
@@ -64,7 +64,7 @@ impl ChatService {
             if begun.is_ok() {
                 tokio::spawn(async move {
                     let models = writer.models.clone();
-                    entered.measure(lanes, models, &*store).await;
+                    entered.measure(lanes, models, others, &*store).await;
                 });
             }
             begun

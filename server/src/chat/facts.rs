@@ -39,7 +39,7 @@ impl Surveyed {
         (at.elapsed() < FRESH).then(|| survey.clone())
     }
 
-    /// What keeps it busy is told where that were no answers, and no lanes of a comparison.
+    /// What keeps it busy is told where that were no answers, no lanes of a comparison, and no fetch.
     async fn now(&self, idle: impl Fn() -> Option<Idle>) -> Survey {
         // Who comes meanwhile is told the same.
         let _turn = self.1.lock().await;

@@ -29,7 +29,7 @@ const KEPT: usize = 32;
 pub(crate) enum Refused {
     /// They were a moment ago, or are now.
     Fresh,
-    /// Answers or a comparison are computed, or began meanwhile.
+    /// Answers or a comparison are computed, or a model is fetched, or began to be meanwhile.
     Busy,
     /// It could not be done, for this reason.
     Failed(String),
@@ -172,8 +172,8 @@ impl ChatService {
         }
     }
 
-    /// Measures what the machine can do at best, at most once a minute. An answer or a comparison that begins meanwhile ends it,
-    /// and then nothing is kept.
+    /// Measures what the machine can do at best, at most once a minute. An answer, a comparison or a fetch that begins
+    /// meanwhile ends it, and then nothing is kept.
     pub(crate) async fn measure_limits(&self) -> Result<(), Refused> {
         let Ok(_turn) = self.limits.turn.try_lock() else {
             return Err(Refused::Fresh);

@@ -13,7 +13,7 @@ use nibble_engine::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep};
 
-use super::Run;
+use super::{Others, Run};
 use crate::chat::{metrics, reason};
 use crate::generator::Generator;
 use crate::lanes::Lanes;
@@ -31,6 +31,7 @@ pub(super) struct Bench<'a> {
     pub(super) run: &'a Arc<Run>,
     pub(super) lanes: Arc<dyn Lanes>,
     pub(super) models: &'a Served,
+    pub(super) others: &'a Others,
     pub(super) place: &'a Arc<Semaphore>,
 }
 
@@ -100,13 +101,12 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Waits until nobody else is answered.
+    /// Waits until nobody else is answered, and nothing is fetched.
     async fn until_idle(&self) {
-        let first = self.models.first();
-        if !first.is_idle() {
+        if !self.others.are_idle() {
             self.run.stage(Stage::Waiting);
             let _waiting = self.run.wait();
-            first.all_ended().await;
+            self.others.all_ended().await;
         }
     }
 
@@ -170,8 +170,8 @@ impl Bench<'_> {
         }
     }
 
-    /// Has a request answered to its end, and keeps what that took where it counts. False when somebody asked something
-    /// meanwhile.
+    /// Has a request answered to its end, and keeps what that took where it counts. False when somebody asked or fetched
+    /// something meanwhile.
     async fn answered(
         &self,
         engine: &Arc<dyn Generator>,
@@ -190,12 +190,12 @@ impl Bench<'_> {
                 submitted => break submitted??,
             }
         };
-        let mut asked = pin!(self.models.first().is_asked());
+        let mut disturbed = pin!(self.others.begin());
         let mut text = String::new();
         loop {
             let event = tokio::select! {
                 biased;
-                () = &mut asked => return Ok(false),
+                () = &mut disturbed => return Ok(false),
                 event = answer.next() => event,
             };
             match event {

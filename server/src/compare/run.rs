@@ -29,14 +29,14 @@ pub(crate) struct Run {
     places: Arc<Semaphore>,
 }
 
-/// How long chats went first.
+/// How long others went first.
 #[derive(Default)]
 struct Waits {
     before: Duration,
     since: Option<Instant>,
 }
 
-/// As long as this is there, chats go first.
+/// As long as this is there, others go first.
 pub(super) struct Waiting<'a>(&'a Run);
 
 impl Drop for Waiting<'_> {
@@ -88,13 +88,13 @@ impl Run {
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// It waits for chats from now on.
+    /// It waits for others from now on.
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waits().since = Some(Instant::now());
         Waiting(self)
     }
 
-    /// What was measured for so long counts for nothing, because of a chat.
+    /// What was measured for so long counts for nothing, because of others.
     pub(super) fn lose(&self, time: Duration) {
         self.waits().before += time;
     }
@@ -108,7 +108,7 @@ impl Run {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready when it takes longer than it may, or waits longer for chats; says which.
+    /// Ready when it takes longer than it may, or waits longer for others; says which.
     pub(super) async fn is_over(&self, longest: Duration, patience: Duration) -> ComparisonEnd {
         loop {
             let waited = self.waited();

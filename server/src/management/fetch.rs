@@ -33,6 +33,11 @@ impl Fetch {
         }
     }
 
+    /// Whether it goes on.
+    pub(crate) fn runs(&self) -> bool {
+        self.shown.end.is_none()
+    }
+
     fn begin(&mut self, what: &Told, total: Option<u64>) {
         self.shown.what = Some(what.clone());
         self.shown.bytes = 0;
@@ -65,7 +70,7 @@ pub(super) fn update(
 
 fn with(fetch: &watch::Sender<Option<Fetch>>, id: u64, change: impl FnOnce(&mut Fetch)) {
     fetch.send_if_modified(|current| match current {
-        Some(fetch) if fetch.shown.id == id && fetch.shown.end.is_none() => {
+        Some(fetch) if fetch.shown.id == id && fetch.runs() => {
             change(fetch);
             true
         }

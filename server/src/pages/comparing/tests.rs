@@ -14,6 +14,7 @@ use crate::test_support::browser::{Browser, message, settings, store};
 use crate::test_support::client::state;
 use crate::test_support::scripted::{Scripted, offer};
 
+mod beside;
 mod leave;
 
 const PIECES: [&str; 20] = ["word "; 20];
