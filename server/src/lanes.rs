@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nibble_app::domain::{Lane, Weights};
-use nibble_engine::{Engine, Error, LoadOptions, PackedCache, Quantize, Rounding, bench};
+use nibble_engine::{Engine, Error, LoadOptions, LoadPlan, PackedCache, Quantize, Rounding, bench};
 
 use crate::generator::Generator;
 use crate::models::Offer;
@@ -16,17 +16,26 @@ pub trait Lanes: Send + Sync {
     /// Kernels that this CPU runs, slowest first.
     fn kernels(&self) -> Vec<String>;
 
-    /// Loads a model of the chats for a lane; `progress` gets the bytes packed so far, and how many there will be.
+    /// What loading a model of the chats for a lane comes to.
     ///
     /// # Errors
-    /// As [`Engine::load_with_progress`], and [`Error::Option`] for a model that comes from no file.
-    fn load(
-        &self,
-        lane: &Lane,
-        model: &Offer,
-        progress: &(dyn Fn(u64, u64) + Sync),
-    ) -> Result<Arc<dyn Generator>, Error>;
+    /// As [`LoadPlan::of`], and [`Error::Option`] for a model that comes from no file.
+    fn plan(&self, lane: &Lane, model: &Offer) -> Result<LanePlan, Error>;
 }
+
+/// A lane that can be loaded.
+pub struct LanePlan {
+    /// Bytes that it takes in memory, keys and values included.
+    pub bytes: u64,
+    /// The longest sequence, in tokens.
+    pub context: usize,
+    /// Loads it.
+    pub load: LaneLoader,
+}
+
+/// Loads a lane, and tells the bytes packed so far, and how many there will be.
+pub type LaneLoader =
+    Box<dyn FnOnce(&(dyn Fn(u64, u64) + Sync)) -> Result<Arc<dyn Generator>, Error>>;
 
 /// Lanes of engines that are loaded as that of the chats is, but for what a lane says.
 #[derive(Debug)]
@@ -100,14 +109,23 @@ impl Lanes for EngineLanes {
         here.map(|kernel| kernel.name.to_owned()).collect()
     }
 
-    fn load(
-        &self,
-        lane: &Lane,
-        model: &Offer,
-        progress: &(dyn Fn(u64, u64) + Sync),
-    ) -> Result<Arc<dyn Generator>, Error> {
-        let engine = Engine::load_with_progress(&self.options(lane, model)?, progress)?;
-        Ok(Arc::new(engine))
+    fn plan(&self, lane: &Lane, model: &Offer) -> Result<LanePlan, Error> {
+        let options = self.options(lane, model)?;
+        let plan = LoadPlan::of(&options)?;
+        // One answer is computed at a time, and more would be reserved for nothing.
+        let kv_bytes = plan.kv_bytes(None, 0)?;
+        let options = LoadOptions {
+            kv_bytes: Some(kv_bytes),
+            ..options
+        };
+        Ok(LanePlan {
+            bytes: plan.fixed_bytes() + kv_bytes,
+            context: plan.info.context,
+            load: Box::new(move |progress| {
+                let engine = Engine::load_with_progress(&options, progress)?;
+                Ok(Arc::new(engine) as Arc<dyn Generator>)
+            }),
+        })
     }
 }
 

@@ -19,12 +19,14 @@ use tokio::time::Instant;
 use crate::generator::Generator;
 
 mod keep_alive;
+mod reserved;
 mod room;
 #[cfg(test)]
 mod tests;
 mod unloading;
 
 pub use self::keep_alive::KeepAlive;
+pub(crate) use self::reserved::Reserved;
 use self::room::{Outcome, Room, Seat, Shortage, Taken};
 use self::unloading::unload_unused;
 

@@ -17,7 +17,7 @@ use super::{Others, Run};
 use crate::chat::{metrics, reason};
 use crate::generator::Generator;
 use crate::lanes::Lanes;
-use crate::models::Offer;
+use crate::models::{Offer, Reserved};
 use crate::served::Served;
 
 /// Tokens that a lane puts out before its first round, so that no round finds memory that was never touched.
@@ -35,12 +35,12 @@ pub(super) struct Bench<'a> {
     pub(super) place: &'a Arc<Semaphore>,
 }
 
-/// An engine of a lane. Nobody waits for its end but the one that is loaded next.
-struct LaneEngine(Option<(Arc<dyn Generator>, OwnedSemaphorePermit)>);
+/// An engine of a lane, and what is free when it is gone. Nobody waits for its end but the one that is loaded next.
+struct LaneEngine(Option<(Arc<dyn Generator>, Reserved, OwnedSemaphorePermit)>);
 
 impl LaneEngine {
     fn generator(&self) -> Option<Arc<dyn Generator>> {
-        self.0.as_ref().map(|(engine, _)| Arc::clone(engine))
+        self.0.as_ref().map(|(engine, ..)| Arc::clone(engine))
     }
 }
 
@@ -116,12 +116,15 @@ impl Bench<'_> {
         let place = Arc::clone(self.place).acquire_owned().await;
         let place = place.map_err(|_| Error::Stopped)?;
         let (run, lanes, lane) = (Arc::clone(self.run), Arc::clone(&self.lanes), lane.clone());
-        let model = self.model(&lane)?;
+        let (first, model) = (self.models.first().clone(), self.model(&lane)?);
         let (done, outcome) = oneshot::channel();
         let load = move || {
             let progress = |done, total| run.stage(Stage::Loading { done, total });
-            let loaded = lanes.load(&lane, &model, &progress);
-            let loaded = loaded.map(|engine| LaneEngine(Some((engine, place))));
+            let loaded = lanes.plan(&lane, &model).and_then(|plan| {
+                let reserved = first.reserve(plan.bytes, plan.context)?;
+                let engine = (plan.load)(&progress)?;
+                Ok(LaneEngine(Some((engine, reserved, place))))
+            });
             // Whoever has gone away does not hear it.
             let _ = done.send(loaded);
         };

@@ -1,13 +1,13 @@
-//! Models that come and go beside the first.
+//! Models that come and go beside the first, and memory for what is none.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use nibble_engine::Load;
+use nibble_engine::{Error, Load};
 use prometheus::Result as Figured;
 
 use super::Metered;
-use crate::models::Offer;
+use crate::models::{Offer, Reserved};
 
 impl Metered {
     /// What can be loaded.
@@ -18,6 +18,14 @@ impl Metered {
     /// The file or folder that it comes from, where it comes from one.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.offer.file.as_deref()
+    }
+
+    /// As [`reserve`](crate::models::Models::reserve) beside all models.
+    ///
+    /// # Errors
+    /// As it.
+    pub(crate) fn reserve(&self, bytes: u64, context: usize) -> Result<Reserved, Error> {
+        self.models.reserve(bytes, context)
     }
 
     /// One model more beside it.

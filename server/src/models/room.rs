@@ -21,6 +21,8 @@ pub(super) struct Room {
     seats: Vec<Seat>,
     /// Models whose time was over and whose memory is not free yet.
     leaving: usize,
+    /// Bytes of engines that are none of the models.
+    reserved: u64,
     /// Bytes for all of them; nothing where the system does not tell.
     pub(super) total: Option<u64>,
 }
@@ -115,6 +117,7 @@ impl Room {
         Self {
             seats,
             leaving: 0,
+            reserved: 0,
             total: None,
         }
     }
@@ -204,9 +207,10 @@ impl Room {
         self.seats.iter().filter(is_there)
     }
 
-    /// Bytes of the total that no model in memory may come to use.
+    /// Bytes of the total that no model in memory may come to use, and that are not reserved.
     fn unplanned(&self) -> Option<u64> {
         let taken: u64 = self.there().map(|seat| seat.bytes).sum();
+        let taken = taken + self.reserved;
         self.total.map(|total| total.saturating_sub(taken))
     }
 
@@ -214,6 +218,28 @@ impl Room {
     /// neither is known. Models in memory have not used all of their keys and values yet.
     pub(super) fn free(&self, available: Option<u64>) -> Option<u64> {
         [self.unplanned(), available].into_iter().flatten().min()
+    }
+
+    /// Reserves bytes of the `available` ones that the system has left, or says how many could be. Models on their way into memory
+    /// have not taken theirs yet; what those that are there may come to use counts as available, or a machine that one model fills
+    /// by half could compare nothing.
+    pub(super) fn reserve(&mut self, bytes: u64, available: Option<u64>) -> Result<(), u64> {
+        let is_loading = |seat: &&Seat| matches!(seat.state, State::Loading(_));
+        let loading = self.seats.iter().filter(is_loading);
+        let loading: u64 = loading.map(|seat| seat.bytes).sum();
+        let left = available.map(|available| available.saturating_sub(loading));
+        match left.filter(|left| *left < bytes) {
+            Some(left) => Err(left),
+            None => {
+                self.reserved += bytes;
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that were reserved are free again.
+    pub(super) fn release(&mut self, bytes: u64) {
+        self.reserved -= bytes;
     }
 
     /// Takes models out until there is room for another: those longest unused first, and none that answers. `available` is
@@ -245,7 +271,7 @@ impl Room {
             let there = self.there().count();
             return Err(Shortage {
                 available: most,
-                is_for_now: self.leaving > 0 || there > leaving.len(),
+                is_for_now: self.leaving > 0 || self.reserved > 0 || there > leaving.len(),
             });
         }
         let leaving = leaving.into_iter();

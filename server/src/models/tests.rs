@@ -5,7 +5,7 @@ mod requests;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::test_support::scripted::Scripted;
+use crate::test_support::scripted::{Scripted, offer};
 
 const NEED: u64 = 100;
 
@@ -181,6 +181,16 @@ fn what_lacks_the_memory_of_a_model_that_is_leaving_is_to_come_back() {
     assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(true)));
     room.has_left();
     assert_eq!(room.make_room(0, Some(1)).err(), Some(shortage(false)));
+}
+
+#[test]
+fn what_a_model_takes_that_is_being_loaded_is_reserved_for_nobody() {
+    let mut room = Room::new(vec![Seat::new(&offer("m0", None))]);
+    assert_eq!(room.reserve(60, Some(140)), Ok(()));
+    room.release(60);
+    room.load_begins(0, watch::channel(None).1);
+    assert_eq!(room.reserve(60, Some(140)), Err(40));
+    assert_eq!(room.reserve(40, Some(140)), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

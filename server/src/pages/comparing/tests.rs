@@ -6,7 +6,7 @@ use nibble_app::domain::Lane;
 use nibble_engine::Error;
 
 use crate::generator::Generator;
-use crate::lanes::Lanes;
+use crate::lanes::{LanePlan, Lanes};
 use crate::models::{Models, Offer};
 use crate::permitted::Permitted;
 use crate::state::AppState;
@@ -27,23 +27,25 @@ impl Lanes for Words {
         ["scalar", "broken", "avx2"].map(str::to_owned).into()
     }
 
-    fn load(
-        &self,
-        lane: &Lane,
-        model: &Offer,
-        progress: &(dyn Fn(u64, u64) + Sync),
-    ) -> Result<Arc<dyn Generator>, Error> {
-        progress(1, 2);
-        if lane.kernel == "broken" {
-            return Err(Error::Memory {
-                needed: 900,
-                context: 2048,
-                with_draft: false,
-                available: 100,
-            });
-        }
+    fn plan(&self, lane: &Lane, model: &Offer) -> Result<LanePlan, Error> {
+        let is_broken = lane.kernel == "broken";
         let words = Scripted::new(&PIECES, self.0).named(&model.info.name);
-        Ok(Arc::new(words))
+        Ok(LanePlan {
+            bytes: model.bytes,
+            context: 2048,
+            load: Box::new(move |progress| {
+                progress(1, 2);
+                match is_broken {
+                    true => Err(Error::Memory {
+                        needed: 900,
+                        context: 2048,
+                        with_draft: false,
+                        available: 100,
+                    }),
+                    false => Ok(Arc::new(words) as Arc<dyn Generator>),
+                }
+            }),
+        })
     }
 }
 

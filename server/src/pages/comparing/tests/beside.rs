@@ -1,9 +1,9 @@
-//! What else goes on beside a comparison: models that are fetched.
+//! What else goes on beside a comparison: models that are fetched, and models that are asked.
 
 use nibble_app::FETCH_MODEL;
 use nibble_engine::LoadOptions;
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::hub::Shelf;
@@ -82,4 +82,34 @@ async fn a_fetch_that_begins_meanwhile_ends_the_round_which_is_measured_again() 
     let page = place.browser.chunks(&path).await.concat();
     assert!(page.contains("given up for a chat or a fetch"), "{page}");
     assert_eq!(place.rounds(&path).await, [3, 3]);
+}
+
+/// Waits until so many bytes are free for a model.
+async fn until_free(state: &AppState, bytes: u64) {
+    let free = async {
+        while state.model.free() != Some(bytes) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let patience = Duration::from_secs(60);
+    timeout(patience, free).await.expect("so many are free");
+}
+
+#[tokio::test]
+async fn the_memory_of_a_lane_is_no_models_until_the_lane_has_ended() {
+    // Each takes 100 bytes, and so does a lane of it.
+    let offers = ["One", "Two"].map(|name| offer(name, None));
+    let models = Models::new(offers.into(), Box::new(|| None), Some(150), None);
+    let lanes = Arc::new(Words(Duration::from_millis(30)));
+    let state = state(models).comparing(lanes, Permitted::Anyone);
+    let browser = Browser::at_server(state.clone());
+    let path = begun(&browser, ["scalar", "avx2"]).await;
+    until_free(&state, 50).await;
+    let refused = state.model.lease(None).await.err().expect("a lane has it");
+    let is_for_now = matches!(refused, Error::Occupied { available: 50, .. });
+    assert!(is_for_now, "{refused}");
+    browser.post_form("/compare/stop", &name(&path)).await;
+    browser.chunks(&path).await;
+    until_free(&state, 150).await;
+    assert!(state.model.lease(None).await.is_ok());
 }
