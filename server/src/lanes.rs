@@ -16,6 +16,9 @@ pub trait Lanes: Send + Sync {
     /// Kernels that this CPU runs, slowest first.
     fn kernels(&self) -> Vec<String>;
 
+    /// Ways in which weights may be held here, in the order in which the page offers them.
+    fn weights(&self) -> Vec<Weights>;
+
     /// What loading a model of the chats for a lane comes to.
     ///
     /// # Errors
@@ -109,6 +112,15 @@ impl Lanes for EngineLanes {
         here.map(|kernel| kernel.name.to_owned()).collect()
     }
 
+    fn weights(&self) -> Vec<Weights> {
+        let mut weights = Vec::from(Weights::ALL);
+        if self.options.rounding.quantize == Quantize::None {
+            // The head alone is not rounded.
+            weights.retain(|weights| *weights != Weights::Head4);
+        }
+        weights
+    }
+
     fn plan(&self, lane: &Lane, model: &Offer) -> Result<LanePlan, Error> {
         let options = self.options(lane, model)?;
         let plan = LoadPlan::of(&options)?;
@@ -130,69 +142,4 @@ impl Lanes for EngineLanes {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use nibble_engine::PrefixFolder;
-
-    use super::*;
-    use crate::test_support::scripted::offer;
-
-    fn model(file: Option<&str>, context: usize) -> Offer {
-        let mut model = offer("Other", file.map(PathBuf::from));
-        model.info.context = context;
-        model
-    }
-
-    #[test]
-    fn a_lane_changes_what_it_says_and_keeps_nothing_of_the_chats() {
-        let options = LoadOptions {
-            model: "first.gguf".into(),
-            packed: PackedCache::File("a".into()),
-            kv_bytes: Some(1),
-            context: Some(9000),
-            prefix_folder: Some(PrefixFolder {
-                path: "b".into(),
-                bytes: 1,
-            }),
-            pin: true,
-            ..LoadOptions::default()
-        };
-        let lanes = EngineLanes::new(options);
-        let lane = |weights| Lane {
-            kernel: "scalar".into(),
-            threads: 3,
-            weights,
-            model: "other".into(),
-        };
-        let other = model(Some("other.gguf"), 512);
-        let of = |weights| lanes.options(&lane(weights), &other).unwrap();
-        let served = of(Weights::Served);
-        assert_eq!(
-            (served.threads, served.kernel.as_deref()),
-            (Some(3), Some("scalar"))
-        );
-        assert_eq!(
-            (served.context, served.kv_bytes, served.pin),
-            (Some(512), None, true)
-        );
-        assert_eq!(served.model, PathBuf::from("other.gguf"));
-        assert!(matches!(served.packed, PackedCache::Off));
-        assert_eq!(served.prefix_folder, None);
-        let held = |weights| of(weights).rounding;
-        assert_eq!(held(Weights::Float).quantize, Quantize::None);
-        assert_eq!(held(Weights::Channel).quantize.to_string(), "channel");
-        assert_eq!(held(Weights::Group32).quantize.to_string(), "g32");
-        assert!(held(Weights::Head4).int4_head && !held(Weights::Served).int4_head);
-    }
-
-    #[test]
-    fn a_lane_of_a_long_context_has_a_short_one_and_one_without_a_file_is_refused() {
-        let lanes = EngineLanes::new(LoadOptions::default());
-        let lane = Lane::default();
-        let long = lanes.options(&lane, &model(Some("a"), 131_072)).unwrap();
-        assert_eq!(long.context, Some(CONTEXT));
-        let refused = lanes.options(&lane, &model(None, 512)).unwrap_err();
-        assert_eq!(refused.to_string(), "the model comes from no file");
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use futures::Stream;
 
 use super::ModelServed;
 use crate::complaint::Complaint;
-use crate::domain::{Comparison, Id, Measurement, Plan, Timestamp};
+use crate::domain::{Comparison, Id, Measurement, Plan, Timestamp, Weights};
 use crate::visitor::Visitor;
 
 /// What may be compared here, and what is there already.
@@ -18,6 +18,8 @@ pub struct Comparing {
     pub is_allowed: bool,
     /// Kernels that this CPU runs, slowest first.
     pub kernels: Vec<String>,
+    /// Ways in which weights may be held, in the order in which the page offers them.
+    pub weights: Vec<Weights>,
     /// The kernel that the chats are answered with.
     pub kernel: String,
     /// Threads that the chats are answered with, and the most of a lane.

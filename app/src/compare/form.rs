@@ -271,7 +271,9 @@ impl CompareForm {
                 return Err(refused(KERNEL[place], reason));
             }
             let threads = Field(THREADS[place], Language::the_threads, WHOLE);
-            let weights = Weights::named(&lane.weights).ok_or_else(|| {
+            let weights = Weights::named(&lane.weights);
+            let weights = weights.filter(|weights| here.weights.contains(weights));
+            let weights = weights.ok_or_else(|| {
                 let found = shortened(&lane.weights);
                 refused(WEIGHTS[place], Told::new(|t| t.no_such_weights(&found)))
             });

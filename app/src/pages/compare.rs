@@ -11,7 +11,7 @@ use crate::compare::{
 };
 use crate::complaint::{Complaint, ComplaintKind};
 use crate::day::day;
-use crate::domain::{FEWEST_LANES, Weights};
+use crate::domain::FEWEST_LANES;
 use crate::language::Language;
 use crate::paths::{COMPARE, DELETE_COMPARISON};
 use crate::shell::Aside;
@@ -199,7 +199,7 @@ fn lane_fields(
     });
     let may_be_none = place >= FEWEST_LANES;
     let none = may_be_none.then(|| view! { <option value="">{t.no_lane()}</option> });
-    let held = Weights::ALL.map(|held| {
+    let held = here.weights.iter().map(|&held| {
         let is_chosen = held.name() == lane.weights;
         view! { <option value=held.name() selected=is_chosen>{weights_name(t, held)}</option> }
     });

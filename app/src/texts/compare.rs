@@ -30,7 +30,7 @@ super::texts! {
     weights_channel: "four bits, a scale for each row" | "四比特，每行一个缩放";
     weights_float: "floats" | "浮点";
     weights_head4: "as served, head in four bits" | "与服务相同，输出头四比特";
-    weights_hint: "What a file holds in four to eight bits stays as it is, but for floats and for a scale for each row. A model is packed once for each choice, and kept." | "文件中四到八比特的权重保持原样，浮点和每行一个缩放除外。每种选择只打包一次并保存。";
+    weights_hint: "What a file holds in four to eight bits stays as it is, but for floats and for a scale for each row. Packed weights are kept for each choice but floats, from 64 MiB on, unless --packed says otherwise." | "文件中四到八比特的权重保持原样，浮点和每行一个缩放除外。除浮点外，每种选择打包的权重达到 64 MiB 即保存，除非 --packed 另有指定。";
     your_comparisons: "Your comparisons" | "你的对比";
     no_comparisons: "There are none yet." | "还没有对比。";
     begun: "Begun" | "开始时间";
@@ -48,7 +48,7 @@ super::texts! {
     the_threads: "the threads of a lane" | "通道的线程数";
     no_such_kernel(found, all): "there is no kernel `{found}` here; these there are: `{all}`" | "此处没有内核 `{found}`；可用的有：`{all}`";
     no_such_model(found, all): "there is no model `{found}` here; these there are: `{all}`" | "此处没有模型 `{found}`；可用的有：`{all}`";
-    no_such_weights(found): "there is no way `{found}` to hold weights" | "没有名为 `{found}` 的权重格式";
+    no_such_weights(found): "there is no way `{found}` to hold weights here" | "此处没有名为 `{found}` 的权重格式";
     too_few_lanes(least, found): "there must be at least {least} lanes, found {found}" | "至少需要 {least} 条通道，实际为 {found} 条";
 
     lane_waits: "Waiting: chats and models that are fetched go first" | "等待中：对话和获取模型优先";

@@ -97,6 +97,7 @@ impl Comparisons for ChatService {
         Ok(Comparing {
             is_allowed: lanes.is_some(),
             kernels: lanes.map(|lanes| lanes.kernels()).unwrap_or_default(),
+            weights: lanes.map(|lanes| lanes.weights()).unwrap_or_default(),
             kernel: info.kernel.clone(),
             threads: info.threads,
             most_threads: self.machine().await.allowed.max(info.threads),

@@ -5,6 +5,7 @@ fn here() -> Comparing {
     Comparing {
         is_allowed: true,
         kernels: ["scalar", "avx2"].map(str::to_owned).into(),
+        weights: Weights::ALL.into(),
         kernel: "avx2".into(),
         threads: 2,
         most_threads: 4,
@@ -119,6 +120,20 @@ fn what_cannot_be_compared_is_named_with_its_limits() {
     }
     let long = format!("prompt={}", "x".repeat(PROMPT_BYTES + 1));
     assert_eq!(blamed(&long).0, ComplaintKind::Field("prompt"));
+}
+
+#[test]
+fn weights_that_cannot_be_held_here_are_refused() {
+    let mut here = here();
+    let form = filled("kernel_1=avx2&kernel_2=avx2&weights_2=head4");
+    assert_eq!(form.plan(&here).unwrap().lanes[1].weights, Weights::Head4);
+    here.weights.retain(|weights| *weights != Weights::Head4);
+    let complaint = form.plan(&here).unwrap_err();
+    assert_eq!(complaint.kind, ComplaintKind::Field("weights_2"));
+    assert_eq!(
+        complaint.reason.to_string(),
+        "there is no way `head4` to hold weights here"
+    );
 }
 
 /// The models of the plan that a post asks for, which is not filled in.

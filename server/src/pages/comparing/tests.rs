@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nibble_app::domain::Lane;
+use nibble_app::domain::{Lane, Weights};
 use nibble_engine::Error;
 
 use crate::generator::Generator;
@@ -25,6 +25,10 @@ struct Words(Duration);
 impl Lanes for Words {
     fn kernels(&self) -> Vec<String> {
         ["scalar", "broken", "avx2"].map(str::to_owned).into()
+    }
+
+    fn weights(&self) -> Vec<Weights> {
+        Weights::ALL.into()
     }
 
     fn plan(&self, lane: &Lane, model: &Offer) -> Result<LanePlan, Error> {
