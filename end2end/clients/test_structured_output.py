@@ -9,7 +9,7 @@ import ollama
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -19,9 +19,6 @@ QUESTION = "Tell me of a city."
 
 class City(BaseModel):
     """A city"""
-
-    # Else the model may go on with properties of its own.
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(max_length=20)
     population: int = Field(ge=0, le=99_999_999)

@@ -3,16 +3,13 @@
 import instructor
 import openai
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 CLIENT = "instructor"
 
 
 class City(BaseModel):
     """A city"""
-
-    # Else the model may go on with properties of its own.
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(max_length=20)
     population: int = Field(ge=0, le=99_999_999)

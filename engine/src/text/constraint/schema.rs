@@ -1,4 +1,7 @@
-//! JSON schemas before they are compiled: what could not be kept to is refused with its place, a JSON pointer.
+//! JSON schemas before they are compiled: what could not be kept to is refused with its place, a JSON pointer, and objects whose
+//! properties are listed are [`closed`].
+
+mod closed;
 
 use serde_json::{Map, Value};
 
@@ -46,7 +49,7 @@ const MAX_EXACT: u64 = 1 << 53;
 /// As many schemas within one are tried for the place of an error.
 const MAX_TRIED: usize = 64;
 
-/// The schema as an object, without what allows everything.
+/// The schema as an object, without what allows everything, and with its objects closed.
 ///
 /// # Errors
 /// What is not supported, and where: the reason alone.
@@ -55,6 +58,7 @@ pub(super) fn checked(schema: &Value) -> Result<Value, String> {
         Value::Bool(true) => Value::Object(Map::new()),
         other => other.clone(),
     };
+    closed::close(&mut schema);
     check(&mut schema, "", true)?;
     Ok(schema)
 }

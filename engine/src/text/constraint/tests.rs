@@ -223,6 +223,20 @@ fn what_a_schema_allows_is_followed_and_nothing_else() {
 }
 
 #[test]
+fn an_object_has_the_properties_that_its_schema_lists_unless_that_says_otherwise() {
+    let accepts = |given: &Value, text: &str| accepts(schema(given.clone()).unwrap(), text);
+    let property = |name: &str| json!({ "type": "object", "properties": { name: { "type": "integer" } }, "required": [name] });
+    let mut person = property("a");
+    let more = r#"{"a":1,"b":2}"#;
+    assert!(accepts(&person, r#"{"a":1}"#));
+    assert!(!accepts(&person, more));
+    let both = json!({ "allOf": [property("a"), property("b")] });
+    assert!(accepts(&both, more));
+    person["additionalProperties"] = json!(true);
+    assert!(accepts(&person, more));
+}
+
+#[test]
 fn references_lead_round_in_circles() {
     let tree = json!({
         "$ref": "#/$defs/node",
