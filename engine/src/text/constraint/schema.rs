@@ -3,6 +3,8 @@
 
 mod closed;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// Keywords that mean something and are not kept to.
@@ -105,10 +107,25 @@ fn check(schema: &mut Value, place: &str, is_root: bool) -> Result<(), String> {
             return refused(name, &format!("{number} is no number that is told exactly"));
         }
     }
+    if let Some(why) = wants_too_many(fields) {
+        return refused("minProperties", &why);
+    }
     for (name, value) in parts(fields) {
         check(value, &format!("{place}{name}"), false)?;
     }
     Ok(())
+}
+
+/// Why an answer may have fewer properties than a schema wants: a name that is not listed may come again, so of such there is
+/// only sure to be one.
+fn wants_too_many(fields: &Map<String, Value>) -> Option<String> {
+    let least = fields.get("minProperties").and_then(Value::as_u64)?;
+    let required = fields.get("required").and_then(Value::as_array);
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let most = required.collect::<HashSet<_>>().len() as u64 + 1;
+    (least > most).then(|| {
+        format!("an answer can be held to {most}, one more than `required` names, found {least}")
+    })
 }
 
 /// A schema as a part of another, in which it stands at a `place`, a JSON pointer.

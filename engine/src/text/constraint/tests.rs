@@ -237,6 +237,18 @@ fn an_object_has_the_properties_that_its_schema_lists_unless_that_says_otherwise
 }
 
 #[test]
+fn as_many_properties_come_as_are_wanted() {
+    let integer = json!({ "type": "integer" });
+    let map = json!({ "type": "object", "additionalProperties": integer, "required": ["a", "b"], "minProperties": 3 });
+    let listed = json!({ "type": "object", "properties": { "a": integer, "b": integer }, "minProperties": 1 });
+    let accepts = |given: &Value, text: &str| accepts(schema(given.clone()).unwrap(), text);
+    assert!(accepts(&map, r#"{"a":1,"b":2,"c":3}"#));
+    assert!(!accepts(&map, r#"{"a":1,"b":2}"#));
+    assert!(accepts(&listed, r#"{"b":2}"#));
+    assert!(!accepts(&listed, "{}"));
+}
+
+#[test]
 fn references_lead_round_in_circles() {
     let tree = json!({
         "$ref": "#/$defs/node",

@@ -32,6 +32,16 @@ fn what_is_not_supported_in_a_schema_is_named_with_its_place() {
             "9007199254740993 is no number that is told exactly",
         ),
         (
+            json!({ "items": { "additionalProperties": { "type": "integer" }, "minProperties": 2 } }),
+            "/items/minProperties",
+            "can be held to 1, one more than `required` names, found 2",
+        ),
+        (
+            json!({ "required": ["a", "a"], "minProperties": 3 }),
+            "/minProperties",
+            "can be held to 2, one more than `required` names, found 3",
+        ),
+        (
             json!({ "properties": { "when": { "type": "string", "format": "cuid" } } }),
             "/properties/when",
             "Unknown format: cuid",
