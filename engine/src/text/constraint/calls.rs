@@ -76,6 +76,7 @@ pub(super) fn demanded_among_json(
         at,
         name,
         parameters,
+        ..
     } in offered(conversation)?
     {
         let call = json!({
@@ -157,6 +158,7 @@ fn add_tools(
         at,
         name,
         parameters,
+        ..
     } in offered(conversation)?
     {
         let [open, comma, colon] = ["{\"name\":", ",", ":"].map(literal);
@@ -176,16 +178,21 @@ fn add_tools(
 }
 
 /// A tool that may be called.
-struct Offered<'c> {
+pub(super) struct Offered<'c> {
     /// Its place among the tools.
     at: usize,
-    name: &'c str,
+    pub(super) name: &'c str,
     /// The schema of its arguments.
-    parameters: Value,
+    pub(super) parameters: Value,
+    /// Whether that is its own, and not that of any object.
+    pub(super) is_held: bool,
 }
 
 /// At least one.
-fn offered(conversation: &Conversation) -> Result<Vec<Offered<'_>>, String> {
+///
+/// # Errors
+/// As [`grammar`].
+pub(super) fn offered(conversation: &Conversation) -> Result<Vec<Offered<'_>>, String> {
     let mut offered = Vec::new();
     for (at, tool) in conversation.tools.iter().enumerate() {
         let name = tool["function"]["name"].as_str().unwrap_or_default();
@@ -196,13 +203,14 @@ fn offered(conversation: &Conversation) -> Result<Vec<Offered<'_>>, String> {
             || conversation.strict.iter().any(|strict| strict == name);
         let parameters = match is_held {
             true => parameters(&tool["function"]["parameters"])
-                .map_err(|reason| format!("the parameters of the tool `{name}`: {reason}"))?,
+                .map_err(|reason| of_tool(name, &reason))?,
             false => json!({ "type": "object" }),
         };
         offered.push(Offered {
             at,
             name,
             parameters,
+            is_held,
         });
     }
     if offered.is_empty() {
@@ -214,6 +222,11 @@ fn offered(conversation: &Conversation) -> Result<Vec<Offered<'_>>, String> {
         });
     }
     Ok(offered)
+}
+
+/// What is not supported of a tool's parameters, with its name.
+pub(super) fn of_tool(name: &str, reason: &str) -> String {
+    format!("the parameters of the tool `{name}`: {reason}")
 }
 
 /// The conversation in which tools that are named `loose` take any object where their schema is not supported, or where that

@@ -159,8 +159,23 @@ impl Grammars {
                 let loosened = calls::loosened(conversation, loose, |parameters| {
                     self.anew(schema_grammar(parameters)).is_ok()
                 });
-                loosened.map_or(Err(refused), |loosened| compile(&loosened))
+                let (held, compiled) = match &loosened {
+                    Some(loosened) => (loosened, compile(loosened)),
+                    None => (conversation, Err(refused)),
+                };
+                compiled.map_err(|refused| self.refused_tool(held).unwrap_or(refused))
             })
+        })
+    }
+
+    /// Why the parameters of a tool cannot be compiled, with its name and the place; nothing where those of each can, alone.
+    fn refused_tool(&self, conversation: &Conversation) -> Option<String> {
+        let tools = calls::offered(conversation).ok()?;
+        let mut held = tools.iter().filter(|tool| tool.is_held);
+        held.find_map(|tool| {
+            let reason = self.anew(schema_grammar(&tool.parameters)).err()?;
+            let reason = self.placed(&tool.parameters, &reason);
+            Some(calls::of_tool(tool.name, &reason))
         })
     }
 
@@ -180,15 +195,18 @@ impl Grammars {
         })
     }
 
-    /// The error says where the smallest schema within this one stands that cannot be compiled.
     fn schema(&self, schema: &Value) -> Result<Matcher, String> {
         let plain = schema::checked(schema)?;
-        self.matcher(schema_grammar(&plain)).map_err(|reason| {
-            let place = schema::place_of(&plain, |part| {
-                self.anew(schema_grammar(part)).err().as_ref() == Some(&reason)
-            });
-            format!("is not supported at `{place}`: {reason}")
-        })
+        let compiled = self.matcher(schema_grammar(&plain));
+        compiled.map_err(|reason| self.placed(&plain, &reason))
+    }
+
+    /// Why a schema cannot be compiled, with the place of the smallest within it that cannot either.
+    fn placed(&self, schema: &Value, reason: &str) -> String {
+        let place = schema::place_of(schema, |part| {
+            self.anew(schema_grammar(part)).err().as_deref() == Some(reason)
+        });
+        format!("is not supported at `{place}`: {reason}")
     }
 
     /// One of those that are kept, or a new one that then is.

@@ -1,8 +1,9 @@
 //! Calls beside a form: which texts are allowed, in every way to write calls.
 
 use super::*;
+use crate::Error;
 use crate::text::calls::{AnswerPart, CallFormat, CallReader};
-use crate::text::conversation::Conversation;
+use crate::text::conversation::{Conversation, ToolChoice};
 
 /// A tool `move` whose schema names its parts, and one that is `strict` or not.
 fn conversation(strict: bool) -> Conversation {
@@ -196,6 +197,47 @@ fn whichever_cannot_be_kept_to_is_named() {
         let loose = ["move".to_owned()];
         let loosened = GRAMMARS.compile_either(format, &conversation, &loose, &constraint);
         assert!(accepts(loosened.unwrap(), &call(format, "c")), "{format:?}");
+    }
+}
+
+#[test]
+fn a_tool_whose_schema_cannot_be_compiled_is_named_with_the_place_in_it() {
+    let odd =
+        json!({ "type": "object", "properties": { "id": { "type": "string", "format": "cuid" } } });
+    let book = json!({ "type": "function", "function": { "name": "book", "parameters": odd } });
+    let constraint = Constraint {
+        field: "form",
+        language: Language::JsonObject,
+    };
+    let assert_named = |compiled: Result<(), Error>| match compiled {
+        Err(Error::Request { field, reason }) => {
+            let place = "the parameters of the tool `book`: is not supported at `/properties/id`: ";
+            assert!(reason.starts_with(place), "{reason}");
+            assert!(reason.contains("Unknown format: cuid"), "{reason}");
+            assert_eq!(field, "tools");
+        }
+        other => panic!("{other:?}"),
+    };
+    for format in FORMATS {
+        let mut conversation = conversation(true);
+        conversation.tools.push(book.clone());
+        let calls = |conversation: &Conversation, loose: &[String]| {
+            GRAMMARS
+                .compile_calls(format, conversation, loose)
+                .map(drop)
+        };
+        // Any object is an argument of what need not be strict.
+        assert!(calls(&conversation, &[]).is_ok(), "{format:?}");
+        conversation.tool_choice = ToolChoice::Required;
+        assert_named(calls(&conversation, &[]));
+        conversation.tool_choice = ToolChoice::Free;
+        conversation.strict.push("book".to_owned());
+        assert_named(calls(&conversation, &[]));
+        let either = GRAMMARS.compile_either(format, &conversation, &[], &constraint);
+        assert_named(either.map(drop));
+        // What is loosened is not to blame.
+        conversation.tools[0]["function"]["parameters"] = json!({ "not": {} });
+        assert_named(calls(&conversation, &["move".to_owned()]));
     }
 }
 
