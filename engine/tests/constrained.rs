@@ -475,17 +475,46 @@ fn what_cannot_be_demanded_is_refused() {
     assert!(missing.contains("`other`"), "{missing}");
 }
 
+/// The token of a character.
+fn id(engine: &Engine, text: &str) -> u32 {
+    let spells = |id: &u32| engine.spelt(&[*id]).unwrap() == text;
+    let mut ids = 0..engine.info().vocabulary as u32;
+    ids.find(spells).expect("each letter is a token")
+}
+
+#[test]
+fn a_form_is_written_to_its_end_however_it_repeats_itself() {
+    let engine = engine("caller_qwen");
+    let array =
+        json!({ "type": "array", "items": { "const": 0 }, "minItems": 300, "maxItems": 300 });
+    let zeros = format!("[{}0]", "0,".repeat(299));
+    let (some, stop) = ("0".repeat(256), FinishReason::Stop);
+    for (language, expected, reason) in [
+        (Language::JsonSchema(array), &zeros, stop),
+        (Language::Regex("0{256}".into()), &some, stop),
+        // It may end wherever it goes round in circles.
+        (
+            Language::Regex("0*".into()),
+            &some,
+            FinishReason::Repetition,
+        ),
+    ] {
+        let mut long = request(Some(language), 1);
+        long.max_tokens = 2000;
+        // Nothing but these, so that there is one answer.
+        let tokens = ["[", "0", ",", "]"].map(|text| id(&engine, text));
+        long.steering.allowed_token_ids = tokens.to_vec();
+        let Read {
+            text, completion, ..
+        } = ask(&engine, long);
+        assert_eq!((&text, completion.finish_reason), (expected, reason));
+    }
+}
+
 #[test]
 fn an_answer_of_which_steering_leaves_nothing_ends_only_where_it_may() {
     let engine = engine("tiny");
-    let vocabulary = engine.info().vocabulary as u32;
-    let id = |text: &str| {
-        let spells = |id: &u32| engine.spelt(&[*id]).unwrap() == text;
-        (0..vocabulary)
-            .find(spells)
-            .expect("each letter is a token")
-    };
-    let (a, b, c) = (id("a"), id("b"), id("c"));
+    let [a, b, c] = ["a", "b", "c"].map(|text| id(&engine, text));
     let steered = |pattern: &str, steering| {
         let mut request = request(Some(Language::Regex(pattern.into())), 1);
         request.steering = steering;

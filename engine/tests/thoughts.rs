@@ -2,8 +2,8 @@
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
-    Completion, Conversation, Engine, Event, FinishReason, Message, Prompt, Request, Role,
-    Sampling, Thinking,
+    Completion, Constraint, Conversation, Engine, Event, FinishReason, Language, Message, Prompt,
+    Request, Role, Sampling, Thinking,
 };
 
 #[path = "support/fixture.rs"]
@@ -259,6 +259,15 @@ fn an_answer_that_goes_round_in_circles_ends_with_that_reason_in_any_company() {
         ..asked()
     };
     assert_eq!(ask(&engine, cut).2.finish_reason, FinishReason::Length);
+    // A thought is free whatever the answer must be.
+    let held = Request {
+        constraint: Some(Constraint {
+            field: "form",
+            language: Language::Choice(vec!["Fine".to_owned()]),
+        }),
+        ..asked()
+    };
+    assert_eq!(ask(&engine, held).2.token_ids, end.token_ids);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Generation {
         }
         let ended = self.put_out(token, now, tokenizer);
         match &mut self.constrained {
-            Some(constrained) if ended.is_none_or(|reason| reason == self.limit) => {
+            Some(constrained) if ended != Some(FinishReason::Stop) => {
                 let complete = constrained.is_complete(self.output.begun(), tokenizer)?;
                 Ok(complete.then_some(FinishReason::Stop).or(ended))
             }
@@ -111,12 +111,20 @@ impl Generation {
         if ended {
             return Some(FinishReason::Stop);
         }
-        let put_out = &self.tokens[self.prompt..];
-        let goes_on = steer.is_some_and(|steer| steer.goes_on(put_out.len()));
-        if self.repetition.push(put_out) && !goes_on {
+        let goes_on = steer.is_some_and(|steer| steer.goes_on(put_out));
+        let circles = self.repetition.push(&self.tokens[self.prompt..]);
+        if circles && !goes_on && self.may_be_cut() {
             return Some(FinishReason::Repetition);
         }
-        (put_out.len() == self.max_tokens).then_some(self.limit)
+        (put_out == self.max_tokens).then_some(self.limit)
+    }
+
+    /// Whether what goes round in circles may be ended: not where a constraint, which may ask for just that, is not met yet.
+    fn may_be_cut(&mut self) -> bool {
+        let is_answer = self.output.part() == PartOf::Answer;
+        let constrained = self.constrained.as_mut().filter(|_| is_answer);
+        // What cannot be told now fails where the next mask is asked for.
+        constrained.is_none_or(|constrained| constrained.may_end(Stage::Answer).unwrap_or(false))
     }
 
     /// Puts its end behind a thought that has come to its limit. The tokens are computed in the steps that follow, as those
