@@ -18,7 +18,7 @@ mod collected;
 mod more;
 mod streamed;
 
-pub(super) use self::collected::{Answered, collected, only};
+pub(super) use self::collected::{Answered, ByKind, collected, only};
 pub(super) use self::more::More;
 use self::more::{Answers, Later};
 use self::streamed::{HEARTBEAT, frames};

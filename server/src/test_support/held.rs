@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
-    Answer, AnswerSender, Completion, Error, Event, FinishReason, ModelInfo, Prompt, Reading,
-    Request, Thinking,
+    Answer, AnswerSender, Arguments, Completion, Error, Event, FinishReason, ModelInfo, Prompt,
+    Reading, Request, Thinking, ToolCall,
 };
 
 use crate::generator::Generator;
@@ -30,6 +30,23 @@ pub(crate) fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
             ..Metrics::default()
         },
     })
+}
+
+/// An answer in which a call stands between two texts, and why it ends.
+pub(crate) fn say_around_a_call(sender: &AnswerSender, finish_reason: FinishReason) {
+    let call = ToolCall {
+        id: "abcdefghi".into(),
+        name: "weather".into(),
+        arguments: Arguments::default(),
+    };
+    let text = |piece: &str| Event::Text(piece.into());
+    sender.send(Event::Prefill { done: 0, total: 10 });
+    sender.send(text("Let me "));
+    sender.send(text("see."));
+    sender.send(Event::Called(call));
+    sender.send(text("Then "));
+    sender.send(text("more."));
+    sender.send(finished(finish_reason, 5));
 }
 
 /// Keeps every request together with the end that feeds its answer.

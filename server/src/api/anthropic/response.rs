@@ -6,7 +6,7 @@ use axum::response::sse;
 use nibble_engine::{Completion, FinishReason, Reading, ToolCall};
 use serde_json::{Value, json};
 
-use crate::api::reply::{Answered, named};
+use crate::api::reply::{Answered, Piece, named};
 use crate::error::ApiError;
 use crate::generator::Generator;
 
@@ -56,21 +56,15 @@ impl MessageForm {
     /// # Errors
     /// A cancelled answer is none: a client must not take it for complete.
     pub(super) fn message(mut self, answered: Answered) -> Result<Value, ApiError> {
-        self.called = !answered.calls.is_empty();
-        let mut content = Vec::new();
-        if !answered.thought.is_empty() {
-            let thinking = answered.thought;
-            content.push(json!({ "type": "thinking", "thinking": thinking, "signature": "" }));
-        }
-        if !answered.text.is_empty() {
-            content.push(text_block(&answered.text));
-        }
-        for call in answered.calls {
-            let input = call.arguments.object();
-            content.push(call_block(&call, &json!(input)));
-        }
+        let pieces = answered.pieces;
+        self.called = pieces.iter().any(|piece| matches!(piece, Piece::Called(_)));
+        let content = pieces.iter().map(|piece| match piece {
+            Piece::Thought(thought) => thinking_block(thought),
+            Piece::Text(text) => text_block(text),
+            Piece::Called(call) => call_block(call, &json!(call.arguments.object())),
+        });
         let (reason, stopped_by) = self.stop_reason(&answered.completion)?;
-        let mut message = self.envelope(content, usage_of(&answered.completion));
+        let mut message = self.envelope(content.collect(), usage_of(&answered.completion));
         message["stop_reason"] = reason.into();
         message["stop_sequence"] = stopped_by.into();
         self.tell_edits(&mut message);
@@ -99,7 +93,7 @@ impl MessageForm {
     }
 
     pub(super) fn thought(&mut self, thought: &str) -> Vec<sse::Event> {
-        let block = json!({ "type": "thinking", "thinking": "", "signature": "" });
+        let block = thinking_block("");
         let delta = json!({ "type": "thinking_delta", "thinking": thought });
         self.delta("thinking", &block, &delta)
     }
@@ -233,6 +227,10 @@ fn usage_of(completion: &Completion) -> Value {
         completion.metrics.thought_tokens,
     ];
     usage(completion.prompt_tokens, completion.cached_tokens, output)
+}
+
+fn thinking_block(thought: &str) -> Value {
+    json!({ "type": "thinking", "thinking": thought, "signature": "" })
 }
 
 /// `citations` must be there, and some clients know them as an array alone.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::generator::Generator;
 use crate::test_support::client::{Refusing, get, post, pretty, scripted, send, taken, text};
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, say_around_a_call};
 use crate::test_support::scripted::Scripted;
 
 mod claude_code;
@@ -77,6 +77,48 @@ async fn a_streamed_message_has_a_block_of_each_kind() {
 #[tokio::test]
 async fn calls_are_blocks() {
     assert_wire!(pretty(ask(calling(), question(json!({}))).await).await);
+}
+
+/// The kinds and texts of a streamed message's blocks.
+fn streamed_blocks(wire: &str) -> Vec<(Value, String)> {
+    let mut blocks: Vec<(Value, String)> = Vec::new();
+    for event in wire.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(event).unwrap();
+        if event["type"] == "content_block_start" {
+            blocks.push((event["content_block"]["type"].clone(), String::new()));
+        }
+        if let Some(text) = event["delta"]["text"].as_str() {
+            blocks.last_mut().unwrap().1 += text;
+        }
+    }
+    blocks
+}
+
+#[tokio::test]
+async fn what_is_said_behind_a_call_is_a_block_behind_it_whole_and_streamed() {
+    let answered = async |stream: bool| {
+        let held = Arc::new(Held::default());
+        let body = question(json!({ "stream": stream }));
+        let response = tokio::spawn(ask(held.clone(), body));
+        let (_, sender) = taken(&held).await;
+        say_around_a_call(&sender, FinishReason::Stop);
+        text(response.await.unwrap()).await
+    };
+    let whole: Value = serde_json::from_str(&answered(false).await).unwrap();
+    let blocks = whole["content"].as_array().unwrap().iter().map(|block| {
+        let text = block["text"].as_str().unwrap_or_default();
+        (block["type"].clone(), text.to_owned())
+    });
+    let blocks: Vec<_> = blocks.collect();
+    let expected = [
+        ("text", "Let me see."),
+        ("tool_use", ""),
+        ("text", "Then more."),
+    ];
+    let expected = expected.map(|(kind, text)| (json!(kind), text.to_owned()));
+    assert_eq!(blocks, expected);
+    assert_eq!(whole["stop_reason"], "tool_use");
+    assert_eq!(streamed_blocks(&answered(true).await), expected);
 }
 
 #[tokio::test]

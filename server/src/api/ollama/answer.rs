@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
-use crate::api::reply::{Answered, Form, Piece, only};
+use crate::api::reply::{Answered, ByKind, Form, Piece, only};
 use crate::error::ApiError;
 
 /// Where a line has its text.
@@ -100,7 +100,8 @@ impl Form for AnswerForm {
             return Ok(Json(line).into_response());
         }
         let answer = only(answers)?;
-        let mut line = self.line(&answer.thought, &answer.text, &answer.calls);
+        let said = ByKind::of(answer.pieces);
+        let mut line = self.line(&said.thought, &said.text, &said.calls);
         end(&mut line, &answer.completion)?;
         Ok(Json(line).into_response())
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::api::openai::figures::{Figures, Usage, finish_reason, unix_time};
 use crate::api::openai::logprobs::{self, ChatLogprobs, Pairs, PromptToken, Spelling};
-use crate::api::reply::Answered;
+use crate::api::reply::{Answered, ByKind};
 use crate::error::ApiError;
 
 /// What all parts of one reply have in common.
@@ -163,13 +163,16 @@ impl Reply {
 
     fn whole_choice(&self, index: usize, answered: Answered) -> Result<WholeChoice, ApiError> {
         let Answered {
-            thought,
-            text,
-            calls,
+            pieces,
             logprobs,
             completion,
             ..
         } = answered;
+        let ByKind {
+            thought,
+            text,
+            calls,
+        } = ByKind::of(pieces);
         let finish_reason = finish_reason(&completion, !calls.is_empty())?;
         let logprobs = ChatLogprobs::of(&logprobs, self.spelling);
         Ok(WholeChoice {

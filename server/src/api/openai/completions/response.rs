@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::api::openai::figures::{Figures, Usage, finish_reason, unix_time};
 use crate::api::openai::logprobs::{self, CompletionLogprobs, Pairs, Place, PromptToken, Told};
-use crate::api::reply::Answered;
+use crate::api::reply::{Answered, ByKind};
 use crate::error::ApiError;
 
 /// What all parts of one reply have in common.
@@ -101,7 +101,8 @@ impl Reply {
         answer: Answered,
         prompt: Option<&PromptLogprobs>,
     ) -> Result<Choice, ApiError> {
-        let said = answer.thought + &answer.text;
+        let ByKind { thought, text, .. } = ByKind::of(answer.pieces);
+        let said = thought + &text;
         let logprobs = self.shown.logprobs.map(|told| {
             let (mut logprobs, mut place) = (CompletionLogprobs::default(), Place::default());
             place.extend(&echo);

@@ -9,7 +9,7 @@ use super::items::{Kind, identifier};
 use super::offered::Namespaces;
 use super::repeated::Repeated;
 use crate::api::openai::figures::{Figures, unix_time};
-use crate::api::reply::{Answered, named};
+use crate::api::reply::{Answered, Piece, named};
 use crate::error::{ApiError, ErrorBody};
 use crate::response_items::OwnItems;
 
@@ -68,22 +68,21 @@ impl ResponseForm {
     /// # Errors
     /// A cancelled answer is none: a client must not take it for complete.
     pub(super) fn response(mut self, answered: Answered) -> Result<Value, ApiError> {
-        let said = [
-            (Kind::Thought, answered.thought),
-            (Kind::Text, answered.text),
-        ];
-        for (kind, text) in said.into_iter().filter(|(_, text)| !text.is_empty()) {
-            let parts = vec![kind.part(&text)];
-            self.output
-                .push(kind.item(&kind.new_id(), "completed", parts));
-        }
-        // A call is told when it is complete.
-        if let Some(last) = self.output.last_mut().filter(|_| answered.calls.is_empty()) {
-            last["status"] = status(answered.completion.finish_reason).into();
-        }
-        for call in answered.calls {
-            let (id, arguments) = (identifier("fc"), call.arguments.as_json());
-            let item = self.called_item(&call, &id, arguments, "completed");
+        let last = answered.pieces.len().saturating_sub(1);
+        for (at, piece) in answered.pieces.iter().enumerate() {
+            let status = match at == last {
+                true => status(answered.completion.finish_reason),
+                false => "completed",
+            };
+            let item = match piece {
+                Piece::Thought(text) => Kind::Thought.whole(text, status),
+                Piece::Text(text) => Kind::Text.whole(text, status),
+                // A call is told when it is complete.
+                Piece::Called(call) => {
+                    let (id, arguments) = (identifier("fc"), call.arguments.as_json());
+                    self.called_item(call, &id, arguments, "completed")
+                }
+            };
             self.output.push(item);
         }
         Ok(self.ending(&answered.completion)?.1)

@@ -38,6 +38,11 @@ impl Kind {
         }
     }
 
+    /// A new item with all of its text.
+    pub(super) fn whole(self, text: &str, status: &str) -> Value {
+        self.item(&self.new_id(), status, vec![self.part(text)])
+    }
+
     pub(super) fn new_id(self) -> String {
         match self {
             Self::Thought => identifier("rs"),

@@ -1,8 +1,9 @@
 //! Responses, of which no more than the items is kept.
 
-use nibble_engine::{Arguments, ToolCall};
+use nibble_engine::{Arguments, FinishReason, ToolCall};
 
 use super::*;
+use crate::test_support::held::say_around_a_call;
 
 mod codex;
 mod referred;
@@ -50,6 +51,41 @@ async fn a_streamed_response_has_an_event_for_each_step_of_an_item() {
     let thought = text(send(thinking(), respond(fields.clone())).await).await;
     let called = text(send(calling(), respond(fields)).await).await;
     assert_response!(format!("{thought}=====\n\n{called}"));
+}
+
+#[tokio::test]
+async fn what_is_said_behind_a_call_is_an_item_behind_it_whole_and_streamed() {
+    let items = |response: &Value| {
+        let items = response["output"].as_array().unwrap().iter();
+        let items = items.map(|item| {
+            let said = item["content"][0]["text"].as_str().unwrap_or_default();
+            let of_item = |name: &str| item[name].as_str().unwrap().to_owned();
+            [of_item("type"), of_item("status"), said.to_owned()]
+        });
+        items.collect::<Vec<_>>()
+    };
+    for (reason, last) in [
+        (FinishReason::Stop, "completed"),
+        (FinishReason::Length, "incomplete"),
+    ] {
+        let answered = async |stream: bool| {
+            let held = Arc::new(Held::default());
+            let asked = send(held.clone(), respond(json!({ "stream": stream })));
+            let response = tokio::spawn(asked);
+            let (_, sender) = taken(&held).await;
+            say_around_a_call(&sender, reason);
+            response.await.unwrap()
+        };
+        let whole: Value = serde_json::from_str(&text(answered(false).await).await).unwrap();
+        let expected = [
+            ["message", "completed", "Let me see."],
+            ["function_call", "completed", ""],
+            ["message", last, "Then more."],
+        ];
+        assert_eq!(items(&whole), expected);
+        let events = events(answered(true).await).await;
+        assert_eq!(items(&events.last().unwrap()["response"]), expected);
+    }
 }
 
 #[tokio::test]
