@@ -99,7 +99,11 @@ impl Unread {
 
 impl From<Unread> for ApiError {
     fn from(unread: Unread) -> Self {
-        Self::refused(unread.status(), unread.reason(Language::English))
+        let reason = unread.reason(Language::English);
+        match unread {
+            Unread::Busy => Self::over_limit(reason, None),
+            _ => Self::refused(unread.status(), reason),
+        }
     }
 }
 

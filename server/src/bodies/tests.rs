@@ -1,7 +1,10 @@
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::IntoResponse;
 use futures::stream;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::test_support::client::text;
 
 mod coded;
 
@@ -30,6 +33,19 @@ async fn large_bodies_take_places_until_they_are_dropped_and_small_ones_need_non
     assert!(bodies.read(request(SMALL), large).await.is_ok());
     held.pop();
     assert!(bodies.read(request(large), large).await.is_ok());
+}
+
+#[tokio::test]
+async fn clients_are_told_of_taken_places_as_of_any_limit() {
+    let response = ApiError::from(Unread::Busy).into_response();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(response.headers().contains_key(RETRY_AFTER));
+    let body: Value = serde_json::from_str(&text(response).await).unwrap();
+    let error = &body["error"];
+    assert_eq!(
+        (&error["type"], &error["code"]),
+        (&json!("rate_limit_error"), &json!("rate_limit_exceeded"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
