@@ -30,10 +30,13 @@ const EXPOSED: [HeaderName; 11] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
+/// What stands for no origin: documents in a sandbox and files, of which anybody can make one.
+const NOBODY: &str = "null";
+
 /// One that may, as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Whoever asks.
+    /// Whoever asks and says who that is: not `null`.
     Any,
     /// This one, in the bytes of the header.
     Is(String),
@@ -49,7 +52,7 @@ impl FromStr for Origin {
         if text == "*" {
             return Ok(Self::Any);
         }
-        if text == "null" {
+        if text == NOBODY {
             return Ok(Self::Is(text));
         }
         let is_scheme = |scheme: &str| {
@@ -81,7 +84,7 @@ impl FromStr for Origin {
 impl Origin {
     fn is(&self, sent: &[u8]) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any => sent != NOBODY.as_bytes(),
             Self::Is(origin) => sent == origin.as_bytes(),
             Self::Scheme(scheme) => {
                 let rest = sent.strip_prefix(scheme.as_bytes());
@@ -112,14 +115,12 @@ impl Origins {
         if self.0.is_empty() {
             return None;
         }
-        let allowed = if self.0.contains(&Origin::Any) {
-            AllowOrigin::any()
-        } else {
-            let origins = self.clone();
-            AllowOrigin::predicate(move |origin, _| origins.allow(origin))
-        };
+        let origins = self.clone();
         let layer = CorsLayer::new()
-            .allow_origin(allowed)
+            // Each by its name: `*` would be for `null` too.
+            .allow_origin(AllowOrigin::predicate(move |origin, _| {
+                origins.allow(origin)
+            }))
             .allow_methods([Method::GET, Method::POST])
             // `*` would leave out `Authorization`.
             .allow_headers(AllowHeaders::mirror_request())
@@ -135,11 +136,7 @@ impl Origins {
         else {
             return;
         };
-        let origin = match self.0.contains(&Origin::Any) {
-            true => HeaderValue::from_static("*"),
-            false => origin.clone(),
-        };
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.append(VARY, HeaderValue::from_static("origin"));
         let exposed = EXPOSED.map(|name| name.to_string()).join(",");
         if let Ok(exposed) = HeaderValue::try_from(exposed) {

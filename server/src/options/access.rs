@@ -39,7 +39,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, env = "NIBBLE_GUARD_METRICS", hide_env_values = true)]
     guard_metrics: bool,
     /// Site whose scripts may use the API from a browser, such as `https://app.example`, `chrome-extension://ID`,
-    /// `vscode-webview:`, `null` or `*` for all; comma or repeat for more
+    /// `vscode-webview:`, `null` or `*` for all but `null`; comma or repeat for more
     #[arg(
         long = "cors-origin",
         env = "NIBBLE_CORS_ORIGINS",

@@ -103,7 +103,9 @@ fn an_origin_is_allowed_by_its_whole_name() {
     assert!(of_scheme.allow(&HeaderValue::from_static("vscode-webview://0b1c")));
     assert!(!of_scheme.allow(&HeaderValue::from_static("chrome-extension://0b1c")));
     assert!(origins(&["null"]).allow(&HeaderValue::from_static("null")));
-    assert!(origins(&["*"]).allow(&HeaderValue::from_static("null")));
+    assert!(origins(&["*"]).allow(&HeaderValue::from_static("https://app.example")));
+    assert!(!origins(&["*"]).allow(&HeaderValue::from_static("null")));
+    assert!(origins(&["*", "null"]).allow(&HeaderValue::from_static("null")));
     assert!(!Origins::default().allow(&HeaderValue::from_static("null")));
 }
 
@@ -157,14 +159,34 @@ async fn the_page_is_for_no_other_site_even_where_the_api_is_for_all() {
         assert_eq!(after.status, StatusCode::FORBIDDEN, "{path}");
         assert_eq!(allowed(&after), None, "{path}");
     }
-    let after = posted(&server, "/v1/chat/completions", "null").await;
+    let site = "https://app.example";
+    let after = posted(&server, "/v1/chat/completions", site).await;
     assert_eq!(after.status, StatusCode::OK);
-    assert_eq!(allowed(&after), Some("*"));
+    assert_eq!(allowed(&after), Some(site));
     assert!(
         !after
             .headers
             .contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS)
     );
+}
+
+#[tokio::test]
+async fn nobody_in_particular_may_ask_only_by_name() {
+    let path = "/v1/chat/completions";
+    for (named, status, told) in [
+        (&["*"][..], StatusCode::FORBIDDEN, None),
+        (&["*", "null"][..], StatusCode::OK, Some("null")),
+    ] {
+        let server = server(named);
+        assert_eq!(allowed(&preflight(&server, path, "null").await), told);
+        let after = posted(&server, path, "null").await;
+        assert_eq!((after.status, allowed(&after)), (status, told));
+        let read = Request::get("/v1/models")
+            .header(header::HOST, HERE)
+            .header(header::ORIGIN, "null");
+        let read = server.send(read.body(Body::empty()).unwrap()).await;
+        assert_eq!(allowed(&read), told);
+    }
 }
 
 /// Fails as soon as it is asked.
@@ -216,7 +238,7 @@ async fn a_site_that_may_ask_can_read_what_is_refused_before_the_api_and_what_fa
             request.headers_mut().insert(name, value.parse().unwrap());
             let reply = server.send(request).await;
             assert_eq!(reply.status, status, "{path} {}", reply.body);
-            assert_eq!(allowed(&reply), Some(named), "{status}");
+            assert_eq!(allowed(&reply), Some(site), "{status}");
             let exposed = &reply.headers[header::ACCESS_CONTROL_EXPOSE_HEADERS];
             assert!(exposed.to_str().unwrap().contains("x-request-id"));
             assert!(reply.headers.contains_key(header::VARY));
