@@ -15,7 +15,7 @@ use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
 use crate::api::reply::{Asked, reply};
 use crate::api::stages::{Stages, stage};
-use crate::api::tools::{WireTool, offered};
+use crate::api::tools::{Chosen, WireTool, offered};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -59,11 +59,18 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<AnswerForm>, ApiE
     }
     let turns = turns(wire.messages)?;
     let last = turns.last();
+    let Chosen {
+        tools,
+        strict,
+        tool_choice,
+    } = offered(wire.tools, None)?;
     let conversation = Conversation {
         // Ollama goes on with what the assistant has begun.
         continues_last: matches!(last, Some(Turn::Said(Message { role, .. })) if *role == Role::Assistant),
         turns,
-        tools: offered(wire.tools, None)?.tools,
+        tools,
+        strict,
+        tool_choice,
         ..Conversation::default()
     };
     Ok(Asked {

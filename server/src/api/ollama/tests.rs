@@ -90,6 +90,17 @@ async fn every_field_reaches_the_engine() {
 }
 
 #[tokio::test]
+async fn calls_keep_to_the_schema_of_a_tool_that_is_strict() {
+    let tool = |name: &str, strict: bool| json!({ "type": "function", "function": { "name": name, "strict": strict } });
+    let tools = json!({ "tools": [tool("weather", true), tool("now", false)] });
+    let Prompt::Chat(conversation) = asked("/api/chat", chat(tools)).await.prompt else {
+        panic!("a chat");
+    };
+    assert_eq!(conversation.tools.len(), 2);
+    assert_eq!(conversation.strict, ["weather"]);
+}
+
+#[tokio::test]
 async fn a_question_is_laid_out_unless_it_is_raw() {
     let body = |raw: bool| json!({ "prompt": "Hi", "system": if raw { "" } else { "Be brief." }, "raw": raw, "think": "low", "options": { "num_predict": -2 } });
     let raw = asked("/api/generate", body(true)).await;
