@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use self::form::ResponseForm;
 use self::input::Input;
-use self::offered::{Namespaces, WireTool, is_left_out, offered};
+use self::offered::{LeftOut, Namespaces, Offered, WireTool, is_left_out, offered};
 use self::repeated::Repeated;
 use crate::api::asker::Asker;
 use crate::api::body::Integer;
@@ -130,7 +130,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
     let constraint = only_one([("text.format", format)])?;
     let own_items = asker.own_items();
     let keeps = wire.store != Some(false);
-    let (conversation, thinking, namespaces) = wire.conversation(&own_items)?;
+    let (conversation, thinking, namespaces, left_out) = wire.conversation(&own_items)?;
     let request = nibble_engine::Request {
         max_tokens: asker.most_tokens(max_tokens),
         thinking,
@@ -144,6 +144,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
             &asker.info().id,
             repeated.with(&request, max_tokens),
             namespaces,
+            left_out,
             keeps.then_some(own_items),
         ),
         requests: vec![request],
@@ -188,7 +189,7 @@ impl Wire {
     fn conversation(
         self,
         own_items: &OwnItems,
-    ) -> Result<(Conversation, Thinking, Namespaces), ApiError> {
+    ) -> Result<(Conversation, Thinking, Namespaces, LeftOut), ApiError> {
         let mut variables = Map::new();
         let effort = self.reasoning.and_then(|reasoning| reasoning.effort);
         let thinking = effort::thinking(effort, &mut variables)?;
@@ -198,13 +199,18 @@ impl Wire {
             .map(|content| Turn::Said(Message { role, content }));
         let turns = self.input.turns(own_items)?;
         let turns = told_first.into_iter().chain(turns).collect();
-        let (tools, namespaces) = offered(self.tools.unwrap_or_default())?;
-        let tools = bounded(tools.into_iter().map(Ok))?;
+        let choice = self.tool_choice.as_ref();
+        let Offered {
+            functions,
+            namespaces,
+            left_out,
+        } = offered(self.tools.unwrap_or_default(), choice)?;
+        let tools = bounded(functions.into_iter().map(Ok))?;
         let Chosen {
             tools,
             strict,
             tool_choice,
-        } = chosen(tools, self.tool_choice.as_ref())?;
+        } = chosen(tools, choice)?;
         let conversation = Conversation {
             turns,
             tools,
@@ -214,7 +220,7 @@ impl Wire {
             variables,
             ..Conversation::default()
         };
-        Ok((conversation, thinking, namespaces))
+        Ok((conversation, thinking, namespaces, left_out))
     }
 }
 

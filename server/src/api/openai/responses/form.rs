@@ -6,7 +6,7 @@ use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
 use super::items::{Kind, identifier};
-use super::offered::Namespaces;
+use super::offered::{LeftOut, Namespaces};
 use super::repeated::Repeated;
 use crate::api::openai::figures::{Figures, unix_time};
 use crate::api::reply::{Answered, Piece, named};
@@ -25,6 +25,7 @@ pub(in crate::api::openai) struct ResponseForm {
     open: Option<Open>,
     repeated: Repeated,
     namespaces: Namespaces,
+    left_out: LeftOut,
     /// Where its items are kept, if they are.
     keeps: Option<OwnItems>,
 }
@@ -50,6 +51,7 @@ impl ResponseForm {
         model: &str,
         repeated: Repeated,
         namespaces: Namespaces,
+        left_out: LeftOut,
         keeps: Option<OwnItems>,
     ) -> Self {
         Self {
@@ -61,6 +63,7 @@ impl ResponseForm {
             open: None,
             repeated,
             namespaces,
+            left_out,
             keeps,
         }
     }
@@ -151,6 +154,9 @@ impl ResponseForm {
             "total_tokens": input + output,
         });
         response["nibble"] = json!(Figures::of(completion.clone()));
+        if !self.left_out.is_empty() {
+            response["nibble"]["left_out_tools"] = json!(self.left_out);
+        }
         Ok((event, response))
     }
 

@@ -1,9 +1,10 @@
 //! The tools of a request: functions, alone or in namespaces.
 //!
 //! A model knows a function of a namespace by one name, joined of both; its call tells them apart again, as clients look for
-//! it. Tools that OpenAI's servers run, and those whose calls are free text, are left out of what the model is told.
+//! it. Tools that OpenAI's servers run, and those whose calls are free text, are left out of what the model is told; the response
+//! names their types.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -68,31 +69,63 @@ struct Namespace {
 #[derive(Default)]
 pub(super) struct Namespaces(HashMap<String, [String; 2]>);
 
-/// The functions that tools come to, and which of them are in namespaces.
+/// Types of tools that a request has and the model is not told of.
+pub(super) type LeftOut = BTreeSet<String>;
+
+/// What the tools of a request come to.
+#[derive(Default)]
+pub(super) struct Offered {
+    pub(super) functions: Vec<Told>,
+    /// Which of them are in namespaces.
+    pub(super) namespaces: Namespaces,
+    pub(super) left_out: LeftOut,
+}
+
+/// What tools come to, of which `choice` may demand one.
 ///
 /// # Errors
-/// Status 400 that names a tool of no known type, a function without a good name, or one whose joined name another has.
-pub(super) fn offered(tools: Vec<WireTool>) -> Result<(Vec<Told>, Namespaces), ApiError> {
-    let (mut all, mut plain, mut namespaces) = (Vec::new(), HashSet::new(), Namespaces::default());
+/// Status 400 that names a tool of no known type, a function without a good name, or one whose joined name another has, and
+/// the choice where none is left.
+pub(super) fn offered(tools: Vec<WireTool>, choice: Option<&Value>) -> Result<Offered, ApiError> {
+    let (mut all, mut plain) = (Offered::default(), HashSet::new());
     for (at, tool) in tools.into_iter().enumerate() {
         let at = format!("tools[{at}]");
         if tool.kind == "namespace" {
             let namespace: Namespace = body::rest(tool.fields)?;
             for (inner, tool) in namespace.tools.into_iter().enumerate() {
                 let at = format!("{at}.tools[{inner}]");
-                if let Some(mut function) = tool.function(&at)? {
-                    function.name = namespaces.add(&namespace.name, function.name, &at)?;
-                    all.push(told(function, &at)?);
+                if let Some(mut function) = tool.function(&at, &mut all.left_out)? {
+                    function.name = all.namespaces.add(&namespace.name, function.name, &at)?;
+                    all.functions.push(told(function, &at)?);
                 }
             }
-        } else if let Some(function) = tool.function(&at)? {
+        } else if let Some(function) = tool.function(&at, &mut all.left_out)? {
             plain.insert(function.name.clone());
-            all.push(told(function, &at)?);
+            all.functions.push(told(function, &at)?);
         }
     }
-    match namespaces.0.keys().find(|name| plain.contains(*name)) {
-        None => Ok((all, namespaces)),
-        Some(name) => Err(taken(name, "tools")),
+    let mut joined = all.namespaces.0.keys();
+    if let Some(name) = joined.find(|name| plain.contains(*name)) {
+        return Err(taken(name, "tools"));
+    }
+    all.check(choice)?;
+    Ok(all)
+}
+
+impl Offered {
+    /// # Errors
+    /// Status 400 where a call is demanded and all tools are left out.
+    fn check(&self, choice: Option<&Value>) -> Result<(), ApiError> {
+        let demands = choice.is_some_and(|choice| choice == "required" || choice.is_object());
+        if !demands || !self.functions.is_empty() || self.left_out.is_empty() {
+            return Ok(());
+        }
+        let kinds: Vec<_> = self.left_out.iter().map(String::as_str).collect();
+        let kinds = kinds.join("`, `");
+        let message = format!(
+            "`tool_choice` must be `auto` or `none` where no function is among the `tools`: those of type `{kinds}` cannot be called"
+        );
+        Err(ApiError::invalid_field("tool_choice", message))
     }
 }
 
@@ -145,12 +178,13 @@ impl WireTool {
         LEFT_OUT.contains(&self.kind.as_str()) || self.kind.starts_with(WEB_SEARCH)
     }
 
-    /// The function that this is; nothing for what is left out.
-    fn function(self, at: &str) -> Result<Option<Function>, ApiError> {
+    /// The function that this is; nothing for what is left out, whose type is then among those.
+    fn function(self, at: &str, left_out: &mut LeftOut) -> Result<Option<Function>, ApiError> {
         if self.kind == "function" {
             return Ok(Some(body::rest(self.fields)?));
         }
         if self.is_left_out() {
+            left_out.insert(self.kind);
             return Ok(None);
         }
         let kind = self.kind;

@@ -123,6 +123,30 @@ async fn a_call_is_told_with_its_namespace() {
 }
 
 #[tokio::test]
+async fn a_response_names_the_types_of_tools_that_the_model_was_not_told_of() {
+    let left_out = json!([
+        "custom",
+        "image_generation",
+        "local_shell",
+        "tool_search",
+        "web_search",
+    ]);
+    let streamed = events(send(calling(), post("/v1/responses", turn())).await).await;
+    let end = &streamed.last().unwrap()["response"];
+    assert_eq!(end["nibble"]["left_out_tools"], left_out);
+    let whole = async |tools: Value| {
+        let response = send(scripted(), respond(json!({ "tools": tools }))).await;
+        serde_json::from_str::<Value>(&text(response).await).unwrap()
+    };
+    let all_left_out = whole(json!([{ "type": "file_search" }, { "type": "file_search" }])).await;
+    let told = &all_left_out["nibble"]["left_out_tools"];
+    assert_eq!(told, &json!(["file_search"]));
+    let none_left_out = whole(json!([{ "type": "function", "name": "now" }])).await;
+    assert_eq!(none_left_out["nibble"]["left_out_tools"], Value::Null);
+    assert_eq!(none_left_out["nibble"]["finish_reason"], "stop");
+}
+
+#[tokio::test]
 async fn tools_that_the_model_is_not_told_of_cannot_be_chosen() {
     for (field, value) in [
         ("tool_choice", json!({ "type": "web_search" })),
@@ -140,10 +164,17 @@ async fn tools_that_the_model_is_not_told_of_cannot_be_chosen() {
         let (status, param, message) = refused(post("/v1/responses", body)).await;
         assert_eq!((status, param), (400, json!(field)), "{message}");
     }
-    let body =
-        json!({ "input": "Hi", "tools": [{ "type": "web_search" }], "tool_choice": "required" });
-    let (status, param, _) = refused(post("/v1/responses", body)).await;
-    assert_eq!((status, param), (400, json!("tool_choice")));
+    let tools = json!([{ "type": "web_search" }, { "type": "custom", "name": "apply_patch" }]);
+    for choice in [json!("required"), json!({ "type": "web_search" })] {
+        let fields = json!({ "tools": tools, "tool_choice": choice });
+        let (status, param, message) = refused(respond(fields)).await;
+        assert_eq!((status, param), (400, json!("tool_choice")));
+        assert!(message.contains("`custom`, `web_search`"), "{message}");
+    }
+    for choice in ["auto", "none"] {
+        let fields = json!({ "tools": tools, "tool_choice": choice });
+        assert_eq!(send(scripted(), respond(fields)).await.status(), 200);
+    }
     let chosen = json!({ "type": "function", "name": "mcp__notes__add" });
     let mut body = turn();
     body["tool_choice"] = chosen;
