@@ -131,6 +131,28 @@ async fn no_field_of_openais_client_is_dropped_in_silence() {
     }
 }
 
+#[tokio::test]
+async fn names_of_no_tools_and_unknown_fields_of_messages_and_tools_reach_no_model() {
+    for role in ["user", "system", "developer", "assistant"] {
+        let said = json!({ "role": role, "content": [{ "type": "text", "text": "Hi" }] });
+        let plain = json!({
+            "messages": [said, { "role": "user", "content": "Well?" }],
+            "tools": [{ "type": "function", "function": { "name": "now" } }],
+        });
+        let mut more = plain.clone();
+        for (place, name) in [
+            ("/messages/0", "name"),
+            ("/messages/0", "unheard"),
+            ("/messages/0/content/0", "unheard"),
+            ("/tools/0", "unheard"),
+            ("/tools/0/function", "unheard"),
+        ] {
+            more.pointer_mut(place).unwrap()[name] = json!("Ann");
+        }
+        assert_eq!(asked(more).await.prompt, asked(plain).await.prompt);
+    }
+}
+
 /// The fields that a path reads, by what the server says of itself.
 fn read_at(path: &str, document: &Value) -> BTreeSet<String> {
     let body = &document["paths"][path]["post"]["requestBody"];
