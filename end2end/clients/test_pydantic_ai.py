@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from pydantic_ai import Agent
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.exceptions import ModelHTTPError, UsageLimitExceeded
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.usage import UsageLimits
 
 from conftest import QUESTION, TOO_LONG
 
@@ -39,3 +40,25 @@ def test_errors_are_told_apart(server):
     with pytest.raises(ModelHTTPError) as refused:
         agent(server).run_sync(TOO_LONG)
     assert (refused.value.status_code, refused.value.body["code"]) == (400, "context_length_exceeded")
+
+
+@pytest.mark.shows("tools")
+def test_tools_are_called(caller):
+    calling, called = agent(caller), set()
+
+    @calling.tool_plain
+    def weather(where: str) -> str:
+        """The weather now"""
+        called.add(("weather", where))
+        return "warm"
+
+    @calling.tool_plain
+    def now() -> str:
+        """What time it is"""
+        called.add(("now",))
+        return "noon"
+
+    # This model calls them again whatever they return.
+    with pytest.raises(UsageLimitExceeded):
+        calling.run_sync(QUESTION, usage_limits=UsageLimits(request_limit=1))
+    assert called == {("weather", "Zürich"), ("now",)}
