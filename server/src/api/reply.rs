@@ -164,17 +164,26 @@ pub(super) async fn reply<F: Form>(
 fn late<F: Form>(
     answered: impl Future<Output = Result<(Answers, F, bool), ApiError>> + Send + 'static,
 ) -> impl Stream<Item = F::Frame> + Send + 'static {
-    // By itself, until the response is dropped: a client that takes nothing is not to hold a turn that has come.
-    let mut answering = JoinSet::new();
-    answering.spawn(answered);
+    let answering = by_itself(answered);
     let late = async move {
-        let answered = answering.join_next().await.and_then(Result::ok);
-        match answered.unwrap_or_else(|| Err(Error::Broken.into())) {
+        match answering.await {
             Ok((answers, form, _)) => frames(form, answers).left_stream(),
             Err(error) => stream::iter([F::refused(&error)]).right_stream(),
         }
     };
     stream::once(late).flatten()
+}
+
+/// Work that goes on by itself until this is dropped: a client that takes nothing is not to hold a turn that has come.
+fn by_itself<T: Send + 'static, E: From<Error> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> impl Future<Output = Result<T, E>> + Send + 'static {
+    let mut working = JoinSet::new();
+    working.spawn(work);
+    async move {
+        let done = working.join_next().await.and_then(Result::ok);
+        done.unwrap_or_else(|| Err(Error::Broken.into()))
+    }
 }
 
 /// As [`ahead`], of a body that asks for answers.
@@ -243,12 +252,7 @@ async fn answered<F: Form>(
         })
     };
     let (begun, (form, stream, more, held)) = model.submit_read(caller, read).await?;
-    let later = more.map(|more| Later {
-        more,
-        model: model.clone(),
-        asker,
-        held,
-    });
+    let later = more.map(|more| Later::new(more, &model, &asker, held));
     Ok((Answers { begun, later }, form, stream))
 }
 

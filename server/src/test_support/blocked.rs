@@ -1,5 +1,6 @@
 //! A generator for tests whose prompts take as long to prepare as the test likes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::test_support::held::Held;
 /// Prepares one prompt for each message that the test sends, and all once the test has dropped the other end.
 pub(crate) struct Blocked {
     pub(crate) held: Held,
+    /// Prompts that it was given to prepare.
+    pub(crate) given: AtomicUsize,
     goes_on: Mutex<Receiver<()>>,
     /// When the queue, which is full, may have a place.
     wait: Option<Duration>,
@@ -31,6 +34,7 @@ impl Blocked {
         let (sender, receiver) = channel();
         let blocked = Self {
             held: Held::default(),
+            given: AtomicUsize::new(0),
             goes_on: receiver.into(),
             wait,
         };
@@ -53,6 +57,7 @@ impl Generator for Blocked {
     }
 
     fn submit(&self, request: Request) -> Result<Answer, Error> {
+        self.given.fetch_add(1, Ordering::SeqCst);
         let _ = self.goes_on.lock().unwrap().recv();
         self.held.submit(request)
     }

@@ -11,12 +11,14 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use nibble_engine::{Error, Event, Prompt, Request};
 use tokio::time::sleep;
 
+use super::by_itself;
 use super::collected::{Answered, collected};
 use crate::api::asker::Asker;
 use crate::api::choices;
 use crate::error::ApiError;
 use crate::keys::Held;
 use crate::metered::{Metered, MeteredAnswer, Read};
+use crate::on_behalf::on_behalf;
 
 /// How soon it is looked again for a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -38,12 +40,10 @@ pub(super) struct Answers {
 
 /// The others.
 pub(super) struct Later {
-    pub(super) more: More,
-    pub(super) model: Metered,
-    /// Keeps the model in memory.
-    pub(super) asker: Arc<Asker>,
-    /// What is kept of a key's limit for them.
-    pub(super) held: Option<Held>,
+    /// By prompts.
+    asked: Vec<Asking>,
+    /// Answers to each.
+    n: usize,
 }
 
 /// Answers to a prompt, asked for when that is polled.
@@ -76,7 +76,7 @@ impl Answers {
     pub(super) fn count(&self) -> usize {
         let begun = self.begun.len();
         let later = self.later.as_ref();
-        later.map_or(begun, |later| later.more.count(begun))
+        later.map_or(begun, |later| begun + later.asked.len() * later.n)
     }
 
     /// The events of all, as they come.
@@ -118,17 +118,11 @@ impl Answers {
 
     /// The answers by prompts, and of how many at a time.
     fn asked(self) -> (Vec<(Range<usize>, Asking)>, usize) {
-        let Some(later) = self.later else {
+        let Some(Later { asked: later, n }) = self.later else {
             let choices = 0..self.begun.len();
             return (vec![(choices, future::ready(Ok(self.begun)).boxed())], 1);
         };
-        let Later {
-            more,
-            model,
-            asker,
-            mut held,
-        } = later;
-        let (n, mut begun) = (more.n, self.begun);
+        let mut begun = self.begun;
         let at_once = begun.len().div_ceil(n).max(1);
         let mut asked = Vec::new();
         while !begun.is_empty() {
@@ -136,20 +130,39 @@ impl Answers {
             let answers = replace(&mut begun, behind);
             asked.push(future::ready(Ok(answers)).boxed());
         }
-        let one = Arc::new(more.one);
-        let kept = held.as_ref().map_or(0, Held::kept);
-        let each = kept / more.prompts.len().max(1) as u64;
-        asked.extend(more.prompts.into_iter().map(|prompt| {
-            let (one, model, asker) = (Arc::clone(&one), model.clone(), Arc::clone(&asker));
-            let held = held.as_mut().map(|held| held.part(each));
-            let asking = async move {
-                let _asker = asker;
-                ask(&model, &one, prompt, n, held).await
-            };
-            asking.boxed()
-        }));
+        asked.extend(later);
         let choices = (0..).step_by(n).map(|first| first..first + n);
         (choices.zip(asked).collect(), at_once)
+    }
+}
+
+impl Later {
+    /// On behalf of the request that this task answers now. `asker` keeps the model in memory, and `held` is what is kept of
+    /// a key's limit for all.
+    pub(super) fn new(
+        more: More,
+        model: &Metered,
+        asker: &Arc<Asker>,
+        mut held: Option<Held>,
+    ) -> Self {
+        let More { one, prompts, n } = more;
+        let one = Arc::new(one);
+        let kept = held.as_ref().map_or(0, Held::kept);
+        let each = kept / prompts.len().max(1) as u64;
+        let asked = prompts.into_iter().map(|prompt| {
+            let (one, model, asker) = (Arc::clone(&one), model.clone(), Arc::clone(asker));
+            let held = held.as_mut().map(|held| held.part(each));
+            let work = on_behalf(async move {
+                let _asker = asker;
+                ask(&model, &one, prompt, n, held).await
+            });
+            // It begins when it is polled.
+            async move { by_itself(work).await }.boxed()
+        });
+        Self {
+            asked: asked.collect(),
+            n,
+        }
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{join_all, join3};
 use nibble_engine::{
     Answer, AnswerSender, Completion, FinishReason, Learned, ModelInfo, Pooling, PromptLogprobs,
 };
 
 use super::*;
 use crate::models::Models;
+use crate::test_support::blocked::Blocked;
 use crate::test_support::client::{send_to, state};
 
 /// Has so many places, says each prompt again, and lets none go before its time.
@@ -191,6 +193,54 @@ async fn a_prompt_has_its_place_when_another_has_ended_and_none_when_nobody_wait
         tokio::task::yield_now().await;
         assert!(generator.take().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_holds_no_turn_that_others_wait_for() {
+    let (go_on, blocked) = Blocked::new();
+    let server = state(Models::only(blocked.clone()));
+    for _ in 0..16 {
+        go_on.send(()).unwrap();
+    }
+    let fields = json!({ "prompt": prompts(40), "stream": true });
+    let streamed = send_to(&server, complete(fields)).await;
+    let mut begun: Vec<_> = (0..16).map(|_| blocked.held.take().unwrap().1).collect();
+    // Chats have both places of those that are prepared.
+    for _ in 0..2 {
+        let server = server.clone();
+        tokio::spawn(async move { send_to(&server, ask(question(json!({})))).await });
+    }
+    while blocked.given.load(Ordering::SeqCst) < 18 {
+        tokio::task::yield_now().await;
+    }
+    // Two prompts more are asked for, which wait for these places, and their reader stops.
+    for sender in begun.drain(..2) {
+        sender.send(ended());
+    }
+    let mut read = streamed.into_body().into_data_stream();
+    for _ in 0..100 {
+        while let Some(Some(_)) = read.next().now_or_never() {}
+        tokio::task::yield_now().await;
+    }
+    drop(go_on);
+    let answering = async {
+        for _ in 0..6 {
+            let (request, sender) = taken(&blocked.held).await;
+            if request.wanted.embedding.is_some() {
+                sender.send(Event::Learned(Learned::Embedding(vec![1.0, 0.0])));
+            }
+            sender.send(ended());
+        }
+    };
+    let chat = send_to(&server, ask(question(json!({}))));
+    let embedded = send_to(&server, embed(&prompts(1)));
+    let all = join3(chat, embedded, answering);
+    let all = tokio::time::timeout(Duration::from_secs(20), all).await;
+    let (chat, embedded, ()) = all.expect("nobody waits for who reads nothing");
+    assert_eq!(
+        (chat.status(), embedded.status()),
+        (StatusCode::OK, StatusCode::OK)
+    );
 }
 
 /// The end of an answer that says nothing.
