@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use leptos::prelude::*;
 
+use super::about::limits_elsewhere;
 use crate::actions::set_status;
 use crate::chart::{Chart, Kind, Series, figure};
 use crate::chat::{Loaded, SpeedOf};
@@ -13,7 +14,6 @@ use crate::day::zone;
 use crate::domain::{Filter, MEASURED, Measured};
 use crate::figures::{duration, grouped as digits, tokens_per_second, usd};
 use crate::language::Language;
-use crate::pages::about::limits_elsewhere;
 use crate::paths::{ROOFLINE, SPEED, SPEED_FILE};
 use crate::shell::Aside;
 use crate::speed::{
