@@ -2,6 +2,7 @@
 //! properties are listed are [`closed`].
 
 mod closed;
+mod digits;
 
 use std::collections::HashSet;
 

@@ -187,6 +187,24 @@ fn characters_of_several_bytes_come_in_parts_and_whole() {
 }
 
 #[test]
+fn numbers_between_bounds_end() {
+    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    for text in ["0", "1", "0.5", "0.33333333"] {
+        assert!(accepts(schema(share.clone()).unwrap(), text), "{text}");
+    }
+    for text in ["0.333333333", "1.1", "-0.5"] {
+        assert!(!accepts(schema(share.clone()).unwrap(), text), "{text}");
+    }
+    let cold = json!({ "properties": { "t": { "type": "number", "maximum": -0.5 } } });
+    for (text, fits) in [
+        (r#"{"t":-12345678.25}"#, true),
+        (r#"{"t":-0.600000001}"#, false),
+    ] {
+        assert_eq!(accepts(schema(cold.clone()).unwrap(), text), fits, "{text}");
+    }
+}
+
+#[test]
 fn what_a_schema_allows_is_followed_and_nothing_else() {
     let person = json!({
         "type": "object",

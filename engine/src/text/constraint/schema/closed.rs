@@ -1,5 +1,5 @@
 //! An object whose properties are listed ends with them, unless its schema says otherwise: a small model goes on with
-//! properties of its own until its answer is cut off.
+//! properties of its own until its answer is cut off. So does a number between bounds, with its [`digits`].
 //!
 //! It only narrows what a schema allows. So it leaves open what several schemas speak of, of which one may ask for what another
 //! does not list.
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::parts;
+use super::{digits, parts};
 
 /// Keywords that hold schemas of the same value.
 const SAME: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
@@ -34,7 +34,7 @@ const OTHERS: [&str; 5] = [
     "enum",
 ];
 
-/// Closes the objects of a schema that is not checked yet.
+/// Closes the objects and the numbers of a schema that is not checked yet.
 pub(super) fn close(schema: &mut Value) {
     let (mut open, mut closable) = (HashSet::new(), Vec::new());
     // Places that are still to be seen, and whether several schemas speak of what stands there.
@@ -52,17 +52,19 @@ pub(super) fn close(schema: &mut Value) {
             let within = reference.and_then(|reference| reference.strip_prefix('#'));
             places.extend(within.map(|place| (place.to_owned(), true)));
         } else if may_close(fields) {
-            closable.push(place.clone());
+            closable.push((place.clone(), "additionalProperties", Value::Bool(false)));
+        } else if let Some(step) = digits::step(fields) {
+            closable.push((place.clone(), "multipleOf", step));
         }
         places.extend(parts(fields).into_iter().map(|(name, _)| {
             let is_definition = name.starts_with("/$defs/") || name.starts_with("/definitions/");
             (format!("{place}{name}"), is_shared && !is_definition)
         }));
     }
-    closable.retain(|place| !open.contains(place));
-    for place in closable {
+    closable.retain(|(place, ..)| !open.contains(place));
+    for (place, keyword, value) in closable {
         if let Some(Value::Object(fields)) = schema.pointer_mut(&place) {
-            fields.insert("additionalProperties".to_owned(), Value::Bool(false));
+            fields.insert(keyword.to_owned(), value);
         }
     }
 }
