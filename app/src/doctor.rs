@@ -98,7 +98,7 @@ impl Finding {
 const SLOW_MEMORY: f64 = 0.5;
 
 /// More CPUs than these that others keep busy are more than what a quiet system does.
-const BUSY: f64 = 0.25;
+pub const BUSY: f64 = 0.25;
 
 /// Drivers whose CPUs set their clock by load also as `powersave`, which with any other holds it at its lowest (Linux,
 /// `Documentation/admin-guide/pm/intel_pstate.rst` and `amd-pstate.rst`). Where they leave it to the system, they have other

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nibble_app::doctor::BUSY;
+
 use crate::access::Access;
 use crate::attachments::Attachments;
 use crate::bodies::Bodies;
@@ -169,7 +171,7 @@ impl AppState {
     #[must_use]
     pub fn measuring_limits(self) -> Self {
         let chat = Arc::clone(&self.chat);
-        tokio::spawn(async move { chat.measure_limits_when_idle(QUIET).await });
+        tokio::spawn(async move { chat.measure_limits_when_idle(QUIET, BUSY).await });
         self
     }
 

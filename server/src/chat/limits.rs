@@ -153,13 +153,17 @@ impl ChatService {
     }
 
     /// Measures once what the machine can do at best where that is not known of it, as soon as nothing was computed for so
-    /// long. Whoever asks something meanwhile ends it, and it begins anew behind that.
-    pub(crate) async fn measure_limits_when_idle(&self, quiet: Duration) {
+    /// long, and other programs keep no more than so many CPUs `busy`. Whoever asks something meanwhile ends it, and it begins
+    /// anew behind that.
+    pub(crate) async fn measure_limits_when_idle(&self, quiet: Duration, busy: f64) {
         loop {
             self.idle_for(quiet).await;
             let survey = self.survey().await;
             if self.limits_on(&survey).is_some() {
                 return;
+            }
+            if survey.busy.is_some_and(|found| found > busy) {
+                continue;
             }
             match self.measure_limits().await {
                 Ok(()) => return,

@@ -72,7 +72,7 @@ async fn a_server_that_has_nothing_to_do_measures_its_limits_by_itself() {
     let browser = Browser::at_server(state.clone());
     ask(&browser).await;
     let quiet = Duration::from_millis(1);
-    state.chat.measure_limits_when_idle(quiet).await;
+    state.chat.measure_limits_when_idle(quiet, f64::MAX).await;
     // The answer went first.
     assert!(state.model.is_idle());
     for path in ["/about", "/speed"] {
@@ -81,7 +81,7 @@ async fn a_server_that_has_nothing_to_do_measures_its_limits_by_itself() {
     }
     // What is known is not measured anew.
     let machine = state.chat.known_machine().await;
-    state.chat.measure_limits_when_idle(quiet).await;
+    state.chat.measure_limits_when_idle(quiet, f64::MAX).await;
     let again = state.chat.known_machine().await;
     assert!(machine.measured.is_some());
     assert_eq!(machine.measured, again.measured);
