@@ -12,8 +12,8 @@ use super::{digits, parts};
 
 /// Keywords that hold schemas of the same value.
 const SAME: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
-/// Keywords that say what is within a value.
-const WITHIN: [&str; 10] = [
+/// Keywords that say what is within a value, or which number it is.
+const WITHIN: [&str; 15] = [
     "properties",
     "patternProperties",
     "additionalProperties",
@@ -24,6 +24,11 @@ const WITHIN: [&str; 10] = [
     "additionalItems",
     "const",
     "enum",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
 ];
 /// Keywords that say which properties may come beside those that are listed.
 const OTHERS: [&str; 5] = [
@@ -171,6 +176,26 @@ mod tests {
         }
         assert!(closed(json!({ "type": "object" })).is_empty());
         assert!(closed(json!(true)).is_empty());
+    }
+
+    #[test]
+    fn numbers_that_several_schemas_speak_of_keep_their_digits() {
+        let bound = json!({ "minimum": 0 });
+        for (mut schema, has_step) in [
+            (json!({ "anyOf": [bound] }), true),
+            (json!({ "multipleOf": 7, "anyOf": [bound] }), false),
+            (
+                json!({ "maximum": 9, "allOf": [{ "allOf": [bound] }] }),
+                false,
+            ),
+            (
+                json!({ "$ref": "#/$defs/a", "multipleOf": 7, "$defs": { "a": bound } }),
+                false,
+            ),
+        ] {
+            close(&mut schema);
+            assert_eq!(schema.to_string().contains("1e-8"), has_step, "{schema}");
+        }
     }
 
     #[test]
