@@ -8,27 +8,17 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{digits, parts};
+use super::{ONE, VALUES, digits, parts};
 
 /// Keywords that hold schemas of the same value.
 const SAME: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
-/// Keywords that say what is within a value, or which number it is.
-const WITHIN: [&str; 15] = [
+/// Keywords that say what is within a value, beside [`ONE`], and [`VALUES`], which say which it is.
+const WITHIN: [&str; 5] = [
     "properties",
     "patternProperties",
-    "additionalProperties",
     "required",
     "minProperties",
-    "items",
     "prefixItems",
-    "additionalItems",
-    "const",
-    "enum",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
 ];
 /// Keywords that say which properties may come beside those that are listed.
 const OTHERS: [&str; 5] = [
@@ -83,7 +73,8 @@ fn shares(fields: &Map<String, Value>) -> bool {
         schemas.is_some_and(|schemas| schemas.len() > 1)
     };
     let same = SAME.into_iter().filter(|name| has(name)).count();
-    several("allOf") || several("oneOf") || same > 1 || same == 1 && WITHIN.into_iter().any(has)
+    let mut more = WITHIN.into_iter().chain(ONE).chain(VALUES);
+    several("allOf") || several("oneOf") || same > 1 || same == 1 && more.any(has)
 }
 
 /// Whether an object of which no other schema speaks lists all properties that it asks for.
