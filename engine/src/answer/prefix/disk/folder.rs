@@ -93,15 +93,11 @@ impl Folder {
             files: Mutex::default(),
         };
         folder.look();
-        // What an earlier start had more room for.
-        match folder.make_room(0, SystemTime::now()) {
-            Ok(_) => Ok(folder),
-            Err(reason) => Err(Error::File {
-                action: "make room in",
-                path: folder.path,
-                reason,
-            }),
+        // What an earlier start had more room for. What cannot be removed can still be read.
+        if let Err(error) = folder.make_room(0, SystemTime::now()) {
+            tracing::warn!("cannot make room in `{}`: {error}", folder.path.display());
         }
+        Ok(folder)
     }
 
     pub(super) fn path(&self) -> &Path {
