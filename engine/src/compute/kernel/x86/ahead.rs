@@ -3,25 +3,30 @@
 use std::arch::x86_64::{__cpuid, _MM_HINT_T0, _mm_prefetch};
 use std::sync::LazyLock;
 
+use super::isa::Isa;
+
 /// Enough bytes ahead for what the CPU does not ask for by itself.
 const FAR: usize = 2304;
 
-/// Bytes ahead of the current tile block that a decode of one row asks for. On an Intel Xeon of the fifth generation a step
-/// of a 1b shape takes 0.78 of its time at 128. On AMD's Zen 4, whose own prefetching goes further, three times 128
-/// costs weights of eight bits a tenth of their speed.
-static ONE_ROW: LazyLock<usize> = LazyLock::new(|| if is_intel() { FAR } else { 128 });
+/// Whether a CPU with AVX-512 asks for enough by itself while one row is multiplied, as AMD's do.
+static ASKS_BY_ITSELF: LazyLock<bool> = LazyLock::new(|| !is_intel());
 
-/// Bytes ahead of the current tile block that are asked for when it is multiplied with one row.
+/// Bytes ahead of the current tile block that are asked for when it is multiplied with one row. On an Intel Xeon of the fifth
+/// generation a step of a 1b shape takes 0.78 of its time at 128, on AMD's Zen 3 0.8. On Zen 4, whose own prefetching goes
+/// further, three times 128 costs weights of eight bits a tenth of their speed.
 #[inline(always)]
-pub(super) fn of_one_row() -> usize {
-    *ONE_ROW
+pub(super) fn of_one_row<I: Isa>() -> usize {
+    match I::HAS_MANY_REGISTERS && *ASKS_BY_ITSELF {
+        true => 128,
+        false => FAR,
+    }
 }
 
 /// The same for the products of a few rows, a tile at a time. From four on they take long enough that the CPU's own prefetching
 /// pauses: on Zen 4 a step of four of a 1b shape takes 0.90 of its time with 128.
 #[inline(always)]
-pub(super) fn of_few_rows(rows: usize) -> usize {
-    if rows < 4 { of_one_row() } else { FAR }
+pub(super) fn of_few_rows<I: Isa>(rows: usize) -> usize {
+    if rows < 4 { of_one_row::<I>() } else { FAR }
 }
 
 /// Tile blocks ahead of the current ones that are asked for when two tiles are multiplied with so many rows. The fewer rows

@@ -3,7 +3,7 @@
 //! Registers are in no closure here or beside: it would be compiled without the instruction set that it is inlined into.
 
 use super::isa::Isa;
-use super::weights::{Weights, are_bytes, has_halves, middle};
+use super::weights::{Scaling, are_bytes, has_halves, middle};
 use crate::compute::kernel::format::Format;
 use crate::compute::kernel::panel::MAGIC;
 
@@ -82,7 +82,7 @@ pub(super) fn end<I: Isa, const FORMAT: u8>(isa: I, sum: I::Ints, start: I::Ints
 #[inline(always)]
 pub(super) fn add<I: Isa, const FORMAT: u8>(
     isa: I,
-    weights: &Weights<I>,
+    scaling: &Scaling<I>,
     dots: [I::Ints; 2],
     [x_scale, x_sum]: [I::Floats; 2],
     total: I::Floats,
@@ -92,14 +92,14 @@ pub(super) fn add<I: Isa, const FORMAT: u8>(
     }
     let [first, second] = [isa.as_floats(dots[0]), isa.as_floats(dots[1])];
     let share = if has_halves(FORMAT) {
-        let second = isa.mul_add(weights.seconds, second, weights.magics);
+        let second = isa.mul_add(scaling.seconds, second, scaling.magics);
         let first = isa.sub(first, isa.splat(MAGIC));
-        isa.mul_add(weights.scales, first, second)
+        isa.mul_add(scaling.scales, first, second)
     } else if Format::of(FORMAT).has_min() {
         let dot = isa.sub(first, isa.splat(MAGIC));
-        isa.mul_add(weights.scales, dot, isa.mul(weights.seconds, x_sum))
+        isa.mul_add(scaling.scales, dot, isa.mul(scaling.seconds, x_sum))
     } else {
-        isa.mul_add(weights.scales, first, weights.magics)
+        isa.mul_add(scaling.scales, first, scaling.magics)
     };
     isa.mul_add(x_scale, share, total)
 }

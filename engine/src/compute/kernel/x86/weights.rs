@@ -25,6 +25,12 @@ pub(super) const fn are_bytes(format: u8) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Weights<I: Isa> {
     pub(super) quants: [I::Ints; REGISTERS],
+    pub(super) scaling: Scaling<I>,
+}
+
+/// What the products of a block are multiplied with.
+#[derive(Clone, Copy)]
+pub(super) struct Scaling<I: Isa> {
     /// Without meaning in the channelwise format. Where there are two, that of the first half.
     pub(super) scales: I::Floats,
     /// The minima, or the scales of the second half; without meaning in formats that have neither.
@@ -38,11 +44,14 @@ impl<I: Isa> Weights<I> {
     /// Nothing yet.
     #[inline(always)]
     pub(super) fn none(isa: I) -> Self {
+        let none = isa.splat(0.0);
         Self {
             quants: [isa.splat_ints(0); REGISTERS],
-            scales: isa.splat(0.0),
-            seconds: isa.splat(0.0),
-            magics: isa.splat(0.0),
+            scaling: Scaling {
+                scales: none,
+                seconds: none,
+                magics: none,
+            },
         }
     }
 }
@@ -54,28 +63,51 @@ pub(super) fn unpack<I: Isa, const FORMAT: u8>(
     tile_block: &[u8],
     shared: &[u8],
 ) -> Weights<I> {
-    let quant_bytes = Format::of(FORMAT).quant_bytes() * I::ROWS;
-    let (packed, factors) = tile_block.split_at(quant_bytes);
     let mut quants = [isa.splat_ints(0); REGISTERS];
-    if FORMAT == Q8 {
-        for (quants, packed) in quants.iter_mut().zip(packed.chunks_exact(I::ROWS * DEPTH)) {
-            *quants = isa.signed_bytes(isa.load(packed));
-        }
-    } else {
-        let (packed, plane) = packed.split_at(I::ROWS * Format::of(FORMAT).nibble_bytes());
-        for i in 0..REGISTERS / 2 {
-            let mut registers = [isa.splat_ints(0); 2];
-            if Format::of(FORMAT).has_nibbles() {
-                registers = isa.nibbles(isa.load(&packed[i * I::ROWS * DEPTH..]));
-            }
-            let registers = with_plane::<I, FORMAT>(isa, registers, plane, i);
-            [quants[i], quants[i + REGISTERS / 2]] = registers;
-        }
+    for i in 0..REGISTERS / 2 {
+        [quants[i], quants[i + REGISTERS / 2]] = two_registers::<I, FORMAT>(isa, tile_block, i);
     }
-    let [scales, seconds] = factors_of::<I, FORMAT>(isa, factors, shared);
-    let multiplied_alone = if has_halves(FORMAT) { seconds } else { scales };
     Weights {
         quants,
+        scaling: scaling::<I, FORMAT>(isa, tile_block, shared),
+    }
+}
+
+/// A register of quants of the first half of a block, and the one in its place in the second.
+#[inline(always)]
+pub(super) fn two_registers<I: Isa, const FORMAT: u8>(
+    isa: I,
+    tile_block: &[u8],
+    index: usize,
+) -> [I::Ints; 2] {
+    let bytes = I::ROWS * DEPTH;
+    if FORMAT == Q8 {
+        let register = |index: usize| &tile_block[index * bytes..][..bytes];
+        let [first, second] = [register(index), register(index + REGISTERS / 2)];
+        return [
+            isa.signed_bytes(isa.load(first)),
+            isa.signed_bytes(isa.load(second)),
+        ];
+    }
+    let (packed, plane) = tile_block.split_at(I::ROWS * Format::of(FORMAT).nibble_bytes());
+    let mut registers = [isa.splat_ints(0); 2];
+    if Format::of(FORMAT).has_nibbles() {
+        registers = isa.nibbles(isa.load(&packed[index * bytes..]));
+    }
+    with_plane::<I, FORMAT>(isa, registers, plane, index)
+}
+
+/// What the products of a block are multiplied with; `shared` as for [`unpack`].
+#[inline(always)]
+pub(super) fn scaling<I: Isa, const FORMAT: u8>(
+    isa: I,
+    tile_block: &[u8],
+    shared: &[u8],
+) -> Scaling<I> {
+    let factors = &tile_block[Format::of(FORMAT).quant_bytes() * I::ROWS..];
+    let [scales, seconds] = factors_of::<I, FORMAT>(isa, factors, shared);
+    let multiplied_alone = if has_halves(FORMAT) { seconds } else { scales };
+    Scaling {
         scales,
         seconds,
         magics: isa.mul(isa.splat(-MAGIC), multiplied_alone),

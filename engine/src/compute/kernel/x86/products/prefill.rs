@@ -172,7 +172,7 @@ fn few_rows<I: Isa, const FORMAT: u8, const TILES: usize, const N: usize>(
                 true => [first_halves[n][t], sums[t]],
                 false => [end::<I, FORMAT>(isa, sums[t], starts[n][0]); 2],
             };
-            totals[t] = add::<I, FORMAT>(isa, &weights[t], dots, factors, total);
+            totals[t] = add::<I, FORMAT>(isa, &weights[t].scaling, dots, factors, total);
         }
         for (out, total) in outs.iter_mut().zip(totals) {
             isa.store(&mut out[range.clone()], total);
