@@ -38,8 +38,10 @@ pub(crate) struct Generation {
     /// Positions whose full blocks others may find already.
     kept: usize,
     paused: bool,
-    /// Positions that there were when it went on after a pause.
-    resumed_at: Option<usize>,
+    /// The most positions that there were when it paused.
+    reached: usize,
+    /// Positions before which it does not make way for others again, after a pause.
+    gets_on_at: usize,
     max_tokens: usize,
     limit: FinishReason,
     repetition: Repetition,
@@ -119,7 +121,8 @@ impl Generation {
             cached_tokens: 0,
             kept: 0,
             paused: false,
-            resumed_at: None,
+            reached: 0,
+            gets_on_at: 0,
             max_tokens,
             limit,
             repetition: Repetition::default(),

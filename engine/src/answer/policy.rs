@@ -116,9 +116,26 @@ pub(crate) fn to_pause(answers: &[View]) -> Option<usize> {
     youngest.filter(|_| running().count() > 1)
 }
 
-/// The answer that pauses for one of a caller who has none, where as many run as may: the youngest of the caller with the most of
-/// them, of whom others go on. Not one that has just gone on after a pause, or pauses would be all that comes of many who come.
-pub(crate) fn to_make_way(answers: &[View]) -> Option<usize> {
+/// The answers that pause for one of a caller who has none: at `least` so many, and as many as lend the memory that is `missing`.
+/// Each is the youngest of the caller with the most that still run, of whom others go on. Not one that has just gone on after a
+/// pause, or pauses would be all that comes of many who come. None where these do not suffice, so that nobody pauses in vain.
+pub(crate) fn to_make_way(
+    answers: &[View],
+    least: usize,
+    missing: usize,
+    lends: impl Fn(usize) -> usize,
+) -> Option<Vec<usize>> {
+    let (mut views, mut making_way, mut lent) = (answers.to_vec(), Vec::new(), 0);
+    while making_way.len() < least || lent < missing {
+        let index = youngest_of_many(&views)?;
+        views[index].pending = 0;
+        lent += lends(index);
+        making_way.push(index);
+    }
+    Some(making_way)
+}
+
+fn youngest_of_many(answers: &[View]) -> Option<usize> {
     let mut youngest = HashMap::<Caller, usize>::new();
     let running = answers.iter().enumerate();
     youngest.extend(
@@ -133,10 +150,14 @@ pub(crate) fn to_make_way(answers: &[View]) -> Option<usize> {
     may.max().map(|(_, index)| index)
 }
 
-/// The answer that goes on before all others that are paused: the oldest of the caller with the fewest that run.
-pub(crate) fn to_resume(answers: &[View]) -> Option<usize> {
+/// The answer that goes on before all others that are paused: the oldest of the caller with the fewest that run, and of several
+/// such callers of the one served least, or one with many that are older would go before another again and again.
+pub(crate) fn to_resume(answers: &[View], served: &Served) -> Option<usize> {
     let paused = (0..answers.len()).filter(|index| answers[*index].is_paused());
-    paused.min_by_key(|index| (running_of(answers[*index].caller, answers), *index))
+    paused.min_by_key(|index| {
+        let caller = answers[*index].caller;
+        (running_of(caller, answers), served.by(caller), *index)
+    })
 }
 
 /// Whether a caller may begin an answer. While some are paused that is for one who has none yet, and only where each caller of those
@@ -144,11 +165,16 @@ pub(crate) fn to_resume(answers: &[View]) -> Option<usize> {
 pub(crate) fn may_begin(caller: Caller, answers: &[View]) -> bool {
     let mut paused = answers.iter().filter(|view| view.is_paused()).peekable();
     paused.peek().is_none()
-        || answers.iter().all(|view| view.caller != caller)
-            && paused.all(|view| running_of(view.caller, answers) > 0)
+        || has_none(caller, answers) && paused.all(|view| running_of(view.caller, answers) > 0)
 }
 
-fn running_of(caller: Caller, answers: &[View]) -> usize {
+/// Whether a caller has no answer, not even one that is paused.
+pub(crate) fn has_none(caller: Caller, answers: &[View]) -> bool {
+    answers.iter().all(|view| view.caller != caller)
+}
+
+/// How many answers of a caller run.
+pub(crate) fn running_of(caller: Caller, answers: &[View]) -> usize {
     let running = answers.iter().filter(|view| !view.is_paused());
     running.filter(|view| view.caller == caller).count()
 }

@@ -207,11 +207,16 @@ impl PrefixCache {
         if memory.available() >= slabs {
             return true;
         }
-        if memory.available() + self.unused() < slabs {
+        if self.lacking(memory, slabs) > 0 {
             return false;
         }
         while memory.available() < slabs && self.evict() {}
         memory.available() >= slabs
+    }
+
+    /// How many of so many slabs cannot be had, whatever is given up.
+    pub(crate) fn lacking(&self, memory: &KvMemory, slabs: usize) -> usize {
+        slabs.saturating_sub(memory.available() + self.unused())
     }
 
     /// Gives up the blocks longest unused of one stretch that no sequence has; false where there are none. Leaves go first,

@@ -281,6 +281,16 @@ impl KvCache {
         missing.sum()
     }
 
+    /// Slabs of the blocks that no other sequence has; somebody may keep them for sequences to come.
+    pub(crate) fn own(&self) -> usize {
+        let tables = self.tables.iter().zip(&self.memory.0.tables);
+        let own = tables.map(|(table, (_, layers))| {
+            let blocks = table.iter().flatten();
+            blocks.filter(|block| Arc::strong_count(block) <= 2).count() * layers
+        });
+        own.sum()
+    }
+
     /// Whether the positions since `before` filled a block.
     pub(crate) fn filled_block(&self, before: usize) -> bool {
         before / KEY_BLOCK < self.len / KEY_BLOCK

@@ -9,14 +9,15 @@ use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::KvMemory;
 use crate::model::rope::Rope;
 
-/// An answer that goes on after a pause does not make way for others before it has computed so many tokens, of which those of the
-/// block that was not full are computed again.
-const LEAST_PROGRESS: usize = 2 * KEY_BLOCK;
-
 impl Generation {
     /// Memory that the next so many tokens take.
     pub(crate) fn missing(&self, tokens: usize) -> usize {
         self.cache.missing(self.cache.len() + tokens)
+    }
+
+    /// Memory that its pause leaves to others: its own, and that of the tokens that it has to compute.
+    pub(crate) fn lends(&self) -> usize {
+        self.cache.own() + self.missing(self.pending().len())
     }
 
     /// Whether it gave its blocks back.
@@ -26,13 +27,13 @@ impl Generation {
 
     /// Whether it never paused, or has got somewhere since.
     pub(super) fn got_on(&self) -> bool {
-        let least = self.resumed_at.map(|at| at + LEAST_PROGRESS);
-        least.is_none_or(|least| self.cache.len() >= least)
+        self.cache.len() >= self.gets_on_at
     }
 
     /// Gives the blocks back. What was computed is computed again, unless it is still kept by then.
     pub(crate) fn pause(&mut self, memory: &KvMemory, now: Instant) {
         self.clock.pause(now);
+        self.reached = self.reached.max(self.cache.len());
         self.cache = memory.new_cache();
         if let Some(drafter) = &mut self.drafter {
             drafter.state_mut().pause();
@@ -61,7 +62,11 @@ impl Generation {
         let known = restorable(&self.tokens, self.rows.as_ref(), self.fresh);
         prefixes.restore(known, rotation, &mut self.cache);
         self.kept = self.cache.len();
-        self.resumed_at = was_paused.then_some(self.kept);
+        if was_paused {
+            // As many again as are computed once more, so that pauses never cost more than answers do.
+            let lost = self.reached.saturating_sub(self.kept).max(KEY_BLOCK);
+            self.gets_on_at = self.kept + 2 * lost;
+        }
     }
 
     pub(super) fn keep(&mut self, prefixes: &mut PrefixCache, rope: &Rope, whole: bool) {

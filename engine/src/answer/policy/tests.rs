@@ -78,7 +78,53 @@ fn the_youngest_of_who_has_most_makes_way_unless_it_has_just_gone_on() {
         (vec![fresh, fresh, fresh, decode(2)], None),
         (vec![fresh, fresh, fresh, decode(2), decode(2)], Some(4)),
     ] {
-        assert_eq!(to_make_way(&answers), expected, "{answers:?}");
+        let making_way = to_make_way(&answers, 1, 0, |_| 0);
+        assert_eq!(making_way, expected.map(|index| vec![index]), "{answers:?}");
+    }
+}
+
+#[test]
+fn as_many_make_way_as_lend_what_is_missing_and_none_in_vain() {
+    let fresh = View {
+        got_on: false,
+        ..decode(1)
+    };
+    let many = [decode(1), decode(2), decode(1), prompt(1, 9), decode(2)];
+    let lends = |index: usize| [9, 9, 5, 3, 2][index];
+    for (answers, missing, expected) in [
+        (many.to_vec(), 0, Some(vec![])),
+        (many.to_vec(), 3, Some(vec![3])),
+        // Of two callers with as many the youngest of all.
+        (many.to_vec(), 4, Some(vec![3, 4])),
+        (many.to_vec(), 10, Some(vec![3, 4, 2])),
+        // One of each goes on.
+        (many.to_vec(), 11, None),
+        (vec![decode(1), decode(2)], 1, None),
+        (vec![decode(1), decode(2), decode(1), fresh], 1, None),
+    ] {
+        assert_eq!(to_make_way(&answers, 0, missing, lends), expected);
+    }
+    // A place is had by one, whatever it lends.
+    assert_eq!(to_make_way(&many, 1, 0, lends), Some(vec![3]));
+}
+
+#[test]
+fn who_is_paused_goes_on_by_callers_and_not_by_age_alone() {
+    let paused = |caller| View {
+        pending: 0,
+        ..decode(caller)
+    };
+    let mut served = Served::default();
+    served.add(Caller(1), 500);
+    served.add(Caller(2), 90);
+    for (answers, expected) in [
+        (vec![decode(1)], None),
+        (vec![paused(1), paused(1)], Some(0)),
+        (vec![paused(1), paused(1), paused(2), paused(2)], Some(2)),
+        (vec![paused(1), decode(2), paused(2)], Some(0)),
+        (vec![decode(1), decode(2), paused(1), paused(2)], Some(3)),
+    ] {
+        assert_eq!(to_resume(&answers, &served), expected, "{answers:?}");
     }
 }
 
@@ -235,6 +281,42 @@ proptest! {
             }
             running.retain(|view| view.pending > 0);
             served.retain(|caller| running.iter().any(|view| view.caller == caller));
+        }
+    }
+
+    #[test]
+    fn who_makes_way_has_others_that_go_on_and_all_that_do_are_needed(
+        answers in prop::collection::vec((0u64..4, 0usize..3, any::<bool>(), 0usize..9), 0..20),
+        missing in 0usize..40,
+    ) {
+        let views: Vec<View> = answers
+            .iter()
+            .map(|(caller, pending, got_on, _)| View {
+                caller: Caller(*caller),
+                pending: *pending,
+                decoding: true,
+                got_on: *got_on,
+            })
+            .collect();
+        let lends = |index: usize| answers[index].3;
+        let made = to_make_way(&views, 0, missing, lends);
+        let most = (1..).map_while(|least| to_make_way(&views, least, 0, lends)).last();
+        let most = most.unwrap_or_default();
+        let Some(made) = made else {
+            prop_assert!(most.iter().copied().map(lends).sum::<usize>() < missing);
+            return Ok(());
+        };
+        prop_assert_eq!(&most[..made.len()], &made[..]);
+        let mut left = views.clone();
+        for index in &made {
+            prop_assert!(left[*index].pending > 0 && left[*index].got_on);
+            left[*index].pending = 0;
+            prop_assert!(running_of(left[*index].caller, &left) > 0);
+        }
+        let lent: Vec<usize> = made.iter().copied().map(lends).collect();
+        prop_assert!(lent.iter().sum::<usize>() >= missing);
+        if let Some((_, before)) = lent.split_last() {
+            prop_assert!(before.iter().sum::<usize>() < missing);
         }
     }
 

@@ -98,6 +98,25 @@ fn a_full_block_is_shared_and_a_partial_one_copied_when_it_goes_on() {
 }
 
 #[test]
+fn a_sequence_knows_how_many_blocks_are_its_own() {
+    let memory = memory(&[None, Some(64)], KvPrecision::F16, None);
+    let mut first = memory.new_cache();
+    fill(&mut first, 2, 40);
+    assert_eq!(first.own(), 4);
+    // What is kept for sequences to come is still its own, what another has is not.
+    let kept = [first.stretch(0), first.stretch(1)];
+    assert_eq!(first.own(), 4);
+    let mut second = memory.new_cache();
+    second.append(&kept[0], KEY_BLOCK);
+    assert_eq!((first.own(), second.own()), (2, 0));
+    drop(second);
+    // A window has given two blocks back.
+    fill(&mut first, 2, 128);
+    drop(kept);
+    assert_eq!(first.own(), 4 + 2);
+}
+
+#[test]
 fn the_budget_holds_and_blocks_come_back() {
     let memory = memory(&[None, Some(64)], KvPrecision::F16, Some(6 * SLAB));
     let mut first = memory.new_cache();

@@ -15,6 +15,13 @@ pub(super) fn views(answers: &[Generation]) -> Vec<View> {
     answers.iter().map(Generation::view).collect()
 }
 
+/// Memory for all that those that run have to compute: they have not come to all blocks of their prompts yet.
+fn promised(answers: &[Generation]) -> usize {
+    let running = answers.iter().filter(|answer| !answer.is_paused());
+    let missing = running.map(|answer| answer.missing(answer.pending().len()));
+    missing.sum()
+}
+
 impl<M: StepModel> Owner<M> {
     /// Ends what nobody wants any more and what took too long.
     pub(super) fn drop_ended(&mut self) {
@@ -49,77 +56,93 @@ impl<M: StepModel> Owner<M> {
     }
 
     /// Lets answers that are paused go on, as far as there are blocks for all that they have to compute again, and a step for their
-    /// tokens.
+    /// tokens. For a caller of whom none runs, those of others make way.
     pub(super) fn resume(&mut self) {
         let most = self.rates.running();
-        let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
         loop {
             let views = views(&self.answers);
             let running = policy::running(&views);
-            let Some(index) = policy::to_resume(&views).filter(|_| running < most) else {
+            let to_resume = policy::to_resume(&views, &self.served);
+            let Some(index) = to_resume.filter(|_| running < most) else {
                 return;
             };
+            let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
+            let promised = promised(&self.answers);
             let paused = &mut self.answers[index];
-            self.served.enter(paused.caller(), &views);
+            let caller = paused.caller();
+            self.served.enter(caller, &views);
             paused.resume(memory, &mut prefixes, &self.rope);
-            let missing = paused.missing(paused.pending().len());
-            if !prefixes.make_room(memory, missing) && running > 0 {
-                paused.pause(memory, self.model.now());
-                return;
+            let needed = promised + paused.missing(paused.pending().len());
+            if prefixes.make_room(memory, needed) || running == 0 {
+                continue;
             }
+            let lacking = prefixes.lacking(memory, needed);
+            drop(prefixes);
+            let lends = |index: usize| self.answers[index].lends();
+            let making_way = (policy::running_of(caller, &views) == 0)
+                .then(|| policy::to_make_way(&views, 1, lacking, lends))
+                .flatten();
+            self.answers[index].pause(&self.memory, self.model.now());
+            let Some(making_way) = making_way else {
+                return;
+            };
+            making_way.into_iter().for_each(|index| self.pause(index));
         }
     }
 
-    /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens. Where the answers of one caller
-    /// are too many for others to have any, the youngest makes way.
+    /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens. Then those who have no answer,
+    /// where the answers of others are too many for them to have any: the youngest of these make way.
     pub(super) fn admit(&mut self) {
-        loop {
-            let views = views(&self.answers);
-            let is_full = policy::running(&views) >= self.rates.running();
-            let making_way = policy::to_make_way(&views).filter(|_| is_full);
-            if is_full && making_way.is_none() {
-                return;
-            }
-            let may_begin = |caller| {
-                let has_none = views.iter().all(|view| view.caller != caller);
-                (has_none || !is_full) && policy::may_begin(caller, &views)
-            };
-            // Those that run have not come to all blocks of their prompts yet.
-            let answers = self.answers.iter().enumerate();
-            let going_on = answers.filter(|(index, answer)| {
-                !answer.is_paused() && making_way.is_none_or(|paused| paused != *index)
-            });
-            let going_on = going_on.map(|(_, answer)| answer);
-            let promised = going_on.map(|answer| answer.missing(answer.pending().len()));
-            let promised: usize = promised.sum();
-            let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
-            let (alone, rope) = (self.answers.is_empty(), &self.rope);
-            let disk = self.disk.as_ref();
-            let fits = |pending: &mut PendingAnswer| {
-                // What is kept of it shall not make room for the rest.
-                let mut cache = memory.new_cache();
-                let len = pending.prompt.len();
-                let known = pending.restorable();
-                let found = prefixes.restore(known, |at| rope.length(len, at), &mut cache);
-                if let (Some(disk), None) = (disk, &pending.reading) {
-                    let reading = disk.read(known, len, found);
-                    if reading.is_some() {
-                        pending.reading = reading;
-                        return false;
-                    }
-                }
-                prefixes.make_room(memory, promised + cache.missing(len + 1)) || alone
-            };
-            let taken = self.waiting.take(may_begin, fits);
-            drop(prefixes);
-            let Some(pending) = taken else {
-                return;
-            };
-            if let Some(index) = making_way {
-                self.pause(index);
-            }
-            self.begin(pending);
+        while self.admit_one(false) || self.admit_one(true) {}
+    }
+
+    /// Takes in the next of those who wait, or where others are to `make_way` of those who have none; false where nobody can be.
+    fn admit_one(&mut self, make_way: bool) -> bool {
+        let views = views(&self.answers);
+        let is_full = policy::running(&views) >= self.rates.running();
+        let least = usize::from(is_full);
+        let others_may = make_way && policy::to_make_way(&views, least, 0, |_| 0).is_some();
+        if is_full && !others_may {
+            return false;
         }
+        let may_begin = |caller| {
+            (!make_way || policy::has_none(caller, &views)) && policy::may_begin(caller, &views)
+        };
+        let (memory, mut prefixes) = (&self.memory, locked(&self.prefixes));
+        let (answers, rope) = (&self.answers, &self.rope);
+        let disk = self.disk.as_ref();
+        let mut making_way = Vec::new();
+        let fits = |pending: &mut PendingAnswer| {
+            // What is kept of it shall not make room for the rest.
+            let mut cache = memory.new_cache();
+            let len = pending.prompt.len();
+            let known = pending.restorable();
+            let found = prefixes.restore(known, |at| rope.length(len, at), &mut cache);
+            if let (Some(disk), None) = (disk, &pending.reading) {
+                let reading = disk.read(known, len, found);
+                if reading.is_some() {
+                    pending.reading = reading;
+                    return false;
+                }
+            }
+            let needed = promised(answers) + cache.missing(len + 1);
+            if !is_full && prefixes.make_room(memory, needed) || answers.is_empty() {
+                return true;
+            }
+            let lacking = prefixes.lacking(memory, needed);
+            let lends = |index: usize| answers[index].lends();
+            let pausing = make_way.then(|| policy::to_make_way(&views, least, lacking, lends));
+            making_way = pausing.flatten().unwrap_or_default();
+            !making_way.is_empty()
+        };
+        let taken = self.waiting.take(may_begin, fits);
+        drop(prefixes);
+        let Some(pending) = taken else {
+            return false;
+        };
+        making_way.into_iter().for_each(|index| self.pause(index));
+        self.begin(pending);
+        true
     }
 
     fn begin(&mut self, pending: PendingAnswer) {

@@ -197,3 +197,141 @@ fn an_answer_that_makes_way_gets_on_before_it_does_so_again() {
         .for_each(|answer| drop(completion(answer)));
     owner.assert_nothing_is_lost();
 }
+
+#[test]
+fn a_caller_with_none_soon_has_a_token_where_another_has_all_memory() {
+    // Three answers of four blocks each, and a fourth that waits for what one of them has.
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let many = [0, 9, 20, 40].map(|first| owner.ask(1, &prompt(first, 100), 60));
+    for _ in 0..10 {
+        assert!(owner.turn());
+    }
+    assert_eq!((owner.running(), owner.waiting.waiting()), (vec![1; 3], 1));
+    let mut one = owner.ask_with(2, &prompt(30, 60), 30, |pending| pending.counts = true);
+    for _ in 0..3 {
+        assert!(owner.turn());
+        assert_eq!(owner.running(), [1, 1, 2]);
+    }
+    assert!(tokens_so_far(&mut one) > 0);
+    owner.finish_all();
+    let one = completion(one);
+    assert_eq!(one.token_ids, expected(&prompt(30, 60), 30));
+    assert_eq!(one.metrics.paused_s, None);
+    for (first, answer) in [0, 9, 20, 40].into_iter().zip(many) {
+        let said = completion(answer).token_ids;
+        assert_eq!(said, expected(&prompt(first, 100), 60));
+    }
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn nobody_makes_way_in_vain_or_with_the_only_answer() {
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let two = [1, 2].map(|caller| owner.ask(caller, &prompt(caller as u32 * 9, 150), 20));
+    for _ in 0..5 {
+        assert!(owner.turn());
+    }
+    // Of two callers each has one.
+    let third = owner.ask(3, &prompt(40, 100), 5);
+    assert!(owner.turn());
+    assert_eq!(owner.running(), [1, 2]);
+    drop(two);
+    owner.finish_all();
+    assert_eq!(completion(third).token_ids, expected(&prompt(40, 100), 5));
+    let preemptions = owner.load.read(0).preemptions;
+    let three = [2, 25, 33].map(|first| owner.ask(1, &prompt(first, 100), 20));
+    for _ in 0..5 {
+        assert!(owner.turn());
+    }
+    // More than two of three have.
+    let large = owner.ask(2, &prompt(30, 300), 5);
+    assert!(owner.turn());
+    assert_eq!(owner.running(), [1; 3]);
+    owner.finish_all();
+    assert_eq!(owner.load.read(0).preemptions, preemptions);
+    assert_eq!(completion(large).token_ids, expected(&prompt(30, 300), 5));
+    three
+        .into_iter()
+        .for_each(|answer| drop(completion(answer)));
+    owner.assert_nothing_is_lost();
+}
+
+#[test]
+fn a_caller_whose_only_answer_is_paused_goes_on_before_another_has_two() {
+    let mut owner = owner(12, LIMITS, Vec::new());
+    let asked = [(2, 0), (1, 9), (2, 20)].map(|(caller, first)| {
+        let prompt = prompt(first, 100);
+        (owner.ask(caller, &prompt, 20), prompt)
+    });
+    for _ in 0..3 {
+        assert!(owner.turn());
+    }
+    assert_eq!(owner.running(), [2, 1, 2]);
+    owner.pause(1);
+    owner.memory.end_budget(8);
+    assert!(owner.turn());
+    assert_eq!(owner.running(), [2, 1]);
+    owner.finish_all();
+    for (answer, prompt) in asked {
+        assert_eq!(completion(answer).token_ids, expected(&prompt, 20));
+    }
+}
+
+#[test]
+fn an_answer_that_lost_its_blocks_gets_as_far_again_before_it_makes_way() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let answer = owner.ask(1, &prompt(0, 200), 400);
+    let computed = |owner: &Owner<Simulated>| owner.answers[0].computed_tokens().len();
+    for _ in 0..10 {
+        assert!(owner.turn());
+    }
+    let before = computed(&owner);
+    owner.pause(0);
+    let all = owner.memory.usage().blocks * owner.memory.slabs();
+    assert!(locked(&owner.prefixes).make_room(&owner.memory, all));
+    assert!(owner.turn());
+    while !owner.answers[0].view().got_on {
+        assert!(owner.turn());
+    }
+    assert_eq!(computed(&owner), 2 * before);
+    owner.finish_all();
+    assert_eq!(completion(answer).token_ids, expected(&prompt(0, 200), 400));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn who_has_none_begins_at_once_where_another_has_all_memory_and_everybody_ends(
+        many in prop::collection::vec((1usize..150, 1usize..200), 2..8),
+        others in prop::collection::vec((1usize..60, 1usize..30, 1usize..150), 1..6),
+        // The oldest of the many and the others need 30 together.
+        blocks in 30u64..50,
+    ) {
+        let mut owner = owner(blocks, LIMITS, Vec::new());
+        let mut asked = Vec::new();
+        for (first, (len, output)) in (0..).zip(&many) {
+            let prompt = prompt(6 * first, *len);
+            asked.push((owner.ask(0, &prompt, *output), expected(&prompt, *output)));
+        }
+        let mut turn = 0;
+        while turn < 150 || !owner.is_idle() {
+            for (caller, (len, output, at)) in (1..).zip(&others) {
+                if *at == turn {
+                    let prompt = prompt(6 * caller as u32 + 3, *len);
+                    asked.push((owner.ask(caller, &prompt, *output), expected(&prompt, *output)));
+                }
+            }
+            let has_paused = owner.load.read(0).preemptions > 0;
+            prop_assert!(owner.turn());
+            let mut waiting = owner.waiting.callers().into_iter();
+            prop_assert!(has_paused || waiting.all(|caller| caller == Caller(0)));
+            turn += 1;
+            prop_assert!(turn < 10_000, "somebody waits for ever");
+        }
+        for (answer, expected) in asked {
+            prop_assert_eq!(completion(answer).token_ids, expected);
+        }
+        owner.assert_nothing_is_lost();
+    }
+}
