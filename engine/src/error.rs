@@ -2,6 +2,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Completion;
+
 /// What can go wrong between a model file and an answer.
 ///
 /// Messages name the thing, what was expected and what was found.
@@ -70,6 +72,8 @@ pub enum Error {
     TooLate {
         /// The limit.
         limit: Duration,
+        /// What it came to and took until then, cancelled; none where it had not begun.
+        spent: Option<Box<Completion>>,
     },
     /// The step that computed an answer failed; others are not concerned.
     #[error("the engine failed while it computed this answer")]

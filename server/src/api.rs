@@ -27,7 +27,7 @@ mod embedding;
 mod fields;
 mod model;
 mod ollama;
-mod openai;
+pub(crate) mod openai;
 mod openapi;
 mod ops;
 mod prepared;

@@ -16,6 +16,7 @@ use serde_json::json;
 
 mod body;
 
+use self::body::Spent;
 pub(crate) use self::body::{Envelope, ErrorBody, rewritten};
 
 /// When to come back where nothing better is known: a supervisor has started another server by then, and a full queue has
@@ -48,6 +49,7 @@ impl ApiError {
                 kind,
                 param: None,
                 code: None,
+                spent: None,
             },
             wait: None,
             cause: None,
@@ -141,7 +143,7 @@ impl ApiError {
     }
 
     fn about(mut self, param: impl Into<String>) -> Self {
-        self.body.param = Some(shortened(param.into()));
+        self.body.param = Some(shortened(param.into()).into());
         self
     }
 
@@ -218,8 +220,12 @@ impl From<Error> for ApiError {
             Error::WaitedTooLong { .. } => {
                 Self::too_late(StatusCode::SERVICE_UNAVAILABLE, "max_wait_passed", &error)
             }
-            Error::TooLate { .. } => {
-                Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error)
+            Error::TooLate { ref spent, .. } => {
+                let mut late =
+                    Self::too_late(StatusCode::GATEWAY_TIMEOUT, "max_time_passed", &error);
+                let spent = spent.as_deref().cloned();
+                late.body.spent = spent.map(|spent| Box::new(Spent::of(spent)));
+                late
             }
             Error::Occupied { .. } => {
                 let mut occupied = Self::unavailable(error.to_string());

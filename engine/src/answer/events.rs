@@ -27,7 +27,7 @@ pub enum FinishReason {
     Context,
     /// The same passage of at most 64 tokens came over and over, for 256 tokens.
     Repetition,
-    /// [`Stopper::stop`] was called.
+    /// [`Stopper::stop`] was called, or its time ran out: see [`Error::TooLate`].
     Cancelled,
 }
 

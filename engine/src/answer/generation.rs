@@ -69,6 +69,8 @@ pub(crate) struct Generation {
     constrained: Option<Box<Constrained>>,
     /// Why it cannot go on.
     failure: Option<Error>,
+    /// The limit of its time, where it has passed that.
+    late: Option<Duration>,
     usd_per_hour: f64,
     clock: Clock,
 }
@@ -140,6 +142,7 @@ impl Generation {
             output: Output::new(tokenizer, (&stop, revealed), (thoughts, calls), answer),
             constrained,
             failure: None,
+            late: None,
             usd_per_hour,
             clock,
         };
@@ -291,6 +294,11 @@ impl Generation {
         (self.max_tokens == 0).then_some(self.limit)
     }
 
+    /// It passes this limit of its time, which its reader is told at its end.
+    pub(crate) fn passes(&mut self, limit: Duration) {
+        self.late = Some(limit);
+    }
+
     /// Ends the answer: shows what was held back, keeps its keys and values, and says what it took.
     pub(crate) fn finish(
         mut self,
@@ -308,13 +316,20 @@ impl Generation {
         let metrics = self
             .clock
             .metrics(now, self.usd_per_hour, kernel.name(), threads);
-        self.output.reader().send(Event::Finished(Completion {
+        let completion = Completion {
             finish_reason: reason,
             prompt_tokens: self.prompt,
             cached_tokens: self.cached_tokens,
             token_ids: self.tokens.split_off(self.prompt),
             metrics,
-        }));
+        };
+        self.output.reader().send(match self.late {
+            None => Event::Finished(completion),
+            Some(limit) => Event::Failed(Error::TooLate {
+                limit,
+                spent: Some(Box::new(completion)),
+            }),
+        });
     }
 
     /// Ends the answer without keeping anything of it.

@@ -43,7 +43,7 @@ impl Limits {
     fn passed_waiting(self, waited: Duration) -> Option<Error> {
         let passed = |limit: Option<Duration>| limit.filter(|limit| waited > *limit);
         let waiting = passed(self.wait).map(|limit| Error::WaitedTooLong { limit });
-        waiting.or_else(|| passed(self.total).map(|limit| Error::TooLate { limit }))
+        waiting.or_else(|| passed(self.total).map(|limit| Error::TooLate { limit, spent: None }))
     }
 }
 

@@ -45,7 +45,12 @@ fn written(status: StatusCode, error: ErrorBody) -> Value {
         _ => "api_error",
     };
     let error = error.renamed(&NAMES);
-    json!({ "type": "error", "error": { "type": kind, "message": error.message() } })
+    let mut told =
+        json!({ "type": "error", "error": { "type": kind, "message": error.message() } });
+    if let Some(spent) = error.spent() {
+        told["error"]["usage"] = response::usage_of(spent);
+    }
+    told
 }
 
 /// The requests of a body, as an answer or a count of it would have them.

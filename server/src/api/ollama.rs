@@ -76,7 +76,12 @@ fn not_done(path: &str) -> String {
 }
 
 fn written(error: ErrorBody) -> Value {
-    json!({ "error": error.renamed(&NAMES).message() })
+    let error = error.renamed(&NAMES);
+    let mut line = json!({ "error": error.message() });
+    if let Some(spent) = error.spent() {
+        answer::tell_figures(&mut line, spent);
+    }
+    line
 }
 
 /// A reply of lines.

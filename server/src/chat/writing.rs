@@ -161,7 +161,13 @@ async fn written(mut answer: MeteredAnswer, run: &Run, known: Option<Known>) -> 
                 }
                 return end;
             }
-            Event::Failed(error) => return End::failed(reason(&error).to_string()),
+            Event::Failed(error) => {
+                let mut end = End::failed(reason(&error).to_string());
+                if let Error::TooLate { spent, .. } = error {
+                    end.metrics = spent.map(|spent| metrics(*spent));
+                }
+                return end;
+            }
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use nibble_engine::Completion;
 use serde::Serialize;
+
+use crate::api::openai::figures::{Figures, Usage};
 
 /// The error object of OpenAI's API.
 #[derive(Clone, Debug, Serialize)]
@@ -10,13 +13,41 @@ pub(crate) struct ErrorBody {
     pub(super) message: String,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
-    pub(super) param: Option<String>,
+    pub(super) param: Option<Box<str>>,
     pub(super) code: Option<&'static str>,
+    /// Where an answer was begun.
+    #[serde(flatten)]
+    pub(super) spent: Option<Box<Spent>>,
+}
+
+/// What an answer came to and took that is not complete.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Spent {
+    usage: Usage,
+    nibble: Figures,
+    /// What other forms tell of it.
+    #[serde(skip)]
+    completion: Completion,
+}
+
+impl Spent {
+    pub(super) fn of(completion: Completion) -> Self {
+        Self {
+            usage: Usage::of(&completion),
+            nibble: Figures::of(completion.clone()),
+            completion,
+        }
+    }
 }
 
 impl ErrorBody {
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What was computed of the answer that failed, where that is known.
+    pub(crate) fn spent(&self) -> Option<&Completion> {
+        self.spent.as_ref().map(|spent| &spent.completion)
     }
 
     /// The same where a form has its own names for fields that the engine names.

@@ -83,8 +83,9 @@ impl MeteredAnswer {
                 };
                 self.end(outcome, Some(completion));
             }
-            Some(Event::Failed(Error::WaitedTooLong { .. } | Error::TooLate { .. })) => {
-                self.end(Outcome::TimedOut, None);
+            Some(Event::Failed(Error::WaitedTooLong { .. })) => self.end(Outcome::TimedOut, None),
+            Some(Event::Failed(Error::TooLate { spent, .. })) => {
+                self.end(Outcome::TimedOut, spent.as_deref());
             }
             Some(Event::Failed(_)) | None => self.end(Outcome::Failed, None),
         }
@@ -154,7 +155,12 @@ impl Stream for MeteredAnswer {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut event = ready!(Pin::new(&mut self.answer).poll_next(context));
-        if let Some(Event::Finished(completion)) = &mut event {
+        let completion = match &mut event {
+            Some(Event::Finished(completion)) => Some(completion),
+            Some(Event::Failed(Error::TooLate { spent, .. })) => spent.as_deref_mut(),
+            _ => None,
+        };
+        if let Some(completion) = completion {
             let loading = Some(self.loading).filter(|loading| !loading.is_zero());
             completion.metrics.beside_engines = self.ticket.others();
             completion.metrics.loading_s = loading.map(|loading| loading.as_secs_f64());

@@ -140,12 +140,24 @@ async fn an_answer_that_waits_gives_its_place_up_at_once_when_its_reader_leaves(
 async fn what_takes_longer_than_allowed_has_an_outcome_of_its_own() {
     let (held, model) = metered();
     let limit = Duration::from_secs(1);
-    for error in [Error::WaitedTooLong { limit }, Error::TooLate { limit }] {
+    let spent = Some(Box::new(completion()));
+    for error in [
+        Error::WaitedTooLong { limit },
+        Error::TooLate { limit, spent: None },
+        Error::TooLate { limit, spent },
+    ] {
         let mut answer = model.submit(request()).await.unwrap();
         held.take().unwrap().1.send(Event::Failed(error));
         while answer.next().await.is_some() {}
     }
-    assert_eq!(model.telemetry.count(Outcome::TimedOut), 2);
+    assert_eq!(model.telemetry.count(Outcome::TimedOut), 3);
+    let figures = model.telemetry.render(&Load::default()).unwrap();
+    for line in [
+        "nibble_answers_cost_usd_total 0.5\n",
+        "nibble_output_tokens_total 3\n",
+    ] {
+        assert!(figures.contains(line), "{line}{figures}");
+    }
     assert_eq!(model.telemetry.count(Outcome::Failed), 0);
 }
 

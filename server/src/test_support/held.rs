@@ -19,7 +19,19 @@ pub(crate) fn is_left(sender: &AnswerSender) -> bool {
 
 /// The end of an answer to a prompt of ten tokens that took a second.
 pub(crate) fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
-    Event::Finished(Completion {
+    Event::Finished(completion(finish_reason, tokens))
+}
+
+/// The same of one whose time ran out.
+pub(crate) fn late(tokens: usize) -> Event {
+    Event::Failed(Error::TooLate {
+        limit: Duration::from_secs(1),
+        spent: Some(Box::new(completion(FinishReason::Cancelled, tokens))),
+    })
+}
+
+fn completion(finish_reason: FinishReason, tokens: usize) -> Completion {
+    Completion {
         finish_reason,
         prompt_tokens: 10,
         cached_tokens: 0,
@@ -29,7 +41,7 @@ pub(crate) fn finished(finish_reason: FinishReason, tokens: usize) -> Event {
             total_s: 1.0,
             ..Metrics::default()
         },
-    })
+    }
 }
 
 /// An answer in which a call stands between two texts, and why it ends.

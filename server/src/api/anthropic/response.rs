@@ -220,8 +220,8 @@ impl MessageForm {
     }
 }
 
-/// Of an answer that is complete.
-fn usage_of(completion: &Completion) -> Value {
+/// Of an answer that has ended.
+pub(super) fn usage_of(completion: &Completion) -> Value {
     let output = [
         completion.token_ids.len(),
         completion.metrics.thought_tokens,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::generator::Generator;
 use crate::test_support::client::{Refusing, get, post, pretty, scripted, send, taken, text};
-use crate::test_support::held::{Held, say_around_a_call};
+use crate::test_support::held::{Held, late, say_around_a_call};
 use crate::test_support::scripted::Scripted;
 
 mod claude_code;
@@ -352,6 +352,13 @@ async fn a_full_queue_and_a_failure_in_mid_stream_are_told_as_anthropic_tells_th
         "{wire}"
     );
     assert!(!wire.contains("message_stop"), "{wire}");
+    let response = tokio::spawn(ask(held.clone(), question(json!({}))));
+    taken(&held).await.1.send(late(7));
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 504);
+    let told: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(told["error"]["type"], "overloaded_error");
+    assert_eq!(told["error"]["usage"]["output_tokens"], 7);
 }
 
 #[tokio::test]

@@ -75,17 +75,22 @@ fn end(line: &mut Value, completion: &Completion) -> Result<(), ApiError> {
             ));
         }
     };
-    let metrics = &completion.metrics;
-    let decode_s = metrics.total_s - metrics.time_to_first_token_s.unwrap_or(metrics.total_s);
     line["done"] = true.into();
     line["done_reason"] = reason.into();
+    tell_figures(line, completion);
+    Ok(())
+}
+
+/// Adds what an answer took.
+pub(super) fn tell_figures(line: &mut Value, completion: &Completion) {
+    let metrics = &completion.metrics;
+    let decode_s = metrics.total_s - metrics.time_to_first_token_s.unwrap_or(metrics.total_s);
     line["total_duration"] = nanoseconds(metrics.total_s);
     line["load_duration"] = nanoseconds(metrics.loading_s.unwrap_or_default());
     line["prompt_eval_count"] = completion.prompt_tokens.into();
     line["prompt_eval_duration"] = nanoseconds(metrics.prefill_s.unwrap_or_default());
     line["eval_count"] = completion.token_ids.len().into();
     line["eval_duration"] = nanoseconds(decode_s);
-    Ok(())
 }
 
 pub(super) fn nanoseconds(seconds: f64) -> Value {

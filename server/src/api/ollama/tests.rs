@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::generator::Generator;
 use crate::test_support::client::{get, post, pretty, scripted, send, taken, text};
-use crate::test_support::held::Held;
+use crate::test_support::held::{Held, late};
 use crate::test_support::scripted::Scripted;
 
 macro_rules! assert_wire {
@@ -298,6 +298,13 @@ async fn a_failure_in_mid_stream_is_a_line() {
     let wire = text(response).await;
     let last: Value = serde_json::from_str(wire.lines().last().unwrap()).unwrap();
     assert!(last["error"].is_string(), "{wire}");
+    let response = tokio::spawn(send(held.clone(), post("/api/chat", chat(json!({})))));
+    taken(&held).await.1.send(late(7));
+    let wire = text(response.await.unwrap()).await;
+    let last: Value = serde_json::from_str(wire.lines().last().unwrap()).unwrap();
+    assert!(last["error"].as_str().unwrap().contains("--max-time"));
+    assert_eq!(last["prompt_eval_count"], 10);
+    assert_eq!(last["eval_count"], 7);
 }
 
 #[tokio::test]

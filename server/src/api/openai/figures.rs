@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::error::ApiError;
 
 /// Tokens that went in and came out.
-#[derive(Clone, Copy, Default, Serialize)]
-pub(super) struct Usage {
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Usage {
     prompt_tokens: usize,
     completion_tokens: usize,
     total_tokens: usize,
@@ -18,12 +18,12 @@ pub(super) struct Usage {
     completion_tokens_details: CompletionTokensDetails,
 }
 
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct PromptTokensDetails {
     cached_tokens: usize,
 }
 
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct CompletionTokensDetails {
     reasoning_tokens: usize,
     /// Guesses ahead that were right. OpenAI's are of a text that the request brings; here nobody pays for those that were
@@ -45,8 +45,8 @@ impl CompletionTokensDetails {
 }
 
 /// What OpenAI has no fields for.
-#[derive(Serialize)]
-pub(super) struct Figures {
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figures {
     /// The engine's own reason, of which OpenAI's clients know but some.
     finish_reason: FinishReason,
     #[serde(flatten)]
@@ -54,7 +54,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(completion: Completion) -> Self {
+    pub(crate) fn of(completion: Completion) -> Self {
         Self {
             finish_reason: completion.finish_reason,
             metrics: completion.metrics,
@@ -118,7 +118,8 @@ impl Usage {
         }
     }
 
-    fn of(completion: &Completion) -> Self {
+    /// Of one answer.
+    pub(crate) fn of(completion: &Completion) -> Self {
         let completion_tokens = completion.token_ids.len();
         Self {
             prompt_tokens: completion.prompt_tokens,

@@ -8,9 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::models::Models;
 use crate::state::AppState;
+use crate::store::Store;
 use crate::test_support::blocked::Blocked;
 use crate::test_support::browser::{Browser, message, settings, store};
-use crate::test_support::held::{Held, finished};
+use crate::test_support::held::{Held, finished, late};
 
 /// The next request that the engine gets; nothing when it gets none for a while.
 async fn taken(engine: &Held) -> Option<(Request, AnswerSender)> {
@@ -179,4 +180,37 @@ async fn a_question_whose_sender_left_meanwhile_is_answered_or_was_never_asked()
         let page = page.await.expect("the answer ends").body;
         assert!(page.contains("class=\"final\""), "{page}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_whose_time_ran_out_shows_what_it_took() {
+    let engine = Arc::new(Held::default());
+    let store = store();
+    let written = store.twin();
+    let browser = Browser::with_store(engine.clone(), store);
+    let sent = browser.post_json("/api/send", &message("", "one")).await;
+    let sent = sent.json();
+    let run = sent["run"].as_str().unwrap();
+    let (_, sender) = taken(&engine).await.unwrap();
+    sender.send(Event::Text("so far".into()));
+    sender.send(late(7));
+    browser.get(&format!("/runs/{run}/events")).await;
+    let path = format!("/c/{}", sent["conversation"].as_str().unwrap());
+    let page = browser.get(&path).await.body;
+    assert!(
+        page.contains("so far") && page.contains("--max-time"),
+        "{page}"
+    );
+    let mut end = None;
+    while end.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        end = written
+            .answer(run.parse().unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+            .end;
+    }
+    let metrics = end.unwrap().metrics.unwrap();
+    assert_eq!((metrics.prompt_tokens, metrics.output_tokens), (10, 7));
 }

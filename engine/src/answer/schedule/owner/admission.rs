@@ -8,7 +8,7 @@ use crate::answer::pending::PendingAnswer;
 use crate::answer::policy::{self, View};
 use crate::answer::schedule::step_model::StepModel;
 use crate::answer::schedule::{Limits, locked};
-use crate::{Error, Event, FinishReason};
+use crate::{Event, FinishReason};
 
 /// What decides about answers, in their order.
 pub(super) fn views(answers: &[Generation]) -> Vec<View> {
@@ -46,11 +46,11 @@ impl<M: StepModel> Owner<M> {
             return;
         }
         while let Some(index) = self.answers.iter().position(has_ended) {
-            let generation = self.answers.remove(index);
-            match late(&generation).filter(|_| !generation.is_cancelled()) {
-                None => self.finish(generation, FinishReason::Cancelled),
-                Some(limit) => generation.fail(Error::TooLate { limit }),
+            let mut generation = self.answers.remove(index);
+            if let Some(limit) = late(&generation).filter(|_| !generation.is_cancelled()) {
+                generation.passes(limit);
             }
+            self.finish(generation, FinishReason::Cancelled);
         }
         self.forget_served();
     }

@@ -145,15 +145,7 @@ impl ResponseForm {
         if let Some(keeps) = &self.keeps {
             keeps.keep(&self.output);
         }
-        let (input, output) = (completion.prompt_tokens, completion.token_ids.len());
-        response["usage"] = json!({
-            "input_tokens": input,
-            "input_tokens_details": { "cached_tokens": completion.cached_tokens, "cache_write_tokens": 0 },
-            "output_tokens": output,
-            "output_tokens_details": { "reasoning_tokens": completion.metrics.thought_tokens },
-            "total_tokens": input + output,
-        });
-        response["nibble"] = json!(Figures::of(completion.clone()));
+        tell_figures(&mut response, completion);
         if !self.left_out.is_empty() {
             response["nibble"]["left_out_tools"] = json!(self.left_out);
         }
@@ -276,9 +268,25 @@ impl ResponseForm {
         };
         let mut response = self.envelope("failed");
         response["error"] = json!({ "code": code, "message": error.message() });
+        if let Some(spent) = error.spent() {
+            tell_figures(&mut response, spent);
+        }
         let failed = self.event("response.failed", json!({ "response": response }));
         vec![told, failed]
     }
+}
+
+/// Adds what an answer took.
+fn tell_figures(response: &mut Value, completion: &Completion) {
+    let (input, output) = (completion.prompt_tokens, completion.token_ids.len());
+    response["usage"] = json!({
+        "input_tokens": input,
+        "input_tokens_details": { "cached_tokens": completion.cached_tokens, "cache_write_tokens": 0 },
+        "output_tokens": output,
+        "output_tokens_details": { "reasoning_tokens": completion.metrics.thought_tokens },
+        "total_tokens": input + output,
+    });
+    response["nibble"] = json!(Figures::of(completion.clone()));
 }
 
 /// The one event of a stream without a response.

@@ -1,6 +1,7 @@
 //! What cannot be read, and what fails, before an answer and in the midst of one.
 
 use super::*;
+use crate::test_support::held::late;
 
 #[tokio::test]
 async fn broken_json_is_refused_with_its_position() {
@@ -49,7 +50,7 @@ async fn a_full_queue_asks_to_come_back_later() {
 async fn a_limit_in_time_is_named_whole_and_streamed() {
     let limit = Duration::from_millis(2500);
     let waited = || Error::WaitedTooLong { limit };
-    let late = || Error::TooLate { limit };
+    let late = || Error::TooLate { limit, spent: None };
     let cases: [(&dyn Fn() -> Error, _, _, _); 2] = [
         (&waited, 503, "max_wait_passed", "2.5 s of `--max-wait`"),
         (&late, 504, "max_time_passed", "2.5 s of `--max-time`"),
@@ -68,6 +69,29 @@ async fn a_limit_in_time_is_named_whole_and_streamed() {
             let text = text(response).await;
             assert!(text.contains(code) && text.contains(words), "{text}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_time_ran_out_tells_what_it_took_whole_and_streamed() {
+    for stream in [false, true] {
+        let generator = Arc::new(Held::default());
+        let request = ask(question(json!({ "stream": stream })));
+        let response = tokio::spawn(send(generator.clone(), request));
+        let sender = taken(&generator).await.1;
+        sender.send(Event::Text("Hel".into()));
+        sender.send(late(7));
+        let text = text(response.await.unwrap()).await;
+        let told = text
+            .lines()
+            .find(|line| line.contains("\"error\""))
+            .unwrap();
+        let told: Value = serde_json::from_str(told.trim_start_matches("data: ")).unwrap();
+        let error = &told["error"];
+        assert_eq!(error["code"], "max_time_passed");
+        assert_eq!(error["usage"]["prompt_tokens"], 10);
+        assert_eq!(error["usage"]["completion_tokens"], 7);
+        assert_eq!(error["nibble"]["total_s"], 1.0);
     }
 }
 

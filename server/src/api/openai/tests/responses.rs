@@ -3,7 +3,7 @@
 use nibble_engine::{Arguments, FinishReason, ToolCall};
 
 use super::*;
-use crate::test_support::held::say_around_a_call;
+use crate::test_support::held::{late, say_around_a_call};
 
 mod codex;
 mod referred;
@@ -266,4 +266,17 @@ async fn a_failure_in_mid_stream_is_an_error_and_then_a_response_that_failed() {
     assert_eq!(response["error"], told);
     assert_eq!(response["output"][0]["status"], "incomplete");
     assert_eq!(response["output"][0]["content"][0]["text"], "Hel");
+    assert_eq!(response["usage"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_response_whose_time_ran_out_has_its_usage() {
+    let generator = Arc::new(Held::default());
+    let response = send(generator.clone(), respond(json!({ "stream": true }))).await;
+    generator.take().unwrap().1.send(late(7));
+    let events = events(response).await;
+    let response = &events.last().unwrap()["response"];
+    assert_eq!(response["status"], "failed");
+    assert_eq!(response["usage"]["output_tokens"], 7);
+    assert_eq!(response["nibble"]["total_s"], 1.0);
 }

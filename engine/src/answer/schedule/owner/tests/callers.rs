@@ -263,7 +263,7 @@ fn a_caller_whose_only_answer_is_paused_goes_on_before_another_has_two() {
         let prompt = prompt(first, 100);
         (owner.ask(caller, &prompt, 20), prompt)
     });
-    for _ in 0..3 {
+    for _ in 0..5 {
         assert!(owner.turn());
     }
     assert_eq!(owner.running(), [2, 1, 2]);

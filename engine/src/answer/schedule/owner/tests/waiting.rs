@@ -53,7 +53,7 @@ fn what_takes_too_long_ends_with_the_limit() {
     owner.finish_all();
     let ended = events(late).pop();
     assert!(
-        matches!(ended, Some(Event::Failed(Error::TooLate { limit })) if limit.as_millis() == 500)
+        matches!(ended, Some(Event::Failed(Error::TooLate { limit, .. })) if limit.as_millis() == 500)
     );
     let waited = owner.ask(1, &prompt(0, 10), 10);
     owner
@@ -81,8 +81,51 @@ fn the_limit_of_the_whole_time_ends_those_too_who_wait() {
     assert_eq!(owner.model.steps, 0);
     assert!(matches!(
         events(waits).pop(),
-        Some(Event::Failed(Error::TooLate { .. }))
+        Some(Event::Failed(Error::TooLate { spent: None, .. }))
     ));
+}
+
+#[test]
+fn an_answer_whose_time_runs_out_tells_what_it_took_however_far_it_is() {
+    let limits = Limits {
+        total: Some(Duration::from_secs(2)),
+        ..LIMITS
+    };
+    let mut owner = owner(200, limits, Vec::new());
+    let start = owner.model.now();
+    // The last has a prompt that is not read by then.
+    let asked = [(0, 50), (9, 50), (20, 4000)].map(|(first, len)| {
+        let prompt = prompt(first, len);
+        (owner.ask(first.into(), &prompt, 1000), prompt)
+    });
+    for _ in 0..3 {
+        assert!(owner.turn());
+    }
+    owner.pause(1);
+    // So slow that one may run, and none that is paused goes on.
+    for _ in 0..50 {
+        owner.rates.observe(100, true, Duration::from_secs(200));
+    }
+    owner.finish_all();
+    let took = (owner.model.now() - start).as_secs_f64();
+    let spent = asked.map(|(answer, prompt)| match events(answer).pop() {
+        Some(Event::Failed(Error::TooLate {
+            spent: Some(spent), ..
+        })) => {
+            assert_eq!(spent.prompt_tokens, prompt.len());
+            assert_eq!(spent.token_ids, expected(&prompt, spent.token_ids.len()));
+            assert!(spent.metrics.usd_share > 0.0);
+            spent
+        }
+        other => panic!("an answer ended with {other:?}"),
+    });
+    let shares: f64 = spent.iter().map(|spent| spent.metrics.machine_s).sum();
+    assert!((shares - took).abs() < 1e-6, "{shares} of {took}");
+    let [decodes, paused, reads] = spent.map(|spent| (spent.token_ids.len(), spent.metrics));
+    assert!(decodes.0 > 10 && decodes.1.paused_s.is_none());
+    assert!(paused.0 == 3 && paused.1.paused_s.is_some_and(|paused| paused > 1.0));
+    assert!(reads.0 == 0 && reads.1.prefill_s.is_none());
+    owner.assert_nothing_is_lost();
 }
 
 #[test]
