@@ -1,6 +1,7 @@
 //! Answering: requests in, tokens out, and what they took.
 
 pub(crate) mod constrained;
+pub(crate) mod conversation_key;
 pub(crate) mod events;
 pub(crate) mod generation;
 pub(crate) mod load;

@@ -8,9 +8,11 @@ mod foresight;
 mod prepared;
 mod tokens;
 
+use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::answer::conversation_key::ConversationId;
 use crate::answer::load::Load;
 use crate::answer::metrics::Clock;
 use crate::answer::pending::PendingAnswer;
@@ -35,6 +37,8 @@ pub struct Engine {
     grammars: OnceLock<Result<Grammars, String>>,
     /// For requests that do not say.
     speculation: Speculation,
+    /// What conversations are told apart by.
+    conversation_keys: RandomState,
     scheduler: Scheduler,
 }
 
@@ -85,6 +89,7 @@ impl Engine {
             template,
             grammars: OnceLock::new(),
             speculation: options.speculation,
+            conversation_keys: RandomState::new(),
             scheduler,
         })
     }
@@ -150,6 +155,7 @@ impl Engine {
         let lead = request.siblings.as_ref().and_then(Siblings::lead);
         place.fill(PendingAnswer {
             caller: request.caller,
+            conversation: ConversationId::of(&request, &self.conversation_keys),
             rows: prepared.rows(wanted),
             behind: request.siblings.filter(|_| lead.is_none()),
             lead,

@@ -24,6 +24,7 @@ mod text;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use answer::conversation_key::ConversationKey;
 pub use answer::events::{Answer, AnswerSender, Completion, Event, FinishReason, Learned, Stopper};
 pub use answer::load::{KV_BLOCK, Load};
 pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on_stream;
 use nibble_engine::{
-    Answer, Constraint, Conversation, Engine, Event, Language, LoadOptions, LoadPlan, Message,
-    Prompt, Request, Role, Sampling, Speculation, ToolChoice, Turn, Wanted,
+    Answer, Constraint, Conversation, ConversationKey, Engine, Event, Language, LoadOptions,
+    LoadPlan, Message, Prompt, Request, Role, Sampling, Speculation, Steering, ToolChoice, Turn,
+    Wanted,
 };
 use serde_json::json;
 
@@ -182,6 +183,43 @@ fn answers_of_the_default_model_are_the_same_with_and_without_guesses() {
     });
     let right = compared(&engine, &requests.collect::<Vec<_>>());
     assert!(right > 0 || emulated);
+}
+
+#[test]
+fn a_question_that_is_asked_again_is_guessed_from_its_answer_unless_nothing_is_kept() {
+    let engine = fixture("tiny");
+    let mut right = [0; 2];
+    for seed in 0..3 {
+        let question = Message {
+            role: Role::User,
+            content: format!("the dog and the cat {seed}"),
+        };
+        let request = |conversation: &ConversationKey, speculation| Request {
+            prompt: Prompt::Chat(vec![question.clone()].into()),
+            sampling: sampling(1.0, seed),
+            max_tokens: 100,
+            steering: Steering {
+                ignore_eos: true,
+                ..Steering::default()
+            },
+            conversation: conversation.clone(),
+            speculation: Some(speculation),
+            ..Request::default()
+        };
+        let keys = [ConversationKey::Unkept, ConversationKey::default()];
+        for (key, right) in keys.iter().zip(&mut right) {
+            let asked = |speculation| {
+                let answer = engine.submit(request(key, speculation));
+                told(answer.expect("the request is accepted"))
+            };
+            let (first, _) = asked(Speculation::Off);
+            let (again, accepted) = asked(Speculation::Fixed(7));
+            assert_eq!(again, first);
+            *right += accepted;
+        }
+    }
+    let [unkept, kept] = right;
+    assert!(kept > 240 && unkept < kept, "{unkept} {kept}");
 }
 
 /// The tiny model with some other weights in its last layer, which is at the end of its file.

@@ -22,6 +22,7 @@ mod biases;
 mod body;
 mod choices;
 mod constraint;
+mod conversation_key;
 mod effort;
 mod embedding;
 mod fields;

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::answer::constrained::Constrained;
+use crate::answer::conversation_key::ConversationId;
 use crate::answer::metrics::{Clock, StepTime};
 use crate::answer::output::Output;
 use crate::answer::pending::{PendingAnswer, ThoughtLimit};
@@ -29,6 +30,7 @@ use crate::{AnswerSender, Completion, Error, Event, FinishReason, Learned, Promp
 /// An answer that the model computes.
 pub(crate) struct Generation {
     caller: Caller,
+    conversation: Option<ConversationId>,
     /// The prompt, and behind it what was put out.
     tokens: Vec<u32>,
     prompt: usize,
@@ -87,6 +89,7 @@ impl Generation {
     ) -> Self {
         let PendingAnswer {
             caller,
+            conversation,
             prompt,
             sampling,
             max_tokens,
@@ -117,6 +120,7 @@ impl Generation {
             .flatten();
         let mut generation = Self {
             caller,
+            conversation,
             prompt: prompt.len(),
             tokens: prompt,
             cache: memory.new_cache(),
@@ -207,6 +211,16 @@ impl Generation {
 
     pub(crate) fn caller(&self) -> Caller {
         self.caller
+    }
+
+    /// The conversation that it belongs to.
+    pub(crate) fn conversation(&self) -> Option<ConversationId> {
+        self.conversation
+    }
+
+    /// The prompt, and behind it what was put out.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
     }
 
     /// Tokens of the prompt that it did not have to compute.

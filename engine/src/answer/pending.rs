@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::answer::constrained::Constrained;
+use crate::answer::conversation_key::ConversationId;
 use crate::answer::metrics::Clock;
 use crate::answer::policy::Caller;
 use crate::answer::prefix::disk::Reading;
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PendingAnswer {
     pub(crate) caller: Caller,
+    /// Where it belongs to one.
+    pub(crate) conversation: Option<ConversationId>,
     pub(crate) prompt: Vec<u32>,
     pub(crate) sampling: Sampling,
     /// Together with the prompt within the context; 0 where the prompt alone is read.
@@ -133,6 +136,7 @@ impl PendingAnswer {
         let (sender, answer) = crate::Answer::channel();
         let pending = Self {
             caller,
+            conversation: None,
             prompt: prompt.to_vec(),
             sampling: Sampling::default(),
             max_tokens,

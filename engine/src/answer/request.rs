@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::answer::conversation_key::ConversationKey;
 use crate::answer::logprobs::MAX_LOGPROBS;
 use crate::answer::policy::Caller;
 use crate::answer::rows::Pooling;
@@ -70,6 +71,8 @@ pub struct Request {
     pub usd_per_hour: f64,
     /// Who asks: callers take turns.
     pub caller: Caller,
+    /// Which conversation of the caller it belongs to.
+    pub conversation: ConversationKey,
     /// What is changed of the choice of tokens, and of where the answer ends.
     pub steering: Steering,
     /// Whether tokens are guessed ahead; nothing leaves it to the engine.
@@ -124,6 +127,7 @@ impl Default for Request {
             revealed: Revealed::default(),
             usd_per_hour: 0.0,
             caller: Caller::default(),
+            conversation: ConversationKey::default(),
             steering: Steering::default(),
             speculation: None,
             wanted: Wanted::default(),

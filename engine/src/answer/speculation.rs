@@ -1,5 +1,5 @@
-//! Tokens that an answer guesses ahead, from what its own sequence said before or by a draft model, and how often that was
-//! right.
+//! Tokens that an answer guesses ahead, from what its own sequence or its conversation said before or by a draft model, and how
+//! often that was right.
 //!
 //! A step verifies them: their rows stand behind that of the last token, and each token is drawn as it would be without
 //! them, from the logits behind the one before, by the same random numbers. A guess is right when it is what was drawn, and
@@ -7,17 +7,18 @@
 //! rejection sampling would keep no more than their distribution.
 //!
 //! How likely a guess of a passage is right is learnt from every token, also of steps without guesses: what the passage would
-//! have said is compared with what came. Of a draft model it is learnt from what it guessed ([`draft_state`]).
+//! have said is compared with what came ([`source`]). Of a draft model it is learnt from what it guessed ([`draft_state`]).
 
 mod chances;
 pub(crate) mod costs;
 pub(crate) mod draft_state;
 mod lookup;
+pub(crate) mod recalled;
+mod source;
 
-use self::chances::{Chance, class, likely};
 use self::costs::Prospect;
 use self::draft_state::DraftState;
-use self::lookup::Lookup;
+use self::source::Source;
 use crate::model::forward::NewTokens;
 use crate::sampling::{MAX_DRAFT, Speculation};
 
@@ -27,8 +28,9 @@ pub(crate) struct Drafter {
     /// How many at a time.
     most: usize,
     is_fixed: bool,
-    lookup: Lookup,
-    chances: Chances,
+    own: Source,
+    /// What was said before in the conversation.
+    recalled: Option<Source>,
     /// What a draft model has of the answer, where there is one.
     state: DraftState,
     /// Those of the next step.
@@ -53,8 +55,8 @@ impl Drafter {
         Some(Self {
             most,
             is_fixed,
-            lookup: Lookup::new(prompt),
-            chances: Chances::default(),
+            own: Source::own(prompt),
+            recalled: None,
             state: DraftState::default(),
             draft: Vec::new(),
             by_model: false,
@@ -64,25 +66,32 @@ impl Drafter {
         })
     }
 
+    /// Guesses from this text too, which was said before in the conversation; the sequence has these tokens.
+    pub(crate) fn recall(&mut self, text: Vec<u32>, tokens: &[u32]) {
+        self.recalled = Some(Source::another(text, tokens));
+    }
+
     /// Takes note of the last token of the sequence.
     pub(crate) fn push(&mut self, tokens: &[u32]) {
-        if let Some((passage, (last, before))) = self.lookup.passage().zip(tokens.split_last()) {
-            let is_right = passage.following(before).next() == Some(*last);
-            self.chances.observe(passage.length, is_right);
+        self.own.push(tokens);
+        if let Some(recalled) = &mut self.recalled {
+            recalled.push(tokens);
         }
-        self.lookup.push(tokens);
         self.state.push();
     }
 
-    /// What its own sequence could guess in a step that may put out so many tokens.
+    /// The text that is likelier right; of equals the sequence itself.
+    fn source(&self) -> &Source {
+        let recalled = self.recalled.as_ref();
+        let likelier = recalled.filter(|recalled| recalled.chance() > self.own.chance());
+        likelier.unwrap_or(&self.own)
+    }
+
+    /// What could be guessed from texts in a step that may put out so many tokens.
     pub(crate) fn prospect(&self, room: usize) -> Prospect {
         let most = self.most.min(room.saturating_sub(1));
-        let chances = self.lookup.passage().map(|passage| {
-            let behind = (passage.length..).take(most);
-            likely(behind.map(|length| self.chances.of(length)), self.is_fixed)
-        });
         Prospect {
-            chances: chances.unwrap_or_default(),
+            chances: self.source().likely(most, self.is_fixed),
             is_fixed: self.is_fixed,
             by_model: false,
         }
@@ -105,12 +114,10 @@ impl Drafter {
         self.state.begin(tokens);
     }
 
-    /// Guesses so many tokens for the next step, from what its own sequence said.
+    /// Guesses so many tokens for the next step, from texts.
     pub(crate) fn guess(&mut self, tokens: &[u32], count: usize) {
-        self.draft.clear();
-        if let Some(passage) = self.lookup.passage() {
-            self.draft.extend(passage.following(tokens).take(count));
-        }
+        let guesses = self.source().following(tokens).take(count);
+        self.draft = guesses.collect();
     }
 
     /// One guess more for the next step, by a draft model.
@@ -167,31 +174,6 @@ impl Drafter {
     }
 }
 
-/// From how many tokens on a passage is of a class of its own.
-const CLASSES: [usize; 6] = [0, 2, 3, 5, 9, 17];
-/// How likely the next token is right by the class, before anything was seen.
-const PRIOR: [f64; CLASSES.len()] = [0.3, 0.3, 0.4, 0.6, 0.75, 0.85];
-
-/// How likely the next token of a passage is what it was, by how much of it was repeated.
-#[derive(Debug)]
-struct Chances([Chance; CLASSES.len()]);
-
-impl Default for Chances {
-    fn default() -> Self {
-        Self(PRIOR.map(Chance::of_prior))
-    }
-}
-
-impl Chances {
-    fn observe(&mut self, length: usize, is_right: bool) {
-        self.0[class(&CLASSES, length)].observe(is_right);
-    }
-
-    fn of(&self, length: usize) -> f64 {
-        self.0[class(&CLASSES, length)].of_next()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +204,27 @@ mod tests {
         let tokens: Vec<u32> = (10..50).flat_map(|other| [1, 2, other]).collect();
         let drafter = drafter(Speculation::Auto, &[&tokens[..], &[1, 2]].concat());
         assert_eq!(drafter.prospect(100), Prospect::default());
+    }
+
+    #[test]
+    fn what_was_said_before_is_guessed_where_the_sequence_itself_is_less_likely_right() {
+        let said: Vec<u32> = (100..160).collect();
+        let mut drafter = Drafter::new(Speculation::Auto, &[1, 2, 100, 101]).unwrap();
+        drafter.recall(said.clone(), &[1, 2, 100, 101]);
+        let mut tokens = vec![1, 2, 100, 101];
+        for token in 102..130 {
+            tokens.push(token);
+            drafter.push(&tokens);
+        }
+        assert!(drafter.prospect(100).chances[0] > 0.9);
+        drafter.guess(&tokens, 3);
+        assert_eq!(drafter.draft(), [130, 131, 132]);
+        // Of equals the sequence itself, which goes on otherwise.
+        let both = [&said[..40], &[7, 8, 9], &said[20..40]].concat();
+        let mut drafter = Drafter::new(Speculation::Auto, &both).unwrap();
+        drafter.recall(said, &both);
+        drafter.guess(&both, 3);
+        assert_eq!(drafter.draft(), [7, 8, 9]);
     }
 
     #[test]

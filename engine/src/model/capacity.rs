@@ -12,9 +12,11 @@ use crate::files::config::ModelConfig;
 use crate::machine::cgroup::Cgroup;
 use crate::model::forward::PREFILL_CHUNK;
 
+/// What answers said that is kept for guesses, and what answers that run look up of it.
+pub(crate) const RECALLED: u64 = 16 << 20;
 /// What the program around the engine takes: conversations (at most 24 MiB, and 1 MiB of those without a question),
-/// requests and connections, and what the allocator holds back.
-const REST: u64 = 48 << 20;
+/// requests and connections, and what the allocator holds back; and what is recalled.
+const REST: u64 = (48 << 20) + RECALLED;
 /// The most answers that are computed at a time: a step has rows and logits for each.
 pub(crate) const ANSWERS: usize = 64;
 /// Keys and values of more are kept only where that is asked for.

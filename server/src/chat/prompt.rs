@@ -8,7 +8,8 @@ use nibble_app::domain::{self, Content, Id, Origin, Piece, Turn};
 use nibble_app::language::{Language, Told};
 use nibble_app::settings::Settings;
 use nibble_engine::{
-    self as engine, Caller, Conversation, Error, Message, Prompt, Request, Role, Sampling, Thinking,
+    self as engine, Caller, Conversation, ConversationKey, Error, Message, Prompt, Request, Role,
+    Sampling, Thinking,
 };
 
 use super::complaints::{refusal, too_much_text, unstored};
@@ -28,6 +29,8 @@ struct Branch {
     origin: Arc<Origin>,
     advised: Sampling,
     caller: Caller,
+    /// Whose earlier answers it may be guessed from.
+    conversation: ConversationKey,
 }
 
 impl Writer {
@@ -67,6 +70,8 @@ impl Writer {
             origin: Arc::new(origin),
             advised,
             caller,
+            // It is not asked for.
+            conversation: ConversationKey::Unkept,
         };
         let start = match began.is_some() {
             true => start_of(&model, &told).await?,
@@ -113,6 +118,7 @@ impl Writer {
             origin: Arc::new(answer.origin.clone()),
             advised: model.info().sampling,
             caller,
+            conversation: ConversationKey::Name(conversation.to_string()),
         };
         let start = match forgets {
             true => start_of(&model, &told).await?,
@@ -183,6 +189,7 @@ impl Writer {
             origin,
             advised: model.info().sampling,
             caller,
+            conversation: ConversationKey::Name(conversation.to_string()),
         };
         let start = match began.is_some() && piece.is_none() {
             true => start_of(&model, &told).await?,
@@ -269,6 +276,7 @@ impl Branch {
             stop: settings.stop.clone(),
             usd_per_hour: settings.usd_per_hour,
             caller: self.caller,
+            conversation: self.conversation.clone(),
             ..Request::default()
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct LoadArgs {
     /// The longest conversation, in tokens [default: the model's own, at most 8192 and what memory allows]
     #[arg(long, env = "NIBBLE_CONTEXT", hide_env_values = true, value_name = "N", value_parser = count(16..=10_000_000))]
     pub(crate) context: Option<usize>,
-    /// Guess tokens from what the conversation said before, and verify several in a step: auto (as many as pay), off, or at most so many, up to 16. Answers are the same, and come sooner where they repeat something
+    /// Guess tokens from what the conversation said before, earlier answers included, and verify several in a step: auto (as many as pay), off, or at most so many, up to 16. Answers are the same, and come sooner where they repeat something
     #[arg(
         long,
         env = "NIBBLE_SPECULATE",

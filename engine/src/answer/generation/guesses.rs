@@ -28,7 +28,14 @@ impl Generation {
         }
     }
 
-    /// What it could guess in its next step by what it said; none where it guesses nothing.
+    /// Guesses from now on by this too, which was said before in its conversation.
+    pub(crate) fn recall(&mut self, said: Vec<u32>) {
+        if let Some(drafter) = &mut self.drafter {
+            drafter.recall(said, &self.tokens);
+        }
+    }
+
+    /// What it could guess in its next step by what was said; none where it guesses nothing.
     pub(crate) fn prospect(&self) -> Option<Prospect> {
         let room = self.room();
         let drafter = self.drafter.as_ref();
@@ -91,7 +98,7 @@ impl Generation {
         self.max_tokens - put_out
     }
 
-    /// Guesses so many tokens for the next step by what it said.
+    /// Guesses so many tokens for the next step by what was said.
     pub(crate) fn guess(&mut self, tokens: usize) {
         if let Some(drafter) = &mut self.drafter {
             drafter.guess(&self.tokens, tokens);

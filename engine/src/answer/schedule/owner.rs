@@ -28,6 +28,7 @@ use crate::answer::policy::{self, Rates, Served};
 use crate::answer::prefix::PrefixCache;
 use crate::answer::prefix::disk::Disk;
 use crate::answer::speculation::costs::StepCosts;
+use crate::answer::speculation::recalled::Recalled;
 use crate::answer::waiting::WaitingList;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::compute::kv::KvMemory;
@@ -56,6 +57,7 @@ pub(super) struct Owner<M> {
     served: Served,
     rates: Rates,
     costs: StepCosts,
+    recalled: Recalled,
     /// What the draft model computed for the next step.
     drafting: Drafting,
     /// The same for those who ask.
@@ -102,6 +104,7 @@ impl<M: StepModel> Owner<M> {
             served: Served::default(),
             rates: Rates::default(),
             costs: StepCosts::default(),
+            recalled: Recalled::default(),
             drafting: Drafting::default(),
             shown_rates,
             lengths: Lengths::default(),
@@ -330,6 +333,10 @@ impl<M: StepModel> Owner<M> {
         generation.alone(parts.into_iter().sum());
         generation.throttled(self.model.throttled());
         let (now, machine) = (self.model.now(), self.model.machine());
+        if let Some(conversation) = generation.conversation() {
+            let tokens = generation.tokens();
+            self.recalled.keep(conversation, tokens, prompt, now);
+        }
         // What is no answer, such as an embedding, nobody goes on from.
         let disk = self.disk.as_ref().filter(|_| generation.is_answer());
         let written = disk.map(|disk| (disk, generation.computed_tokens().to_vec()));

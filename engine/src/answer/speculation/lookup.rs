@@ -1,9 +1,10 @@
-//! Where a sequence said the same before: the passage of its own that its end repeats, as far back as that goes.
+//! Where a sequence said the same before: the passage that its end repeats, as far back as that goes, of its own or of another
+//! text.
 //!
 //! Ends of two tokens are kept with the positions behind them, each with the one before, as compressors of the LZ77 kind do.
 //! A passage that goes on as it did is followed without a search, so a token takes constant time; one that is left is followed
 //! behind the token that was another, until there is a better one. Nothing is compared with
-//! other sequences: who shares a machine learns nothing by how fast answers come.
+//! sequences of other conversations: who shares a machine learns nothing by how fast answers come.
 
 use std::collections::HashMap;
 use std::iter;
@@ -11,9 +12,9 @@ use std::iter;
 /// Passages with the same two tokens of which the longest is looked for, from the last on.
 const CANDIDATES: usize = 32;
 /// How long a passage is compared.
-const LONGEST: usize = 32;
+pub(super) const LONGEST: usize = 32;
 
-/// The positions of a sequence by the tokens before them.
+/// The positions of a text by the tokens before them, and where a sequence repeats it; often its own.
 #[derive(Debug)]
 pub(super) struct Lookup {
     /// Behind which position these two tokens stood last; that is where they would be followed.
@@ -23,7 +24,7 @@ pub(super) struct Lookup {
     passage: Option<Passage>,
 }
 
-/// An earlier passage that the end of the sequence repeats.
+/// A passage that the end of the sequence repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passage {
     /// Where it goes on.
@@ -33,41 +34,74 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    /// What follows in it; behind the end of the sequence it repeats itself.
-    pub(super) fn following(self, tokens: &[u32]) -> impl Iterator<Item = u32> {
-        tokens[self.next..].iter().copied().cycle()
+    /// What follows in its text.
+    pub(super) fn rest(self, text: &[u32]) -> &[u32] {
+        &text[self.next..]
     }
 }
 
 impl Lookup {
-    /// Of a prompt.
+    /// Of a sequence itself, of which there is the prompt.
     pub(super) fn new(prompt: &[u32]) -> Self {
-        let mut lookup = Self {
-            latest: HashMap::with_capacity(prompt.len()),
-            earlier: vec![0],
-            passage: None,
-        };
-        for end in 1..=prompt.len() {
-            lookup.enter(&prompt[..end]);
-        }
-        lookup.passage = lookup.longest(prompt);
+        let mut lookup = Self::of(prompt);
+        lookup.passage = lookup.longest(prompt, prompt, lookup.earlier[prompt.len()]);
         lookup
     }
 
-    /// Takes note of the last token of a sequence.
+    /// Of another text, for a sequence of these tokens.
+    pub(super) fn of_another(text: &[u32], tokens: &[u32]) -> Self {
+        let mut lookup = Self::of(text);
+        lookup.passage = lookup.longest(text, tokens, lookup.latest(tokens));
+        lookup
+    }
+
+    /// Takes note of the last token of the sequence, which is the text itself.
     pub(super) fn push(&mut self, tokens: &[u32]) {
         self.enter(tokens);
-        let followed = self.passage.map(|Passage { next, length }| Passage {
-            next: next + 1,
-            // One token may be all that is another.
-            length: match Some(&tokens[next]) == tokens.last() {
-                true => length + 1,
-                false => 0,
-            },
+        self.go_on(tokens, tokens, self.earlier[tokens.len()]);
+    }
+
+    /// Takes note of the last token of a sequence; the text is another.
+    pub(super) fn follow(&mut self, text: &[u32], tokens: &[u32]) {
+        self.go_on(text, tokens, self.latest(tokens));
+    }
+
+    fn of(text: &[u32]) -> Self {
+        let mut lookup = Self {
+            latest: HashMap::with_capacity(text.len()),
+            earlier: vec![0],
+            passage: None,
+        };
+        for end in 1..=text.len() {
+            lookup.enter(&text[..end]);
+        }
+        lookup
+    }
+
+    /// Where the last two tokens stood last in the text, 0 where they did not.
+    fn latest(&self, tokens: &[u32]) -> usize {
+        match tokens {
+            [.., first, second] => self.latest.get(&[*first, *second]).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Follows the passage by one token, or finds another; the last two tokens stood last behind `latest`.
+    fn go_on(&mut self, text: &[u32], tokens: &[u32], latest: usize) {
+        let followed = self.passage.and_then(|Passage { next, length }| {
+            let said = text.get(next)?;
+            Some(Passage {
+                next: next + 1,
+                // One token may be all that is another.
+                length: match Some(said) == tokens.last() {
+                    true => length + 1,
+                    false => 0,
+                },
+            })
         });
         self.passage = match followed {
             Some(passage) if passage.length >= 2 => followed,
-            _ => self.longest(tokens).or(followed),
+            _ => self.longest(text, tokens, latest).or(followed),
         };
     }
 
@@ -85,12 +119,13 @@ impl Lookup {
     }
 
     /// Of several that are as long, the last.
-    fn longest(&self, tokens: &[u32]) -> Option<Passage> {
-        let before = |position: &usize| Some(self.earlier[*position]).filter(|before| *before > 0);
-        let candidates = iter::successors(before(&tokens.len()), before).take(CANDIDATES);
+    fn longest(&self, text: &[u32], tokens: &[u32], latest: usize) -> Option<Passage> {
+        let some = |position: usize| Some(position).filter(|position| *position > 0);
+        let before = |position: &usize| some(self.earlier[*position]);
+        let candidates = iter::successors(some(latest), before).take(CANDIDATES);
         let passages = candidates.map(|next| Passage {
             next,
-            length: repeated(&tokens[..next], tokens),
+            length: repeated(&text[..next], tokens),
         });
         passages.min_by_key(|passage| std::cmp::Reverse(passage.length))
     }
@@ -109,8 +144,8 @@ mod tests {
     use super::*;
 
     fn following(tokens: &[u32], count: usize) -> Option<Vec<u32>> {
-        let passage = Lookup::new(tokens).passage()?;
-        Some(passage.following(tokens).take(count).collect())
+        let rest = Lookup::new(tokens).passage()?.rest(tokens);
+        Some(rest.iter().copied().take(count).collect())
     }
 
     #[test]
@@ -126,20 +161,32 @@ mod tests {
     }
 
     #[test]
-    fn a_passage_behind_which_the_sequence_ends_repeats_itself() {
-        assert_eq!(following(&[7, 8, 7, 8], 5), Some(vec![7, 8, 7, 8, 7]));
-        assert_eq!(following(&[7, 7, 7], 3), Some(vec![7, 7, 7]));
-    }
-
-    #[test]
     fn a_passage_is_followed_behind_a_token_that_is_another() {
         let tokens = [1, 2, 3, 4, 5, 6, 0, 1, 2, 9];
         let mut lookup = Lookup::new(&tokens[..9]);
         lookup.push(&tokens);
         let passage = lookup.passage().unwrap();
         assert_eq!(passage.length, 0);
-        let following: Vec<u32> = passage.following(&tokens).take(2).collect();
-        assert_eq!(following, [4, 5]);
+        assert_eq!(passage.rest(&tokens)[..2], [4, 5]);
+    }
+
+    #[test]
+    fn another_text_is_followed_to_its_end_and_found_again() {
+        let text = [1, 2, 3, 4, 5];
+        let mut tokens = vec![9, 8, 1, 2];
+        let mut lookup = Lookup::of_another(&text, &tokens);
+        assert_eq!(lookup.passage().unwrap().rest(&text), [3, 4, 5]);
+        for (token, rest) in [(3, &[4, 5][..]), (7, &[5][..]), (5, &[][..]), (1, &[][..])] {
+            tokens.push(token);
+            lookup.follow(&text, &tokens);
+            let found = lookup.passage().map(|passage| passage.rest(&text));
+            assert_eq!(found.unwrap_or_default(), rest, "{token}");
+        }
+        // What the sequence says itself is no part of the text.
+        assert_eq!(lookup.passage(), None);
+        tokens.push(2);
+        lookup.follow(&text, &tokens);
+        assert_eq!(lookup.passage().unwrap().rest(&text), [3, 4, 5]);
     }
 
     proptest! {

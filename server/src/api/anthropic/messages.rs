@@ -17,6 +17,7 @@ use super::response::MessageForm;
 use crate::api::asker::Asker;
 use crate::api::body::{self, Integer};
 use crate::api::constraint::{of_format, only as only_one};
+use crate::api::conversation_key::conversation_key;
 use crate::api::effort;
 use crate::api::fields::refuse_unknown;
 use crate::api::openapi::Schemas;
@@ -99,6 +100,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<MessageForm>, Api
         constraint: answer.constraint()?,
         max_tokens: asker.most_tokens(limit("max_tokens", answer.max_tokens)?),
         thinking,
+        conversation: conversation_key(&others),
         ..sampling.request(Prompt::Chat(conversation), asker)?
     };
     let (stop, generator) = (request.stop.clone(), Arc::clone(&asker.generator));

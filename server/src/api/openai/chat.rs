@@ -19,6 +19,7 @@ use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::choices;
 use crate::api::constraint::ConstraintFields;
+use crate::api::conversation_key::conversation_key;
 use crate::api::fields::{refuse_all, refuse_unsupported};
 use crate::api::openapi::Schemas;
 use crate::api::reply::{Answered, Asked, Form, Piece, data, reply, server_sent};
@@ -81,6 +82,7 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ChatForm>, ApiErr
         max_tokens: asker.most_tokens(answer.max_tokens()?),
         thinking,
         constraint: form.constraint()?,
+        conversation: conversation_key(&others),
         wanted: Wanted {
             logprobs: wire.logprobs()?,
             prompt_logprobs: answer.prompt_logprobs()?,

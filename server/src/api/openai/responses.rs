@@ -5,7 +5,9 @@ use axum::extract::{Request, State};
 use axum::response::sse;
 use axum::response::{IntoResponse, Json, Response};
 use futures::Stream;
-use nibble_engine::{Completion, Conversation, Message, Prompt, Role, Thinking, Turn};
+use nibble_engine::{
+    Completion, Conversation, ConversationKey, Message, Prompt, Role, Thinking, Turn,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,6 +19,7 @@ use self::repeated::Repeated;
 use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::constraint::{of_format, only as only_one};
+use crate::api::conversation_key::conversation_key;
 use crate::api::effort;
 use crate::api::fields::{refuse_all, refuse_unknown};
 use crate::api::openapi::Schemas;
@@ -135,6 +138,10 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Asked<ResponseForm>, Ap
         max_tokens: asker.most_tokens(max_tokens),
         thinking,
         constraint,
+        conversation: match keeps {
+            true => conversation_key(&others),
+            false => ConversationKey::Unkept,
+        },
         ..sampling.request(Prompt::Chat(conversation), asker)?
     };
     Ok(Asked {

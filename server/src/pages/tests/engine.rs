@@ -1,5 +1,7 @@
 //! What the engine is told, and what becomes of its refusals and failures.
 
+use nibble_engine::ConversationKey;
+
 use super::*;
 
 /// What a test says of a request.
@@ -130,6 +132,8 @@ async fn the_model_sees_the_conversation_but_not_the_greeting() {
     assert_eq!(asked[1].sampling.top_p, 0.9);
     assert_eq!(asked[1].max_tokens, 100);
     assert_eq!(asked[1].usd_per_hour, 3.6);
+    let name = ConversationKey::Name(id.to_owned());
+    assert_eq!([&asked[0].conversation, &asked[1].conversation], [&name; 2]);
 }
 
 /// Says on which thread it was asked.

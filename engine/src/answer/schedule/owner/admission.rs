@@ -157,6 +157,12 @@ impl<M: StepModel> Owner<M> {
             Generation::begin(pending, now, &self.tokenizer, kernel, &self.rope, kv);
         drop(prefixes);
         generation.throttled(self.model.throttled());
+        if let Some(conversation) = generation.conversation() {
+            let said = self.recalled.find(conversation, now);
+            if !said.is_empty() {
+                generation.recall(said);
+            }
+        }
         let found = generation.cached_tokens() as u64;
         self.load
             .prefix_queries

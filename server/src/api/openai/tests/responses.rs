@@ -1,6 +1,6 @@
 //! Responses, of which no more than the items is kept.
 
-use nibble_engine::{Arguments, FinishReason, ToolCall};
+use nibble_engine::{Arguments, ConversationKey, FinishReason, ToolCall};
 
 use super::*;
 use crate::test_support::held::{late, say_around_a_call};
@@ -108,6 +108,23 @@ async fn a_response_repeats_how_it_was_asked_for() {
         assert_eq!(body[name], expected, "{name}");
     }
     assert_eq!(body["top_p"], 0.9);
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_to_be_stored_belongs_to_no_conversation() {
+    let named = ConversationKey::Beginning(vec!["user \"ann\"".into()]);
+    for (store, expected) in [
+        (json!(null), &named),
+        (json!(true), &named),
+        (json!(false), &ConversationKey::Unkept),
+    ] {
+        let generator = Arc::new(Held::default());
+        let asked = respond(json!({ "store": store, "user": "ann" }));
+        let response = tokio::spawn(send(generator.clone(), asked));
+        let (request, _) = taken(&generator).await;
+        response.await.unwrap();
+        assert_eq!(request.conversation, *expected);
+    }
 }
 
 #[tokio::test]

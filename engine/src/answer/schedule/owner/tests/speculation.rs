@@ -3,6 +3,7 @@
 use super::simulated::{WHOLE, WINDOWS, expected_by, next_token, owner_with};
 use super::*;
 use crate::Steering;
+use crate::answer::conversation_key::ConversationId;
 use crate::answer::pending::ThoughtLimit;
 use crate::compute::kernel::span::KEY_BLOCK;
 use crate::text::thoughts::{Marks, ThoughtReader};
@@ -112,6 +113,51 @@ fn the_length_is_chosen_by_what_steps_take() {
     let (tokens, _, [drafted, _]) = put_out(answer);
     assert_eq!(tokens, expected(&prompt(0, 40), 300));
     assert!(drafted < 60, "{drafted}");
+}
+
+#[test]
+fn what_is_asked_again_is_guessed_from_answers_of_the_same_conversation_alone() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let question = prompt(0, 40);
+    let mut accepted = |caller, conversation| {
+        let answer = owner.ask_with(caller, &question, 300, |pending| {
+            pending.conversation = Some(ConversationId::numbered(Caller(caller), conversation));
+            pending.speculation = Speculation::Auto;
+        });
+        owner.finish_all();
+        let (tokens, _, [_, accepted]) = put_out(answer);
+        assert_eq!(tokens, expected(&question, 300));
+        accepted
+    };
+    let first = accepted(1, 1);
+    let again = accepted(1, 1);
+    let others = [accepted(1, 2), accepted(2, 1)];
+    assert!(again > 200, "{again}");
+    assert!([first, others[0], others[1]].iter().all(|few| *few < 60));
+}
+
+#[test]
+fn an_answer_that_was_left_is_guessed_from_as_far_as_it_came() {
+    let mut owner = owner(100, LIMITS, Vec::new());
+    let question = prompt(0, 40);
+    let ask = |owner: &Owner<Simulated>| {
+        owner.ask_with(1, &question, 120, |pending| {
+            pending.conversation = Some(ConversationId::numbered(Caller(1), 1));
+            pending.speculation = Speculation::Fixed(4);
+        })
+    };
+    let left = ask(&owner);
+    for _ in 0..60 {
+        assert!(owner.turn());
+    }
+    drop(left);
+    owner.finish_all();
+    let answer = ask(&owner);
+    owner.finish_all();
+    let (tokens, _, [_, accepted]) = put_out(answer);
+    assert_eq!(tokens, expected(&question, 120));
+    assert!(accepted > 40, "{accepted}");
+    owner.assert_nothing_is_lost();
 }
 
 #[test]
@@ -305,6 +351,9 @@ pub(super) fn told(
                     pending.logprobs = Some(2);
                     if guesses {
                         pending.speculation = settings.speculation;
+                        let number = u64::from(first % 2);
+                        let conversation = ConversationId::numbered(pending.caller, number);
+                        pending.conversation = Some(conversation);
                     }
                 };
                 *answer = Some(owner.ask_with(1, &prompt(*first, *len), *output, change));
