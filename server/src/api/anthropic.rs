@@ -1,7 +1,8 @@
 //! Anthropic's API of messages, for its clients. Versions and betas in headers are ignored.
 //!
 //! An answer's `stop_reason` is `max_tokens` also where the context is full, or where it only repeated itself. What the model
-//! thinks comes as blocks without a signature; without `thinking` it does as its template would have it.
+//! thinks comes as blocks without a signature; without `thinking` it does as its template would have it. At its end an answer has
+//! `nibble`, the figures of [`nibble_engine::metrics::Metrics`], as OpenAI's have.
 
 use axum::http::StatusCode;
 use axum::middleware::map_response;

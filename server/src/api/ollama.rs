@@ -1,7 +1,7 @@
 //! Ollama's API, for programs that know no other: chats, completions, and what there is to say of the models that can be asked.
 //!
-//! Streams are lines of JSON, and the default. Models are neither fetched nor removed this way; `keep_alive` holds where models
-//! come and go.
+//! Streams are lines of JSON, and the default; the last one has `nibble`, the figures that OpenAI's answers have. Models are
+//! neither fetched nor removed this way; `keep_alive` holds where models come and go.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;

@@ -61,6 +61,29 @@ pub(crate) fn say_around_a_call(sender: &AnswerSender, finish_reason: FinishReas
     sender.send(finished(finish_reason, 5));
 }
 
+/// What [`say_guessed`] comes to in JSON.
+pub(crate) const GUESSES: &str = "\"drafted_tokens\":9,\"accepted_tokens\":7,\"guesses_s\":0.5";
+
+/// An answer of ten tokens, for which nine were guessed, seven of them right.
+pub(crate) fn say_guessed(sender: &AnswerSender) {
+    sender.send(Event::Prefill { done: 0, total: 10 });
+    sender.send(Event::Text("Again.".into()));
+    sender.send(Event::Finished(Completion {
+        finish_reason: FinishReason::Stop,
+        prompt_tokens: 10,
+        cached_tokens: 0,
+        token_ids: vec![1; 10],
+        metrics: Metrics {
+            completion_tokens: 10,
+            total_s: 1.0,
+            drafted_tokens: 9,
+            accepted_tokens: 7,
+            guesses_s: Some(0.5),
+            ..Metrics::default()
+        },
+    }));
+}
+
 /// Keeps every request together with the end that feeds its answer.
 pub(crate) struct Held {
     info: ModelInfo,

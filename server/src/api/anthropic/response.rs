@@ -6,6 +6,7 @@ use axum::response::sse;
 use nibble_engine::{Completion, FinishReason, Reading, ToolCall};
 use serde_json::{Value, json};
 
+use crate::api::openai::figures::Figures;
 use crate::api::reply::{Answered, Piece, named};
 use crate::error::ApiError;
 use crate::generator::Generator;
@@ -67,6 +68,7 @@ impl MessageForm {
         let mut message = self.envelope(content.collect(), usage_of(&answered.completion));
         message["stop_reason"] = reason.into();
         message["stop_sequence"] = stopped_by.into();
+        message["nibble"] = json!(Figures::of(answered.completion));
         self.tell_edits(&mut message);
         Ok(message)
     }
@@ -123,6 +125,7 @@ impl MessageForm {
             "type": "message_delta",
             "delta": { "stop_reason": reason, "stop_sequence": stopped_by },
             "usage": usage_of(completion),
+            "nibble": Figures::of(completion.clone()),
         });
         self.tell_edits(&mut end);
         events.push(event(&end));

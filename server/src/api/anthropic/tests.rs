@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::generator::Generator;
 use crate::test_support::client::{Refusing, get, post, pretty, scripted, send, taken, text};
-use crate::test_support::held::{Held, late, say_around_a_call};
+use crate::test_support::held::{GUESSES, Held, late, say_around_a_call, say_guessed};
 use crate::test_support::scripted::Scripted;
 
 mod claude_code;
@@ -77,6 +77,19 @@ async fn a_streamed_message_has_a_block_of_each_kind() {
 #[tokio::test]
 async fn calls_are_blocks() {
     assert_wire!(pretty(ask(calling(), question(json!({}))).await).await);
+}
+
+#[tokio::test]
+async fn guesses_are_among_the_figures_of_a_message_whole_and_streamed() {
+    for stream in [false, true] {
+        let held = Arc::new(Held::default());
+        let body = question(json!({ "stream": stream }));
+        let response = tokio::spawn(ask(held.clone(), body));
+        let (_, sender) = taken(&held).await;
+        say_guessed(&sender);
+        let wire = text(response.await.unwrap()).await;
+        assert_eq!(wire.matches(GUESSES).count(), 1, "{wire}");
+    }
 }
 
 /// The kinds and texts of a streamed message's blocks.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
+use crate::api::openai::figures::Figures;
 use crate::api::reply::{Answered, ByKind, Form, Piece, only};
 use crate::error::ApiError;
 
@@ -91,6 +92,7 @@ pub(super) fn tell_figures(line: &mut Value, completion: &Completion) {
     line["prompt_eval_duration"] = nanoseconds(metrics.prefill_s.unwrap_or_default());
     line["eval_count"] = completion.token_ids.len().into();
     line["eval_duration"] = nanoseconds(decode_s);
+    line["nibble"] = json!(Figures::of(completion.clone()));
 }
 
 pub(super) fn nanoseconds(seconds: f64) -> Value {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::generator::Generator;
 use crate::test_support::client::{get, post, pretty, scripted, send, taken, text};
-use crate::test_support::held::{Held, late};
+use crate::test_support::held::{GUESSES, Held, late, say_guessed};
 use crate::test_support::scripted::Scripted;
 
 macro_rules! assert_wire {
@@ -47,6 +47,23 @@ async fn a_chat_streams_lines_of_which_the_last_has_the_figures() {
     let response = send(thinking(), post("/api/chat", chat(json!({})))).await;
     assert_eq!(response.headers()["content-type"], "application/x-ndjson");
     assert_wire!(text(response).await);
+}
+
+#[tokio::test]
+async fn guesses_are_among_the_figures_of_the_last_line() {
+    let (chatted, generated) = (chat(json!({})), json!({ "prompt": "Hi" }));
+    for (path, mut body) in [("/api/chat", chatted), ("/api/generate", generated)] {
+        for stream in [false, true] {
+            body["stream"] = stream.into();
+            let held = Arc::new(Held::default());
+            let response = tokio::spawn(send(held.clone(), post(path, body.clone())));
+            let (_, sender) = taken(&held).await;
+            say_guessed(&sender);
+            let wire = text(response.await.unwrap()).await;
+            let last = wire.lines().last().unwrap();
+            assert!(last.contains(GUESSES), "{wire}");
+        }
+    }
 }
 
 #[tokio::test]

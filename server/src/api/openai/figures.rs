@@ -44,10 +44,10 @@ impl CompletionTokensDetails {
     }
 }
 
-/// What OpenAI has no fields for.
+/// What no API has fields for; each has it as `nibble`, at the end of an answer.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
-    /// The engine's own reason, of which OpenAI's clients know but some.
+    /// The engine's own reason, of which clients know but some.
     finish_reason: FinishReason,
     #[serde(flatten)]
     metrics: Metrics,

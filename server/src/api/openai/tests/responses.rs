@@ -3,7 +3,7 @@
 use nibble_engine::{Arguments, ConversationKey, FinishReason, ToolCall};
 
 use super::*;
-use crate::test_support::held::{late, say_around_a_call};
+use crate::test_support::held::{GUESSES, late, say_around_a_call, say_guessed};
 
 mod codex;
 mod referred;
@@ -108,6 +108,19 @@ async fn a_response_repeats_how_it_was_asked_for() {
         assert_eq!(body[name], expected, "{name}");
     }
     assert_eq!(body["top_p"], 0.9);
+}
+
+#[tokio::test]
+async fn guesses_are_among_the_figures_of_a_response_whole_and_streamed() {
+    for stream in [false, true] {
+        let held = Arc::new(Held::default());
+        let asked = respond(json!({ "stream": stream }));
+        let response = tokio::spawn(send(held.clone(), asked));
+        let (_, sender) = taken(&held).await;
+        say_guessed(&sender);
+        let wire = text(response.await.unwrap()).await;
+        assert_eq!(wire.matches(GUESSES).count(), 1, "{wire}");
+    }
 }
 
 #[tokio::test]
