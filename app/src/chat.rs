@@ -90,6 +90,8 @@ pub struct ModelCard {
     pub kernel: String,
     /// Threads that compute.
     pub threads: usize,
+    /// The name of the model that guesses what it says, where there is one.
+    pub draft: Option<String>,
     /// Whether it thinks before it answers.
     pub thinks: bool,
     /// What its authors advise of top-k, top-p and min-p.

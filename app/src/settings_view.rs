@@ -194,7 +194,8 @@ fn Card(model: ModelCard) -> impl IntoView {
         (t.kernel(), model.kernel),
         (t.threads_used(), model.threads.to_string()),
     ];
-    let rows = rows.map(|(term, detail)| {
+    let draft = model.draft.map(|name| (t.draft_model(), name));
+    let rows = rows.into_iter().chain(draft).map(|(term, detail)| {
         view! { <div><dt>{term}</dt><dd>{detail}</dd></div> }
     });
     view! {

@@ -33,7 +33,8 @@ pub use answer::pace::{Pace, StepPace, TokenPace};
 pub use answer::policy::Caller;
 pub use answer::prefix::disk::PrefixFolder;
 pub use answer::request::{
-    MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed, Thinking, Wanted,
+    DraftInfo, MAX_MESSAGES, MAX_STOP_BYTES, MAX_STOPS, ModelInfo, Prompt, Request, Revealed,
+    Thinking, Wanted,
 };
 pub use answer::rows::Pooling;
 pub use answer::siblings::Siblings;

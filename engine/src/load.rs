@@ -123,6 +123,7 @@ impl Loaded {
         let info = ModelInfo {
             thinks: template.thought_marks().is_some(),
             fingerprint,
+            draft: draft.as_ref().map(DraftSource::info).transpose()?,
             ..info(&source, &packing, options, context)?
         };
         let kv_identity = kv_identity(&info, &config, scheme);
@@ -215,7 +216,7 @@ fn context(
     need.context(context, requested.is_some(), available)
 }
 
-/// What is known of a model before its weights are packed, but for whether it thinks and what its files are.
+/// What is known of a model before its weights are packed, but for whether it thinks, what its files are and what guesses for it.
 fn info(
     source: &ModelSource,
     packing: &Packing<'_>,
@@ -249,6 +250,7 @@ fn info(
         kernel: packing.kernel().name().to_owned(),
         threads,
         decode_threads: options.decode_threads.at_most(threads),
+        draft: None,
         thinks: false,
         fingerprint: String::new(),
         sampling: source.sampling(&name),

@@ -276,6 +276,12 @@ fn a_model_that_drafts_for_itself_is_right_and_takes_its_memory_once_more() {
     let [alone, both] = [one, two].map(|options| LoadPlan::of(&options).expect("it can be loaded"));
     assert!(both.fixed_bytes() > alone.fixed_bytes() + alone.info.weight_bytes);
     assert_eq!(both.kv_blocks(2 << 20), alone.kv_blocks(1 << 20));
+    let named = both.info.draft.as_ref().map(|draft| draft.name.as_str());
+    assert_eq!((named, alone.info.draft), (Some("tiny"), None));
+    assert_eq!(engine.info().draft, both.info.draft);
+    // What it guesses from its own text is not the draft model's.
+    let right = engine.load_now().accepted_by_model;
+    assert!(0 < right && right <= accepted as u64, "{right}");
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl Chat for ChatService {
             kv: info.kv.clone(),
             kernel: info.kernel.clone(),
             threads: info.threads,
+            draft: info.draft.as_ref().map(|draft| draft.name.clone()),
             thinks: info.thinks,
             advised: {
                 let advised = &info.sampling;

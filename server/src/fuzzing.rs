@@ -63,6 +63,7 @@ static MODEL: LazyLock<Arc<dyn Generator>> = LazyLock::new(|| {
         kernel: String::new(),
         threads: 1,
         decode_threads: 1,
+        draft: None,
         fingerprint: String::new(),
         thinks: false,
         sampling: Sampling::default(),

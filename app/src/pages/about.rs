@@ -139,6 +139,7 @@ fn model(t: Language, model: &ModelCard) -> AnyView {
         (t.vocabulary(), t.tokens_counted(model.vocabulary)),
         (t.keys_and_values(), model.kv.clone()),
         (t.context(), t.tokens_counted(model.context)),
+        (t.draft_model(), model.draft.clone().unwrap_or_default()),
         (t.licence(), model.licence.clone()),
     ];
     facts(rows.into_iter().filter(|(_, fact)| !fact.is_empty()))

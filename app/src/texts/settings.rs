@@ -55,4 +55,5 @@ super::texts! {
     tokens[count]: "{count} token" | "{count} tokens" | "{count} 个 token";
     kernel: "Kernel" | "计算内核";
     threads_used: "Threads" | "线程数";
+    draft_model: "Draft model" | "草稿模型";
 }

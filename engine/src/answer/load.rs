@@ -34,6 +34,10 @@ pub struct Load {
     pub drafted_tokens: u64,
     /// Those of them that were right and put out.
     pub accepted_tokens: u64,
+    /// Guesses that a draft model made; the others are from texts.
+    pub drafted_by_model: u64,
+    /// Those of them that were right.
+    pub accepted_by_model: u64,
     /// How often an answer was paused.
     pub preemptions: u64,
     /// Steps that failed.
@@ -76,6 +80,8 @@ impl Load {
             output_tokens: self.output_tokens + other.output_tokens,
             drafted_tokens: self.drafted_tokens + other.drafted_tokens,
             accepted_tokens: self.accepted_tokens + other.accepted_tokens,
+            drafted_by_model: self.drafted_by_model + other.drafted_by_model,
+            accepted_by_model: self.accepted_by_model + other.accepted_by_model,
             preemptions: self.preemptions + other.preemptions,
             panics: self.panics + other.panics,
             busy: self.busy + other.busy,
@@ -102,6 +108,8 @@ pub(crate) struct LoadCounters {
     pub(crate) output_tokens: AtomicU64,
     pub(crate) drafted_tokens: AtomicU64,
     pub(crate) accepted_tokens: AtomicU64,
+    pub(crate) drafted_by_model: AtomicU64,
+    pub(crate) accepted_by_model: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) busy_ns: AtomicU64,
@@ -118,12 +126,16 @@ impl LoadCounters {
             .fetch_add((put_out - before) as u64, Ordering::Relaxed);
     }
 
-    /// Counts guesses of a step, and those of them that were right.
-    pub(crate) fn guesses(&self, drafted: usize, accepted: usize) {
-        self.drafted_tokens
-            .fetch_add(drafted as u64, Ordering::Relaxed);
-        self.accepted_tokens
-            .fetch_add(accepted as u64, Ordering::Relaxed);
+    /// Counts guesses of a step, and those of them that were right; by a draft model or from texts.
+    pub(crate) fn guesses(&self, drafted: usize, accepted: usize, by_model: bool) {
+        let all = [&self.drafted_tokens, &self.accepted_tokens];
+        let of_model = [&self.drafted_by_model, &self.accepted_by_model];
+        for counters in [Some(all), by_model.then_some(of_model)] {
+            let counters = counters.into_iter().flatten();
+            for (counter, count) in counters.zip([drafted, accepted]) {
+                counter.fetch_add(count as u64, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Counts a step that took so long.
@@ -151,6 +163,8 @@ impl LoadCounters {
             output_tokens: count(&self.output_tokens),
             drafted_tokens: count(&self.drafted_tokens),
             accepted_tokens: count(&self.accepted_tokens),
+            drafted_by_model: count(&self.drafted_by_model),
+            accepted_by_model: count(&self.accepted_by_model),
             preemptions: count(&self.preemptions),
             panics: count(&self.panics),
             busy: Duration::from_nanos(count(&self.busy_ns)),

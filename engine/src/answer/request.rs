@@ -328,6 +328,9 @@ pub struct ModelInfo {
     /// Those of them that take part in steps of one token; before the model is loaded, how many that may be.
     #[serde(skip)]
     pub decode_threads: usize,
+    /// The model that guesses what it says; none where it guesses from texts alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<DraftInfo>,
     /// Whether it is known to think before it answers, by the marks that its chat template names.
     pub thinks: bool,
     /// What the model's authors advise.
@@ -335,6 +338,15 @@ pub struct ModelInfo {
     /// What changes when the model's files are written anew; empty for weights that are in no file.
     #[serde(skip)]
     pub fingerprint: String,
+}
+
+/// A draft model, for people to see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftInfo {
+    /// Name from the file.
+    pub name: String,
+    /// Bytes of packed weights in memory.
+    pub weight_bytes: u64,
 }
 
 #[cfg(test)]

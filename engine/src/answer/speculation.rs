@@ -120,6 +120,11 @@ impl Drafter {
         self.draft = guesses.collect();
     }
 
+    /// Whether a draft model made the guesses of the next step.
+    pub(crate) fn by_model(&self) -> bool {
+        self.by_model
+    }
+
     /// One guess more for the next step, by a draft model.
     pub(crate) fn push_guess(&mut self, token: u32) {
         self.by_model = true;

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::{LoadOptions, packed_file};
-use crate::Error;
+use super::{LoadOptions, name, packed_file};
 use crate::answer::schedule::Draft;
 use crate::compute::kernel::Kernel;
 use crate::machine::threads::Pool;
@@ -13,6 +12,7 @@ use crate::model::packed::{PackedCache, SourceFingerprint};
 use crate::model::source::ModelSource;
 use crate::model::weights::{self, QuantScheme};
 use crate::text::tokenizer::Tokenizer;
+use crate::{DraftInfo, Error};
 
 /// A draft model that can be loaded.
 pub(super) struct DraftSource<'a> {
@@ -47,10 +47,24 @@ impl<'a> DraftSource<'a> {
 
     /// What the model and this one need together.
     pub(super) fn need_with(&self, model: Need) -> Result<Need, Error> {
+        let kv = self.options.rounding.kv()?;
+        let draft = Need::of(self.source.config(), self.weight_bytes()?, kv);
+        Ok(model.with_draft(draft))
+    }
+
+    /// What people are told of it.
+    pub(super) fn info(&self) -> Result<DraftInfo, Error> {
+        Ok(DraftInfo {
+            name: name(self.source.path()),
+            weight_bytes: self.weight_bytes()?,
+        })
+    }
+
+    /// Bytes of its packed weights.
+    fn weight_bytes(&self) -> Result<u64, Error> {
         let (config, rounding) = (self.source.config(), self.options.rounding);
         let packing = weights::plan(self.source.tensors(), config, rounding, self.kernel)?;
-        let draft = Need::of(config, packing.bytes() as u64, rounding.kv()?);
-        Ok(model.with_draft(draft))
+        Ok(packing.bytes() as u64)
     }
 
     /// Its weights; the threads that pack them are given back. Keys and values have so many bytes, and sequences are not longer

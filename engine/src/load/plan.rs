@@ -39,7 +39,8 @@ impl LoadPlan {
         };
         let packing = weights::plan(source.tensors(), config, scheme, kernel)?;
         let need = Need::of(config, packing.bytes() as u64, rounding.kv()?);
-        let need = match DraftSource::open(options, &tokenizer, kernel)? {
+        let draft = DraftSource::open(options, &tokenizer, kernel)?;
+        let need = match &draft {
             Some(draft) => draft.need_with(need)?,
             None => need,
         };
@@ -52,6 +53,7 @@ impl LoadPlan {
             info: ModelInfo {
                 thinks,
                 fingerprint,
+                draft: draft.as_ref().map(DraftSource::info).transpose()?,
                 ..info
             },
             need,

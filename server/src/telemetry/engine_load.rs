@@ -125,6 +125,18 @@ const COUNTERS: &[(&str, &[&str], &str, Read)] = &[
         |load| load.accepted_tokens as f64,
     ),
     (
+        "nibble_draft_model_drafted_tokens_total",
+        &[],
+        "Tokens guessed ahead by a draft model; the other guesses are from texts.",
+        |load| load.drafted_by_model as f64,
+    ),
+    (
+        "nibble_draft_model_accepted_tokens_total",
+        &[],
+        "Guesses of a draft model that were right.",
+        |load| load.accepted_by_model as f64,
+    ),
+    (
         "nibble_preemptions_total",
         &["vllm:num_preemptions_total"],
         "How often an answer was paused, for want of memory or for a caller who had none.",

@@ -107,6 +107,7 @@ impl Register {
 
     /// What a model is.
     pub(super) fn model(&self, model: &ModelInfo) -> prometheus::Result<()> {
+        let draft = model.draft.as_ref().map(|draft| draft.name.as_str());
         let what = Opts::new(
             "nibble_model_info",
             "A model that this server answers with.",
@@ -114,7 +115,8 @@ impl Register {
         .const_label("model", &model.id)
         .const_label("kernel", &model.kernel)
         .const_label("quantization", &model.quantization)
-        .const_label("kv", &model.kv);
+        .const_label("kv", &model.kv)
+        .const_label("draft_model", draft.unwrap_or_default());
         self.add(Gauge::with_opts(what)?)?.set(1.0);
         Ok(())
     }

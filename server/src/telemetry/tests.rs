@@ -246,6 +246,8 @@ impl Generator for Busy {
             output_tokens: 70,
             drafted_tokens: 60,
             accepted_tokens: 45,
+            drafted_by_model: 20,
+            accepted_by_model: 15,
             preemptions: 4,
             panics: 0,
             busy: Duration::from_millis(2500),
@@ -319,6 +321,8 @@ async fn what_the_engine_is_doing_is_told_under_our_names_and_under_vllms() {
         ("nibble_prefix_disk_hits_total", 100.0),
         ("nibble_prefix_disk_bytes", 9000.0),
         ("nibble_engine_busy_seconds_total", 2.5),
+        ("nibble_draft_model_drafted_tokens_total", 20.0),
+        ("nibble_draft_model_accepted_tokens_total", 15.0),
     ] {
         assert_eq!(figure(&browser, name).await, expected, "{name}");
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{
-    Answer, Completion, Conversation, Error, Event, FinishReason, Foresight, Learned, Logprob,
-    Logprobs, ModelInfo, ModelShape, Pace, Prompt, PromptLogprobs, Reading, Request, Sampling,
-    StepPace, StepWork, Thinking, TokenPace, ToolCall,
+    Answer, Completion, Conversation, DraftInfo, Error, Event, FinishReason, Foresight, Learned,
+    Logprob, Logprobs, ModelInfo, ModelShape, Pace, Prompt, PromptLogprobs, Reading, Request,
+    Sampling, StepPace, StepWork, Thinking, TokenPace, ToolCall,
 };
 
 use crate::generator::Generator;
@@ -43,6 +43,7 @@ impl Scripted {
             kernel: "scalar".into(),
             threads: 2,
             decode_threads: 2,
+            draft: None,
             fingerprint: String::new(),
             thinks: false,
             sampling: Sampling {
@@ -63,6 +64,15 @@ impl Scripted {
     /// The same under another name.
     pub(crate) fn named(mut self, name: &str) -> Self {
         (self.info.name, self.info.id) = (name.to_owned(), name.to_lowercase());
+        self
+    }
+
+    /// The same with a draft model.
+    pub(crate) fn drafted_by(mut self, name: &str) -> Self {
+        self.info.draft = Some(DraftInfo {
+            name: name.to_owned(),
+            weight_bytes: 80_000_000,
+        });
         self
     }
 

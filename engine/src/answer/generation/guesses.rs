@@ -110,6 +110,11 @@ impl Generation {
         self.drafter.as_ref().map_or(&[], Drafter::draft)
     }
 
+    /// Whether a draft model guessed that.
+    pub(crate) fn is_drafted_by_model(&self) -> bool {
+        self.drafter.as_ref().is_some_and(Drafter::by_model)
+    }
+
     /// Takes the logits behind the last token and behind each that was guessed, `[1 + guesses, vocabulary]`, as far as the
     /// guesses are what is drawn; the reason when the answer has ended.
     pub(crate) fn take(

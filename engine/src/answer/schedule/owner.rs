@@ -312,9 +312,11 @@ impl<M: StepModel> Owner<M> {
             let (own, of_others) = logits.split_at((1 + drafted) * vocabulary);
             logits = of_others;
             let ([_, before], [_, right]) = (answer.lengths(), answer.guesses());
+            let by_model = answer.is_drafted_by_model();
             let reason = answer.take(own, self.model.now(), &self.tokenizer);
             self.load.tokens(answer.lengths(), before);
-            self.load.guesses(drafted, answer.guesses()[1] - right);
+            let accepted = answer.guesses()[1] - right;
+            self.load.guesses(drafted, accepted, by_model);
             ended.extend(reason.map(|reason| (index, reason)));
         }
         ended

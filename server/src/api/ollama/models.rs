@@ -121,17 +121,21 @@ pub(super) fn read(body: &[u8], asker: &Asker) -> Result<Json<Value>, ApiError> 
     asker.check_model(model.or(wire.name).as_deref())?;
     let sampling = &info.sampling;
     let (temperature, top_p) = (sampling.temperature, sampling.top_p);
+    let mut model_info = json!({
+        "general.architecture": "nibble",
+        "general.basename": info.name,
+        "general.parameter_count": info.parameters,
+        "nibble.context_length": info.context,
+        "nibble.vocab_size": info.vocabulary,
+    });
+    if let Some(draft) = &info.draft {
+        model_info["nibble.draft_model"] = draft.name.as_str().into();
+    }
     Ok(Json(json!({
         "parameters": format!("temperature {temperature}\ntop_p {top_p}"),
         "modified_at": *MODIFIED,
         "details": details(info),
-        "model_info": {
-            "general.architecture": "nibble",
-            "general.basename": info.name,
-            "general.parameter_count": info.parameters,
-            "nibble.context_length": info.context,
-            "nibble.vocab_size": info.vocabulary,
-        },
+        "model_info": model_info,
         "capabilities": capabilities(asker),
     })))
 }

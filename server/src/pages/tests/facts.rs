@@ -40,6 +40,22 @@ async fn how_it_works_has_the_machine_the_model_and_the_last_answers_numbers() {
 }
 
 #[tokio::test]
+async fn a_draft_model_is_named_beside_the_model() {
+    let drafted = Scripted::new(PIECES, Duration::ZERO).drafted_by("Small");
+    let browser = Browser::new(Arc::new(drafted));
+    for (path, part) in [
+        ("/about", "<th scope=\"row\">Draft model</th><td>Small</td>"),
+        ("/", "<dt>Draft model</dt><dd>Small</dd>"),
+        ("/metrics", "draft_model=\"Small\""),
+    ] {
+        let page = browser.get(path).await.body;
+        assert!(page.contains(part), "no {part} in {page}");
+        let without = quick().get(path).await.body;
+        assert!(!without.contains(part), "{without}");
+    }
+}
+
+#[tokio::test]
 async fn limits_are_measured_once_and_drawn() {
     let browser = quick();
     let page = browser.get("/about").await.body;

@@ -12,6 +12,19 @@ async fn the_list_of_models_names_the_one_that_is_loaded() {
 }
 
 #[tokio::test]
+async fn a_draft_model_is_told_of_the_model_that_it_guesses_for() {
+    let drafted = Arc::new(Scripted::new(&[], Duration::ZERO).drafted_by("Small"));
+    let list = text(send(drafted.clone(), get("/v1/models")).await).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let expected = json!({ "name": "Small", "weight_bytes": 80_000_000 });
+    assert_eq!(list["data"][0]["nibble"]["draft"], expected);
+    let body = json!({ "model": "scripted-1b" });
+    let shown = text(send(drafted, post("/api/show", body)).await).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["model_info"]["nibble.draft_model"], "Small");
+}
+
+#[tokio::test]
 async fn paths_are_there_without_v1_and_with_a_slash_at_their_end() {
     for path in ["/v1/models", "/v1/models/", "/models", "/models/"] {
         let list = send(scripted(), get(path)).await;

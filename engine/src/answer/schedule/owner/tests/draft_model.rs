@@ -46,6 +46,9 @@ fn a_draft_model_that_says_the_same_is_right_and_saves_steps() {
             let load = owner.load.read(0);
             let counted = [load.drafted_tokens, load.accepted_tokens];
             assert_eq!(counted, [drafted as u64, accepted as u64]);
+            let by_model = [load.drafted_by_model, load.accepted_by_model];
+            assert!(by_model[0] > counted[0] / 2 && by_model[1] > counted[1] / 2);
+            assert!(by_model[0] <= counted[0] && by_model[1] <= counted[1]);
             owner.assert_nothing_is_lost();
         }
     }

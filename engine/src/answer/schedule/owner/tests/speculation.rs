@@ -77,6 +77,7 @@ fn greedy_answers_are_the_same_and_take_fewer_steps() {
         let load = owner.load.read(0);
         let counted = [load.drafted_tokens, load.accepted_tokens];
         assert_eq!(counted, [drafted as u64, accepted as u64]);
+        assert_eq!([load.drafted_by_model, load.accepted_by_model], [0, 0]);
         assert_eq!(load.output_tokens, 200);
     }
 }
