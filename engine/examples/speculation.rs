@@ -1,7 +1,9 @@
 //! How much faster answers come that guess ahead, by kinds of prompts, on a quiet machine:
 //! `cargo run --release -p nibble-engine --example speculation -- MODEL.gguf [auto|off|N] [ROUNDS] [TOKENS] [--draft DRAFT.gguf]`.
 //!
-//! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Fails where an answer is not the same.
+//! With and without take turns; of each prompt the median of the rounds counts, and of a kind the mean of the times. Nothing is
+//! kept of answers for the next ones, but where they are regenerated: there the same question was answered before in the same
+//! conversation. Fails where an answer is not the same.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,8 +12,8 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::executor::block_on;
 use nibble_engine::{
-    Answer, Caller, Completion, Engine, Event, LoadOptions, Message, Prompt, Request, Role,
-    Sampling, Speculation,
+    Answer, Caller, Completion, ConversationKey, Engine, Event, LoadOptions, Message, Prompt,
+    Request, Role, Sampling, Speculation,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -58,13 +60,14 @@ fn main() -> Result<(), Failure> {
         seed: Some(1),
         ..greedy
     };
-    let each = |prompts: &[String], sampling, name: &str| -> Result<(), Failure> {
+    let each = |prompts: &[String], sampling, name: &str, again| -> Result<(), Failure> {
         let mut row = Row::default();
         for prompts in prompts.chunks(1) {
             let asked = Asked {
                 prompts,
                 sampling,
                 tokens,
+                again,
             };
             row.add(&engine, asked, guessing, rounds)?;
         }
@@ -72,11 +75,14 @@ fn main() -> Result<(), Failure> {
         Ok(())
     };
     for (kind, prompts) in &prompts {
-        each(prompts, greedy, kind)?;
+        each(prompts, greedy, kind, false)?;
         if kind == "story" {
-            each(prompts, sampled, "story, temperature 1")?;
+            each(prompts, sampled, "story, temperature 1", false)?;
+            each(prompts, greedy, "story, regenerated", true)?;
         }
     }
+    let all: Vec<String> = prompts.values().flatten().cloned().collect();
+    each(&all, greedy, "regenerated", true)?;
     let kinds = prompts.values();
     let mixed = kinds.flat_map(|prompts| prompts.iter().take(2));
     let mixed: Vec<String> = mixed.take(TOGETHER).cloned().collect();
@@ -84,6 +90,7 @@ fn main() -> Result<(), Failure> {
         prompts: &mixed,
         sampling: greedy,
         tokens,
+        again: false,
     };
     let mut row = Row::default();
     row.add(&engine, asked, guessing, rounds)?;
@@ -98,6 +105,18 @@ struct Asked<'a> {
     sampling: Sampling,
     /// The most of each answer.
     tokens: usize,
+    /// Whether they were asked before in the same conversation.
+    again: bool,
+}
+
+impl Asked<'_> {
+    /// The conversation of a prompt.
+    fn conversation(self, prompt: &str) -> ConversationKey {
+        match self.again {
+            true => ConversationKey::Name(prompt.to_owned()),
+            false => ConversationKey::Unkept,
+        }
+    }
 }
 
 /// What was measured of one kind of prompts.
@@ -181,6 +200,7 @@ fn ask(
             prompt: Prompt::Chat(vec![question].into()),
             sampling: asked.sampling,
             max_tokens: asked.tokens,
+            conversation: asked.conversation(prompt),
             caller: Caller(caller),
             speculation: Some(speculation),
             ..Request::default()
