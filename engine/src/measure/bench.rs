@@ -182,6 +182,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         decode_tokens_per_second: decode.speed,
         sampled: sampled(what.samplings, &speeds),
         steps: batch_steps,
+        weight_bytes: model.weights().bytes(),
         weight_bytes_per_token: model.weights().bytes_per_step(),
         read_bandwidth_bytes_per_second: decode.limit.map_or_else(
             || limits::read_bandwidth(&mut model),
@@ -343,6 +344,8 @@ mod tests {
         assert!(report.prefill_tokens_per_second.is_some() && report.bandwidth_fraction.is_some());
         assert!(report.read_bandwidth_bytes_per_second > 0.0 && report.load_seconds > 0.0);
         assert!(!cfg!(target_os = "linux") || report.peak_rss_bytes.is_some());
+        // The file's head is a matrix of its own, so that a step reads one row of the embedding.
+        assert!(report.weight_bytes > report.weight_bytes_per_token);
         let advised = Sampling::advised_for("tiny");
         let temperatures = [1.0, advised.temperature];
         assert_eq!(report.sampled.len(), 2);

@@ -22,7 +22,9 @@ pub struct Report {
     /// Steps of several sequences, a token of each, beside the least that they could take.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<BatchStep>,
-    /// Packed weights that one decode step reads.
+    /// Packed weights in memory.
+    pub weight_bytes: u64,
+    /// Those of them that one decode step reads.
     pub weight_bytes_per_token: u64,
     /// Reading these weights and doing nothing else, with the same threads: the median of what was measured beside the
     /// decodes.
