@@ -40,6 +40,8 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// What becomes of activations.
     pub activations: Activations,
+    /// Whether the figure of each token is wanted too.
+    pub each: bool,
 }
 
 /// What becomes of activations before they are multiplied.
@@ -70,6 +72,9 @@ pub struct Report {
     pub perplexity: f64,
     /// Mean negative logarithm of the probability that the model gave to each counted token.
     pub nll: f64,
+    /// That of each counted token in order, where it was wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nlls: Vec<f64>,
     /// Tokens that were counted.
     pub tokens: usize,
     /// Windows that were read.
@@ -115,11 +120,15 @@ pub fn run(
         Activations::F32 => model.keep_floats(),
     }
     let started = Instant::now();
-    let (mut sum, mut counted) = (0.0, 0u32);
+    let (mut sum, mut counted, mut nlls) = (0.0, 0u32, Vec::new());
     for (index, window) in windows.iter().enumerate() {
         read(&mut model, window, |logits, next| {
-            sum += surprise(logits, next);
+            let nll = surprise(logits, next);
+            sum += nll;
             counted += 1;
+            if options.each {
+                nlls.push(nll);
+            }
         });
         progress(index + 1, windows.count(), (sum / f64::from(counted)).exp());
     }
@@ -129,6 +138,7 @@ pub fn run(
         model: load::name(&options.model),
         perplexity: nll.exp(),
         nll,
+        nlls,
         tokens: counted as usize,
         windows: count,
         window,
@@ -247,7 +257,7 @@ mod tests {
         "The quick brown fox jumps over the lazy dog, and then it does so again and again.";
 
     /// From the definition: the probability of each token after all before it, one at a time.
-    fn token_by_token(options: &Options, window: usize) -> f64 {
+    fn token_by_token(options: &Options, window: usize) -> Vec<f64> {
         let source = ModelSource::open(&options.model).unwrap();
         let tokenizer = source.tokenizer().unwrap();
         let kernel = kernel::choose(Some("scalar")).unwrap();
@@ -285,7 +295,7 @@ mod tests {
                 }
             }
         }
-        surprises.iter().sum::<f64>() / surprises.len() as f64
+        surprises
     }
 
     #[test]
@@ -293,9 +303,11 @@ mod tests {
         for window in [16, 17] {
             let options = Options {
                 window: Some(window),
+                each: true,
                 ..options(TEXT)
             };
-            let expected = token_by_token(&options, window);
+            let each = token_by_token(&options, window);
+            let expected = each.iter().sum::<f64>() / each.len() as f64;
             let mut reports = Vec::new();
             for kernel in kernel::supported() {
                 let kernel = Some(kernel.name().to_owned());
@@ -309,6 +321,13 @@ mod tests {
                     (report.nll - expected).abs() < 1e-6,
                     "{report:?}, not {expected}"
                 );
+                assert_eq!(report.nlls.len(), each.len());
+                for (token, (nll, expected)) in report.nlls.iter().zip(&each).enumerate() {
+                    assert!(
+                        (nll - expected).abs() < 1e-6,
+                        "{nll} of token {token}, not {expected}"
+                    );
+                }
                 assert_eq!(told.len(), report.windows);
                 assert_eq!(told.last(), Some(&(report.windows, report.windows)));
                 reports.push(report.nll.to_bits());
@@ -341,6 +360,7 @@ mod tests {
         };
         let exact = run(&options, |_, _, _| {}).unwrap();
         assert_ne!(rounded.nll, exact.nll);
+        assert!(exact.nlls.is_empty(), "{exact:?}");
         let ratio = rounded.perplexity / exact.perplexity;
         assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
     }

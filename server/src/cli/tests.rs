@@ -127,6 +127,14 @@ fn keys_and_values_are_kept_where_it_is_said_and_nowhere_else() {
 }
 
 #[test]
+fn figures_of_tokens_are_for_who_reads_json() {
+    let words = ["perplexity", "--file", "t", "--each"];
+    assert!(parse(&[&words[..], &["--json"]].concat()).is_ok());
+    let message = refusal(&words);
+    assert!(message.contains("--json"), "{message}");
+}
+
+#[test]
 fn keys_and_values_have_sixteen_bits_or_eight() {
     let kv = |words: &[&str]| match parse(&[&["chat"], words].concat()) {
         Ok(Command::Chat(chat)) => chat.model.load.kv.with(Rounding::default()).kv,

@@ -21,6 +21,9 @@ pub(crate) struct PerplexityArgs {
     /// What becomes of activations: int8 as for answers, with one scale a row, or f32, slowly
     #[arg(long, value_name = "KIND", value_enum, default_value = "int8")]
     activations: Activations,
+    /// Print the negative logarithm of the probability of each counted token too
+    #[arg(long, requires = "json")]
+    each: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,6 +62,7 @@ pub(super) fn run(args: &PerplexityArgs) -> anyhow::Result<()> {
             Activations::Int8Row => perplexity::Activations::Int8Row,
             Activations::F32 => perplexity::Activations::F32,
         },
+        each: args.each,
     };
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left") {
