@@ -65,14 +65,16 @@ dist:
 	deploy/dist
 
 # On a quiet machine: before and after the kernels, steps of a few sequences beside their floor, the same figures by the
-# benchmark and by answers, decoding behind long contexts, then beside llama.cpp on the same files.
+# benchmark and by answers, decoding behind long contexts, then beside llama.cpp on the same files. The last takes over four
+# hours, most of them for long contexts and the 8b shape: `engine/scripts/bench-peer --help` says how long each group takes, and
+# `--only` chooses.
 bench:
 	cargo build --release --locked
 	target/release/nibble bench --compare scalar,$$(target/release/nibble kernels | awk '/taken/ {print $$1}')
 	for shape in smollm2-135m llama-3.2-1b llama-3.1-8b; do for quantize in g32-min channel; do \
 		target/release/nibble bench --sequences 1,2,3,4,6,8,12,16 --shape $$shape --quantize $$quantize; done; done
 	engine/scripts/bench-answers
-	engine/scripts/bench-context
+	engine/scripts/bench-context --out engine/benches/RESULTS.md
 	engine/scripts/bench-peer --out engine/benches/RESULTS.md
 
 # On a quiet machine: what many clients see of the default model over HTTP. `engine/scripts/load --peer --rounds 3` with

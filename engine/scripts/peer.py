@@ -1,12 +1,15 @@
 """llama.cpp's programs on this system or in a root folder of their own, and the model files that both engines read.
 
 On Debian as root llama.cpp is installed with debootstrap where it is not on the PATH, as the package is in sid. Files of
-random weights are kept in the cache folder: 700 MB for the 1b shape, 4.5 GB for the 8b shape.
+random weights are kept in the cache folder: 700 MB for the 1b shape, 4.5 GB for the 8b shape, and those that llama.cpp makes of
+them in fewer bits.
 """
 
 import json
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import venv
@@ -21,23 +24,34 @@ PEER_ROOT = Path(os.environ.get("NIBBLE_PEER_ROOT", WORK / "llama.cpp"))
 THREADS = len(os.sched_getaffinity(0))
 
 
-def run(*command):
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def completed(*command, cwd=None):
+    """A command that has ended well, with what it printed."""
+    try:
+        done = subprocess.run([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        sys.exit(f"{PROGRAM}: there is no program `{command[0]}`")
     if done.returncode:
         sys.exit(f"{PROGRAM}: `{' '.join(map(str, command))}` failed:\n{done.stderr}")
-    return done.stdout
+    return done
+
+
+def run(*command):
+    return completed(*command).stdout
 
 
 class Peer:
     """llama.cpp's programs, on this system or in a root folder."""
 
     def __init__(self):
-        self.root = None
-        if shutil.which("llama-bench"):
-            return
-        if not (PEER_ROOT / "usr/bin/llama-bench").exists():
+        if not self.is_installed():
             self.install()
-        self.root = PEER_ROOT
+        self.root = None if shutil.which("llama-bench") else PEER_ROOT
+        # What goes before a program's name.
+        self.prefix = ["chroot", self.root] if self.root else []
+
+    @staticmethod
+    def is_installed():
+        return bool(shutil.which("llama-bench")) or (PEER_ROOT / "usr/bin/llama-bench").exists()
 
     @staticmethod
     def install():
@@ -51,51 +65,74 @@ class Peer:
         """The file's name for the peer, which sees only its own root folder."""
         if self.root is None:
             return file
-        models = self.root / "models"
-        models.mkdir(exist_ok=True)
-        place = models / file.name
-        if not place.exists():
+        name, place = self.new_file(file.name)
+        if not place.exists() or stamp(place) != stamp(file):
+            place.unlink(missing_ok=True)
             try:
                 os.link(file, place)
             except OSError:
-                shutil.copy(file, place)
-        return f"/models/{file.name}"
+                shutil.copy2(file, place)
+        return name
+
+    def new_file(self, name):
+        """A file that the peer is to write: its name for the peer, and where it then is."""
+        if self.root is None:
+            return WORK / name, WORK / name
+        models = self.root / "models"
+        models.mkdir(exist_ok=True)
+        return f"/models/{name}", models / name
 
     def run(self, program, *arguments):
-        prefix = ["chroot", self.root] if self.root else []
-        return run(*prefix, program, *arguments)
+        return run(*self.prefix, program, *arguments)
 
     def version(self):
-        prefix = ["chroot", self.root] if self.root else []
-        out = subprocess.run([*prefix, "llama-bench", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        out = subprocess.run([*self.prefix, "llama-bench", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
         return next((line.removeprefix("version: ") for line in out.splitlines() if line.startswith("version: ")), "of unknown version")
 
-    def bench(self, file, prompt=0, output=0, context=0, batch=1, sampled=False):
-        """As `nibble`, but it never draws its tokens."""
-        if batch > 1:
-            return {"prefill": None, "decode": max(self.batch(file, output, context, batch, attention) for attention in ("on", "off"))}
+    def bench(self, file, prompt=0, output=0, context=0, batch=1, sampled=False, repetitions=1):
+        """As ours, but it never draws its tokens."""
+        if batch > 1 or 0 < prompt == context:
+            # The context is a prompt that is read before each decode, so one of its length need not be read once more.
+            prefill, decode = map(max, zip(*(self.batch(file, output, context, batch, attention) for attention in ("on", "off"))))
+            return {"prefill": prefill if prompt else None, "decode": decode}
         depth = ["-d", context] if context else []
-        out = self.run("llama-bench", "-m", self.path(file), "-t", THREADS, "-p", prompt, "-n", output, "-r", 1, "-fa", "on,off", "-o", "json", *depth)
+        out = self.run("llama-bench", "-m", self.path(file), "-t", THREADS, "-p", prompt, "-n", output, "-r", repetitions,
+                       "-fa", "on,off", "-o", "json", *depth)
         results = json.loads(out)
-        speed = lambda prompts: max((r["avg_ts"] for r in results if bool(r["n_prompt"]) == prompts), default=None)
-        return {"prefill": speed(True), "decode": speed(False)}
+        speeds = lambda prompts: (statistics.median(r["samples_ts"]) for r in results if bool(r["n_prompt"]) == prompts)
+        return {"prefill": max(speeds(True), default=None), "decode": max(speeds(False), default=None)}
+
+    def perplexity(self, file, text, window, *options):
+        """Of a model file on a text, by the windows that ours has."""
+        done = completed(*self.prefix, "llama-perplexity", "-m", self.path(file), "-f", self.path(text), "-c", window, "-t", THREADS, *options)
+        found = re.search(r"PPL = ([0-9.]+)", done.stdout + done.stderr)
+        if found is None:
+            sys.exit(f"{PROGRAM}: `llama-perplexity` tells no perplexity of {file.name}:\n{done.stderr[-2000:]}")
+        return float(found.group(1))
 
     def start(self, program, *arguments, output):
         """A program that goes on; what it prints goes to `output`."""
-        prefix = ["chroot", self.root] if self.root else []
-        command = [str(part) for part in (*prefix, program, *arguments)]
+        command = [str(part) for part in (*self.prefix, program, *arguments)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def batch(self, file, output, context, batch, attention):
-        """On a busy machine the program sometimes ends, without an error, before its lines are written."""
+        """Prefill of the context and decode behind it. On a busy machine the program sometimes ends, without an error, before its
+        lines are written."""
         prompt = max(context, 1)
         for _ in range(5):
             out = self.run("llama-batched-bench", "-m", self.path(file), "-t", THREADS, "-c", batch * (prompt + output), "-npp", prompt,
                            "-ntg", output, "-npl", batch, "-fa", attention, "--output-format", "jsonl")
             for line in out.splitlines():
                 if line.startswith("{"):
-                    return json.loads(line)["speed_tg"]
+                    speeds = json.loads(line)
+                    return speeds["speed_pp"], speeds["speed_tg"]
         sys.exit(f"{PROGRAM}: `llama-batched-bench` prints nothing")
+
+
+def stamp(file):
+    """What a copy of a file has from it, to the second, which all file systems keep."""
+    found = file.stat()
+    return found.st_size, int(found.st_mtime)
 
 
 def mirror():
@@ -120,22 +157,22 @@ def random_model(shape, kind, vocabulary=None):
 
 
 def default_model(peer, kind):
-    """The default model as it is (Q4_1), or with its blocks rounded to Q4_0 by the peer."""
+    """The default model as it is (Q4_1), or with its blocks rounded anew by the peer."""
     home = Path(os.environ.get("NIBBLE_HOME", CACHE / "nibble"))
     source = home / "SmolLM2-135M-Instruct.Q4_1.gguf"
     if not source.exists():
         run(NIBBLE, "tokenize", "--text", "x")
     if kind == "q4_1":
         return source
-    file = WORK / f"SmolLM2-135M-Instruct.{kind.upper()}.gguf"
+    return quantized(peer, source, kind)
+
+
+def quantized(peer, source, kind, pure=False):
+    """A model file whose matrices the peer has rounded to what files of this kind have, or where it is pure all to this type."""
+    name = re.sub(r"[.-][fqFQ]\d+(_\w+)?$", "", source.stem) + ("-pure" if pure else "")
+    file = WORK / f"{name}.{kind.upper()}.gguf"
     if not file.exists():
-        shutil.copy(source, file)
-        copied = peer.path(file)
-        made = copied + ".new" if peer.root else file.with_suffix(".new")
-        peer.run("llama-quantize", "--allow-requantize", peer.path(source), made, kind.upper())
-        made = peer.root / str(made).lstrip("/") if peer.root else Path(made)
-        shutil.copy(made, file)
-        made.unlink()
-        if peer.root:
-            (peer.root / str(copied).lstrip("/")).unlink()
+        there, here = peer.new_file(f"{file.name}.new")
+        peer.run("llama-quantize", "--allow-requantize", *(["--pure"] if pure else []), peer.path(source), there, kind.upper())
+        shutil.move(here, file)
     return file
