@@ -111,9 +111,11 @@ fuzz:
 miri:
 	engine/scripts/miri
 
-# How well the default model foretells 23 k tokens with every kernel and rounding: an hour on two cores.
+# Whether types of one to six bits give the probabilities that llama.cpp gives, and how well the default model foretells 23 k tokens
+# with every kernel and rounding: under two hours on two cores, a part of them with `engine/scripts/perplexity --only`.
 perplexity:
 	cargo build --release --locked
+	engine/scripts/logits --out engine/benches/PERPLEXITY.md
 	engine/scripts/perplexity --out engine/benches/PERPLEXITY.md
 
 # Executed instructions of the Arm kernels, and what llvm-mca makes of their loops.
