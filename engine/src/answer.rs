@@ -1,12 +1,12 @@
 //! Answering: requests in, tokens out, and what they took.
 
+pub(crate) mod clock;
 pub(crate) mod constrained;
 pub(crate) mod conversation_key;
 pub(crate) mod events;
 pub(crate) mod generation;
 pub(crate) mod load;
 pub(crate) mod logprobs;
-pub mod metrics;
 pub(crate) mod output;
 pub(crate) mod pace;
 pub(crate) mod pending;

@@ -12,9 +12,9 @@ use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::answer::clock::Clock;
 use crate::answer::conversation_key::ConversationId;
 use crate::answer::load::Load;
-use crate::answer::metrics::Clock;
 use crate::answer::pending::PendingAnswer;
 use crate::answer::schedule::{Limits, Scheduler};
 use crate::load::{DEFAULT_QUEUE, LoadOptions, Loaded};

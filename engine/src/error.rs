@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Completion;
+use crate::completion::Completion;
 
 /// What can go wrong between a model file and an answer.
 ///

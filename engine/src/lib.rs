@@ -9,6 +9,7 @@
 
 mod answer;
 mod architecture;
+mod completion;
 mod compute;
 mod engine;
 mod error;
@@ -25,10 +26,9 @@ mod text;
 pub mod fuzzing;
 
 pub use answer::conversation_key::ConversationKey;
-pub use answer::events::{Answer, AnswerSender, Completion, Event, FinishReason, Learned, Stopper};
+pub use answer::events::{Answer, AnswerSender, Event, Learned, Stopper};
 pub use answer::load::{KV_BLOCK, Load};
 pub use answer::logprobs::{Logprob, Logprobs, MAX_LOGPROBS, PromptLogprobs};
-pub use answer::metrics;
 pub use answer::pace::{Pace, StepPace, TokenPace};
 pub use answer::policy::Caller;
 pub use answer::prefix::disk::PrefixFolder;
@@ -38,6 +38,7 @@ pub use answer::request::{
 };
 pub use answer::rows::Pooling;
 pub use answer::siblings::Siblings;
+pub use completion::{Completion, FinishReason, metrics};
 pub use compute::int4::{GroupSize, Int4};
 pub use compute::kv::KvPrecision;
 pub use engine::{Engine, Foresight};

@@ -13,6 +13,7 @@ mod compare;
 mod cookies;
 mod error;
 mod events;
+mod figures;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

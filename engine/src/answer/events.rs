@@ -7,44 +7,11 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::channel::mpsc;
-use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::answer::logprobs::{Logprobs, PromptLogprobs};
-use crate::answer::metrics::Metrics;
 use crate::text::calls::AnswerPart;
 use crate::text::conversation::ToolCall;
-
-/// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FinishReason {
-    /// The model ended its turn, or a stop text appeared.
-    Stop,
-    /// `max_tokens` was reached.
-    Length,
-    /// The end of the context was reached.
-    Context,
-    /// The same passage of at most 64 tokens came over and over, for 256 tokens.
-    Repetition,
-    /// [`Stopper::stop`] was called, or its time ran out: see [`Error::TooLate`].
-    Cancelled,
-}
-
-/// The end of an answer: everything but its text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Completion {
-    /// Why it ended.
-    pub finish_reason: FinishReason,
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: usize,
-    /// Prompt tokens whose keys and values were still in the KV cache.
-    pub cached_tokens: usize,
-    /// The tokens put out, the end-of-turn token included.
-    pub token_ids: Vec<u32>,
-    /// What it took and what it cost.
-    pub metrics: Metrics,
-}
+use crate::{Completion, Error};
 
 /// What an [`Answer`] yields: any number of `Queued`, `Prefill`, `Thought`, `Text`, `Called` and `Learned`, then one `Finished` or `Failed`,
 /// then nothing. All of `Thought` comes before the first `Text` and `Called`.
@@ -105,7 +72,7 @@ impl From<AnswerPart> for Event {
     }
 }
 
-/// Ends one answer early; its events then close with [`FinishReason::Cancelled`].
+/// Ends one answer early; its events then close with [`FinishReason::Cancelled`](crate::FinishReason::Cancelled).
 #[derive(Clone, Debug, Default)]
 pub struct Stopper(Arc<AtomicBool>);
 

@@ -7,9 +7,9 @@ pub(crate) mod guesses;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
+use crate::answer::clock::{Clock, StepTime};
 use crate::answer::constrained::Constrained;
 use crate::answer::conversation_key::ConversationId;
-use crate::answer::metrics::{Clock, StepTime};
 use crate::answer::output::Output;
 use crate::answer::pending::{PendingAnswer, ThoughtLimit};
 use crate::answer::policy::{Caller, View};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::answer::clock::Clock;
 use crate::answer::constrained::Constrained;
 use crate::answer::conversation_key::ConversationId;
-use crate::answer::metrics::Clock;
 use crate::answer::policy::Caller;
 use crate::answer::prefix::disk::Reading;
 use crate::answer::rows::PromptRows;

@@ -9,7 +9,7 @@ pub(super) mod chat;
 pub(super) mod completions;
 pub(super) mod conversation;
 pub(super) mod embeddings;
-pub(crate) mod figures;
+mod ending;
 mod logprobs;
 mod message;
 pub(super) mod models;

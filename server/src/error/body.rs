@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Json, Response};
 use nibble_engine::Completion;
 use serde::Serialize;
 
-use crate::api::openai::figures::{Figures, Usage};
+use crate::figures::{Figures, Usage};
 
 /// The error object of OpenAI's API.
 #[derive(Clone, Debug, Serialize)]

@@ -6,9 +6,9 @@ use axum::response::sse;
 use nibble_engine::{Completion, FinishReason, Reading, ToolCall};
 use serde_json::{Value, json};
 
-use crate::api::openai::figures::Figures;
 use crate::api::reply::{Answered, Piece, named};
 use crate::error::ApiError;
+use crate::figures::Figures;
 use crate::generator::Generator;
 
 /// No stop text is longer, in tokens or in bytes.

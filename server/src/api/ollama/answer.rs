@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use nibble_engine::{Completion, FinishReason, ToolCall};
 use serde_json::{Value, json};
 
-use crate::api::openai::figures::Figures;
 use crate::api::reply::{Answered, ByKind, Form, Piece, only};
 use crate::error::ApiError;
+use crate::figures::Figures;
 
 /// Where a line has its text.
 #[derive(Clone, Copy)]

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use self::response::{Chunk, Reply};
 use super::answer_fields::AnswerFields;
 use super::conversation::ConversationFields;
-use super::figures::Usage;
 use crate::api::asker::Asker;
 use crate::api::body::Integer;
 use crate::api::choices;
@@ -27,6 +26,7 @@ use crate::api::sampling::{SamplingFields, whole};
 use crate::api::stages::{Stages, stage};
 use crate::caller::CalledBy;
 use crate::error::ApiError;
+use crate::figures::Usage;
 use crate::state::AppState;
 
 mod response;

@@ -7,7 +7,7 @@ use axum::response::Json;
 use nibble_engine::ModelInfo;
 use serde::Serialize;
 
-use super::figures::unix_time;
+use super::ending::unix_time;
 use crate::api::model::{find, named};
 use crate::error::ApiError;
 use crate::state::AppState;

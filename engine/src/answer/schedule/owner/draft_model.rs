@@ -7,9 +7,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use crate::answer::clock::Drafting;
 use crate::answer::generation::Generation;
 use crate::answer::generation::guesses::Followed;
-use crate::answer::metrics::Drafting;
 use crate::answer::policy::Rates;
 use crate::answer::sample::likeliest;
 use crate::answer::schedule::step_model::StepModel;

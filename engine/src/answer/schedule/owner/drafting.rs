@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Owner;
+use crate::answer::clock::Drafting;
 use crate::answer::generation::Generation;
-use crate::answer::metrics::Drafting;
 use crate::answer::schedule::locked;
 use crate::answer::schedule::step_model::StepModel;
 use crate::answer::speculation::costs::{Measured, Prospect, Shares, longest_step, share_out};

@@ -9,10 +9,10 @@ use futures::Stream;
 use nibble_engine::{Completion, Learned, PromptLogprobs};
 
 use super::response::Reply;
-use crate::api::openai::figures::Usage;
 use crate::api::openai::logprobs::{CompletionLogprobs, Place};
 use crate::api::reply::{Answered, Form, Piece, data, server_sent};
 use crate::error::ApiError;
+use crate::figures::Usage;
 
 /// A completion on the wire.
 pub(in crate::api::openai) struct CompletionForm {

@@ -3,10 +3,11 @@
 use nibble_engine::{Completion, PromptLogprobs};
 use serde::Serialize;
 
-use crate::api::openai::figures::{Figures, Usage, finish_reason, unix_time};
+use crate::api::openai::ending::{finish_reason, unix_time};
 use crate::api::openai::logprobs::{self, CompletionLogprobs, Pairs, Place, PromptToken, Told};
 use crate::api::reply::{Answered, ByKind};
 use crate::error::ApiError;
+use crate::figures::{Figures, Usage};
 
 /// What all parts of one reply have in common.
 pub(super) struct Reply {

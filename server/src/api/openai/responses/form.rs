@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::items::{Kind, identifier};
 use super::offered::{LeftOut, Namespaces};
 use super::repeated::Repeated;
-use crate::api::openai::figures::{Figures, unix_time};
+use crate::api::openai::ending::unix_time;
 use crate::api::reply::{Answered, Piece, named};
 use crate::error::{ApiError, ErrorBody};
+use crate::figures::Figures;
 use crate::response_items::OwnItems;
 
 /// A response on the wire.

@@ -1,12 +1,8 @@
 //! What an answer took, on the wire: tokens as OpenAI counts them, and the figures that it has no fields for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use nibble_engine::metrics::Metrics;
 use nibble_engine::{Completion, FinishReason};
 use serde::Serialize;
-
-use crate::error::ApiError;
 
 /// Tokens that went in and came out.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -64,7 +60,7 @@ impl Figures {
 
 impl Usage {
     /// Of two answers together.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             prompt_tokens: self.prompt_tokens + other.prompt_tokens,
             completion_tokens: self.completion_tokens + other.completion_tokens,
@@ -80,7 +76,7 @@ impl Usage {
     }
 
     /// Of answers that are under way.
-    pub(super) fn so_far(
+    pub(crate) fn so_far(
         prompt_tokens: usize,
         cached_tokens: usize,
         completion_tokens: usize,
@@ -95,7 +91,7 @@ impl Usage {
     }
 
     /// Of all answers to a question, of which each has so many in turn: a prompt counts once.
-    pub(super) fn of_choices<'a>(
+    pub(crate) fn of_choices<'a>(
         completions: impl IntoIterator<Item = &'a Completion>,
         n: usize,
     ) -> Self {
@@ -105,7 +101,7 @@ impl Usage {
     }
 
     /// Of one choice, which has the prompt where it is the first of `n`.
-    pub(super) fn of_choice(completion: &Completion, choice: usize, n: usize) -> Self {
+    pub(crate) fn of_choice(completion: &Completion, choice: usize, n: usize) -> Self {
         let usage = Self::of(completion);
         if choice.is_multiple_of(n) {
             return usage;
@@ -135,30 +131,4 @@ impl Usage {
             },
         }
     }
-}
-
-/// OpenAI's word for the reason. Clients refuse words that they do not know, so an answer that was ended because it repeated
-/// itself has the one for those that are not complete; [`Figures`] says which it is.
-///
-/// # Errors
-/// A cancelled answer is none: a client must not take it for complete.
-pub(super) fn finish_reason(
-    completion: &Completion,
-    called: bool,
-) -> Result<&'static str, ApiError> {
-    match completion.finish_reason {
-        FinishReason::Stop if called => Ok("tool_calls"),
-        FinishReason::Stop => Ok("stop"),
-        FinishReason::Length | FinishReason::Context | FinishReason::Repetition => Ok("length"),
-        FinishReason::Cancelled => Err(ApiError::unavailable(
-            "the server cancelled the answer before it was complete",
-        )),
-    }
-}
-
-/// Seconds since 1970; 0 on a clock that is set before.
-pub(super) fn unix_time() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
 }
