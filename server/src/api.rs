@@ -28,7 +28,7 @@ mod embedding;
 mod fields;
 mod model;
 mod ollama;
-pub(crate) mod openai;
+mod openai;
 mod openapi;
 mod ops;
 mod prepared;

@@ -36,6 +36,8 @@ const LEAST_PREFILL_ROWS: usize = 16;
 const PLACES_PER_SPARE: usize = 4;
 /// What a step with answers that decode may take: their readers see a pause of that length.
 pub(crate) const STEP: Duration = Duration::from_millis(400);
+/// What it is planned to take with rows of a prompt, whose pace is that of the steps before: behind a longer context they take longer.
+const STEP_WITH_PROMPT: Duration = Duration::from_millis(320);
 
 /// What decides about an answer that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,7 +337,7 @@ impl Rates {
         if decoding == 0 {
             return PREFILL_CHUNK;
         }
-        let rows = self.rows_within(STEP).saturating_sub(decoding);
+        let rows = self.rows_within(STEP_WITH_PROMPT).saturating_sub(decoding);
         rows.clamp(LEAST_PREFILL_ROWS, PREFILL_CHUNK)
     }
 
