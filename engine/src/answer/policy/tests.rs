@@ -194,7 +194,8 @@ fn a_step_beside_answers_that_decode_keeps_within_its_time() {
         rates.decoded(1, 1, 0, Duration::from_millis(20));
     }
     assert_eq!(rates.prefill_rows(0), PREFILL_CHUNK);
-    assert!((76..=77).contains(&rates.prefill_rows(3)));
+    // 64 rows take 320 ms.
+    assert!((60..=61).contains(&rates.prefill_rows(3)));
     assert_eq!(rates.running(), ANSWERS);
     let seconds = rates.seconds(200, 100).unwrap();
     assert!((seconds - 3.0).abs() < 0.01, "{seconds}");
