@@ -93,7 +93,7 @@ impl<M: StepModel> Owner<M> {
     /// Takes in who waits, as far as there are blocks for their prompts and a step for their tokens. Then those who have no answer,
     /// where the answers of others are too many for them to have any: the youngest of these make way.
     pub(super) fn admit(&mut self) {
-        while self.admit_one(false) || self.admit_one(true) {}
+        while self.waiting.waiting() > 0 && (self.admit_one(false) || self.admit_one(true)) {}
     }
 
     /// Takes in the next of those who wait, or where others are to `make_way` of those who have none; false where nobody can be.
@@ -101,8 +101,8 @@ impl<M: StepModel> Owner<M> {
         let views = views(&self.answers);
         let is_full = policy::running(&views) >= self.rates.running();
         let least = usize::from(is_full);
-        let others_may = make_way && policy::to_make_way(&views, least, 0, |_| 0).is_some();
-        if is_full && !others_may {
+        let others_may = || policy::to_make_way(&views, least, 0, |_| 0).is_some();
+        if is_full && !(make_way && others_may()) {
             return false;
         }
         let may_begin = |caller| {
